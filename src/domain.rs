@@ -1,0 +1,7 @@
+//! The functional core: what a purchase earns, what it may redeem, what a return reverses, who brought whom.
+//!
+//! Pure: no async, no I/O, no clock, no randomness, no protobuf, no floats.
+
+pub mod id;
+pub mod money;
+pub mod time;

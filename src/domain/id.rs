@@ -1,0 +1,189 @@
+//! Identifiers, checked once at the edge and trusted below.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a raw identifier was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum IdError {
+    #[error("must not be empty")]
+    Empty,
+    #[error("is {len} bytes long, at most {max} are allowed")]
+    TooLong { len: usize, max: usize },
+    #[error("has {found:?} at byte {at}; allowed are printable ASCII characters except space, '|', '{{' and '}}'")]
+    Character { found: char, at: usize },
+}
+
+/// Printable ASCII without the bytes that mean something inside a store key. Wide enough for UUIDs, e-mail-like
+/// ids and URIs such as `gid://shop/Customer/7`.
+fn check(raw: &str, max: usize) -> Result<(), IdError> {
+    if raw.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if max < raw.len() {
+        return Err(IdError::TooLong { len: raw.len(), max });
+    }
+    match raw.char_indices().find(|(_, c)| !c.is_ascii_graphic() || matches!(c, '|' | '{' | '}')) {
+        Some((at, found)) => Err(IdError::Character { found, at }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $max:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Longest allowed, in bytes.
+            pub const LEN_MAX: usize = $max;
+
+            /// Checks length and characters: printable ASCII except space, `|`, `{` and `}`.
+            pub fn parse(raw: &str) -> Result<$name, IdError> {
+                check(raw, $name::LEN_MAX)?;
+                Ok($name(raw.into()))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", &*self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// A program: a versioned rule set, and the tenant that owns everything below.
+    ProgramId, 48
+}
+id! {
+    /// A person. Scope: program.
+    MemberId, 64
+}
+id! {
+    /// What owns units; for one person it equals the member id. Scope: program.
+    AccountId, 64
+}
+id! {
+    /// An order, unique within a program.
+    OrderId, 64
+}
+id! {
+    /// A line, unique within its order and stable over returns.
+    LineId, 64
+}
+id! {
+    /// One return of goods, unique within its order.
+    ReturnId, 64
+}
+id! {
+    /// Chosen by the caller, one for each write. Scope: program and account.
+    RequestId, 64
+}
+id! {
+    /// A stock keeping unit.
+    Sku, 64
+}
+id! {
+    /// A category, brand, channel, store, seller, tender or other label that rules select by.
+    Label, 64
+}
+id! {
+    /// A unit of account: `points`, or another that the program defines.
+    UnitId, 24
+}
+id! {
+    /// A rule of the program.
+    RuleId, 48
+}
+id! {
+    /// A reward of the program.
+    RewardId, 48
+}
+id! {
+    /// A referral campaign of the program.
+    CampaignId, 48
+}
+id! {
+    /// One grant of units: what earned it, spelled out, so that it is the same whoever computes it.
+    GrantId, 200
+}
+id! {
+    /// A referral: `<campaign>:<friend's account>`, for a friend is attributed once.
+    ReferralId, 120
+}
+id! {
+    /// A code as stored: upper case, without separators.
+    Code, 40
+}
+
+impl From<&MemberId> for AccountId {
+    /// A member who has joined no household owns an account of the same name.
+    fn from(member: &MemberId) -> AccountId {
+        AccountId(member.0.clone())
+    }
+}
+
+impl UnitId {
+    /// The unit that a program has when it names none.
+    pub fn points() -> UnitId {
+        UnitId("points".into())
+    }
+}
+
+impl GrantId {
+    /// Joins parts that are valid ids of bounded length, so the result is valid.
+    pub fn of(parts: &[&str]) -> GrantId {
+        GrantId(parts.join(":").into())
+    }
+}
+
+impl ReferralId {
+    /// A friend is attributed once per campaign, so the pair names the referral.
+    pub fn of(campaign: &CampaignId, friend: &AccountId) -> ReferralId {
+        ReferralId(format!("{campaign}:{friend}").into())
+    }
+
+    /// The account of the friend, which owns the referral's record.
+    pub fn friend(&self) -> Option<AccountId> {
+        let (_, friend) = self.0.split_once(':')?;
+        AccountId::parse(friend).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_printable_ascii_without_key_separators() {
+        for (raw, expected) in [
+            ("mia-7", Ok(())),
+            ("gid://shop/Customer/7", Ok(())),
+            ("", Err(IdError::Empty)),
+            ("a b", Err(IdError::Character { found: ' ', at: 1 })),
+            ("a|b", Err(IdError::Character { found: '|', at: 1 })),
+            ("a{b}", Err(IdError::Character { found: '{', at: 1 })),
+            ("grüße", Err(IdError::Character { found: 'ü', at: 2 })),
+            ("a\nb", Err(IdError::Character { found: '\n', at: 1 })),
+        ] {
+            assert_eq!(MemberId::parse(raw).map(|_| ()), expected, "{raw:?}");
+        }
+        let long = "x".repeat(65);
+        assert_eq!(MemberId::parse(&long), Err(IdError::TooLong { len: 65, max: 64 }));
+    }
+}

@@ -1,0 +1,7 @@
+//! Guerdon decides, inside a checkout call, what a purchase earns and what it may redeem, and who gets the
+//! credit when a customer brings a friend.
+//!
+//! Arrows point one way: `domain <- program <- store <- service <- grpc <- app <- main`.
+
+pub mod domain;
+pub mod store;

@@ -1,0 +1,3 @@
+//! The composition root: parses the command line and hands over.
+
+fn main() {}

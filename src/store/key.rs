@@ -1,0 +1,123 @@
+//! Every store key is made here, and nowhere else.
+//!
+//! A key is `kind|program|...`; ids never contain `|`, `{` or `}`, so keys are unambiguous. An adapter that
+//! needs a physical key puts a format version and the partition's tag before it:
+//! `g1:{3k}:acct|bakery|mia-7`. All keys of a partition share the tag, so one script may touch them.
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::id::{AccountId, Code, GrantId, MemberId, OrderId, ProgramId, RequestId};
+
+/// One of the fixed number of groups that accounts are spread over; the unit of co-location.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct Partition(pub u16);
+
+/// A logical key: the partition it lies in and its name there.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Key {
+    pub partition: Partition,
+    pub name: Box<str>,
+}
+
+/// How accounts are spread over partitions. Fixed when a deployment is created.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    partitions: u16,
+}
+
+impl Layout {
+    pub const PARTITIONS_DEFAULT: u16 = 4096;
+    /// Redis Cluster has 16,384 slots; more partitions than slots would share slots to no gain.
+    pub const PARTITIONS_MAX: u16 = 16_384;
+
+    /// `None` unless `1 <= partitions <= PARTITIONS_MAX`.
+    pub fn new(partitions: u16) -> Option<Layout> {
+        (1..=Layout::PARTITIONS_MAX).contains(&partitions).then_some(Layout { partitions })
+    }
+
+    pub fn partitions(self) -> u16 {
+        self.partitions
+    }
+
+    /// SHA-256 of the parts, so that the spread does not depend on how callers number their members.
+    fn place(self, program: &ProgramId, part: &str) -> Partition {
+        let mut hash = Sha256::new();
+        hash.update(program.as_str());
+        hash.update(b"|");
+        hash.update(part);
+        let digest = hash.finalize();
+        let mut head = [0; 8];
+        head.copy_from_slice(&digest[..8]);
+        let n = u64::from_be_bytes(head) % u64::from(self.partitions);
+        Partition(n as u16) // below `partitions`, which is a u16
+    }
+
+    /// Where an account and all it owns lives.
+    pub fn of_account(self, program: &ProgramId, account: &AccountId) -> Partition {
+        self.place(program, account.as_str())
+    }
+
+    /// `acct|bakery|mia-7`: the record found under a member id, an account or an alias to one.
+    pub fn member(self, program: &ProgramId, member: &MemberId) -> Key {
+        Key { partition: self.place(program, member.as_str()), name: format!("acct|{program}|{member}").into() }
+    }
+
+    /// `acct|bakery|mia-7`: the same record, named by account.
+    pub fn account(self, program: &ProgramId, account: &AccountId) -> Key {
+        self.in_account(program, account, format!("acct|{program}|{account}"))
+    }
+
+    /// `log|bakery|mia-7`: the account's entries.
+    pub fn log(self, program: &ProgramId, account: &AccountId) -> Key {
+        self.in_account(program, account, format!("log|{program}|{account}"))
+    }
+
+    /// `ord|bakery|mia-7|order-1`
+    pub fn order(self, program: &ProgramId, account: &AccountId, order: &OrderId) -> Key {
+        self.in_account(program, account, format!("ord|{program}|{account}|{order}"))
+    }
+
+    /// `rsv|bakery|mia-7|order-1`: the reservation made for an order.
+    pub fn reservation(self, program: &ProgramId, account: &AccountId, order: &OrderId) -> Key {
+        self.in_account(program, account, format!("rsv|{program}|{account}|{order}"))
+    }
+
+    /// `rcp|bakery|mia-7|req-1`: the receipt of a request.
+    pub fn receipt(self, program: &ProgramId, account: &AccountId, request: &RequestId) -> Key {
+        self.in_account(program, account, format!("rcp|{program}|{account}|{request}"))
+    }
+
+    /// `inb|bakery|mia-7|ref.leo.0`: what other accounts' effects have granted here under one grant id.
+    pub fn inbound(self, program: &ProgramId, account: &AccountId, grant: &GrantId) -> Key {
+        self.in_account(program, account, format!("inb|{program}|{account}|{grant}"))
+    }
+
+    /// `note|bakery|mia-7|12`: the erasable note beside entry 12.
+    pub fn note(self, program: &ProgramId, account: &AccountId, sequence: u64) -> Key {
+        self.in_account(program, account, format!("note|{program}|{account}|{sequence}"))
+    }
+
+    /// `code|bakery|MIA7Q2`: whose code it is. Lies in a partition of the code's own.
+    pub fn code(self, program: &ProgramId, code: &Code) -> Key {
+        Key { partition: self.place(program, code.as_str()), name: format!("code|{program}|{code}").into() }
+    }
+
+    /// `own|bakery|order-1`: which account an order belongs to. Lies in a partition of the order's own.
+    pub fn order_owner(self, program: &ProgramId, order: &OrderId) -> Key {
+        Key { partition: self.place(program, order.as_str()), name: format!("own|{program}|{order}").into() }
+    }
+
+    /// `prog|bakery`: which versions of a program were active from when.
+    pub fn timeline(self, program: &ProgramId) -> Key {
+        Key { partition: self.place(program, ""), name: format!("prog|{program}").into() }
+    }
+
+    /// `psrc|bakery|<version>`: the text of one program version; beside the timeline.
+    pub fn program_source(self, program: &ProgramId, version: &str) -> Key {
+        Key { partition: self.place(program, ""), name: format!("psrc|{program}|{version}").into() }
+    }
+
+    fn in_account(self, program: &ProgramId, account: &AccountId, name: String) -> Key {
+        Key { partition: self.of_account(program, account), name: name.into() }
+    }
+}
