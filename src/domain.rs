@@ -4,4 +4,6 @@
 
 pub mod id;
 pub mod money;
+pub mod order;
+pub mod program;
 pub mod time;

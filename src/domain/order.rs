@@ -1,0 +1,90 @@
+//! What the checkout sends: an order and its lines.
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::id::{Label, LineId, OrderId, Sku};
+
+/// An ISO 4217 currency code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// `None` unless `raw` is an active ISO 4217 code in upper case.
+    pub fn parse(raw: &str) -> Option<Currency> {
+        let code = iso_currency::Currency::from_code(raw)?;
+        code.code().as_bytes().try_into().ok().map(Currency)
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    }
+
+    /// Digits after the decimal point: 2 for GBP, 0 for JPY, 3 for BHD.
+    pub fn exponent(self) -> u32 {
+        let code = iso_currency::Currency::from_code(self.as_str());
+        code.and_then(|c| c.exponent()).map_or(0, u32::from)
+    }
+}
+
+impl std::fmt::Display for Currency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::fmt::Debug for Currency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a line sells; decides whether it earns by default.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum LineKind {
+    #[default]
+    Goods,
+    Shipping,
+    Fee,
+    /// Stored value: never earns, for it earns when it is spent.
+    GiftCard,
+}
+
+/// One line of an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Line {
+    pub line_id: LineId,
+    pub sku: Option<Sku>,
+    pub categories: Vec<Label>,
+    pub brand: Option<Label>,
+    pub seller: Option<Label>,
+    pub kind: LineKind,
+    /// Whole items; 0 for a line that counts none (a surcharge), which is returned by amount.
+    pub quantity: i64,
+    /// The line's total in minor units before any effect of ours and after every other discount.
+    pub amount_minor: i64,
+    /// The line's total at list price, when the caller says so.
+    pub list_amount_minor: Option<i64>,
+    /// Tax on the line: contained in `amount_minor` or on top of it, as the order says.
+    pub tax_minor: i64,
+}
+
+/// An order as the caller sends it: checked for shape, not yet decided.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Order {
+    pub order_id: OrderId,
+    pub currency: Currency,
+    pub channel: Option<Label>,
+    pub store: Option<Label>,
+    /// The zone that the order carries.
+    pub zone: Option<TimeZone>,
+    pub prices_include_tax: bool,
+    pub lines: Vec<Line>,
+}
+
+impl Order {
+    pub const LINES_MAX: usize = 500;
+    /// Keeps sums over all lines, and products with a rate, far inside `i64` and `i128`.
+    pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000;
+    pub const QUANTITY_MAX: i64 = 1_000_000_000;
+}

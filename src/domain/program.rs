@@ -1,0 +1,447 @@
+//! The compiled program that decisions read. `crate::program` turns files into it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::id::{CampaignId, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
+use super::money::Rounding;
+use super::order::{Currency, Line, LineKind, Order};
+use super::time::{Instant, LocalWindow, Period, RoundUpTo, WindowZone};
+
+pub use index::RuleIndex;
+
+mod index;
+
+/// Names one immutable version of a program: the first 16 hex digits of the SHA-256 of its text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct ProgramVersion(pub Arc<str>);
+
+impl std::fmt::Display for ProgramVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An amount of money for each currency that the program lists; minor units.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PerCurrency(pub BTreeMap<Currency, i64>);
+
+impl PerCurrency {
+    pub fn get(&self, currency: Currency) -> Option<i64> {
+        self.0.get(&currency).copied()
+    }
+}
+
+/// One version of a program, checked and indexed.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub id: ProgramId,
+    pub version: ProgramVersion,
+    pub title: String,
+    pub zone: TimeZone,
+    /// Currencies that orders may come in; others earn and redeem nothing, and are told so.
+    pub currencies: Vec<Currency>,
+    /// At least one; the first is the default.
+    pub units: Vec<UnitTerms>,
+    pub stores: BTreeMap<Label, StoreTerms>,
+    pub earning: EarningTerms,
+    /// In the order of the file.
+    pub rules: Vec<Rule>,
+    pub index: RuleIndex,
+    /// At most one per unit.
+    pub payments: Vec<PaymentTerms>,
+    pub rewards: Vec<Reward>,
+    pub campaigns: Vec<Campaign>,
+    pub reservations: ReservationTerms,
+    pub returns: ReturnTerms,
+    /// How far in the past a command may have happened, in milliseconds.
+    pub back_dating_ms_max: i64,
+}
+
+impl Program {
+    pub fn unit(&self, unit: &UnitId) -> Option<&UnitTerms> {
+        self.units.iter().find(|terms| terms.unit == *unit)
+    }
+
+    pub fn reward(&self, reward: &RewardId) -> Option<&Reward> {
+        self.rewards.iter().find(|r| r.id == *reward)
+    }
+
+    pub fn campaign(&self, campaign: &CampaignId) -> Option<&Campaign> {
+        self.campaigns.iter().find(|c| c.id == *campaign)
+    }
+
+    /// The clock on the wall where the order was made: its store's zone, else its own, else the program's.
+    pub fn zone_of<'a>(&'a self, order: &'a Order) -> &'a TimeZone {
+        let of_store = order.store.as_ref().and_then(|store| self.stores.get(store)).map(|store| &store.zone);
+        of_store.or(order.zone.as_ref()).unwrap_or(&self.zone)
+    }
+
+    pub fn window_zone(&self, window: WindowZone, order: &Order) -> TimeZone {
+        match window {
+            WindowZone::Store => self.zone_of(order).clone(),
+            WindowZone::Program => self.zone.clone(),
+        }
+    }
+}
+
+/// The versions of one program and when each became active.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    /// Ascending; the first counts from the beginning of time.
+    pub versions: Vec<(Instant, Arc<Program>)>,
+}
+
+impl Timeline {
+    /// One version for all time.
+    pub fn of(program: Arc<Program>) -> Timeline {
+        Timeline { versions: vec![(Instant(0), program)] }
+    }
+
+    /// The version active at `at`: the last that began at or before it, else the first. `None` when empty.
+    pub fn at(&self, at: Instant) -> Option<&Arc<Program>> {
+        let started = self.versions.iter().rev().find(|(from, _)| *from <= at);
+        started.or(self.versions.first()).map(|(_, program)| program)
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct StoreTerms {
+    pub zone: TimeZone,
+}
+
+/// How units of one kind live.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnitTerms {
+    pub unit: UnitId,
+    pub life: LifeTerms,
+}
+
+/// When granted units become spendable and when they cease to be. A rule may override its unit's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct LifeTerms {
+    /// From the grant's effective instant; `None`: at once.
+    pub activates_after: Option<Period>,
+    /// From activation; `None`: never.
+    pub expires_after: Option<Period>,
+    pub expiry_rounded_to: RoundUpTo,
+}
+
+/// What amount of a line earns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EarningTerms {
+    /// Discounts that this program grants on the order lower what earns (default), or not.
+    pub after_discounts: bool,
+    /// Tax earns too (default), or not. A reduced line's tax is scaled alike.
+    pub tax_included: bool,
+    /// Goods always earn, gift cards never do.
+    pub shipping_earns: bool,
+    pub fees_earn: bool,
+    /// The part paid with units earns too (default), or not.
+    pub paid_with_units_earns: bool,
+    /// Lines that earn nothing under any rule.
+    pub excluded: Selector,
+    /// What happens when several multipliers match a line.
+    pub multipliers: MultiplierPolicy,
+}
+
+impl EarningTerms {
+    /// Whether a line of this kind earns at all.
+    pub fn kind_earns(&self, kind: LineKind) -> bool {
+        match kind {
+            LineKind::Goods => true,
+            LineKind::Shipping => self.shipping_earns,
+            LineKind::Fee => self.fees_earn,
+            LineKind::GiftCard => false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MultiplierPolicy {
+    /// On each line, the highest factor alone; the earlier rule when equal.
+    #[default]
+    Highest,
+    /// Double and triple together add one and two times the base: four times in all.
+    Add,
+}
+
+/// Which of the five kinds of loyalty a rule serves; reports are by kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Kind {
+    Transactional,
+    Social,
+    Emotional,
+    Behavioural,
+    Advocacy,
+}
+
+impl Kind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Transactional => "transactional",
+            Kind::Social => "social",
+            Kind::Emotional => "emotional",
+            Kind::Behavioural => "behavioural",
+            Kind::Advocacy => "advocacy",
+        }
+    }
+}
+
+/// Lines that match: any of each non-empty list, all lists together.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct LineMatch {
+    pub categories: Vec<Label>,
+    pub skus: Vec<Sku>,
+    pub brands: Vec<Label>,
+}
+
+impl LineMatch {
+    pub fn is_empty(&self) -> bool {
+        self.categories.is_empty() && self.skus.is_empty() && self.brands.is_empty()
+    }
+
+    /// Whether every list that is not empty names the line. An empty match names every line.
+    pub fn names(&self, line: &Line) -> bool {
+        let category = self.categories.is_empty() || line.categories.iter().any(|c| self.categories.contains(c));
+        let sku = self.skus.is_empty() || line.sku.as_ref().is_some_and(|sku| self.skus.contains(sku));
+        let brand = self.brands.is_empty() || line.brand.as_ref().is_some_and(|brand| self.brands.contains(brand));
+        category && sku && brand
+    }
+
+    /// Whether any list names the line: how exclusions are read. An empty match names none.
+    pub fn names_any(&self, line: &Line) -> bool {
+        line.categories.iter().any(|c| self.categories.contains(c))
+            || line.sku.as_ref().is_some_and(|sku| self.skus.contains(sku))
+            || line.brand.as_ref().is_some_and(|brand| self.brands.contains(brand))
+    }
+}
+
+/// Lines that a rule, a payment or a reward acts on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Selector {
+    /// Empty: every line.
+    pub include: LineMatch,
+    /// A line that any of these names is out.
+    pub exclude: LineMatch,
+}
+
+impl Selector {
+    pub fn selects(&self, line: &Line) -> bool {
+        self.include.names(line) && !self.exclude.names_any(line)
+    }
+}
+
+/// What a rule acts on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trigger {
+    Order,
+    Enrolment,
+}
+
+/// What must hold before a rule applies. Everything stated must hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Conditions {
+    /// Inclusive; by effective instant.
+    pub starts_at: Option<Instant>,
+    /// Exclusive.
+    pub ends_at: Option<Instant>,
+    /// Empty: any time; else inside at least one.
+    pub windows: Vec<LocalWindow>,
+    /// Empty: any.
+    pub channels: Vec<Label>,
+    /// Empty: any.
+    pub stores: Vec<Label>,
+    /// At least this much; equal is reached.
+    pub spend_min: Option<SpendMin>,
+    pub lines: Selector,
+}
+
+/// A threshold on what earns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SpendMin {
+    pub amount: PerCurrency,
+    pub of: SpendOf,
+}
+
+/// Over which lines a threshold sums.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SpendOf {
+    /// All lines that earn.
+    #[default]
+    Order,
+    /// The lines that the rule selects.
+    Matching,
+}
+
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub id: RuleId,
+    pub kind: Kind,
+    pub on: Trigger,
+    pub conditions: Conditions,
+    pub then: Then,
+}
+
+/// What follows when a rule applies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Then {
+    Earn(Earn),
+    Multiply(Multiply),
+    Bonus(Bonus),
+}
+
+/// `units` for each `per` of the amount that earns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Earn {
+    pub unit: UnitId,
+    pub units: i64,
+    pub per: PerCurrency,
+    pub rounding: Rounding,
+    pub round_per: RoundPer,
+    /// Overrides the unit's terms.
+    pub life: Option<LifeTerms>,
+}
+
+/// Where a base rate's fractions are rounded away.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RoundPer {
+    /// Each line by itself.
+    Line,
+    /// The rule's lines together.
+    Rule,
+    /// All rules of the unit that round per order together, by the rounding of the first of them.
+    #[default]
+    Order,
+}
+
+/// Adds `(factor − 1) × base` on the lines selected; the base is what [`Then::Earn`] rules give there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Multiply {
+    pub unit: UnitId,
+    /// The factor times 1,000: 2,500 is two and a half. At least 1,001.
+    pub factor_permille: i64,
+    pub rounding: Rounding,
+}
+
+/// A fixed number of units, once per order or enrolment; no multiplier touches it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bonus {
+    pub unit: UnitId,
+    pub units: i64,
+    pub life: Option<LifeTerms>,
+}
+
+/// Units as payment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PaymentTerms {
+    pub unit: UnitId,
+    /// So many units ...
+    pub units: i64,
+    /// ... are worth so much.
+    pub worth: PerCurrency,
+    /// Only multiples of this may be used; at least 1, and a multiple of `units` or a divisor of it such that a
+    /// step is worth whole minor units in every currency (checked with the program).
+    pub step: i64,
+    /// Fewer than this may not be used.
+    pub units_min: i64,
+    /// Of what the selected lines cost, in basis points; 10,000 is all.
+    pub share_bps_max: i64,
+    /// Lines that may be paid with units.
+    pub lines: Selector,
+    pub settles_as: SettlesAs,
+}
+
+/// How the caller books the part paid with units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum SettlesAs {
+    /// The price falls.
+    #[default]
+    Discount,
+    /// The price stays; units are a means of payment.
+    Tender,
+}
+
+/// Something on offer at checkout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reward {
+    pub id: RewardId,
+    pub title: String,
+    pub kind: RewardKind,
+    /// What it costs; `None`: free.
+    pub price: Option<(UnitId, i64)>,
+    /// Of the lines selected, before our effects.
+    pub spend_min: Option<PerCurrency>,
+    pub lines: Selector,
+    pub starts_at: Option<Instant>,
+    pub ends_at: Option<Instant>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RewardKind {
+    /// So much off the selected lines, never more than they cost.
+    AmountOff(PerCurrency),
+}
+
+/// A referral campaign: what it takes, and what each side gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Campaign {
+    pub id: CampaignId,
+    pub title: String,
+    pub starts_at: Option<Instant>,
+    pub ends_at: Option<Instant>,
+    /// Where a friend may name the code.
+    pub attribute_at: AttributeAt,
+    /// The order that qualifies earns on at least this much; equal is reached.
+    pub spend_min: PerCurrency,
+    /// From attribution to the qualifying order; `None`: no limit.
+    pub qualify_within: Option<Period>,
+    pub advocate: Option<SideReward>,
+    pub friend: Option<SideReward>,
+    /// A return that takes the qualifying order below the minimum takes both rewards back (default).
+    pub claw_back: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AttributeAt {
+    Enrolment,
+    FirstOrder,
+    #[default]
+    Both,
+}
+
+/// What one side of a referral gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SideReward {
+    pub unit: UnitId,
+    pub units: i64,
+    pub life: Option<LifeTerms>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReservationTerms {
+    /// Used when the caller states none.
+    pub ttl_s_default: i64,
+    pub ttl_s_max: i64,
+}
+
+/// What happens to units when goods come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReturnTerms {
+    pub shortfall: Shortfall,
+    /// Spent units whose lot has expired in the meantime live this long from the return; `None`: they are gone.
+    pub lapsed_grace: Option<Period>,
+}
+
+/// When a return must take back more units than the member has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Shortfall {
+    /// The rest becomes debt, repaid from the next units granted (default).
+    #[default]
+    Debt,
+    /// The rest is forgiven.
+    Forgive,
+}
