@@ -10,6 +10,8 @@ pub mod memory;
 pub mod embedded;
 pub mod redis;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use key::{Key, Layout, Partition};
@@ -63,6 +65,14 @@ pub struct NewReceipt {
     pub receipt: Receipt,
     /// Seconds from the commit for which the receipt is kept, by the store's own clock; at least 1.
     pub keep_s: u64,
+}
+
+impl NewReceipt {
+    /// When a receipt committed at `now_ms` is no longer kept; one kept for too long to count is kept forever.
+    pub fn expires_at_ms(&self, now_ms: i64) -> i64 {
+        let keep_s = i64::try_from(self.keep_s.max(1)).unwrap_or(i64::MAX);
+        now_ms.saturating_add(keep_s.saturating_mul(1_000))
+    }
 }
 
 /// What a decision assumed about a record it read.
@@ -176,13 +186,20 @@ pub struct DueItem {
     pub at_ms: i64,
 }
 
-/// Part of a walk over all partitions.
+/// The most that a walk shows of one partition: a crowded one keeps no other waiting.
+pub const PER_PARTITION_MAX: usize = 64;
+
+/// Part of a walk over all partitions. A walk visits each partition once, so it ends even if nobody acts on
+/// what it shows; what a crowded partition has beyond [`PER_PARTITION_MAX`] is seen by the next walk.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// Where the walk goes on; `None` when all partitions from the start given have been seen whole.
+    /// Where the walk goes on, always past the start given; `None` at its end.
     pub next: Option<Partition>,
 }
+
+/// Reads the time in Unix milliseconds: what a store that shares this machine's clock lets receipts expire by.
+pub type ClockMs = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Why a store could not answer. Carries no driver text outward: that is logged where it happens.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -202,6 +219,14 @@ pub enum Error {
     /// The store belongs to a deployment with other fixed settings.
     #[error("the store was created with {setting} = {found}, this instance is set to {wanted}")]
     OtherDeployment { setting: &'static str, found: String, wanted: String },
+}
+
+impl Error {
+    /// An append that does not continue its log, which ends at `last` (0: it is empty).
+    pub(crate) fn log_gap(append: &Append, last: u64) -> Error {
+        let Append { log, first_sequence, .. } = append;
+        Error::Corrupt { what: format!("log `{}` ends at {last}, so {first_sequence} does not follow", log.name) }
+    }
 }
 
 /// Where accounts live. Adapters know neither rules nor what a body means.
