@@ -3,5 +3,7 @@
 //!
 //! Arrows point one way: `domain <- program <- store <- service <- grpc <- app <- main`.
 
+pub mod cli;
 pub mod domain;
+pub mod grpc;
 pub mod store;

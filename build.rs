@@ -1,0 +1,25 @@
+//! Compiles the public contract; needs no `protoc`.
+
+use std::path::PathBuf;
+use std::{env, error, fs};
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    let files = [
+        "checkout_service",
+        "common",
+        "decision",
+        "errors",
+        "ledger_service",
+        "member_service",
+        "referral_service",
+        "simulation_service",
+    ]
+    .map(|name| format!("proto/guerdon/v1/{name}.proto"));
+    println!("cargo:rerun-if-changed=proto");
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("guerdon.fds.bin"), compiler.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    Ok(())
+}
