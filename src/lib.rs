@@ -4,6 +4,7 @@
 //! Arrows point one way: `domain <- program <- store <- service <- grpc <- app <- main`.
 
 pub mod cli;
+pub mod clock;
 pub mod domain;
 pub mod grpc;
 pub mod store;
