@@ -2,6 +2,8 @@
 //!
 //! Pure: no async, no I/O, no clock, no randomness, no protobuf, no floats.
 
+pub mod answer;
+pub mod command;
 pub mod id;
 pub mod money;
 pub mod order;

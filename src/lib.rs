@@ -7,4 +7,5 @@ pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod grpc;
+pub mod service;
 pub mod store;

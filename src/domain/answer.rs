@@ -1,0 +1,500 @@
+//! What callers are told. Answers are kept as receipts, so that a resend is answered alike.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::{ReturnCause, Tender};
+use super::id::{Code, GrantId, LineId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId};
+use super::order::Currency;
+use super::program::{Kind, ProgramVersion, SettlesAs};
+use super::time::Instant;
+
+/// The answer to a write or to its preview.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    Enroll(EnrollAnswer),
+    Reserve(ReserveAnswer),
+    Commit(CommitAnswer),
+    Release(ReleaseAnswer),
+    Return(ReturnAnswer),
+    Adjust(AdjustAnswer),
+    CreateCode(CreateCodeAnswer),
+    Attribute(AttributeAnswer),
+    /// An effect was taken in, or time has passed: nobody waits for it.
+    Done,
+    /// The request id was burnt before the request came.
+    Fenced,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EnrollAnswer {
+    pub enrolled: bool,
+    pub decided: Decided,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReserveAnswer {
+    pub reserved: bool,
+    pub reservation: Option<Reservation>,
+    pub decided: Decided,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CommitAnswer {
+    pub status: CommitStatus,
+    pub decided: Decided,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CommitStatus {
+    Committed,
+    Refused,
+    AlreadyCommitted,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReleaseAnswer {
+    pub released: bool,
+    pub reservation: Option<Reservation>,
+    pub refusals: Vec<Refusal>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReturnAnswer {
+    pub status: ReturnStatus,
+    pub decided: Decided,
+    pub refund: Option<Refund>,
+    pub order_state: Option<OrderState>,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ReturnStatus {
+    Applied,
+    Refused,
+    AlreadyApplied,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AdjustAnswer {
+    pub adjusted: bool,
+    pub decided: Decided,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CreateCodeAnswer {
+    pub code: Option<Code>,
+    pub created: bool,
+    pub refusals: Vec<Refusal>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AttributeAnswer {
+    pub attributed: bool,
+    pub decided: Decided,
+}
+
+/// Effects, refusals and the trace.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Decided {
+    pub version: ProgramVersion,
+    pub effective_at: Instant,
+    pub effects: Vec<Effect>,
+    pub refusals: Vec<Refusal>,
+    pub explain: Option<Explain>,
+}
+
+impl Decided {
+    pub fn empty(version: ProgramVersion, effective_at: Instant) -> Decided {
+        Decided { version, effective_at, effects: Vec::new(), refusals: Vec::new(), explain: None }
+    }
+}
+
+/// Part of an amount that falls on one line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Share {
+    pub line_id: LineId,
+    pub amount: i64,
+}
+
+/// One typed outcome.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Effect {
+    Granted(Granted),
+    Redeemed(Redeemed),
+    Discount(Discount),
+    Reversed { grant: GrantId, unit: UnitId, amount: i64, debt: i64, forgiven: i64, expired: i64 },
+    Restored { unit: UnitId, amount: i64, lots: Vec<RestoredLot>, repaid: i64, expired: i64 },
+    Referral { referral: ReferralId, state: ReferralState },
+    Adjusted { unit: UnitId, amount: i64, repaid: i64 },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Granted {
+    pub grant: GrantId,
+    pub rule: RuleId,
+    pub kind: Kind,
+    pub unit: UnitId,
+    pub desired: i64,
+    pub granted: i64,
+    /// Of `granted`, what repaid a debt at once.
+    pub repaid: i64,
+    pub activates_at: Instant,
+    /// [`Instant::MAX`]: never.
+    pub expires_at: Instant,
+    pub shares: Vec<Share>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Redeemed {
+    pub unit: UnitId,
+    pub units: i64,
+    pub value_minor: i64,
+    pub settles_as: SettlesAs,
+    pub value_shares: Vec<Share>,
+    pub unit_shares: Vec<Share>,
+    /// Of `units`, what became debt.
+    pub debt: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Discount {
+    pub reward: RewardId,
+    pub amount_minor: i64,
+    pub shares: Vec<Share>,
+    /// `None`: free.
+    pub price: Option<(UnitId, i64)>,
+    pub unit_shares: Vec<Share>,
+    /// Of the price, what became debt.
+    pub debt: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RestoredLot {
+    pub amount: i64,
+    /// [`Instant::MAX`]: never.
+    pub expires_at: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ReferralState {
+    Attributed,
+    Qualified,
+    Expired,
+    Rejected,
+}
+
+/// What a refusal is about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Subject {
+    Order,
+    Earn,
+    /// By unit.
+    Payment(UnitId),
+    Reward(RewardId),
+    /// As entered.
+    Code(String),
+    Reservation,
+    Return,
+    Line(LineId),
+    Member,
+    Adjustment,
+}
+
+/// Why not. Each has one value of the same name in the contract, where its meaning is documented.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Reason {
+    MemberUnknown,
+    MemberExists,
+    OrderUnknown,
+    OrderDiffers,
+    OrderCommitted,
+    CurrencyNotListed,
+    TooFarBack,
+    InFuture,
+    BalanceTooLow,
+    BelowMinimum,
+    NotAStep,
+    AboveShare,
+    UnitNotPayable,
+    RewardUnknown,
+    RewardNotActive,
+    SpendTooLow,
+    NoMatchingLine,
+    CodeUnknown,
+    CodeNotActive,
+    SelfReferral,
+    AlreadyAttributed,
+    NotNew,
+    CodeNotTakenHere,
+    CampaignUnknown,
+    CodeTaken,
+    ReleasedBefore,
+    NothingReserved,
+    TooManyReservations,
+    LineUnknown,
+    MoreThanLeft,
+    MixedMeasure,
+    NothingLeft,
+    ReturnDiffers,
+    UnitUnknown,
+    OutOfBounds,
+    TooLarge,
+    TooManyCodes,
+    OrderOfOther,
+}
+
+impl Reason {
+    /// A refusal for a missing predecessor is not remembered: what is missing may yet arrive.
+    pub fn is_remembered(self) -> bool {
+        !matches!(self, Reason::MemberUnknown | Reason::OrderUnknown | Reason::LineUnknown)
+    }
+
+    /// The words for people. Metrics use the variant's name.
+    pub fn message(self) -> &'static str {
+        match self {
+            Reason::MemberUnknown => "no such member is enrolled; enrol first, then send this again",
+            Reason::MemberExists => "the member is enrolled already",
+            Reason::OrderUnknown => "no such order was committed",
+            Reason::OrderDiffers => "the order was committed before with other content",
+            Reason::OrderCommitted => "the order was committed before and can no longer be reserved",
+            Reason::CurrencyNotListed => "the program lists no amounts for this currency",
+            Reason::TooFarBack => "it happened longer ago than the program allows",
+            Reason::InFuture => "it lies in the future",
+            Reason::BalanceTooLow => "more units are needed than are available",
+            Reason::BelowMinimum => "fewer units than the least that may be used",
+            Reason::NotAStep => "not a multiple of the step in which units may be used",
+            Reason::AboveShare => "more than the part of the order that may be paid with units",
+            Reason::UnitNotPayable => "this unit does not exist or cannot pay",
+            Reason::RewardUnknown => "the program has no such reward",
+            Reason::RewardNotActive => "the reward is not on offer at this time",
+            Reason::SpendTooLow => "the order costs less than is asked",
+            Reason::NoMatchingLine => "no line of the order can take it",
+            Reason::CodeUnknown => "no such code",
+            Reason::CodeNotActive => "the campaign of this code has not begun or is over",
+            Reason::SelfReferral => "members cannot refer themselves",
+            Reason::AlreadyAttributed => "the member was referred before",
+            Reason::NotNew => "the member has ordered before",
+            Reason::CodeNotTakenHere => "the campaign does not take its codes at this moment",
+            Reason::CampaignUnknown => "the program has no such campaign, or several and none was named",
+            Reason::CodeTaken => "the code belongs to somebody else",
+            Reason::ReleasedBefore => "it was released before it arrived",
+            Reason::NothingReserved => "nothing is reserved for this order",
+            Reason::TooManyReservations => "the member has as many open reservations as allowed",
+            Reason::LineUnknown => "the order has no such line",
+            Reason::MoreThanLeft => "more is returned than is left",
+            Reason::MixedMeasure => "the line was returned in the other measure before: by quantity or by amount",
+            Reason::NothingLeft => "nothing of the order is left to return",
+            Reason::ReturnDiffers => "the return was applied before with other content",
+            Reason::UnitUnknown => "the program has no such unit",
+            Reason::OutOfBounds => "a number would leave its bounds",
+            Reason::TooLarge => "a record would grow past its limit",
+            Reason::TooManyCodes => "the member has as many codes as allowed",
+            Reason::OrderOfOther => "the order belongs to another member",
+        }
+    }
+}
+
+/// A business "no".
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    pub subject: Subject,
+    pub reason: Reason,
+    pub required: Option<i64>,
+    pub available: Option<i64>,
+}
+
+impl Refusal {
+    pub fn new(subject: Subject, reason: Reason) -> Refusal {
+        Refusal { subject, reason, required: None, available: None }
+    }
+
+    /// With what it takes and what there is.
+    pub fn short(subject: Subject, reason: Reason, required: i64, available: i64) -> Refusal {
+        Refusal { subject, reason, required: Some(required), available: Some(available) }
+    }
+
+    /// What is missing: `required − available`, where both are stated and it makes sense.
+    pub fn missing(&self) -> Option<i64> {
+        let missing = self.required?.checked_sub(self.available?)?;
+        (0 < missing).then_some(missing)
+    }
+}
+
+/// How many units there are, by state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Balance {
+    pub unit: UnitId,
+    pub available: i64,
+    pub pending: i64,
+    pub held: i64,
+    /// Owed; never negative.
+    pub debt: i64,
+    pub lifetime_granted: i64,
+    pub lifetime_redeemed: i64,
+    pub lifetime_expired: i64,
+    pub lifetime_reversed: i64,
+    /// At most [`Balance::DATED_MAX`].
+    pub activations: Vec<(Instant, i64)>,
+    /// At most [`Balance::DATED_MAX`].
+    pub expiries: Vec<(Instant, i64)>,
+}
+
+impl Balance {
+    pub const DATED_MAX: usize = 12;
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Reservation {
+    pub order_id: OrderId,
+    pub revision: u32,
+    pub state: ReservationState,
+    pub expires_at: Instant,
+    pub held: Vec<(UnitId, i64)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ReservationState {
+    Held,
+    Committed,
+    Released,
+    Expired,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum OrderState {
+    Committed,
+    PartiallyReturned,
+    Returned,
+    Cancelled,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Refund {
+    pub money_minor: i64,
+    pub tenders: Vec<Tender>,
+    pub units: Vec<(UnitId, i64)>,
+}
+
+/// The trace of a decision.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Explain {
+    pub rules: Vec<ExplainRule>,
+    /// Order rules that no line can match.
+    pub rules_left_out: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ExplainRule {
+    pub rule: RuleId,
+    pub kind: Kind,
+    pub applied: bool,
+    pub conditions: Vec<ExplainCondition>,
+    pub steps: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ExplainCondition {
+    pub condition: String,
+    pub met: bool,
+    pub actual: String,
+    pub required: String,
+}
+
+/// An order as recorded, for reading.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderView {
+    pub order_id: OrderId,
+    pub member: super::id::MemberId,
+    pub state: OrderState,
+    pub currency: Currency,
+    pub committed_at: Instant,
+    pub lines: Vec<OrderLineView>,
+    pub decided: Decided,
+    pub returns: Vec<OrderReturnView>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderLineView {
+    pub line_id: LineId,
+    pub quantity: i64,
+    pub amount_minor: i64,
+    pub reduced_minor: i64,
+    pub returned_quantity: i64,
+    pub returned_amount_minor: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderReturnView {
+    pub return_id: ReturnId,
+    pub effective_at: Instant,
+    pub cause: ReturnCause,
+    pub refund: Refund,
+}
+
+/// A member as of an instant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MemberView {
+    pub member: super::id::MemberId,
+    pub account: super::id::AccountId,
+    pub enrolled_at: Instant,
+    pub as_of: Instant,
+    pub balances: Vec<Balance>,
+    pub orders: u64,
+    /// Order, unit, amount, expiry of the hold.
+    pub holds: Vec<(OrderId, UnitId, i64, Instant)>,
+    pub referral: Option<ReferralId>,
+    pub codes: Vec<Code>,
+    pub friends_qualified: i64,
+    pub entries: u64,
+}
+
+/// A referral as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReferralView {
+    pub referral: ReferralId,
+    pub campaign: super::id::CampaignId,
+    pub advocate: super::id::AccountId,
+    pub friend: super::id::AccountId,
+    pub code: Code,
+    pub state: ReferralState,
+    pub attributed_at: Instant,
+    pub qualified_at: Option<Instant>,
+    pub order: Option<OrderId>,
+    /// Whether the advocate's, unit, granted, reversed.
+    pub rewards: Vec<ReferralRewardView>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReferralRewardView {
+    pub to_advocate: bool,
+    pub unit: UnitId,
+    pub amount: i64,
+    pub reversed: i64,
+}
+
+/// One entry of the ledger for reading.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EntryView {
+    pub sequence: u64,
+    pub posted_at: Instant,
+    pub effective_at: Instant,
+    pub fact: &'static str,
+    pub detail_json: String,
+    /// Book, unit, amount.
+    pub postings: Vec<(&'static str, UnitId, i64)>,
+    pub hash: [u8; 32],
+}
+
+/// What verification of a ledger found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VerifyView {
+    pub entries: u64,
+    pub from_sequence: u64,
+    pub head: Option<[u8; 32]>,
+    pub orders: u64,
+    /// At most 100; empty when all agrees.
+    pub faults: Vec<String>,
+}

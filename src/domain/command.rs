@@ -1,0 +1,201 @@
+//! What callers ask for, checked for shape and not yet decided.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{
+    AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId,
+};
+use super::id::{Label, ReturnId};
+use super::order::Order;
+use super::program::Kind;
+use super::time::Instant;
+
+/// A write, or the preview of one. `decide` is the same for both.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    Enroll(Enroll),
+    Reserve(Reserve),
+    Commit(Commit),
+    Release(Release),
+    Return(Return),
+    Adjust(Adjust),
+    CreateCode(CreateCode),
+    Attribute(Attribute),
+    /// An effect from another account, delivered by the relay.
+    Receive(Transfer),
+    /// Nothing but the passing of time.
+    Advance,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Enroll {
+    pub member: MemberId,
+    /// As entered, at most [`CODES_MAX`].
+    pub codes: Vec<EnteredCode>,
+}
+
+/// Most codes in one request.
+pub const CODES_MAX: usize = 10;
+/// Most rewards in one redemption.
+pub const REWARDS_MAX: usize = 20;
+/// Most tenders of one order.
+pub const TENDERS_MAX: usize = 20;
+
+/// A code as the shopper typed it, and what it reads as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EnteredCode {
+    /// For the answer; up to 64 bytes.
+    pub raw: String,
+    /// `None`: no code can read like this.
+    pub code: Option<Code>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Reserve {
+    pub order: Order,
+    pub redeem: Redeem,
+    /// `None`: the program's default. More than the program's maximum is shortened to it by the decision.
+    pub ttl_s: Option<i64>,
+    pub explain: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Commit {
+    pub order: Order,
+    /// `None`: what the order's reservation redeems, else nothing.
+    pub redeem: Option<Redeem>,
+    pub codes: Vec<EnteredCode>,
+    /// The shopper has paid already: what was redeemed stands, a shortfall becomes debt.
+    pub paid: bool,
+    pub tenders: Vec<Tender>,
+    pub explain: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Release {
+    pub order_id: OrderId,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Return {
+    pub order_id: OrderId,
+    pub return_id: ReturnId,
+    pub what: ReturnWhat,
+    pub cause: ReturnCause,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ReturnWhat {
+    /// All that is left.
+    Everything,
+    /// Each line at most once.
+    Lines(Vec<(LineId, Measure)>),
+}
+
+/// How much of a line comes back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Measure {
+    /// Whole items, at least 1.
+    Quantity(i64),
+    /// Minor units of the line's amount, at least 1.
+    Amount(i64),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ReturnCause {
+    Return,
+    /// Returns all that is left, whatever lines are named.
+    Cancel,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Adjust {
+    /// `None`: the program's default unit.
+    pub unit: Option<UnitId>,
+    /// Positive credits, negative debits; not zero.
+    pub amount: i64,
+    pub reason: AdjustReason,
+    pub agent: Label,
+    /// Up to 500 bytes; kept beside the ledger.
+    pub note: Option<String>,
+    /// For credits alone; `None`: by the unit's terms.
+    pub expires_at: Option<Instant>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum AdjustReason {
+    Goodwill,
+    ServiceRecovery,
+    Correction,
+    Migration,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateCode {
+    /// `None`: the program's only campaign.
+    pub campaign: Option<CampaignId>,
+    /// The advocate's own wish, as stored.
+    pub vanity: Option<Code>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attribute {
+    pub code: EnteredCode,
+}
+
+/// What the member wants to use on an order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Redeem {
+    pub mode: RedeemMode,
+    pub pay: Option<PayWithUnits>,
+    /// Each at most once; applied in this order, before units as payment.
+    pub rewards: Vec<RewardId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum RedeemMode {
+    #[default]
+    AllOrNothing,
+    AsPossible,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PayWithUnits {
+    /// `None`: the program's default unit.
+    pub unit: Option<UnitId>,
+    pub amount: PayAmount,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PayAmount {
+    Exactly(i64),
+    AtMost(i64),
+    AllPossible,
+}
+
+/// How money was paid.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tender {
+    pub tender: Label,
+    pub amount_minor: i64,
+}
+
+/// Units granted here for an account elsewhere. States the whole as it stands, not a change: whatever order such
+/// effects arrive in and however often, the last revision wins.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Transfer {
+    pub target: AccountId,
+    pub grant: GrantId,
+    pub referral: ReferralId,
+    pub rule: RuleId,
+    pub kind: Kind,
+    pub unit: UnitId,
+    /// Rises with each change of `net`; the first is 1.
+    pub revision: u32,
+    /// What the target should have been granted in all.
+    pub net: i64,
+    pub activates_at: Instant,
+    pub expires_at: Instant,
+    /// When what caused it happened at its origin.
+    pub effective_at: Instant,
+}
