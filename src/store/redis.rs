@@ -1,1 +1,322 @@
-//! The Redis store.
+//! The Redis store: one round trip for a load, one for a commit.
+//!
+//! A commit is one call of one script (`redis/commit.lua`). All keys of a partition carry the partition's hash
+//! tag (`g1:{3k}:acct|bakery|mia-7`), so the script may touch them on a Redis Cluster too. `Applied` is as durable
+//! as the Redis behind is configured to be: `appendfsync always` keeps what it acknowledged through a crash of
+//! Redis, the default `everysec` may lose the last second.
+
+mod link;
+mod tags;
+mod wire;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+
+use self::link::{Failed, Link, Sent};
+use self::tags::tags;
+use super::{Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partition, Receipt, Record, Store};
+
+const SCRIPT: &str = include_str!("redis/commit.lua");
+/// At most this many items of any one partition go on one page.
+const OF_ONE_PARTITION_MAX: usize = 64;
+/// Partitions asked for in one trip of a walk.
+const WALK_STEP: usize = 256;
+
+/// Where Redis is, and how long to wait for it.
+#[derive(Clone)]
+pub struct RedisSettings {
+    /// `redis://[user:password@]host[:port][/database]`
+    pub url: String,
+    /// Names the deployment: the first part of every key, so that several may share one Redis. 1 to 32 bytes out
+    /// of `a-z`, `0-9`, `-` and `_`.
+    pub namespace: String,
+    /// How long making a connection may take; 1 to 60,000.
+    pub connect_timeout_ms: u32,
+    /// How long one answer may take; 1 to 60,000.
+    pub response_timeout_ms: u32,
+}
+
+impl RedisSettings {
+    pub const NAMESPACE_DEFAULT: &'static str = "g1";
+    pub const CONNECT_TIMEOUT_MS_DEFAULT: u32 = 250;
+    pub const RESPONSE_TIMEOUT_MS_DEFAULT: u32 = 500;
+    const NAMESPACE_LEN_MAX: usize = 32;
+    const TIMEOUT_MS_MAX: u32 = 60_000;
+
+    /// The Redis at `url`, everything else by default.
+    pub fn new(url: impl Into<String>) -> RedisSettings {
+        RedisSettings {
+            url: url.into(),
+            namespace: RedisSettings::NAMESPACE_DEFAULT.to_owned(),
+            connect_timeout_ms: RedisSettings::CONNECT_TIMEOUT_MS_DEFAULT,
+            response_timeout_ms: RedisSettings::RESPONSE_TIMEOUT_MS_DEFAULT,
+        }
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        let name = &self.namespace;
+        if !(1..=RedisSettings::NAMESPACE_LEN_MAX).contains(&name.len()) || !name.bytes().all(allowed) {
+            let what = "is not 1 to 32 bytes out of a-z, 0-9, `-` and `_`";
+            return Err(SettingsError { setting: "namespace", what });
+        }
+        let timeouts =
+            [("connect_timeout_ms", self.connect_timeout_ms), ("response_timeout_ms", self.response_timeout_ms)];
+        for (setting, timeout_ms) in timeouts {
+            if !(1..=RedisSettings::TIMEOUT_MS_MAX).contains(&timeout_ms) {
+                return Err(SettingsError { setting, what: "is not within 1 and 60000" });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisSettings {
+    /// Without the URL: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisSettings")
+            .field("namespace", &self.namespace)
+            .field("connect_timeout_ms", &self.connect_timeout_ms)
+            .field("response_timeout_ms", &self.response_timeout_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A setting that cannot be right, whatever Redis says. Never quotes the URL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("redis {setting} {what}")]
+pub struct SettingsError {
+    /// The field of [`RedisSettings`].
+    pub setting: &'static str,
+    pub what: &'static str,
+}
+
+/// A store in one Redis.
+pub struct RedisStore {
+    link: Link,
+    keys: Keys,
+    script_hash: String,
+    trips: AtomicU64,
+}
+
+impl RedisStore {
+    /// Checks the settings. The connection is made by the first call that needs one, and made again when it is
+    /// lost; until then calls answer [`Error::Unavailable`]. Each call ends within `connect_timeout_ms` and two
+    /// (a commit: three) times `response_timeout_ms`.
+    pub fn connect(settings: RedisSettings, layout: Layout) -> Result<RedisStore, SettingsError> {
+        settings.check()?;
+        Ok(RedisStore {
+            link: Link::new(&settings, layout, SCRIPT)?,
+            keys: Keys::new(&settings.namespace, layout),
+            script_hash: ::redis::Script::new(SCRIPT).get_hash().to_owned(),
+            trips: AtomicU64::new(0),
+        })
+    }
+
+    fn count_trip(&self) {
+        self.trips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Walks partitions from `from` on in steps, asking each for up to `of_each` things, until `limit` is reached.
+    async fn walk<R: ::redis::FromRedisValue, T>(
+        &self,
+        from: Partition,
+        limit: usize,
+        mut ask: impl FnMut(&mut ::redis::Pipeline, Partition, usize) -> Result<(), Error>,
+        mut read: impl FnMut(Partition, R, &mut Vec<T>) -> Result<(), Error>,
+    ) -> Result<Page<T>, Error> {
+        let of_each = limit.min(OF_ONE_PARTITION_MAX);
+        let mut items = Vec::new();
+        let mut rest = self.keys.partitions(from);
+        loop {
+            let step: Vec<Partition> = rest.by_ref().take(WALK_STEP).collect();
+            if step.is_empty() {
+                return Ok(Page { items, next: None });
+            }
+            let mut pipeline = ::redis::Pipeline::with_capacity(step.len());
+            for partition in &step {
+                ask(&mut pipeline, *partition, of_each)?;
+            }
+            let replies: Vec<R> = self.link.read_all(&pipeline).await?;
+            for (partition, reply) in step.into_iter().zip(replies) {
+                if items.len() >= limit {
+                    return Ok(Page { items, next: Some(partition) });
+                }
+                read(partition, reply, &mut items)?;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for RedisStore {
+    async fn load(&self, partition: Partition, keys: &[Key]) -> Result<Vec<Option<Record>>, Error> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut get = ::redis::cmd("MGET");
+        for key in keys {
+            debug_assert!(key.partition == partition, "`{}` lies outside the partition asked", key.name);
+            get.arg(self.keys.record(key)?);
+        }
+        self.count_trip();
+        let found: Vec<Option<Vec<u8>>> = self.link.read(&get).await?;
+        if found.len() != keys.len() {
+            return Err(wire::odd("an answer"));
+        }
+        found.into_iter().map(|bytes| bytes.map(wire::record).transpose()).collect()
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Outcome, Error> {
+        let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit)?;
+        let live = self.link.live().await?;
+        self.count_trip();
+        let reply = match self.link.call(&live, &call, Sent::Write).await {
+            // Redis dropped its scripts (a restart, a flush): nothing was applied. The text goes along this once.
+            Err(Failed::NoScript) => {
+                let call = wire::commit_call("EVAL", SCRIPT, &self.keys, commit)?;
+                self.count_trip();
+                self.link.call(&live, &call, Sent::Write).await?
+            }
+            reply => reply?,
+        };
+        wire::outcome(reply, commit)
+    }
+
+    async fn receipt(&self, key: &Key) -> Result<Option<Receipt>, Error> {
+        let found: Option<Vec<u8>> = self.link.read(&::redis::Cmd::get(self.keys.record(key)?)).await?;
+        found.map(wire::receipt).transpose()
+    }
+
+    async fn entries(&self, log: &Key, from_sequence: u64, limit: usize) -> Result<Vec<Vec<u8>>, Error> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let first = i64::try_from(from_sequence.saturating_sub(1)).unwrap_or(i64::MAX);
+        let last = first.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX) - 1);
+        self.link.read(::redis::cmd("LRANGE").arg(self.keys.record(log)?).arg(first).arg(last)).await
+    }
+
+    async fn left(&self, key: &Key) -> Result<i64, Error> {
+        wire::quantity(self.link.read(&::redis::Cmd::get(self.keys.record(key)?)).await?)
+    }
+
+    async fn feed(&self, partition: Partition, limit: usize) -> Result<Vec<FeedItem>, Error> {
+        let Some(last) = limit.checked_sub(1) else {
+            return Ok(Vec::new());
+        };
+        let last = i64::try_from(last).unwrap_or(i64::MAX);
+        let range = ::redis::cmd("ZRANGE").arg(self.keys.feed(partition)?).arg(0).arg(last).take();
+        let found: Vec<Vec<u8>> = self.link.read(&range).await?;
+        found.iter().map(|bytes| feed_item(partition, bytes)).collect()
+    }
+
+    async fn feed_page(&self, from: Partition, limit: usize) -> Result<Page<FeedItem>, Error> {
+        if limit == 0 {
+            return Ok(Page { items: Vec::new(), next: self.keys.partitions(from).next() });
+        }
+        self.walk(
+            from,
+            limit,
+            |pipeline, partition, of_each| {
+                pipeline.cmd("ZRANGE").arg(self.keys.feed(partition)?).arg(0).arg(of_each - 1);
+                Ok(())
+            },
+            |partition, found: Vec<Vec<u8>>, items| {
+                for bytes in &found {
+                    items.push(feed_item(partition, bytes)?);
+                }
+                Ok(())
+            },
+        )
+        .await
+    }
+
+    async fn due_page(&self, from: Partition, through_ms: i64, limit: usize) -> Result<Page<DueItem>, Error> {
+        self.walk(
+            from,
+            limit,
+            |pipeline, partition, of_each| {
+                let range = pipeline.cmd("ZRANGEBYSCORE").arg(self.keys.due(partition)?).arg("-inf").arg(through_ms);
+                range.arg("WITHSCORES").arg("LIMIT").arg(0).arg(of_each);
+                Ok(())
+            },
+            |partition, found: Vec<(String, f64)>, items| {
+                // A score is a double; `commit` keeps it within what a double holds exactly.
+                let item =
+                    |(subject, at): (String, f64)| DueItem { partition, subject: subject.into(), at_ms: at as i64 };
+                items.extend(found.into_iter().map(item));
+                Ok(())
+            },
+        )
+        .await
+    }
+
+    async fn now_ms(&self) -> Result<Option<i64>, Error> {
+        let (seconds, micros): (i64, i64) = self.link.read(&::redis::cmd("TIME")).await?;
+        Ok(Some(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
+    }
+
+    async fn ping(&self) -> Result<(), Error> {
+        self.link.read::<String>(&::redis::cmd("PING")).await.map(drop)
+    }
+
+    fn trips(&self) -> u64 {
+        self.trips.load(Ordering::Relaxed)
+    }
+
+    fn name(&self) -> &'static str {
+        "redis"
+    }
+}
+
+fn feed_item(partition: Partition, bytes: &[u8]) -> Result<FeedItem, Error> {
+    let (position, body) = wire::feed_record(bytes)?;
+    Ok(FeedItem { partition, position, body })
+}
+
+/// Makes physical keys out of logical ones.
+struct Keys {
+    /// What stands before every key of a partition, by partition: `g1:{3k}:`.
+    prefixes: Vec<String>,
+}
+
+impl Keys {
+    fn new(namespace: &str, layout: Layout) -> Keys {
+        Keys { prefixes: tags(layout).into_iter().map(|tag| format!("{namespace}:{{{tag}}}:")).collect() }
+    }
+
+    /// `g1:{3k}:acct|bakery|mia-7`: the record, receipt, log or quantity under a logical key.
+    fn record(&self, key: &Key) -> Result<String, Error> {
+        self.in_partition(key.partition, &key.name)
+    }
+
+    /// `g1:{3k}:feed`: a sorted set of effects by position.
+    fn feed(&self, partition: Partition) -> Result<String, Error> {
+        self.in_partition(partition, "feed")
+    }
+
+    /// `g1:{3k}:feedseq`: the last position given out on the feed.
+    fn feed_counter(&self, partition: Partition) -> Result<String, Error> {
+        self.in_partition(partition, "feedseq")
+    }
+
+    /// `g1:{3k}:due`: a sorted set of subjects by the instant they are due.
+    fn due(&self, partition: Partition) -> Result<String, Error> {
+        self.in_partition(partition, "due")
+    }
+
+    fn in_partition(&self, partition: Partition, name: &str) -> Result<String, Error> {
+        // Not reachable through a `Layout`; an item read back from a feed could name any partition.
+        let prefix = self.prefixes.get(usize::from(partition.0));
+        let prefix = prefix.ok_or_else(|| Error::Corrupt { what: format!("there is no partition {}", partition.0) })?;
+        Ok([prefix, name].concat())
+    }
+
+    fn partitions(&self, from: Partition) -> impl Iterator<Item = Partition> + use<> {
+        let count = u16::try_from(self.prefixes.len()).unwrap_or(u16::MAX);
+        (from.0..count).map(Partition)
+    }
+}

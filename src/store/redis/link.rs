@@ -1,0 +1,358 @@
+//! The connection to one Redis: made on demand, checked before its first use, replaced when it is lost.
+//!
+//! The driver's own connection manager is not used, because it hides where a connection begins: here the
+//! deployment's identity is checked on every new connection before a command goes over it, and "could not
+//! connect" (certainly nothing sent) never looks like "broke while waiting". Nothing is ever sent twice.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ::redis::aio::{MultiplexedConnection, SendError};
+use ::redis::io::tcp::TcpSettings;
+use ::redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo,
+    PushKind, RedisError, RedisResult, Value,
+};
+use tracing::{debug, info, warn};
+
+use super::{RedisSettings, SettingsError};
+use crate::store::{Error, Layout};
+
+/// The format of keys and values that this program writes.
+pub(super) const FORMAT: u32 = 1;
+/// Commands that wait for a place on the way to the socket; further callers wait, within their timeout.
+const QUEUE_LEN_MAX: usize = 1_024;
+
+/// Server errors that say that nothing was applied. A script meets those of its commands (`OOM`, `READONLY`,
+/// `MISCONF`, `NOREPLICAS`) at its first write only: once it has written, Redis lets it finish.
+const NOT_APPLIED: &[&str] = &[
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "WRONGPASS",
+];
+
+/// What a failure means for what was sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sent {
+    Read,
+    Write,
+}
+
+impl Sent {
+    /// The error when no answer came.
+    fn unanswered(self) -> Error {
+        match self {
+            Sent::Read => Error::Unavailable,
+            Sent::Write => Error::OutcomeUnknown,
+        }
+    }
+}
+
+/// Why a call brought no value.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The server does not know the script; nothing was applied.
+    NoScript,
+    Store(Error),
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Error {
+        match failed {
+            Failed::NoScript => Error::Unavailable,
+            Failed::Store(error) => error,
+        }
+    }
+}
+
+/// A connection whose deployment was checked.
+pub(super) struct Live {
+    connection: MultiplexedConnection,
+    /// Set by the driver as soon as it sees the connection end, also while nobody waits for an answer.
+    lost: Arc<AtomicBool>,
+}
+
+pub(super) struct Link {
+    client: Client,
+    script: &'static str,
+    meta_key: String,
+    partitions: u16,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    current: RwLock<Option<Arc<Live>>>,
+    /// Held by the one caller that connects. Keeps how the last attempt failed, for those who waited meanwhile
+    /// and so that an outage is logged once; `None` after a success.
+    connecting: tokio::sync::Mutex<Option<Error>>,
+    connects_failed: AtomicU64,
+}
+
+impl Link {
+    /// Checks the settings; connects to nothing. `script` is made known to the server on every connection.
+    pub(super) fn new(settings: &RedisSettings, layout: Layout, script: &'static str) -> Result<Link, SettingsError> {
+        // The driver's message may quote the URL and with it a password.
+        let bad_url = |_| SettingsError { setting: "url", what: "is not a redis:// URL that this build supports" };
+        let info = settings.url.as_str().into_connection_info().map_err(bad_url)?;
+        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let client = Client::open(info.set_redis_settings(redis).set_tcp_settings(tcp)).map_err(bad_url)?;
+        Ok(Link {
+            client,
+            script,
+            meta_key: format!("{}:meta", settings.namespace),
+            partitions: layout.partitions(),
+            connect_timeout: Duration::from_millis(u64::from(settings.connect_timeout_ms)),
+            response_timeout: Duration::from_millis(u64::from(settings.response_timeout_ms)),
+            current: RwLock::new(None),
+            connecting: tokio::sync::Mutex::new(None),
+            connects_failed: AtomicU64::new(0),
+        })
+    }
+
+    /// The connection, made now if there is none. One caller connects; those who come meanwhile share the result.
+    pub(super) async fn live(&self) -> Result<Arc<Live>, Error> {
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        let limit = self.connect_timeout + self.response_timeout;
+        tokio::time::timeout(limit, self.replace()).await.unwrap_or(Err(Error::Unavailable))
+    }
+
+    /// Asks for something that changes nothing.
+    pub(super) async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Error> {
+        let live = self.live().await?;
+        let value = self.call(&live, command, Sent::Read).await?;
+        decoded(value)
+    }
+
+    /// Asks for several things that change nothing, in one trip.
+    pub(super) async fn read_all<T: FromRedisValue>(&self, pipeline: &Pipeline) -> Result<T, Error> {
+        let live = self.live().await?;
+        let mut connection = live.connection.clone();
+        let answer = self.answer(&live, pipeline.query_async(&mut connection), Sent::Read).await?;
+        decoded(answer)
+    }
+
+    /// Sends one command once, and waits for at most the response timeout.
+    pub(super) async fn call(&self, live: &Arc<Live>, command: &Cmd, sent: Sent) -> Result<Value, Failed> {
+        let mut connection = live.connection.clone();
+        self.answer(live, command.query_async(&mut connection), sent).await
+    }
+
+    async fn answer(
+        &self,
+        live: &Arc<Live>,
+        answer: impl Future<Output = RedisResult<Value>>,
+        sent: Sent,
+    ) -> Result<Value, Failed> {
+        match tokio::time::timeout(self.response_timeout, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.failed(live, error, sent)),
+            Err(_elapsed) => {
+                // Whoever comes next connects anew, and learns before sending whether anybody is there.
+                let limit_ms = self.response_timeout.as_millis();
+                self.leave(live, &format_args!("no answer within {limit_ms} ms"));
+                Err(Failed::Store(sent.unanswered()))
+            }
+        }
+    }
+
+    fn failed(&self, live: &Arc<Live>, error: RedisError, sent: Sent) -> Failed {
+        let text = error.to_string();
+        let server_errors = error.into_server_errors();
+        let Some((_, first)) = server_errors.as_deref().and_then(<[_]>::first) else {
+            self.leave(live, &text);
+            return Failed::Store(sent.unanswered());
+        };
+        let code = inner_code(first.code(), first.details().unwrap_or_default());
+        if code == "NOSCRIPT" {
+            return Failed::NoScript;
+        }
+        warn!(store = "redis", code, "Redis refused a command: {text}");
+        if code == "WRONGTYPE" {
+            return Failed::Store(Error::Corrupt { what: "a key holds a value of another type".to_owned() });
+        }
+        if code == "READONLY" {
+            self.leave(live, &"the server is a replica now");
+        }
+        Failed::Store(if NOT_APPLIED.contains(&code) { Error::Unavailable } else { sent.unanswered() })
+    }
+
+    fn current(&self) -> Option<Arc<Live>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().filter(|live| !live.lost.load(Ordering::Acquire)).cloned()
+    }
+
+    async fn replace(&self) -> Result<Arc<Live>, Error> {
+        let failed_before = self.connects_failed.load(Ordering::Acquire);
+        let mut last_failure = self.connecting.lock().await;
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        let failed = self.connects_failed.load(Ordering::Acquire);
+        if failed != failed_before {
+            return Err(last_failure.clone().unwrap_or(Error::Unavailable));
+        }
+        match self.connect(last_failure.is_some()).await {
+            Ok(live) => {
+                info!(store = "redis", "connected to Redis");
+                *last_failure = None;
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
+                Ok(live)
+            }
+            Err(error) => {
+                *last_failure = Some(error.clone());
+                self.connects_failed.store(failed + 1, Ordering::Release);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the connection up, unless it was replaced already. Calls in flight on it still get their answers.
+    fn leave(&self, live: &Arc<Live>, why: &dyn std::fmt::Display) {
+        if !live.lost.swap(true, Ordering::AcqRel) {
+            warn!(store = "redis", "gave up the connection to Redis: {why}");
+        }
+    }
+
+    async fn connect(&self, in_outage: bool) -> Result<Arc<Live>, Error> {
+        let lost = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&lost);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.connect_timeout))
+            .set_response_timeout(None) // every call has an outer one
+            .set_pipeline_buffer_size(QUEUE_LEN_MAX)
+            .set_push_sender(move |push: PushInfo| {
+                if push.kind == PushKind::Disconnection && !flag.swap(true, Ordering::AcqRel) {
+                    warn!(store = "redis", "the connection to Redis ended");
+                }
+                Ok::<(), SendError>(())
+            });
+        match self.client.get_multiplexed_async_connection_with_config(&config).await {
+            Ok(connection) => {
+                let live = Arc::new(Live { connection, lost });
+                self.check_deployment(&live).await?;
+                Ok(live)
+            }
+            Err(error) => {
+                if in_outage {
+                    debug!(store = "redis", "still cannot connect to Redis: {error}");
+                } else {
+                    warn!(store = "redis", "cannot connect to Redis: {error}");
+                }
+                Err(Error::Unavailable)
+            }
+        }
+    }
+
+    /// Reads who wrote the data here before any of it is used; the first instance ever says it itself. Also makes
+    /// the script known.
+    async fn check_deployment(&self, live: &Arc<Live>) -> Result<(), Error> {
+        let mut get = ::redis::pipe();
+        get.get(&self.meta_key).cmd("SCRIPT").arg("LOAD").arg(self.script);
+        let mut connection = live.connection.clone();
+        let first = self.answer(live, get.query_async(&mut connection), Sent::Read).await?;
+        let (stored, _hash): (Option<String>, String) = decoded(first)?;
+        let meta = match stored {
+            Some(meta) => meta,
+            None => {
+                // Only now a write: a full or read-only Redis can still be read from.
+                let wanted = format!("format={FORMAT} partitions={}", self.partitions);
+                let mut claim = ::redis::pipe();
+                claim.cmd("SET").arg(&self.meta_key).arg(wanted).arg("NX").ignore().get(&self.meta_key);
+                let answer = self.answer(live, claim.query_async(&mut connection), Sent::Read).await?;
+                let (meta,): (String,) = decoded(answer)?;
+                meta
+            }
+        };
+        compared(&meta, self.partitions)
+    }
+}
+
+/// Compares the stored identity of the deployment with this instance's settings.
+fn compared(meta: &str, partitions: u16) -> Result<(), Error> {
+    let field = |name: &str| {
+        let value = meta.split(' ').filter_map(|field| field.split_once('=')).find(|(n, _)| *n == name);
+        value.and_then(|(_, value)| value.parse::<u32>().ok())
+    };
+    let (Some(format), Some(found)) = (field("format"), field("partitions")) else {
+        return Err(Error::Corrupt { what: "the deployment's description cannot be read".to_owned() });
+    };
+    if format > FORMAT {
+        return Err(Error::SchemaTooNew { found: format, known: FORMAT });
+    }
+    if found != u32::from(partitions) {
+        return Err(Error::OtherDeployment {
+            setting: "partitions",
+            found: found.to_string(),
+            wanted: partitions.to_string(),
+        });
+    }
+    Ok(())
+}
+
+fn decoded<T: FromRedisValue>(value: Value) -> Result<T, Error> {
+    ::redis::from_redis_value(value).map_err(|error| {
+        warn!(store = "redis", "Redis answered what cannot be read: {error}");
+        Error::Corrupt { what: "an answer has an unexpected shape".to_owned() }
+    })
+}
+
+/// The code of a server error. Before 7.0 Redis wraps the error of a script's command in a plain `ERR`:
+/// `ERR Error running script (call to f_...): @user_script:7: -OOM command not allowed`.
+fn inner_code<'a>(code: &'a str, detail: &'a str) -> &'a str {
+    if code != "ERR" || !detail.starts_with("Error running script") {
+        return code;
+    }
+    detail.split(' ').find_map(|word| word.strip_prefix('-')).unwrap_or(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_of_a_deployment_is_compared() {
+        let other = |found: &str| Error::OtherDeployment {
+            setting: "partitions",
+            found: found.to_owned(),
+            wanted: "4096".to_owned(),
+        };
+        let unreadable = || Error::Corrupt { what: "the deployment's description cannot be read".to_owned() };
+        for (meta, expected) in [
+            ("format=1 partitions=4096", Ok(())),
+            ("format=1 partitions=16", Err(other("16"))),
+            ("format=2 partitions=4096", Err(Error::SchemaTooNew { found: 2, known: 1 })),
+            // A newer format may mean other things by the same names: it is told first.
+            ("format=2 partitions=16", Err(Error::SchemaTooNew { found: 2, known: 1 })),
+            ("format=1", Err(unreadable())),
+            ("", Err(unreadable())),
+        ] {
+            assert_eq!(compared(meta, 4096), expected, "`{meta}`");
+        }
+    }
+
+    #[test]
+    fn the_code_inside_a_wrapped_script_error_is_found() {
+        for (code, detail, expected) in [
+            ("OOM", "command not allowed when used memory > 'maxmemory'. script: 6b, on @user_script:1.", "OOM"),
+            ("ERR", "Error running script (call to f_6b): @user_script:1: -OOM command not allowed", "OOM"),
+            ("ERR", "Error running script (call to f_6b): @user_script:1: attempt to index nil", "ERR"),
+            ("ERR", "unknown command 'X', with args beginning with: -OOM", "ERR"),
+        ] {
+            assert_eq!(inner_code(code, detail), expected, "{code} {detail}");
+        }
+    }
+}
