@@ -2,10 +2,14 @@
 //!
 //! Pure: no async, no I/O, no clock, no randomness, no protobuf, no floats.
 
+pub mod account;
 pub mod answer;
 pub mod command;
+pub mod desk;
 pub mod id;
+pub mod ledger;
 pub mod money;
 pub mod order;
+pub mod order_record;
 pub mod program;
 pub mod time;

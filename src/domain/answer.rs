@@ -336,6 +336,10 @@ pub struct Balance {
     pub lifetime_redeemed: i64,
     pub lifetime_expired: i64,
     pub lifetime_reversed: i64,
+    /// Credits less debits by hand; may be negative.
+    pub lifetime_adjusted: i64,
+    /// Should have been taken back and was forgiven.
+    pub lifetime_forgiven: i64,
     /// At most [`Balance::DATED_MAX`].
     pub activations: Vec<(Instant, i64)>,
     /// At most [`Balance::DATED_MAX`].

@@ -1,0 +1,597 @@
+//! An account: what owns units, and the unit of atomicity. It changes only by applying entries.
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Balance, ReferralState, Reservation, ReservationState};
+use super::command::Redeem;
+use super::id::{AccountId, CampaignId, Code, GrantId, OrderId, ReferralId, UnitId};
+use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
+use super::time::{DAY_MS, Instant};
+
+/// The record found under a member id.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MemberRecord {
+    /// The member's own account.
+    Account(Box<AccountState>),
+    /// The member's units are owned elsewhere.
+    Alias(AccountId),
+}
+
+/// Everything a decision may need to know of an account at once. Bounded in size.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AccountState {
+    pub account: AccountId,
+    pub enrolled_at: Instant,
+    /// Entries posted so far.
+    pub sequence: u64,
+    /// Chain head after them.
+    pub head: Hash,
+    /// When the last of them was posted.
+    pub posted_at: Instant,
+    /// In the order in which units were first seen.
+    pub units: Vec<UnitBook>,
+    /// Open holds, and resolved ones for [`AccountState::RESOLVED_KEEP_MS`].
+    pub holds: Vec<Hold>,
+    /// Orders committed.
+    pub orders: u64,
+    /// Who brought this member.
+    pub referral: Option<Referral>,
+    pub codes: Vec<(CampaignId, Code)>,
+    /// Friends who qualified and still count.
+    pub friends_qualified: i64,
+}
+
+/// What an account has of one unit.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UnitBook {
+    pub unit: UnitId,
+    /// By [`Book`]; sums to zero.
+    pub books: [i64; Book::COUNT],
+    /// In spend order.
+    pub lots: Vec<Lot>,
+    /// Expired lots that a return may still ask about, for [`AccountState::LAPSED_KEEP_MS`].
+    pub lapsed: Vec<Part>,
+}
+
+/// Units with equal dates. Never below zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Lot {
+    pub dates: Dates,
+    /// Pending until matured, then available.
+    pub free: i64,
+    pub held: i64,
+    pub matured: bool,
+}
+
+/// Units set aside for an order, or the mark of a resolved reservation.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hold {
+    pub order: OrderId,
+    /// Counts the times the order was reserved; 0: a release came before any Reserve.
+    pub revision: u32,
+    pub state: ReservationState,
+    /// When it lapses; for a resolved one, when it was resolved.
+    pub at: Instant,
+    /// When it was reserved: its Commit redeems under the program of that instant.
+    pub effective_at: Instant,
+    pub redeem: Option<Redeem>,
+    /// Empty once resolved.
+    pub units: Vec<UnitParts>,
+}
+
+impl Hold {
+    pub fn is_open(&self) -> bool {
+        self.state == ReservationState::Held
+    }
+
+    pub fn view(&self) -> Reservation {
+        Reservation {
+            order_id: self.order.clone(),
+            revision: self.revision,
+            state: self.state,
+            expires_at: self.at,
+            held: self.units.iter().map(|held| (held.unit.clone(), held.total())).collect(),
+        }
+    }
+}
+
+/// How the account's owner came to the program.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Referral {
+    pub referral: ReferralId,
+    pub campaign: CampaignId,
+    pub code: Code,
+    pub advocate: AccountId,
+    pub state: ReferralState,
+    /// Pins the terms.
+    pub attributed_at: Instant,
+    /// [`Instant::MAX`]: no limit.
+    pub qualify_by: Instant,
+    pub qualified_at: Option<Instant>,
+    pub order: Option<OrderId>,
+    /// The friend's own reward, and what of it was taken back.
+    pub friend: Option<SideGrant>,
+    /// What was sent to the advocate, as it stands.
+    pub advocate_grant: Option<SentGrant>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SideGrant {
+    pub grant: GrantId,
+    pub unit: UnitId,
+    pub amount: i64,
+    pub reversed: i64,
+    pub dates: Dates,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SentGrant {
+    pub grant: GrantId,
+    pub unit: UnitId,
+    pub revision: u32,
+    /// Granted at first.
+    pub amount: i64,
+    /// Granted as it stands.
+    pub net: i64,
+}
+
+/// What other accounts' effects have granted here under one grant id.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Inbound {
+    pub revision: u32,
+    pub net: i64,
+    pub dates: Dates,
+}
+
+/// Why an entry cannot be applied. In a decision: the request asks for more than numbers or records can hold. In
+/// verification: the ledger is not what made the state.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ApplyError {
+    #[error("a number leaves its bounds")]
+    Overflow,
+    #[error("a record grows past its limit")]
+    TooLarge,
+    #[error("{0}")]
+    Inconsistent(&'static str),
+}
+
+impl AccountState {
+    /// Lots of one unit. Rounding expiry to days or months keeps accounts far below.
+    pub const LOTS_MAX: usize = 2_000;
+    pub const HOLDS_OPEN_MAX: usize = 32;
+    pub const CODES_MAX: usize = 20;
+    /// How long a resolved reservation is remembered: a Commit that was paid may come so late.
+    pub const RESOLVED_KEEP_MS: i64 = 7 * DAY_MS;
+    const RESOLVED_MAX: usize = 16;
+    /// How long an expired lot is remembered for returns.
+    pub const LAPSED_KEEP_MS: i64 = 180 * DAY_MS;
+    const LAPSED_MAX: usize = 200;
+
+    /// An account before its first entry.
+    pub fn new(account: AccountId) -> AccountState {
+        AccountState {
+            account,
+            enrolled_at: Instant(0),
+            sequence: 0,
+            head: GENESIS,
+            posted_at: Instant(0),
+            units: Vec::new(),
+            holds: Vec::new(),
+            orders: 0,
+            referral: None,
+            codes: Vec::new(),
+            friends_qualified: 0,
+        }
+    }
+
+    pub fn book(&self, unit: &UnitId) -> Option<&UnitBook> {
+        self.units.iter().find(|book| book.unit == *unit)
+    }
+
+    pub fn amount(&self, unit: &UnitId, book: Book) -> i64 {
+        self.book(unit).map_or(0, |b| b.amount(book))
+    }
+
+    /// Owed of a unit; never negative.
+    pub fn debt(&self, unit: &UnitId) -> i64 {
+        self.amount(unit, Book::Debt).saturating_neg()
+    }
+
+    pub fn hold(&self, order: &OrderId) -> Option<&Hold> {
+        self.holds.iter().find(|hold| hold.order == *order)
+    }
+
+    /// The next instant at which [`advance`](super::advance::advance) has something to do.
+    pub fn next_due(&self) -> Option<Instant> {
+        let lots = self.units.iter().flat_map(|book| &book.lots).filter_map(Lot::next_due);
+        let holds = self.holds.iter().filter(|hold| hold.is_open()).map(|hold| hold.at);
+        let open = self.referral.as_ref().filter(|r| r.state == ReferralState::Attributed);
+        let referral = open.map(|r| r.qualify_by);
+        lots.chain(holds).chain(referral).min().filter(|at| *at < Instant::MAX)
+    }
+
+    /// Applies the next entry. On an error the state is left half-changed and must be dropped.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), ApplyError> {
+        if entry.sequence != self.sequence + 1 {
+            return Err(ApplyError::Inconsistent("entries are not in sequence"));
+        }
+        if entry.posted_at < self.posted_at {
+            return Err(ApplyError::Inconsistent("an entry was posted before its predecessor"));
+        }
+        for posting in entry.postings().ok_or(ApplyError::Overflow)? {
+            self.unit(&posting.unit).post(posting.book, posting.amount)?;
+        }
+        self.apply_fact(entry)?;
+        self.forget(entry.posted_at);
+        self.sequence = entry.sequence;
+        self.posted_at = entry.posted_at;
+        self.head = chain(&self.head, &encode(entry));
+        Ok(())
+    }
+
+    fn apply_fact(&mut self, entry: &Entry) -> Result<(), ApplyError> {
+        match &entry.fact {
+            Fact::Enrolled => self.enrolled_at = entry.effective_at,
+            Fact::Granted { unit, amount, repaid, dates, .. } | Fact::Received { unit, amount, repaid, dates, .. } => {
+                let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
+                self.unit(unit).put(*dates, to_lot, dates.active_at(entry.posted_at))?;
+                if let Fact::Received { revision: 1, .. } = entry.fact {
+                    self.friends_qualified += 1;
+                }
+            }
+            Fact::Matured { unit, dates, amount, repaid } => self.unit(unit).mature(*dates, *amount, *repaid)?,
+            Fact::Expired { unit, dates, amount } => {
+                let book = self.unit(unit);
+                book.take(*dates, *amount)?;
+                book.lapsed.push(Part { dates: *dates, amount: *amount });
+            }
+            Fact::Held { order, revision, expires_at, redeem, units } => {
+                for held in units {
+                    let book = self.unit(&held.unit);
+                    held.parts.iter().try_for_each(|part| book.hold(part.dates, part.amount))?;
+                }
+                self.holds.retain(|hold| hold.order != *order);
+                self.holds.push(Hold {
+                    order: order.clone(),
+                    revision: *revision,
+                    state: ReservationState::Held,
+                    at: *expires_at,
+                    effective_at: entry.effective_at,
+                    redeem: Some(redeem.clone()),
+                    units: units.clone(),
+                });
+            }
+            Fact::Unheld { order, why, units } => {
+                for held in units {
+                    let book = self.unit(&held.unit);
+                    held.parts.iter().try_for_each(|part| book.hold(part.dates, -part.amount))?;
+                }
+                let before = self.holds.iter().position(|hold| hold.order == *order).map(|at| self.holds.remove(at));
+                if let Some(state) = why.leaves() {
+                    self.holds.push(Hold {
+                        order: order.clone(),
+                        revision: before.as_ref().map_or(0, |hold| hold.revision),
+                        state,
+                        at: entry.posted_at,
+                        effective_at: before.as_ref().map_or(entry.effective_at, |hold| hold.effective_at),
+                        redeem: before.and_then(|hold| hold.redeem),
+                        units: Vec::new(),
+                    });
+                }
+            }
+            Fact::Spent { unit, parts, .. } | Fact::Debited { unit, parts, .. } => {
+                let book = self.unit(unit);
+                parts.iter().try_for_each(|part| book.take(part.dates, part.amount))?;
+            }
+            Fact::OrderCommitted { .. } => self.orders += 1,
+            Fact::OrderReturned { .. } => {}
+            Fact::Reversed { grant, unit, dates, taken, lapsed, debt, forgiven } => {
+                self.unit(unit).take_back(*dates, taken, *lapsed)?;
+                let all = sum(taken).and_then(|n| n.checked_add(*lapsed)?.checked_add(*debt)?.checked_add(*forgiven));
+                let side = self.referral.as_mut().and_then(|r| r.friend.as_mut());
+                if let Some(side) = side.filter(|side| side.grant == *grant) {
+                    side.reversed += all.ok_or(ApplyError::Overflow)?;
+                }
+            }
+            Fact::Recalled { unit, dates, taken, lapsed, .. } => {
+                self.unit(unit).take_back(*dates, taken, *lapsed)?;
+                self.friends_qualified -= 1;
+            }
+            Fact::Restored { unit, parts, .. } => {
+                let book = self.unit(unit);
+                parts.iter().try_for_each(|part| book.put(part.dates, part.amount, true))?;
+            }
+            Fact::Credited { unit, amount, repaid, dates, .. } => {
+                let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
+                self.unit(unit).put(*dates, to_lot, true)?;
+            }
+            Fact::CodeCreated { campaign, code } => {
+                if AccountState::CODES_MAX <= self.codes.len() {
+                    return Err(ApplyError::TooLarge);
+                }
+                self.codes.push((campaign.clone(), code.clone()));
+            }
+            Fact::Attributed { referral, campaign, code, advocate, qualify_by } => {
+                self.referral = Some(Referral {
+                    referral: referral.clone(),
+                    campaign: campaign.clone(),
+                    code: code.clone(),
+                    advocate: advocate.clone(),
+                    state: ReferralState::Attributed,
+                    attributed_at: entry.effective_at,
+                    qualify_by: *qualify_by,
+                    qualified_at: None,
+                    order: None,
+                    friend: None,
+                    advocate_grant: None,
+                });
+            }
+            Fact::Qualified { order, friend, .. } => {
+                let referral = self.open_referral()?;
+                referral.state = ReferralState::Qualified;
+                referral.qualified_at = Some(entry.effective_at);
+                referral.order = Some(order.clone());
+                referral.friend = friend.clone();
+            }
+            Fact::ReferralExpired { .. } => self.open_referral()?.state = ReferralState::Expired,
+            Fact::ReferralRejected { .. } => self.open_referral()?.state = ReferralState::Rejected,
+            Fact::Sent { grant, unit, revision, change, .. } => {
+                let referral = self.open_referral()?;
+                let before = referral.advocate_grant.as_ref();
+                let net = before.map_or(0, |sent| sent.net).checked_add(*change).ok_or(ApplyError::Overflow)?;
+                let amount = before.map_or(net, |sent| sent.amount);
+                referral.advocate_grant =
+                    Some(SentGrant { grant: grant.clone(), unit: unit.clone(), revision: *revision, amount, net });
+            }
+        }
+        Ok(())
+    }
+
+    fn open_referral(&mut self) -> Result<&mut Referral, ApplyError> {
+        self.referral.as_mut().ok_or(ApplyError::Inconsistent("there is no referral"))
+    }
+
+    fn unit(&mut self, unit: &UnitId) -> &mut UnitBook {
+        let at = match self.units.iter().position(|book| book.unit == *unit) {
+            Some(at) => at,
+            None => {
+                self.units.push(UnitBook {
+                    unit: unit.clone(),
+                    books: [0; Book::COUNT],
+                    lots: Vec::new(),
+                    lapsed: Vec::new(),
+                });
+                self.units.len() - 1
+            }
+        };
+        #[expect(clippy::indexing_slicing, reason = "found or pushed right above")]
+        &mut self.units[at]
+    }
+
+    /// Drops what is remembered only for a time. Depends on entries alone, so that folding them gives the same.
+    fn forget(&mut self, now: Instant) {
+        let resolved_since = now.minus_ms(AccountState::RESOLVED_KEEP_MS);
+        self.holds.retain(|hold| hold.is_open() || resolved_since < hold.at);
+        let resolved = self.holds.iter().filter(|hold| !hold.is_open()).count();
+        let mut surplus = resolved.saturating_sub(AccountState::RESOLVED_MAX);
+        self.holds.retain(|hold| {
+            let drop = !hold.is_open() && 0 < surplus;
+            surplus -= usize::from(drop);
+            !drop
+        });
+        let lapsed_since = now.minus_ms(AccountState::LAPSED_KEEP_MS);
+        for book in &mut self.units {
+            book.lapsed.retain(|part| 0 < part.amount && lapsed_since < part.dates.expires_at);
+            let surplus = book.lapsed.len().saturating_sub(AccountState::LAPSED_MAX);
+            book.lapsed.drain(..surplus);
+        }
+    }
+
+    /// Balances as they stand; bring the state up to date first.
+    pub fn balances(&self) -> Vec<Balance> {
+        self.units.iter().map(UnitBook::balance).collect()
+    }
+
+    /// What does not agree within the state itself; empty when sound.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        for book in &self.units {
+            book.faults(&mut faults);
+        }
+        let mut held: Vec<(&UnitId, i64)> = Vec::new();
+        for units in self.holds.iter().flat_map(|hold| &hold.units) {
+            match held.iter_mut().find(|(unit, _)| **unit == units.unit) {
+                Some((_, amount)) => *amount = amount.saturating_add(units.total()),
+                None => held.push((&units.unit, units.total())),
+            }
+        }
+        for book in &self.units {
+            let by_holds = held.iter().find(|(unit, _)| **unit == book.unit).map_or(0, |(_, amount)| *amount);
+            if by_holds != book.amount(Book::Held) {
+                faults.push(format!(
+                    "{}: holds name {by_holds} units, the book `held` {}",
+                    book.unit,
+                    book.amount(Book::Held)
+                ));
+            }
+        }
+        faults
+    }
+}
+
+impl Lot {
+    fn next_due(&self) -> Option<Instant> {
+        if !self.matured {
+            return Some(self.dates.activates_at);
+        }
+        (0 < self.free).then_some(self.dates.expires_at)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.free == 0 && self.held == 0
+    }
+}
+
+impl UnitBook {
+    pub fn amount(&self, book: Book) -> i64 {
+        self.books.get(book as usize).copied().unwrap_or(0)
+    }
+
+    fn post(&mut self, book: Book, amount: i64) -> Result<(), ApplyError> {
+        let Some(stands) = self.books.get_mut(book as usize) else {
+            return Err(ApplyError::Inconsistent("an unknown book"));
+        };
+        *stands = stands.checked_add(amount).ok_or(ApplyError::Overflow)?;
+        Ok(())
+    }
+
+    fn position(&self, dates: Dates) -> Result<usize, usize> {
+        self.lots.binary_search_by_key(&dates.spend_order(), |lot| lot.dates.spend_order())
+    }
+
+    fn put(&mut self, dates: Dates, amount: i64, matured: bool) -> Result<(), ApplyError> {
+        if amount == 0 {
+            return Ok(());
+        }
+        match self.position(dates) {
+            Ok(at) => {
+                let lot = self.lots.get_mut(at).ok_or(ApplyError::Inconsistent("a lot is missing"))?;
+                lot.free = lot.free.checked_add(amount).ok_or(ApplyError::Overflow)?;
+            }
+            Err(_) if AccountState::LOTS_MAX <= self.lots.len() => return Err(ApplyError::TooLarge),
+            Err(at) => self.lots.insert(at, Lot { dates, free: amount, held: 0, matured }),
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, dates: Dates, free: i64, held: i64) -> Result<(), ApplyError> {
+        const SHORT: ApplyError = ApplyError::Inconsistent("a lot would go below zero");
+        let at = self.position(dates).map_err(|_| SHORT)?;
+        let lot = self.lots.get_mut(at).ok_or(SHORT)?;
+        lot.free = lot.free.checked_add(free).ok_or(ApplyError::Overflow)?;
+        lot.held = lot.held.checked_add(held).ok_or(ApplyError::Overflow)?;
+        if lot.free < 0 || lot.held < 0 {
+            return Err(SHORT);
+        }
+        if lot.is_empty() {
+            self.lots.remove(at);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, dates: Dates, amount: i64) -> Result<(), ApplyError> {
+        self.change(dates, -amount, 0)
+    }
+
+    fn hold(&mut self, dates: Dates, amount: i64) -> Result<(), ApplyError> {
+        self.change(dates, -amount, amount)
+    }
+
+    fn mature(&mut self, dates: Dates, amount: i64, repaid: i64) -> Result<(), ApplyError> {
+        let at = self.position(dates).map_err(|_| ApplyError::Inconsistent("a maturing lot is missing"))?;
+        match self.lots.get_mut(at) {
+            Some(lot) if !lot.matured && lot.free == amount => lot.matured = true,
+            _ => return Err(ApplyError::Inconsistent("a lot matures with another amount")),
+        }
+        self.take(dates, repaid)
+    }
+
+    fn take_back(&mut self, own: Dates, taken: &[Part], lapsed: i64) -> Result<(), ApplyError> {
+        taken.iter().try_for_each(|part| self.take(part.dates, part.amount))?;
+        let mut left = lapsed;
+        for part in self.lapsed.iter_mut().filter(|part| part.dates == own) {
+            let here = left.min(part.amount);
+            part.amount -= here;
+            left -= here;
+        }
+        if left != 0 {
+            return Err(ApplyError::Inconsistent("more is taken from a lapsed lot than had expired"));
+        }
+        Ok(())
+    }
+
+    /// Lots from which units may be taken now, in spend order.
+    pub fn spendable(&self) -> impl Iterator<Item = &Lot> {
+        self.lots.iter().filter(|lot| lot.matured && 0 < lot.free)
+    }
+
+    /// The first `amount` spendable units, by lot; fewer if there are fewer.
+    pub fn pick(&self, amount: i64) -> Vec<Part> {
+        let mut left = amount;
+        let mut parts = Vec::new();
+        for lot in self.spendable() {
+            if left <= 0 {
+                break;
+            }
+            let here = left.min(lot.free);
+            parts.push(Part { dates: lot.dates, amount: here });
+            left -= here;
+        }
+        parts
+    }
+
+    fn balance(&self) -> Balance {
+        let mut activations: Vec<(Instant, i64)> = Vec::new();
+        let mut expiries: Vec<(Instant, i64)> = Vec::new();
+        for lot in &self.lots {
+            if !lot.matured {
+                add_dated(&mut activations, lot.dates.activates_at, lot.free);
+            } else if lot.dates.expires_at < Instant::MAX {
+                add_dated(&mut expiries, lot.dates.expires_at, lot.free);
+            }
+        }
+        Balance {
+            unit: self.unit.clone(),
+            available: self.amount(Book::Available),
+            pending: self.amount(Book::Pending),
+            held: self.amount(Book::Held),
+            debt: self.amount(Book::Debt).saturating_neg(),
+            lifetime_granted: self.amount(Book::Issued).saturating_add(self.amount(Book::InTransit)).saturating_neg(),
+            lifetime_redeemed: self.amount(Book::Redeemed),
+            lifetime_expired: self.amount(Book::Expired),
+            lifetime_reversed: self.amount(Book::Reversed),
+            lifetime_adjusted: self.amount(Book::Adjusted).saturating_neg(),
+            lifetime_forgiven: self.amount(Book::Forgiven).saturating_neg(),
+            activations,
+            expiries,
+        }
+    }
+
+    fn faults(&self, faults: &mut Vec<String>) {
+        let unit = &self.unit;
+        let all: i128 = self.books.iter().map(|n| i128::from(*n)).sum();
+        if all != 0 {
+            faults.push(format!("{unit}: the books sum to {all}, not to zero"));
+        }
+        let free =
+            |matured| self.lots.iter().filter(|lot| lot.matured == matured).map(|lot| i128::from(lot.free)).sum();
+        let held = self.lots.iter().map(|lot| i128::from(lot.held)).sum::<i128>();
+        for (book, by_lots) in [(Book::Available, free(true)), (Book::Pending, free(false)), (Book::Held, held)] {
+            let amount = self.amount(book);
+            if by_lots != i128::from(amount) {
+                faults.push(format!("{unit}: lots hold {by_lots}, the book `{}` {amount}", book.name()));
+            }
+        }
+        if self.lots.iter().any(|lot| lot.free < 0 || lot.held < 0) {
+            faults.push(format!("{unit}: a lot is below zero"));
+        }
+        if 0 < self.amount(Book::Debt) {
+            faults.push(format!("{unit}: the debt is above zero"));
+        }
+    }
+}
+
+fn add_dated(list: &mut Vec<(Instant, i64)>, at: Instant, amount: i64) {
+    if amount == 0 {
+        return;
+    }
+    match list.binary_search_by_key(&at, |(when, _)| *when) {
+        Ok(found) => {
+            if let Some((_, sum)) = list.get_mut(found) {
+                *sum = sum.saturating_add(amount);
+            }
+        }
+        Err(place) => list.insert(place, (at, amount)),
+    }
+    list.truncate(Balance::DATED_MAX);
+}

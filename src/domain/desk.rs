@@ -1,0 +1,155 @@
+//! Where a decision is made: a working copy of the account, and the entries posted on it so far.
+
+use std::sync::Arc;
+
+use super::account::{AccountState, ApplyError, UnitBook};
+use super::answer::ReferralState;
+use super::id::{RequestId, UnitId};
+use super::ledger::{Dates, Entry, Fact, Unhold, UnitParts};
+use super::program::{LifeTerms, Program, ProgramVersion, Timeline};
+use super::time::Instant;
+
+/// A working copy. Nothing on it counts until the store has applied what it holds.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    pub state: AccountState,
+    pub entries: Vec<Entry>,
+    /// When entries are posted: the time given, but never before the account's last entry.
+    pub now: Instant,
+    /// The version that decides.
+    pub version: ProgramVersion,
+    pub request: Option<RequestId>,
+}
+
+/// What falls due in an account, in the order in which equal instants are handled.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Mature,
+    Lapse,
+    Expire,
+    Referral,
+}
+
+impl Desk {
+    pub fn new(state: AccountState, now: Instant, version: ProgramVersion, request: Option<RequestId>) -> Desk {
+        let now = now.max(state.posted_at);
+        Desk { state, entries: Vec::new(), now, version, request }
+    }
+
+    /// Posts a fact that happened at `effective_at`.
+    pub fn post(&mut self, effective_at: Instant, fact: Fact) -> Result<(), ApplyError> {
+        let (version, request) = (self.version.clone(), self.request.clone());
+        self.post_as(effective_at, version, request, fact)
+    }
+
+    fn post_as(
+        &mut self,
+        effective_at: Instant,
+        version: ProgramVersion,
+        request: Option<RequestId>,
+        fact: Fact,
+    ) -> Result<(), ApplyError> {
+        let sequence = self.state.sequence + 1;
+        let entry = Entry { sequence, posted_at: self.now, effective_at, version, request, fact };
+        self.state.apply(&entry)?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// Brings the account up to date: walks what is due by now, instant by instant, each under the program
+    /// version active then. Every load does this first, so no answer depends on whether a background job ran.
+    pub fn advance(&mut self, timeline: &Timeline) -> Result<(), ApplyError> {
+        // Each step resolves something that was due; nothing that falls due comes into being here except what a
+        // lapsed hold gives back to a lot that has expired.
+        let steps_max = 4 * AccountState::LOTS_MAX + 4 * AccountState::HOLDS_OPEN_MAX;
+        for _ in 0..steps_max {
+            let Some((at, due)) = self.first_due() else { return Ok(()) };
+            let version = timeline.at(at).map_or_else(|| self.version.clone(), |program| program.version.clone());
+            for fact in self.due_facts(at, due) {
+                self.post_as(at, version.clone(), None, fact)?;
+            }
+        }
+        Err(ApplyError::TooLarge)
+    }
+
+    fn first_due(&self) -> Option<(Instant, Due)> {
+        let lots = self.state.units.iter().flat_map(|book| &book.lots);
+        let of_lots = lots.filter_map(|lot| {
+            if !lot.matured {
+                return Some((lot.dates.activates_at, Due::Mature));
+            }
+            (0 < lot.free).then_some((lot.dates.expires_at, Due::Expire))
+        });
+        let of_holds = self.state.holds.iter().filter(|hold| hold.is_open()).map(|hold| (hold.at, Due::Lapse));
+        let referral = self.state.referral.as_ref().filter(|r| r.state == ReferralState::Attributed);
+        let of_referral = referral.map(|r| (r.qualify_by, Due::Referral));
+        let first = of_lots.chain(of_holds).chain(of_referral).min()?;
+        (first.0 <= self.now && first.0 < Instant::MAX).then_some(first)
+    }
+
+    fn due_facts(&self, at: Instant, due: Due) -> Vec<Fact> {
+        let lots = |of: fn(&UnitBook, Instant) -> Vec<Fact>| self.state.units.iter().flat_map(|b| of(b, at)).collect();
+        match due {
+            Due::Mature => lots(|book, at| {
+                let mut owed = book.amount(super::ledger::Book::Debt).saturating_neg();
+                let due = book.lots.iter().filter(|lot| !lot.matured && lot.dates.activates_at <= at);
+                due.map(|lot| {
+                    let repaid = owed.min(lot.free);
+                    owed -= repaid;
+                    Fact::Matured { unit: book.unit.clone(), dates: lot.dates, amount: lot.free, repaid }
+                })
+                .collect()
+            }),
+            Due::Expire => lots(|book, at| {
+                let due = book.lots.iter().filter(|lot| lot.matured && 0 < lot.free && lot.dates.expires_at <= at);
+                due.map(|lot| Fact::Expired { unit: book.unit.clone(), dates: lot.dates, amount: lot.free }).collect()
+            }),
+            Due::Lapse => {
+                let due = self.state.holds.iter().filter(|hold| hold.is_open() && hold.at <= at);
+                due.map(|hold| Fact::Unheld {
+                    order: hold.order.clone(),
+                    why: Unhold::Lapsed,
+                    units: hold.units.clone(),
+                })
+                .collect()
+            }
+            Due::Referral => {
+                let referral = self.state.referral.as_ref().map(|r| r.referral.clone());
+                referral.map(|referral| Fact::ReferralExpired { referral }).into_iter().collect()
+            }
+        }
+    }
+
+    /// Ends the open hold of an order; answers what it held.
+    pub fn unhold(
+        &mut self,
+        order: &super::id::OrderId,
+        why: Unhold,
+        effective_at: Instant,
+    ) -> Result<Vec<UnitParts>, ApplyError> {
+        let Some(hold) = self.state.hold(order).filter(|hold| hold.is_open()) else { return Ok(Vec::new()) };
+        let units = hold.units.clone();
+        self.post(effective_at, Fact::Unheld { order: order.clone(), why, units: units.clone() })?;
+        Ok(units)
+    }
+
+    /// How much of a grant goes to repay a debt at once: none while it is pending.
+    pub fn repays(&self, unit: &UnitId, amount: i64, dates: Dates) -> i64 {
+        if dates.active_at(self.now) { self.state.debt(unit).min(amount) } else { 0 }
+    }
+
+    /// The entry that the next post will make.
+    pub fn next_sequence(&self) -> u64 {
+        self.state.sequence + 1
+    }
+}
+
+/// When units granted at `effective_at` activate and expire: by the rule's own terms, else the unit's.
+pub fn dates(program: &Arc<Program>, unit: &UnitId, own: Option<LifeTerms>, effective_at: Instant) -> Dates {
+    let life = own.or_else(|| program.unit(unit).map(|terms| terms.life)).unwrap_or_default();
+    let activates_at = life.activates_after.map_or(effective_at, |period| period.after(effective_at, &program.zone));
+    let expires_at = life.expires_after.map_or(Instant::MAX, |period| {
+        life.expiry_rounded_to.apply(period.after(activates_at, &program.zone), &program.zone)
+    });
+    Dates { activates_at, expires_at }
+}

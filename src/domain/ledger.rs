@@ -1,0 +1,526 @@
+//! The ledger: immutable, hash-chained entries, each a fact whose postings sum to zero.
+//!
+//! An account's state changes only by applying entries, so folding them gives the state; see
+//! [`AccountState::apply`](super::account::AccountState::apply).
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::account::SideGrant;
+use super::answer::ReservationState;
+use super::command::{AdjustReason, Redeem};
+use super::id::{
+    AccountId, CampaignId, Code, GrantId, Label, OrderId, ReferralId, RequestId, ReturnId, RuleId, UnitId,
+};
+use super::program::{Kind, ProgramVersion};
+use super::time::Instant;
+
+/// SHA-256 of an entry chained to all before it.
+pub type Hash = [u8; 32];
+
+/// The head of an empty ledger.
+pub const GENESIS: Hash = [0; 32];
+
+/// A named side of the books. What the member has, and what the program has given and taken; all of them always
+/// sum to zero per unit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Book {
+    /// Spendable.
+    Available,
+    /// Granted, not spendable yet.
+    Pending,
+    /// Held for orders.
+    Held,
+    /// Owed: never above zero.
+    Debt,
+    /// Granted by the program: never above zero.
+    Issued,
+    /// Grants taken back.
+    Reversed,
+    /// Spent, less what was given back.
+    Redeemed,
+    /// Expired, less what was revived.
+    Expired,
+    /// Credited (below zero) or debited by hand.
+    Adjusted,
+    /// Should have been taken back, was no longer there, and is not owed: never above zero.
+    Forgiven,
+    /// On the way to another account (above zero) or come from one (below zero).
+    InTransit,
+}
+
+impl Book {
+    pub const COUNT: usize = 11;
+    pub const ALL: [Book; Book::COUNT] = [
+        Book::Available,
+        Book::Pending,
+        Book::Held,
+        Book::Debt,
+        Book::Issued,
+        Book::Reversed,
+        Book::Redeemed,
+        Book::Expired,
+        Book::Adjusted,
+        Book::Forgiven,
+        Book::InTransit,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Book::Available => "available",
+            Book::Pending => "pending",
+            Book::Held => "held",
+            Book::Debt => "debt",
+            Book::Issued => "issued",
+            Book::Reversed => "reversed",
+            Book::Redeemed => "redeemed",
+            Book::Expired => "expired",
+            Book::Adjusted => "adjusted",
+            Book::Forgiven => "forgiven",
+            Book::InTransit => "in_transit",
+        }
+    }
+}
+
+/// One side of a movement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Posting {
+    pub book: Book,
+    pub unit: UnitId,
+    pub amount: i64,
+}
+
+/// The dates that make a lot: units of one account and unit with equal dates are one lot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Dates {
+    pub activates_at: Instant,
+    /// [`Instant::MAX`]: never.
+    pub expires_at: Instant,
+}
+
+impl Dates {
+    /// Whether units with these dates are spendable rather than pending. An account is always brought up to date
+    /// before an entry is posted, so the instant of posting tells.
+    pub fn active_at(&self, posted_at: Instant) -> bool {
+        self.activates_at <= posted_at
+    }
+
+    /// The order in which lots are spent: earliest expiry first, then oldest.
+    pub fn spend_order(&self) -> (Instant, Instant) {
+        (self.expires_at, self.activates_at)
+    }
+}
+
+/// Units of one lot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    pub dates: Dates,
+    pub amount: i64,
+}
+
+/// Units of one kind, by lot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UnitParts {
+    pub unit: UnitId,
+    pub parts: Vec<Part>,
+}
+
+impl UnitParts {
+    pub fn total(&self) -> i64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.amount))
+    }
+}
+
+/// Why a hold ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Unhold {
+    /// The caller gave it back.
+    Released,
+    /// Its time ran out.
+    Lapsed,
+    /// The order was reserved again.
+    Replaced,
+    /// The order was committed; what it used is spent by a fact of its own.
+    Committed,
+}
+
+impl Unhold {
+    /// The state in which the reservation is left; `None`: it is gone.
+    pub fn leaves(self) -> Option<ReservationState> {
+        match self {
+            Unhold::Released => Some(ReservationState::Released),
+            Unhold::Lapsed => Some(ReservationState::Expired),
+            Unhold::Replaced | Unhold::Committed => None,
+        }
+    }
+}
+
+/// What an entry records.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Fact {
+    Enrolled,
+    /// Units from the program. `amount` includes `repaid`, which lowers the debt and goes to no lot; it is zero
+    /// while the units are pending.
+    Granted {
+        grant: GrantId,
+        rule: RuleId,
+        kind: Kind,
+        unit: UnitId,
+        amount: i64,
+        repaid: i64,
+        dates: Dates,
+    },
+    /// A pending lot becomes spendable; `repaid` of it lowers the debt instead.
+    Matured {
+        unit: UnitId,
+        dates: Dates,
+        amount: i64,
+        repaid: i64,
+    },
+    /// What is left of a lot ceases to be.
+    Expired {
+        unit: UnitId,
+        dates: Dates,
+        amount: i64,
+    },
+    /// Units are set aside for an order. `redeem` is what they are for; `effective_at` of the entry pins the
+    /// program version that its Commit redeems under.
+    Held {
+        order: OrderId,
+        revision: u32,
+        expires_at: Instant,
+        redeem: Redeem,
+        units: Vec<UnitParts>,
+    },
+    /// A hold ends; `units` go back to their lots. Without a hold: the mark of a release that came first.
+    Unheld {
+        order: OrderId,
+        why: Unhold,
+        units: Vec<UnitParts>,
+    },
+    /// Units pay for an order. `debt` is what the balance did not cover.
+    Spent {
+        order: OrderId,
+        unit: UnitId,
+        parts: Vec<Part>,
+        debt: i64,
+    },
+    /// An order was committed; `digest` is the SHA-256 of its record.
+    OrderCommitted {
+        order: OrderId,
+        digest: Hash,
+    },
+    /// Something of an order came back; `digest` is the SHA-256 of its record since.
+    OrderReturned {
+        order: OrderId,
+        return_id: ReturnId,
+        digest: Hash,
+    },
+    /// A grant, or part of it, taken back: `taken` from lots, `lapsed` from what had expired of the grant's own
+    /// lot `dates`, the rest owed or forgiven.
+    Reversed {
+        grant: GrantId,
+        unit: UnitId,
+        dates: Dates,
+        taken: Vec<Part>,
+        lapsed: i64,
+        debt: i64,
+        forgiven: i64,
+    },
+    /// Spent units given back: to lots, to the debt, or expired at once.
+    Restored {
+        order: OrderId,
+        unit: UnitId,
+        parts: Vec<Part>,
+        repaid: i64,
+        expired: i64,
+    },
+    /// A credit by hand.
+    Credited {
+        reason: AdjustReason,
+        agent: Label,
+        unit: UnitId,
+        amount: i64,
+        repaid: i64,
+        dates: Dates,
+    },
+    /// A debit by hand.
+    Debited {
+        reason: AdjustReason,
+        agent: Label,
+        unit: UnitId,
+        parts: Vec<Part>,
+    },
+    CodeCreated {
+        campaign: CampaignId,
+        code: Code,
+    },
+    Attributed {
+        referral: ReferralId,
+        campaign: CampaignId,
+        code: Code,
+        advocate: AccountId,
+        qualify_by: Instant,
+    },
+    /// `order` met the terms; the friend's reward is a grant of its own.
+    Qualified {
+        referral: ReferralId,
+        order: OrderId,
+        friend: Option<SideGrant>,
+    },
+    ReferralExpired {
+        referral: ReferralId,
+    },
+    ReferralRejected {
+        referral: ReferralId,
+        return_id: ReturnId,
+    },
+    /// An effect goes to another account: `change` units since the revision before.
+    Sent {
+        grant: GrantId,
+        target: AccountId,
+        unit: UnitId,
+        revision: u32,
+        change: i64,
+    },
+    /// An effect came in that raises what another account's deed has granted here.
+    Received {
+        grant: GrantId,
+        rule: RuleId,
+        kind: Kind,
+        unit: UnitId,
+        revision: u32,
+        amount: i64,
+        repaid: i64,
+        dates: Dates,
+    },
+    /// An effect came in that lowers it.
+    Recalled {
+        grant: GrantId,
+        unit: UnitId,
+        revision: u32,
+        dates: Dates,
+        taken: Vec<Part>,
+        lapsed: i64,
+        debt: i64,
+        forgiven: i64,
+    },
+}
+
+impl Fact {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Fact::Enrolled => "enrolled",
+            Fact::Granted { .. } => "granted",
+            Fact::Matured { .. } => "matured",
+            Fact::Expired { .. } => "expired",
+            Fact::Held { .. } => "held",
+            Fact::Unheld { .. } => "unheld",
+            Fact::Spent { .. } => "spent",
+            Fact::OrderCommitted { .. } => "order_committed",
+            Fact::OrderReturned { .. } => "order_returned",
+            Fact::Reversed { .. } => "reversed",
+            Fact::Restored { .. } => "restored",
+            Fact::Credited { .. } => "credited",
+            Fact::Debited { .. } => "debited",
+            Fact::CodeCreated { .. } => "code_created",
+            Fact::Attributed { .. } => "attributed",
+            Fact::Qualified { .. } => "qualified",
+            Fact::ReferralExpired { .. } => "referral_expired",
+            Fact::ReferralRejected { .. } => "referral_rejected",
+            Fact::Sent { .. } => "sent",
+            Fact::Received { .. } => "received",
+            Fact::Recalled { .. } => "recalled",
+        }
+    }
+}
+
+/// One immutable line of an account's ledger.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// 1, 2, 3, ... within the account.
+    pub sequence: u64,
+    /// When it was written; never falls.
+    pub posted_at: Instant,
+    /// When what it records happened.
+    pub effective_at: Instant,
+    /// The version of the program that decided it.
+    pub version: ProgramVersion,
+    /// The request that caused it; `None`: the passing of time, or another account.
+    pub request: Option<RequestId>,
+    pub fact: Fact,
+}
+
+/// Why stored bytes are not what this program wrote.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("has format {found}, this program knows up to {known}")]
+    TooNew { found: u8, known: u8 },
+    #[error("cannot be read")]
+    Damaged,
+}
+
+/// The format in which this program stores what it stores. The first byte of everything stored.
+pub const FORMAT: u8 = 1;
+
+/// Encodes for storage: the format byte, then `postcard`.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Serializing plain data to memory fails only for types without a length, which none of ours are.
+    postcard::to_extend(value, vec![FORMAT]).unwrap_or_default()
+}
+
+/// The inverse of [`encode`]; refuses what a newer version wrote, and trailing bytes.
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+    match bytes.split_first() {
+        Some((&FORMAT, body)) => match postcard::take_from_bytes(body) {
+            Ok((value, [])) => Ok(value),
+            _ => Err(DecodeError::Damaged),
+        },
+        Some((&found, _)) if FORMAT < found => Err(DecodeError::TooNew { found, known: FORMAT }),
+        _ => Err(DecodeError::Damaged),
+    }
+}
+
+/// The hash of stored bytes.
+pub fn digest(bytes: &[u8]) -> Hash {
+    Sha256::digest(bytes).into()
+}
+
+/// The head after an entry: SHA-256 of the head before and the entry as stored.
+pub fn chain(head: &Hash, stored: &[u8]) -> Hash {
+    let mut hash = Sha256::new();
+    hash.update(head);
+    hash.update(stored);
+    hash.finalize().into()
+}
+
+impl Entry {
+    /// How the fact moves units between the books. Sums to zero per unit; `None` when a sum leaves `i64`.
+    pub fn postings(&self) -> Option<Vec<Posting>> {
+        let mut to = Postings(Vec::new());
+        match &self.fact {
+            Fact::Granted { unit, amount, repaid, dates, .. } => {
+                let book = if dates.active_at(self.posted_at) { Book::Available } else { Book::Pending };
+                to.add(Book::Issued, unit, amount.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(book, unit, amount.checked_sub(*repaid)?);
+            }
+            Fact::Received { unit, amount, repaid, dates, .. } => {
+                let book = if dates.active_at(self.posted_at) { Book::Available } else { Book::Pending };
+                to.add(Book::InTransit, unit, amount.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(book, unit, amount.checked_sub(*repaid)?);
+            }
+            Fact::Matured { unit, amount, repaid, .. } => {
+                to.add(Book::Pending, unit, amount.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(Book::Available, unit, amount.checked_sub(*repaid)?);
+            }
+            Fact::Expired { unit, amount, .. } => {
+                to.add(Book::Available, unit, amount.checked_neg()?);
+                to.add(Book::Expired, unit, *amount);
+            }
+            Fact::Held { units, .. } => {
+                for held in units {
+                    to.add(Book::Available, &held.unit, sum(&held.parts)?.checked_neg()?);
+                    to.add(Book::Held, &held.unit, sum(&held.parts)?);
+                }
+            }
+            Fact::Unheld { units, .. } => {
+                for held in units {
+                    to.add(Book::Held, &held.unit, sum(&held.parts)?.checked_neg()?);
+                    to.add(Book::Available, &held.unit, sum(&held.parts)?);
+                }
+            }
+            Fact::Spent { unit, parts, debt, .. } => {
+                let covered = sum(parts)?;
+                to.add(Book::Available, unit, covered.checked_neg()?);
+                to.add(Book::Debt, unit, debt.checked_neg()?);
+                to.add(Book::Redeemed, unit, covered.checked_add(*debt)?);
+            }
+            Fact::Reversed { unit, taken, lapsed, debt, forgiven, dates, .. } => {
+                let all = to.take_back(unit, self.posted_at, *dates, taken, *lapsed, *debt, *forgiven)?;
+                to.add(Book::Reversed, unit, all);
+            }
+            Fact::Recalled { unit, taken, lapsed, debt, forgiven, dates, .. } => {
+                let all = to.take_back(unit, self.posted_at, *dates, taken, *lapsed, *debt, *forgiven)?;
+                to.add(Book::InTransit, unit, all);
+            }
+            Fact::Restored { unit, parts, repaid, expired, .. } => {
+                let back = sum(parts)?;
+                let all = back.checked_add(*repaid)?.checked_add(*expired)?;
+                to.add(Book::Redeemed, unit, all.checked_neg()?);
+                to.add(Book::Available, unit, back);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(Book::Expired, unit, *expired);
+            }
+            Fact::Credited { unit, amount, repaid, .. } => {
+                to.add(Book::Adjusted, unit, amount.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(Book::Available, unit, amount.checked_sub(*repaid)?);
+            }
+            Fact::Debited { unit, parts, .. } => {
+                to.add(Book::Available, unit, sum(parts)?.checked_neg()?);
+                to.add(Book::Adjusted, unit, sum(parts)?);
+            }
+            Fact::Sent { unit, change, .. } => {
+                let book = if 0 <= *change { Book::Issued } else { Book::Reversed };
+                to.add(book, unit, change.checked_neg()?);
+                to.add(Book::InTransit, unit, *change);
+            }
+            Fact::Enrolled
+            | Fact::OrderCommitted { .. }
+            | Fact::OrderReturned { .. }
+            | Fact::CodeCreated { .. }
+            | Fact::Attributed { .. }
+            | Fact::Qualified { .. }
+            | Fact::ReferralExpired { .. }
+            | Fact::ReferralRejected { .. } => {}
+        }
+        Some(to.0)
+    }
+}
+
+/// The units of several parts; `None` on overflow.
+pub fn sum(parts: &[Part]) -> Option<i64> {
+    parts.iter().try_fold(0i64, |sum, part| sum.checked_add(part.amount))
+}
+
+struct Postings(Vec<Posting>);
+
+impl Postings {
+    fn add(&mut self, book: Book, unit: &UnitId, amount: i64) {
+        if amount != 0 {
+            self.0.push(Posting { book, unit: unit.clone(), amount });
+        }
+    }
+
+    /// Everything that a take-back lowers; answers how much it is in all. Units of the grant's own lot that are
+    /// not active yet are pending; others are available.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one fact")]
+    fn take_back(
+        &mut self,
+        unit: &UnitId,
+        posted_at: Instant,
+        own: Dates,
+        taken: &[Part],
+        lapsed: i64,
+        debt: i64,
+        forgiven: i64,
+    ) -> Option<i64> {
+        let mut pending = 0i64;
+        let mut available = 0i64;
+        for part in taken {
+            let is_pending = part.dates == own && !own.active_at(posted_at);
+            let to = if is_pending { &mut pending } else { &mut available };
+            *to = to.checked_add(part.amount)?;
+        }
+        self.add(Book::Pending, unit, pending.checked_neg()?);
+        self.add(Book::Available, unit, available.checked_neg()?);
+        self.add(Book::Expired, unit, lapsed.checked_neg()?);
+        self.add(Book::Debt, unit, debt.checked_neg()?);
+        self.add(Book::Forgiven, unit, forgiven.checked_neg()?);
+        pending.checked_add(available)?.checked_add(lapsed)?.checked_add(debt)?.checked_add(forgiven)
+    }
+}

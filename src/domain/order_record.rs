@@ -1,0 +1,183 @@
+//! An order as recorded: what was granted and spent on it, how that falls on its lines, and what has come back.
+//! What a return reverses is a function of this record and of everything returned, less what was reversed before.
+
+use serde::{Deserialize, Serialize};
+
+use super::answer::{Decided, OrderLineView, OrderReturnView, OrderState, OrderView, Refund};
+use super::command::{Measure, ReturnCause, Tender};
+use super::id::{GrantId, LineId, MemberId, OrderId, ReturnId, UnitId};
+use super::ledger::{Dates, Hash, Part};
+use super::money::share_floor;
+use super::order::Currency;
+use super::time::Instant;
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderRecord {
+    pub order_id: OrderId,
+    pub member: MemberId,
+    /// SHA-256 over what the caller sent: tells a redelivery from another order under the same id.
+    pub content: Hash,
+    pub currency: Currency,
+    pub committed_at: Instant,
+    pub state: OrderState,
+    pub lines: Vec<LineRecord>,
+    pub grants: Vec<GrantRecord>,
+    pub uses: Vec<UseRecord>,
+    pub tenders: Vec<TenderRecord>,
+    /// Paid in money in all; minor units.
+    pub money_minor: i64,
+    pub money_refunded_minor: i64,
+    pub returns: Vec<ReturnRecord>,
+    /// What was decided, for whoever asks again; without the trace.
+    pub decided: Decided,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LineRecord {
+    pub line_id: LineId,
+    pub quantity: i64,
+    pub amount_minor: i64,
+    /// What rewards and units paid of it.
+    pub reduced_minor: i64,
+    /// What was paid for it in money, tax included.
+    pub money_minor: i64,
+    /// What of it earned.
+    pub earning_minor: i64,
+    pub returned: Returned,
+}
+
+/// How much of a line has come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Returned {
+    #[default]
+    None,
+    Quantity(i64),
+    Amount(i64),
+    All,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GrantRecord {
+    pub grant: GrantId,
+    pub unit: UnitId,
+    pub amount: i64,
+    pub dates: Dates,
+    /// By line, in the order of the lines; sums to `amount`. Fixed for good.
+    pub shares: Vec<i64>,
+    pub reversed: i64,
+}
+
+/// Units spent on the order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UseRecord {
+    pub unit: UnitId,
+    pub units: i64,
+    /// By line; sums to `units`. Fixed for good.
+    pub shares: Vec<i64>,
+    /// The lots they came from, in spend order.
+    pub parts: Vec<Part>,
+    /// Of `units`, what no lot covered.
+    pub debt: i64,
+    pub restored: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TenderRecord {
+    pub tender: Tender,
+    pub refunded_minor: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReturnRecord {
+    pub return_id: ReturnId,
+    /// SHA-256 over what the caller sent.
+    pub content: Hash,
+    pub effective_at: Instant,
+    pub cause: ReturnCause,
+    pub refund: Refund,
+    pub decided: Decided,
+}
+
+impl LineRecord {
+    /// The part of `whole` that falls on what has come back, rounded down; all of it at the end. Never falls as
+    /// more comes back, so differences of it sum to the whole whatever the steps.
+    pub fn returned_of(&self, whole: i64) -> Option<i64> {
+        match self.returned {
+            Returned::None => Some(0),
+            Returned::Quantity(quantity) => share_floor(whole, quantity, self.quantity),
+            Returned::Amount(amount) => share_floor(whole, amount, self.amount_minor),
+            Returned::All => Some(whole),
+        }
+    }
+
+    /// What has come back after `measure` more; why not otherwise.
+    pub fn after(&self, measure: Measure) -> Result<Returned, NotReturnable> {
+        let (before, more, whole, wrap): (i64, i64, i64, fn(i64) -> Returned) = match (self.returned, measure) {
+            (Returned::All, _) => return Err(NotReturnable::MoreThanLeft { left: 0 }),
+            (Returned::None, Measure::Quantity(n)) => (0, n, self.quantity, Returned::Quantity),
+            (Returned::Quantity(before), Measure::Quantity(n)) => (before, n, self.quantity, Returned::Quantity),
+            (Returned::None, Measure::Amount(n)) => (0, n, self.amount_minor, Returned::Amount),
+            (Returned::Amount(before), Measure::Amount(n)) => (before, n, self.amount_minor, Returned::Amount),
+            (Returned::Quantity(_), Measure::Amount(_)) | (Returned::Amount(_), Measure::Quantity(_)) => {
+                return Err(NotReturnable::MixedMeasure);
+            }
+        };
+        let left = whole - before;
+        if left < more {
+            return Err(NotReturnable::MoreThanLeft { left });
+        }
+        Ok(if more == left { Returned::All } else { wrap(before + more) })
+    }
+}
+
+/// Why more of a line cannot come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotReturnable {
+    MoreThanLeft { left: i64 },
+    MixedMeasure,
+}
+
+impl OrderRecord {
+    pub const RETURNS_MAX: usize = 500;
+
+    /// The sum over lines of what has come back of each line's share.
+    pub fn returned_of(&self, shares: &[i64]) -> Option<i64> {
+        let parts = self.lines.iter().zip(shares).map(|(line, share)| line.returned_of(*share));
+        parts.into_iter().try_fold(0i64, |sum, part| sum.checked_add(part?))
+    }
+
+    pub fn is_all_returned(&self) -> bool {
+        self.lines.iter().all(|line| line.returned == Returned::All)
+    }
+
+    pub fn view(&self) -> OrderView {
+        let lines = self.lines.iter().map(|line| OrderLineView {
+            line_id: line.line_id.clone(),
+            quantity: line.quantity,
+            amount_minor: line.amount_minor,
+            reduced_minor: line.reduced_minor,
+            returned_quantity: match line.returned {
+                Returned::Quantity(n) => n,
+                Returned::All => line.quantity,
+                Returned::None | Returned::Amount(_) => 0,
+            },
+            returned_amount_minor: line.returned_of(line.amount_minor).unwrap_or(0),
+        });
+        let returns = self.returns.iter().map(|r| OrderReturnView {
+            return_id: r.return_id.clone(),
+            effective_at: r.effective_at,
+            cause: r.cause,
+            refund: r.refund.clone(),
+        });
+        OrderView {
+            order_id: self.order_id.clone(),
+            member: self.member.clone(),
+            state: self.state,
+            currency: self.currency,
+            committed_at: self.committed_at,
+            lines: lines.collect(),
+            decided: self.decided.clone(),
+            returns: returns.collect(),
+        }
+    }
+}
