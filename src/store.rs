@@ -118,8 +118,8 @@ pub struct Due {
 
 /// One unit of change to one partition: plain data, safe to resend.
 ///
-/// Checked in this order: receipts (all absent), `expect` (all as stated), `deltas` (all within bounds). Then
-/// all of it happens, or none of it. No key appears twice within one of the lists.
+/// Checked in this order: receipts (all absent), `expect` (all as stated), `deltas` (all within bounds), `appends`
+/// (each continues its log). Then all of it happens, or none of it. No key appears twice within one of the lists.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Commit {
     /// Every key below lies in this partition.

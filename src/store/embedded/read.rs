@@ -1,0 +1,171 @@
+//! The questions that the store answers. Each sees one instant.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+
+use super::super::{
+    DueItem, Error, Expected, FeedItem, Key, PER_PARTITION_MAX, Page, Partition, Receipt, Record, Token,
+};
+use super::Fault;
+
+/// SQLite counts in `i64`; what lies beyond is beyond every stored number.
+fn bounded(n: impl TryInto<i64>) -> i64 {
+    n.try_into().unwrap_or(i64::MAX)
+}
+
+fn corrupt(what: String) -> Fault {
+    Fault::Refused(Error::Corrupt { what })
+}
+
+pub(super) fn ping(connection: &Connection) -> Result<(), Fault> {
+    connection.prepare_cached("SELECT value FROM meta WHERE setting = 'format'")?.query_row([], |_| Ok(()))?;
+    Ok(())
+}
+
+/// The records under `keys`, in that order.
+pub(super) fn records(connection: &Connection, keys: &[Key]) -> Result<Vec<Option<Record>>, Fault> {
+    if keys.len() <= 1 {
+        return keys.iter().map(|key| record(connection, key)).collect();
+    }
+    let instant = connection.unchecked_transaction()?; // only reads, so dropping it loses nothing
+    keys.iter().map(|key| record(&instant, key)).collect()
+}
+
+pub(super) fn record(connection: &Connection, key: &Key) -> Result<Option<Record>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT token, body FROM records WHERE partition = ?1 AND name = ?2")?;
+    let mut rows = statement.query(params![key.partition.0, key.name])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Record { token: token(row, key)?, body: row.get(1)? }))
+}
+
+/// Whether the record under `key` is as `expected`; reads no body.
+pub(super) fn is_expected(connection: &Connection, key: &Key, expected: Expected) -> Result<bool, Fault> {
+    let mut statement = connection.prepare_cached("SELECT token FROM records WHERE partition = ?1 AND name = ?2")?;
+    let mut rows = statement.query(params![key.partition.0, key.name])?;
+    match (rows.next()?, expected) {
+        (None, Expected::Absent) => Ok(true),
+        (Some(row), Expected::At(wanted)) => Ok(token(row, key)? == wanted),
+        (None, Expected::At(_)) | (Some(_), Expected::Absent) => Ok(false),
+    }
+}
+
+fn token(row: &Row<'_>, key: &Key) -> Result<Token, Fault> {
+    let bytes: Vec<u8> = row.get(0)?;
+    let bytes = bytes.try_into().map_err(|_| corrupt(format!("record `{}` has a token of another length", key.name)));
+    bytes.map(Token)
+}
+
+pub(super) fn receipt(connection: &Connection, key: &Key, now_ms: i64) -> Result<Option<Receipt>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT fingerprint, body FROM receipts WHERE partition = ?1 AND name = ?2 AND ?3 < expires_at_ms",
+    )?;
+    let receipt = |row: &Row<'_>| Ok(Receipt { fingerprint: row.get(0)?, body: row.get(1)? });
+    Ok(statement.query_row(params![key.partition.0, key.name, now_ms], receipt).optional()?)
+}
+
+/// The number of a log's last entry; 0 when it is empty.
+pub(super) fn last_sequence(connection: &Connection, log: &Key) -> Result<u64, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT max(sequence) FROM entries WHERE partition = ?1 AND log = ?2")?;
+    let last: Option<i64> = statement.query_row(params![log.partition.0, log.name], |row| row.get(0))?;
+    let last = u64::try_from(last.unwrap_or(0));
+    last.map_err(|_| corrupt(format!("log `{}` has an entry with a number below zero", log.name)))
+}
+
+pub(super) fn entries(
+    connection: &Connection,
+    log: &Key,
+    from_sequence: u64,
+    limit: usize,
+) -> Result<Vec<Vec<u8>>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT body FROM entries WHERE partition = ?1 AND log = ?2 AND ?3 <= sequence ORDER BY sequence LIMIT ?4",
+    )?;
+    let values = params![log.partition.0, log.name, bounded(from_sequence), bounded(limit)];
+    Ok(statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn left(connection: &Connection, key: &Key) -> Result<i64, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT amount_left FROM quantities WHERE partition = ?1 AND name = ?2")?;
+    let left = statement.query_row(params![key.partition.0, key.name], |row| row.get(0)).optional()?;
+    Ok(left.unwrap_or(0))
+}
+
+pub(super) fn feed(connection: &Connection, partition: Partition, limit: usize) -> Result<Vec<FeedItem>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT position, body FROM feed WHERE partition = ?1 ORDER BY position LIMIT ?2")?;
+    let mut rows = statement.query(params![partition.0, bounded(limit)])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        let position = u64::try_from(row.get::<_, i64>(0)?);
+        let position = position.map_err(|_| corrupt("the feed has a position below zero".to_owned()))?;
+        items.push(FeedItem { partition, position, body: row.get(1)? });
+    }
+    Ok(items)
+}
+
+fn due(connection: &Connection, partition: Partition, through_ms: i64) -> Result<Vec<DueItem>, Fault> {
+    let mut statement = connection.prepare_cached(
+        "SELECT subject, at_ms FROM due WHERE partition = ?1 AND at_ms <= ?2 ORDER BY at_ms, subject LIMIT ?3",
+    )?;
+    let item = |row: &Row<'_>| Ok(DueItem { partition, subject: row.get(0)?, at_ms: row.get(1)? });
+    let values = params![partition.0, through_ms, bounded(PER_PARTITION_MAX)];
+    Ok(statement.query_map(values, item)?.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn feed_page(connection: &Connection, from: Partition, limit: usize) -> Result<Page<FeedItem>, Fault> {
+    let instant = connection.unchecked_transaction()?;
+    let mut next = instant.prepare_cached("SELECT min(partition) FROM feed WHERE ?1 <= partition")?;
+    page(limit, from, |at| partition(&mut next, params![at]), |at| feed(&instant, at, PER_PARTITION_MAX))
+}
+
+pub(super) fn due_page(
+    connection: &Connection,
+    from: Partition,
+    through_ms: i64,
+    limit: usize,
+) -> Result<Page<DueItem>, Fault> {
+    let instant = connection.unchecked_transaction()?;
+    // Goes from partition to partition by the index, past those where nothing is due yet.
+    let mut next = instant.prepare_cached(
+        "WITH RECURSIVE populated (partition) AS (
+             SELECT min(partition) FROM due WHERE ?1 <= partition
+             UNION ALL
+             SELECT (SELECT min(due.partition) FROM due WHERE populated.partition < due.partition)
+             FROM populated WHERE populated.partition IS NOT NULL
+         )
+         SELECT min(partition) FROM (
+             SELECT partition FROM populated
+             WHERE EXISTS (SELECT 1 FROM due WHERE due.partition = populated.partition AND at_ms <= ?2)
+             LIMIT 1
+         )",
+    )?;
+    page(limit, from, |at| partition(&mut next, params![at, through_ms]), |at| due(&instant, at, through_ms))
+}
+
+/// The partition that `statement` finds: one row, `NULL` when there is none.
+fn partition(statement: &mut CachedStatement<'_>, values: &[&dyn rusqlite::ToSql]) -> Result<Option<Partition>, Fault> {
+    let found: Option<u16> = statement.query_row(values, |row| row.get(0))?;
+    Ok(found.map(Partition))
+}
+
+/// Takes whole partitions until there are `limit` items. `next` finds the first partition at or after a number that has
+/// any, so the walk rises; partitions are below `u16::MAX`, so it ends.
+fn page<T>(
+    limit: usize,
+    from: Partition,
+    mut next: impl FnMut(u32) -> Result<Option<Partition>, Fault>,
+    of: impl Fn(Partition) -> Result<Vec<T>, Fault>,
+) -> Result<Page<T>, Fault> {
+    let mut items = Vec::new();
+    let mut at = next(u32::from(from.0))?;
+    while let Some(partition) = at {
+        if !items.is_empty() && limit <= items.len() {
+            break;
+        }
+        items.extend(of(partition)?);
+        at = next(u32::from(partition.0) + 1)?;
+    }
+    Ok(Page { items, next: at })
+}

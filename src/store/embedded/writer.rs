@@ -1,0 +1,197 @@
+//! The one thread that writes: groups commits, and tidies up between them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use super::super::{ClockMs, Commit, Error, Outcome};
+use super::apply::apply;
+use super::{BATCH_MAX, Fault, driver_error};
+
+/// Pages of 4 KiB in the WAL that are worth a checkpoint when nobody waits.
+const CHECKPOINT_PAGES_IDLE: i64 = 256;
+/// Pages in the WAL that call for a checkpoint while commits wait, so that the WAL stays near 32 MiB.
+const CHECKPOINT_PAGES_BUSY: i64 = 8_192;
+/// How long no commit must come for the writer to count as idle.
+const IDLE_AFTER: Duration = Duration::from_millis(50);
+/// Expired receipts are looked for this often.
+const PURGE_EVERY: Duration = Duration::from_secs(1);
+/// Expired receipts removed at a time: a commit that comes meanwhile waits for no more.
+const PURGE_MAX: usize = 512;
+
+/// A commit that waits, and where its answer goes. Nobody may be left to take it.
+pub(super) struct Job {
+    pub(super) commit: Commit,
+    pub(super) reply: oneshot::Sender<Result<Outcome, Error>>,
+}
+
+pub(super) struct Writer {
+    connection: Connection,
+    clock: ClockMs,
+    stopped: Arc<AtomicBool>,
+    /// Pages in the WAL, and not in the main file yet, for the next checkpoint while busy. Rises when
+    /// a reader keeps one from getting through, so that not every batch tries again.
+    checkpoint_pages: i64,
+    purged: Instant,
+}
+
+/// How a batch ended that was not committed.
+enum Abort {
+    /// Certainly nothing of it was applied.
+    Nothing(Error),
+    /// `COMMIT` failed: what would have been applied may have been.
+    Unknown,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, clock: ClockMs, stopped: Arc<AtomicBool>) -> Writer {
+        Writer { connection, clock, stopped, checkpoint_pages: CHECKPOINT_PAGES_BUSY, purged: Instant::now() }
+    }
+
+    /// Until the store is dropped and all that was queued is settled, or the file can no longer be trusted.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut wait = IDLE_AFTER;
+        while !self.stopped.load(Ordering::Acquire) {
+            match jobs.recv_timeout(wait) {
+                Ok(job) => batch.push(job),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tidy(CHECKPOINT_PAGES_IDLE);
+                    wait = if self.purge_is_due() { IDLE_AFTER } else { PURGE_EVERY };
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.close(),
+            }
+            batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
+            self.settle(&mut batch);
+            self.tidy(self.checkpoint_pages);
+            wait = IDLE_AFTER;
+        }
+        for job in jobs.try_iter().take(super::QUEUE_MAX) {
+            answer(job, Err(Error::Unavailable));
+        }
+    }
+
+    /// Answers every job of the batch after its transaction has ended, and leaves the batch empty.
+    fn settle(&mut self, batch: &mut Vec<Job>) {
+        let mut answers = Vec::with_capacity(batch.len());
+        let ended = self.transact(batch, &mut answers);
+        if ended.is_err() && !self.connection.is_autocommit() {
+            self.roll_back();
+        }
+        match ended {
+            Ok(()) => batch.drain(..).zip(answers).for_each(|(job, outcome)| answer(job, outcome)),
+            Err(Abort::Nothing(error)) => batch.drain(..).for_each(|job| answer(job, Err(error.clone()))),
+            // What was not applied in any case may have been judged by what another job of the batch wrote.
+            Err(Abort::Unknown) => batch.drain(..).zip(answers).for_each(|(job, outcome)| match outcome {
+                Ok(Outcome::Applied) => answer(job, Err(Error::OutcomeUnknown)),
+                _ => answer(job, Err(Error::Unavailable)),
+            }),
+        }
+    }
+
+    fn transact(&mut self, batch: &[Job], answers: &mut Vec<Result<Outcome, Error>>) -> Result<(), Abort> {
+        let before = |cause: rusqlite::Error| Abort::Nothing(driver_error(&cause, "writing"));
+        let now_ms = (self.clock)();
+        self.run_cached("BEGIN IMMEDIATE").map_err(before)?;
+        for job in batch {
+            match apply(&self.connection, &job.commit, now_ms) {
+                Ok(outcome) => answers.push(Ok(outcome)),
+                Err(fault @ Fault::Refused(_)) => answers.push(Err(fault.into_port("writing"))),
+                Err(Fault::Sqlite(cause)) => return Err(before(cause)),
+            }
+        }
+        self.run_cached("COMMIT").map_err(|cause| {
+            error!(%cause, "the embedded store cannot tell whether its last commits are durable");
+            // After a failed fsync the system may have dropped the pages and call the next one a success.
+            if cause.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
+                self.stop();
+            }
+            Abort::Unknown
+        })
+    }
+
+    fn run_cached(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(|_| ())
+    }
+
+    fn roll_back(&self) {
+        if let Err(cause) = self.run_cached("ROLLBACK") {
+            error!(%cause, "the embedded store cannot roll back");
+            self.stop();
+        }
+    }
+
+    fn stop(&self) {
+        error!("the embedded store takes no more commits until it is opened anew");
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    /// What need not be done while a commit waits: callers have their answers.
+    fn tidy(&mut self, checkpoint_pages: i64) {
+        if self.purge_is_due() && self.purge() < PURGE_MAX {
+            self.purged = Instant::now(); // else there may be more: go on after the next batch
+        }
+        if let Err(cause) = self.checkpoint(checkpoint_pages) {
+            warn!(%cause, "a checkpoint of the embedded store failed; the next one takes over");
+        }
+    }
+
+    fn purge_is_due(&self) -> bool {
+        PURGE_EVERY <= self.purged.elapsed()
+    }
+
+    /// How many expired receipts were removed.
+    fn purge(&self) -> usize {
+        let now_ms = (self.clock)();
+        let purge = || {
+            let expired = "SELECT EXISTS (SELECT 1 FROM receipts WHERE expires_at_ms <= ?1)";
+            if !self.connection.prepare_cached(expired)?.query_row([now_ms], |row| row.get(0))? {
+                return Ok(0);
+            }
+            let delete = "DELETE FROM receipts WHERE id IN
+                          (SELECT id FROM receipts WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2)";
+            self.connection.prepare_cached(delete)?.execute((now_ms, PURGE_MAX as i64))
+        };
+        purge().unwrap_or_else(|cause| {
+            driver_error(&cause, "purging receipts");
+            0
+        })
+    }
+
+    /// Moves the WAL into the main file once it has `pages` that are not there yet.
+    fn checkpoint(&mut self, pages: i64) -> rusqlite::Result<()> {
+        if self.wal("PRAGMA wal_checkpoint(NOOP)")? < pages {
+            return Ok(());
+        }
+        let left_over = self.wal("PRAGMA wal_checkpoint(PASSIVE)")?;
+        self.checkpoint_pages = left_over + CHECKPOINT_PAGES_BUSY;
+        Ok(())
+    }
+
+    /// Pages in the WAL that are not in the main file after the checkpoint that `pragma` asks for.
+    fn wal(&self, pragma: &str) -> rusqlite::Result<i64> {
+        let counts = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+        let (written, checkpointed) = self.connection.prepare_cached(pragma)?.query_row([], counts)?;
+        Ok(written - checkpointed)
+    }
+
+    fn close(self) {
+        if let Err(cause) = self.wal("PRAGMA wal_checkpoint(TRUNCATE)") {
+            warn!(%cause, "the last checkpoint of the embedded store failed; the next start takes over");
+        }
+        if let Err((_, cause)) = self.connection.close() {
+            warn!(%cause, "the embedded store did not close cleanly");
+        }
+    }
+}
+
+/// The caller may have left; the commit stands all the same.
+fn answer(job: Job, outcome: Result<Outcome, Error>) {
+    drop(job.reply.send(outcome));
+}
