@@ -118,8 +118,8 @@ pub struct Due {
 
 /// One unit of change to one partition: plain data, safe to resend.
 ///
-/// Checked in this order: receipts (all absent), `expect` (all as stated), `deltas` (all within bounds), `appends`
-/// (each continues its log). Then all of it happens, or none of it. No key appears twice within one of the lists.
+/// Checked in this order: receipts (all absent), `expect` (all as stated), `appends` (each continues its log),
+/// `deltas` (all within bounds). Then all of it happens, or none of it. No key appears twice within one of the lists.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Commit {
     /// Every key below lies in this partition.
@@ -251,11 +251,12 @@ pub trait Store: Send + Sync {
     /// Up to `limit` undelivered effects of one partition, oldest first.
     async fn feed(&self, partition: Partition, limit: usize) -> Result<Vec<FeedItem>, Error>;
 
-    /// Undelivered effects of all partitions from `from` on: about `limit`, at most 64 of any one partition.
+    /// Undelivered effects of all partitions from `from` on: about `limit` (at least 1), the oldest of each
+    /// partition, at most `limit` and 64 of any one.
     async fn feed_page(&self, from: Partition, limit: usize) -> Result<Page<FeedItem>, Error>;
 
-    /// Subjects due at or before `through_ms` in partitions from `from` on: about `limit`; the earliest of
-    /// each partition first, at most 64 of any one partition.
+    /// Subjects due at or before `through_ms` in partitions from `from` on: about `limit` (at least 1), the earliest
+    /// of each partition first, at most `limit` and 64 of any one.
     async fn due_page(&self, from: Partition, through_ms: i64, limit: usize) -> Result<Page<DueItem>, Error>;
 
     /// The store's own clock in Unix milliseconds, or `None` when it shares this machine's.

@@ -26,6 +26,11 @@ mod conformance {
 
     pub(crate) mod embedded;
     pub(crate) mod memory;
+    pub(crate) mod redis;
+}
+
+mod support {
+    pub(crate) mod redis;
 }
 
 /// One test for each case, over stores made by a fixture.
@@ -65,7 +70,7 @@ macro_rules! conformance {
                 a_record_expected_absent_that_is_there_conflicts
                 a_record_expected_at_a_token_that_is_gone_conflicts
                 the_same_sequence_under_another_head_is_refused
-                checks_stand_in_order_receipts_expectations_guards_logs
+                checks_stand_in_order_receipts_expectations_logs_guards
                 bodies_and_fingerprints_keep_every_byte
                 keys_with_any_legal_character_stay_apart
                 the_same_name_in_two_partitions_is_two_records
@@ -122,3 +127,4 @@ macro_rules! conformance {
 
 conformance!(memory, crate::conformance::memory::MemoryFixture);
 conformance!(embedded, crate::conformance::embedded::EmbeddedFixture, durable);
+conformance!(redis, crate::conformance::redis::RedisFixture, durable);

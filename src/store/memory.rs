@@ -112,19 +112,19 @@ impl State {
             return Ok(Outcome::Conflict(fresh));
         }
 
+        for append in &commit.appends {
+            let last = self.last_sequence(&append.log);
+            if last.checked_add(1) != Some(append.first_sequence) {
+                return Err(Error::log_gap(append, last));
+            }
+        }
+
         let mut quantities = Vec::with_capacity(commit.deltas.len());
         for delta in &commit.deltas {
             let left = self.left(&delta.key);
             match left.checked_add(delta.delta) {
                 Some(after) if 0 <= after => quantities.push((delta.key.clone(), after)),
                 _ => return Ok(Outcome::GuardFailed { key: delta.key.clone(), left }),
-            }
-        }
-
-        for append in &commit.appends {
-            let last = self.last_sequence(&append.log);
-            if last.checked_add(1) != Some(append.first_sequence) {
-                return Err(Error::log_gap(append, last));
             }
         }
 
@@ -173,7 +173,7 @@ impl State {
     }
 
     /// What is due in one partition, the earliest first.
-    fn due(&self, partition: Partition, through_ms: i64) -> Vec<DueItem> {
+    fn due(&self, partition: Partition, through_ms: i64, limit: usize) -> Vec<DueItem> {
         let Some(due) = self.due.get(&partition) else { return Vec::new() };
         let mut items: Vec<DueItem> = due
             .iter()
@@ -181,16 +181,16 @@ impl State {
             .map(|(subject, at_ms)| DueItem { partition, subject: subject.clone(), at_ms: *at_ms })
             .collect();
         items.sort_by(|a, b| (a.at_ms, &a.subject).cmp(&(b.at_ms, &b.subject)));
-        items.truncate(PER_PARTITION_MAX);
+        items.truncate(limit);
         items
     }
 }
 
-/// Takes whole partitions until there are `limit` items, and names the next partition that has any.
+/// Takes what is found in one partition after the other until there are `limit` items.
 fn page<T>(partitions: impl Iterator<Item = (Partition, Vec<T>)>, limit: usize) -> Page<T> {
     let mut items = Vec::new();
     for (partition, found) in partitions.filter(|(_, found)| !found.is_empty()) {
-        if !items.is_empty() && limit <= items.len() {
+        if limit <= items.len() {
             return Page { items, next: Some(partition) };
         }
         items.extend(found);
@@ -234,15 +234,13 @@ impl Store for MemoryStore {
     }
 
     async fn feed_page(&self, from: Partition, limit: usize) -> Result<Page<FeedItem>, Error> {
-        let state = self.state();
-        let partitions = state.feeds.range(from..).map(|(at, _)| (*at, state.feed(*at, PER_PARTITION_MAX)));
-        Ok(page(partitions, limit))
+        let (limit, of_each, state) = (limit.max(1), limit.clamp(1, PER_PARTITION_MAX), self.state());
+        Ok(page(state.feeds.range(from..).map(|(at, _)| (*at, state.feed(*at, of_each))), limit))
     }
 
     async fn due_page(&self, from: Partition, through_ms: i64, limit: usize) -> Result<Page<DueItem>, Error> {
-        let state = self.state();
-        let partitions = state.due.range(from..).map(|(at, _)| (*at, state.due(*at, through_ms)));
-        Ok(page(partitions, limit))
+        let (limit, of_each, state) = (limit.max(1), limit.clamp(1, PER_PARTITION_MAX), self.state());
+        Ok(page(state.due.range(from..).map(|(at, _)| (*at, state.due(*at, through_ms, of_each))), limit))
     }
 
     async fn now_ms(&self) -> Result<Option<i64>, Error> {

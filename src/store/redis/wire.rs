@@ -51,7 +51,8 @@ pub(super) fn commit_call(verb: &str, script: &str, keys: &Keys, commit: &Commit
         };
     }
     for append in &commit.appends {
-        call.arg(append.first_sequence.saturating_sub(1)).arg(append.entries.len());
+        // There is no entry 0: it wraps to a length that no log has.
+        call.arg(append.first_sequence.wrapping_sub(1)).arg(append.entries.len());
     }
     for delta in &commit.deltas {
         call.arg(delta.delta);
