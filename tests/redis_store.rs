@@ -103,19 +103,27 @@ async fn assert_everything_is_there(store: &RedisStore) {
     assert!(store.due_page(Partition(0), 1_700_000_000_122, 10).await.unwrap().items.is_empty());
 }
 
-/// Calls until the answer is not `Unavailable`, for at most ten seconds. A failed call takes no time when nobody
-/// listens, so the wait is for the clock and not for a number of tries.
+/// Between two looks at something that nothing announces.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Resends until an answer comes, for at most twenty seconds.
 async fn when_back(store: &RedisStore, commit: &Commit) -> Outcome {
     let started = Instant::now();
     loop {
         match store.commit(commit).await {
             Ok(outcome) => return outcome,
-            Err(Error::Unavailable | Error::OutcomeUnknown) if started.elapsed() < Duration::from_secs(10) => {
-                tokio::task::yield_now().await;
+            Err(Error::Unavailable | Error::OutcomeUnknown) if started.elapsed() < Duration::from_secs(20) => {
+                tokio::time::sleep(PAUSE).await;
             }
             Err(error) => panic!("{error:?} after {:?}", started.elapsed()),
         }
     }
+}
+
+/// What a name in the partition `HERE` is called in Redis.
+fn physical(server: &RedisServer, name: &str) -> String {
+    let some: Vec<String> = server.command(&["KEYS", "g1:{*"]);
+    format!("{}:{name}", some[0].split_inclusive('}').next().unwrap())
 }
 
 /// How often a command was called, by any client or script, since the statistics were reset.
@@ -156,6 +164,7 @@ async fn a_cluster_node_that_owns_one_partition_accepts_every_commit_to_it() {
     let started = Instant::now();
     while !server.command::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok") {
         assert!(started.elapsed() < Duration::from_secs(20), "the node has its slots");
+        tokio::time::sleep(PAUSE).await;
     }
     let script = "return redis.call('SET', 'elsewhere', '1')";
     let foreign: redis::RedisResult<()> = server.try_command(&["EVAL", script, "1", "g1:meta"]);
@@ -357,14 +366,39 @@ async fn a_foreign_value_under_our_key_is_corrupt_and_nothing_is_applied() {
         let server = RedisServer::start();
         let store = store(&server);
         assert_eq!(store.commit(&simple("z", "1")).await.unwrap(), Outcome::Applied);
-        let names: Vec<String> = server.command(&["KEYS", "*}:z"]);
-        let foreign = format!("{}{name}", names[0].strip_suffix('z').unwrap());
-        let _: redis::Value = server.command(&[command[0], &foreign, command[1]]);
+        let _: redis::Value = server.command(&[command[0], &physical(&server, name), command[1]]);
         let keys_before: u64 = server.command(&["DBSIZE"]);
         let outcome = store.commit(&everything()).await;
         assert!(matches!(outcome, Err(Error::Corrupt { .. })), "{name}: {outcome:?}");
         assert_eq!(server.command::<u64>(&["DBSIZE"]), keys_before, "{name}");
     }
+}
+
+#[tokio::test]
+async fn damaged_bytes_are_corrupt_and_never_a_panic() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    assert_eq!(store.commit(&simple("z", "1")).await.unwrap(), Outcome::Applied);
+    let set = |name: &str, bytes: &str| {
+        let _: redis::Value = server.command(&["SET", &physical(&server, name), bytes]);
+    };
+    set("acct|a", "shorter than a token");
+    set("rcp|a", "\u{1}\u{1}\u{1}\u{1}less than that many bytes");
+    set("rcp|b", "abc");
+    set("bud|a", "not eight");
+    let feed = physical(&server, "feed");
+    let _: redis::Value = server.command(&["ZADD", &feed, "1", "no position"]);
+
+    let corrupt = |error: Error| matches!(error, Error::Corrupt { .. });
+    assert!(corrupt(store.load(HERE, &[key("acct|a")]).await.unwrap_err()));
+    assert!(corrupt(store.receipt(&key("rcp|a")).await.unwrap_err()));
+    assert!(corrupt(store.receipt(&key("rcp|b")).await.unwrap_err()));
+    assert!(corrupt(store.left(&key("bud|a")).await.unwrap_err()));
+    assert!(corrupt(store.feed(HERE, 1).await.unwrap_err()));
+    assert!(corrupt(store.feed_page(HERE, 1).await.unwrap_err()));
+    assert!(corrupt(store.commit(&everything()).await.unwrap_err()), "the receipt that is in the way");
+    let expect = vec![(key("acct|a"), Expected::Absent)];
+    assert!(corrupt(store.commit(&Commit { partition: HERE, expect, ..Commit::default() }).await.unwrap_err()));
 }
 
 #[tokio::test]
@@ -438,6 +472,55 @@ async fn sixty_four_callers_are_answered_in_time_while_redis_is_away_and_served_
     server.restart();
     assert_eq!(when_back(&store, &simple("b", "2")).await, Outcome::Applied);
     assert_eq!(store.load(HERE, &[key("a")]).await.unwrap(), [Some(record(1, "1"))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_resent_while_redis_is_killed_again_and_again_are_applied_once_each() {
+    const WRITERS: usize = 16;
+    const COMMITS: usize = 40;
+    const KILLS: usize = 4;
+    let mut server = RedisServer::start_durable();
+    let store = Arc::new(hasty(&server));
+    let (progress, mut applied) = tokio::sync::mpsc::channel(1);
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let (store, progress) = (Arc::clone(&store), progress.clone());
+        writers.spawn(async move {
+            for number in 0..COMMITS {
+                let commit = Commit {
+                    partition: HERE,
+                    receipts: vec![receipt(&format!("rcp|{writer}|{number}"), "done")],
+                    deltas: vec![Delta { key: key("bud|all"), delta: 1 }],
+                    feed: vec![format!("{writer}|{number}").into_bytes()],
+                    ..Commit::default()
+                };
+                match when_back(&store, &commit).await {
+                    Outcome::Applied => {}
+                    Outcome::Seen(seen) => assert!(seen[0].same_content, "an earlier send was applied"),
+                    other => panic!("{other:?}"),
+                }
+                progress.send(()).await.unwrap();
+            }
+        });
+    }
+    drop(progress);
+    let mut count = 0;
+    while applied.recv().await.is_some() {
+        count += 1;
+        if count % (WRITERS * COMMITS / (KILLS + 1)) == 0 && count < WRITERS * COMMITS {
+            server.restart();
+        }
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended.unwrap();
+    }
+    assert_eq!(count, WRITERS * COMMITS);
+    assert_eq!(store.left(&key("bud|all")).await.unwrap(), i64::try_from(count).unwrap());
+    let mut feed: Vec<_> = store.feed(HERE, 2 * count).await.unwrap().into_iter().map(|item| item.body).collect();
+    feed.sort();
+    feed.dedup();
+    assert_eq!(feed.len(), count);
+    assert_eq!(server.command::<u64>(&["GET", &physical(&server, "feedseq")]), u64::try_from(count).unwrap());
 }
 
 #[tokio::test]

@@ -21,8 +21,10 @@ use super::{Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partit
 const SCRIPT: &str = include_str!("redis/commit.lua");
 /// At most this many items of any one partition go on one page.
 const OF_ONE_PARTITION_MAX: usize = 64;
-/// Partitions asked for in one trip of a walk.
-const WALK_STEP: usize = 256;
+/// Partitions asked for in the first trip of a walk, and in later ones. It begins small because what a busy
+/// partition answers beyond the limit is thrown away, and grows because an idle one answers nothing.
+const WALK_STEP_FIRST: usize = 16;
+const WALK_STEP_MAX: usize = 256;
 
 /// Where Redis is, and how long to wait for it.
 #[derive(Clone)]
@@ -130,8 +132,10 @@ impl RedisStore {
         let of_each = limit.min(OF_ONE_PARTITION_MAX);
         let mut items = Vec::new();
         let mut rest = self.keys.partitions(from);
+        let mut step_len = WALK_STEP_FIRST;
         loop {
-            let step: Vec<Partition> = rest.by_ref().take(WALK_STEP).collect();
+            let step: Vec<Partition> = rest.by_ref().take(step_len).collect();
+            step_len = WALK_STEP_MAX.min(step_len * 4);
             if step.is_empty() {
                 return Ok(Page { items, next: None });
             }
@@ -161,8 +165,9 @@ impl Store for RedisStore {
             debug_assert!(key.partition == partition, "`{}` lies outside the partition asked", key.name);
             get.arg(self.keys.record(key)?);
         }
+        let live = self.link.live().await?;
         self.count_trip();
-        let found: Vec<Option<Vec<u8>>> = self.link.read(&get).await?;
+        let found: Vec<Option<Vec<u8>>> = link::decoded(self.link.call(&live, &get, Sent::Read).await?)?;
         if found.len() != keys.len() {
             return Err(wire::odd("an answer"));
         }

@@ -14,7 +14,7 @@ use ::redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo,
     PushKind, RedisError, RedisResult, Value,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{RedisSettings, SettingsError};
 use crate::store::{Error, Layout};
@@ -37,7 +37,6 @@ const NOT_APPLIED: &[&str] = &[
     "MOVED",
     "NOAUTH",
     "NOREPLICAS",
-    "NOSCRIPT",
     "OOM",
     "READONLY",
     "TRYAGAIN",
@@ -97,6 +96,9 @@ pub(super) struct Link {
     /// and so that an outage is logged once; `None` after a success.
     connecting: tokio::sync::Mutex<Option<Error>>,
     connects_failed: AtomicU64,
+    /// Set while the server refuses what is sent to it (full, loading, moved away), so that this is logged once;
+    /// cleared by the next write that it takes.
+    refusing: AtomicBool,
 }
 
 impl Link {
@@ -118,6 +120,7 @@ impl Link {
             current: RwLock::new(None),
             connecting: tokio::sync::Mutex::new(None),
             connects_failed: AtomicU64::new(0),
+            refusing: AtomicBool::new(false),
         })
     }
 
@@ -158,7 +161,13 @@ impl Link {
         sent: Sent,
     ) -> Result<Value, Failed> {
         match tokio::time::timeout(self.response_timeout, answer).await {
-            Ok(Ok(value)) => Ok(value),
+            Ok(Ok(value)) => {
+                if sent == Sent::Write && self.refusing.load(Ordering::Relaxed) {
+                    self.refusing.store(false, Ordering::Relaxed);
+                    info!(store = "redis", "Redis takes writes again");
+                }
+                Ok(value)
+            }
             Ok(Err(error)) => Err(self.failed(live, error, sent)),
             Err(_elapsed) => {
                 // Whoever comes next connects anew, and learns before sending whether anybody is there.
@@ -180,14 +189,22 @@ impl Link {
         if code == "NOSCRIPT" {
             return Failed::NoScript;
         }
-        warn!(store = "redis", code, "Redis refused a command: {text}");
+        if NOT_APPLIED.contains(&code) {
+            if self.refusing.swap(true, Ordering::Relaxed) {
+                debug!(store = "redis", code, "Redis still refuses commands: {text}");
+            } else {
+                warn!(store = "redis", code, "Redis refuses commands: {text}");
+            }
+            if code == "READONLY" {
+                self.leave(live, &"the server is a replica now");
+            }
+            return Failed::Store(Error::Unavailable);
+        }
+        error!(store = "redis", code, "a command failed in Redis: {text}");
         if code == "WRONGTYPE" {
             return Failed::Store(Error::Corrupt { what: "a key holds a value of another type".to_owned() });
         }
-        if code == "READONLY" {
-            self.leave(live, &"the server is a replica now");
-        }
-        Failed::Store(if NOT_APPLIED.contains(&code) { Error::Unavailable } else { sent.unanswered() })
+        Failed::Store(sent.unanswered())
     }
 
     fn current(&self) -> Option<Arc<Live>> {
@@ -303,7 +320,8 @@ fn compared(meta: &str, partitions: u16) -> Result<(), Error> {
     Ok(())
 }
 
-fn decoded<T: FromRedisValue>(value: Value) -> Result<T, Error> {
+/// What an answer says, in the shape that it must have.
+pub(super) fn decoded<T: FromRedisValue>(value: Value) -> Result<T, Error> {
     ::redis::from_redis_value(value).map_err(|error| {
         warn!(store = "redis", "Redis answered what cannot be read: {error}");
         Error::Corrupt { what: "an answer has an unexpected shape".to_owned() }
