@@ -345,12 +345,20 @@ async fn a_replica_refuses_a_commit_and_is_left_for_whoever_is_there_next() {
     let server = RedisServer::start();
     let store = store(&server);
     assert_eq!(store.commit(&simple("z", "1")).await.unwrap(), Outcome::Applied);
+    let connection = || {
+        let clients: String = server.command(&["CLIENT", "LIST"]);
+        let of_the_store = clients.lines().find(|line| line.contains("cmd=evalsha")).unwrap();
+        of_the_store.split(' ').next().unwrap().to_owned()
+    };
+    let first_connection = connection();
     let nobody = RedisServer::start();
     let _: String = server.command(&["REPLICAOF", "127.0.0.1", &nobody.port().to_string()]);
     let outcome = store.commit(&everything()).await;
     assert!(matches!(outcome, Err(Error::Unavailable)), "{outcome:?}");
     let _: String = server.command(&["REPLICAOF", "NO", "ONE"]);
     assert_eq!(when_back(&store, &everything()).await, Outcome::Applied);
+    // A name may lead elsewhere after a failover: only a new connection follows it.
+    assert_ne!(connection(), first_connection);
 }
 
 #[tokio::test]
