@@ -7,5 +7,6 @@ pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod grpc;
+pub mod program;
 pub mod service;
 pub mod store;

@@ -14,6 +14,10 @@ pub enum IdError {
     TooLong { len: usize, max: usize },
     #[error("has {found:?} at byte {at}; allowed are printable ASCII characters except space, '|', '{{' and '}}'")]
     Character { found: char, at: usize },
+    #[error(
+        "has {found:?} at byte {at}; allowed is any text except '|', '{{', '}}', control characters, and white space at its ends"
+    )]
+    LabelCharacter { found: char, at: usize },
 }
 
 /// Printable ASCII without the bytes that mean something inside a store key. Wide enough for UUIDs, e-mail-like
@@ -31,8 +35,32 @@ fn check(raw: &str, max: usize) -> Result<(), IdError> {
     }
 }
 
+/// What shops call their categories: any language, spaces inside. Without the bytes that mean something inside a
+/// store key, and without white space that nobody sees.
+fn check_label(raw: &str, max: usize) -> Result<(), IdError> {
+    if raw.is_empty() {
+        return Err(IdError::Empty);
+    }
+    if max < raw.len() {
+        return Err(IdError::TooLong { len: raw.len(), max });
+    }
+    let inner = raw.trim();
+    let start = raw.len() - raw.trim_start().len();
+    let odd = raw.char_indices().find(|(at, c)| {
+        let outside = *at < start || start + inner.len() <= *at;
+        outside || c.is_control() || matches!(c, '|' | '{' | '}')
+    });
+    match odd {
+        Some((at, found)) => Err(IdError::LabelCharacter { found, at }),
+        None => Ok(()),
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $max:literal) => {
+        id! { $(#[$doc])* $name, $max, check, "printable ASCII except space, `|`, `{` and `}`" }
+    };
+    ($(#[$doc:meta])* $name:ident, $max:literal, $check:ident, $allowed:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub struct $name(Arc<str>);
@@ -41,9 +69,9 @@ macro_rules! id {
             /// Longest allowed, in bytes.
             pub const LEN_MAX: usize = $max;
 
-            /// Checks length and characters: printable ASCII except space, `|`, `{` and `}`.
+            #[doc = concat!("Checks length and characters: ", $allowed, ".")]
             pub fn parse(raw: &str) -> Result<$name, IdError> {
-                check(raw, $name::LEN_MAX)?;
+                $check(raw, $name::LEN_MAX)?;
                 Ok($name(raw.into()))
             }
 
@@ -100,7 +128,7 @@ id! {
 }
 id! {
     /// A category, brand, channel, store, seller, tender or other label that rules select by.
-    Label, 64
+    Label, 64, check_label, "any but `|`, `{`, `}` and control characters; no white space at the ends"
 }
 id! {
     /// A unit of account: `points`, or another that the program defines.
@@ -182,6 +210,19 @@ mod tests {
             ("a\nb", Err(IdError::Character { found: '\n', at: 1 })),
         ] {
             assert_eq!(MemberId::parse(raw).map(|_| ()), expected, "{raw:?}");
+        }
+        let odd = |found, at| Err(IdError::LabelCharacter { found, at });
+        for (raw, expected) in [
+            ("FLUID MILK PRODUCTS", Ok(())),
+            ("COUPON/MISC ITEMS", Ok(())),
+            ("Käse", Ok(())),
+            ("", Err(IdError::Empty)),
+            (" a", odd(' ', 0)),
+            ("a ", odd(' ', 1)),
+            ("a\tb", odd('\t', 1)),
+            ("a|b", odd('|', 1)),
+        ] {
+            assert_eq!(Label::parse(raw).map(|_| ()), expected, "{raw:?}");
         }
         let long = "x".repeat(65);
         assert_eq!(MemberId::parse(&long), Err(IdError::TooLong { len: 65, max: 64 }));

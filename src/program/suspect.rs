@@ -1,0 +1,89 @@
+//! What is allowed but surely not meant.
+
+use std::borrow::Cow;
+
+use super::fault::Pos;
+use super::form::{Compiled, names_nothing};
+use super::read::{Reader, Step};
+use crate::domain::program::{Rule, Then};
+use crate::domain::time::LocalWindow;
+
+pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
+    let program = &compiled.program;
+    r.within(Step::Key(Cow::Borrowed("rules")), |r| {
+        for (index, (rule, pos)) in program.rules.iter().zip(&compiled.rules_at).enumerate() {
+            r.within(Step::Index(index), |r| warn_of_rule(rule, *pos, compiled, r));
+        }
+    });
+}
+
+fn warn_of_rule(rule: &Rule, pos: Pos, compiled: &Compiled, r: &mut Reader) {
+    let program = &compiled.program;
+    if names_nothing(&rule.conditions.lines.include, &program.earning.excluded.include) {
+        let message = format!("rule `{}` never applies: `earning.exclude` takes out all that it selects", rule.id);
+        r.warn(pos, message, None);
+    }
+    if let Then::Multiply(multiply) = &rule.then {
+        let earns = |rule: &Rule| matches!(&rule.then, Then::Earn(earn) if earn.unit == multiply.unit);
+        if !program.rules.iter().any(earns) {
+            let message = format!("rule `{}` never does anything: no rule earns {}", rule.id, multiply.unit);
+            r.warn(pos, message, Some("a multiplier adds to what `earn` rules give"));
+        }
+    }
+    let windows = &rule.conditions.windows;
+    let overlap = windows.iter().enumerate().find_map(|(index, window)| {
+        let before = windows.iter().take(index).position(|earlier| overlaps(earlier, window))?;
+        Some((before, index))
+    });
+    if let Some((before, index)) = overlap {
+        let message = format!("hours {} of rule `{}` overlap hours {}", index + 1, rule.id, before + 1);
+        r.warn(pos, message, Some("a rule applies once, however many of its hours hold"));
+    }
+}
+
+/// Whether two windows of one clock share a minute of the week.
+fn overlaps(a: &LocalWindow, b: &LocalWindow) -> bool {
+    a.zone == b.zone
+        && spans(a).any(|(a_from, a_until)| spans(b).any(|(b_from, b_until)| a_from < b_until && b_from < a_until))
+}
+
+/// The window in minutes since Monday midnight; what runs past Sunday goes on at Monday.
+fn spans(window: &LocalWindow) -> impl Iterator<Item = (u32, u32)> {
+    const DAY: u32 = 24 * 60;
+    const WEEK: u32 = 7 * DAY;
+    let (days, from, until) = (window.days, u32::from(window.from_minute), u32::from(window.until_minute));
+    let length = if from < until { until - from } else { DAY - from + until };
+    (0..7).filter(move |day| days & (1 << day) != 0).flat_map(move |day| {
+        let begin = day * DAY + from;
+        let end = begin + length;
+        let rest = (WEEK < end).then(|| (0, end - WEEK));
+        [(begin, end.min(WEEK))].into_iter().chain(rest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::WindowZone;
+
+    fn window(days: u8, from_hour: u16, until_hour: u16) -> LocalWindow {
+        let (from_minute, until_minute) = (from_hour * 60, until_hour * 60);
+        LocalWindow { days, from_minute, until_minute, zone: WindowZone::Store }
+    }
+
+    #[test]
+    fn hours_overlap_when_they_share_a_minute_of_the_week() {
+        const MON: u8 = 1;
+        const SUN: u8 = 1 << 6;
+        for (a, b, expected) in [
+            (window(MON, 6, 9), window(MON, 8, 10), true),
+            (window(MON, 6, 9), window(MON, 9, 10), false),
+            (window(MON, 6, 9), window(SUN, 6, 9), false),
+            (window(SUN, 22, 2), window(MON, 1, 3), true),
+            (window(SUN, 22, 2), window(MON, 2, 3), false),
+        ] {
+            assert_eq!(overlaps(&a, &b), expected, "{a:?} and {b:?}");
+            assert_eq!(overlaps(&b, &a), expected, "{b:?} and {a:?}");
+        }
+    }
+}
