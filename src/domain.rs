@@ -4,12 +4,16 @@
 
 pub mod account;
 pub mod answer;
+pub mod code;
 pub mod command;
+pub mod decide;
 pub mod desk;
+pub mod earn;
 pub mod id;
 pub mod ledger;
 pub mod money;
 pub mod order;
 pub mod order_record;
 pub mod program;
+pub mod redeem;
 pub mod time;

@@ -51,7 +51,7 @@ pub enum LineKind {
 }
 
 /// One line of an order.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Line {
     pub line_id: LineId,
     pub sku: Option<Sku>,

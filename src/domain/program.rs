@@ -143,7 +143,7 @@ pub struct EarningTerms {
     /// The part paid with units earns too (default), or not.
     pub paid_with_units_earns: bool,
     /// Lines that earn nothing under any rule.
-    pub excluded: Selector,
+    pub excluded: LineMatch,
     /// What happens when several multipliers match a line.
     pub multipliers: MultiplierPolicy,
 }

@@ -162,6 +162,15 @@ impl LocalWindow {
         (self.on(today) && self.from_minute <= minute) || (self.on(today.previous()) && minute < self.until_minute)
     }
 
+    /// For people: `Mon Tue 07:00-09:00`.
+    pub fn text(&self) -> String {
+        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+        let days = DAYS.iter().enumerate().filter(|(day, _)| self.days & (1 << day) != 0).map(|(_, name)| *name);
+        let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let (from, until) = (clock(self.from_minute), clock(self.until_minute));
+        format!("{} {from}-{until}", days.collect::<Vec<_>>().join(" "))
+    }
+
     fn on(&self, day: Weekday) -> bool {
         self.days & (1 << day.to_monday_zero_offset()) != 0
     }
@@ -174,6 +183,8 @@ pub struct Times {
     pub now: Instant,
     /// When it happened, as the caller says; picks program version, windows and the dates of lots.
     pub effective_at: Instant,
+    /// Whether the caller said so; otherwise it is `now`.
+    pub stated: bool,
 }
 
 #[cfg(test)]

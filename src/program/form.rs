@@ -254,7 +254,7 @@ impl Build for EarningSection {
             shipping_earns: self.shipping_earns?.value,
             fees_earn: self.fees_earn?.value,
             paid_with_units_earns: self.paid_with_units_earns?.value,
-            excluded: Selector { include: self.exclude?.value, exclude: LineMatch::default() },
+            excluded: self.exclude?.value,
             multipliers: self.multipliers?.value,
         })
     }

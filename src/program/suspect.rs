@@ -19,7 +19,7 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
 
 fn warn_of_rule(rule: &Rule, pos: Pos, compiled: &Compiled, r: &mut Reader) {
     let program = &compiled.program;
-    if names_nothing(&rule.conditions.lines.include, &program.earning.excluded.include) {
+    if names_nothing(&rule.conditions.lines.include, &program.earning.excluded) {
         let message = format!("rule `{}` never applies: `earning.exclude` takes out all that it selects", rule.id);
         r.warn(pos, message, None);
     }

@@ -1,0 +1,285 @@
+//! The decision: one pure function family. A preview and the write it previews call the same function on the same
+//! kind of input; they differ in whether the result is committed.
+
+mod checkout;
+mod giveback;
+mod member;
+mod referral;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::account::{AccountState, ApplyError, Inbound};
+use super::answer::{Answer, Decided, Reason, Refusal, Subject};
+use super::command::{Command, Transfer};
+use super::desk::Desk;
+use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, RequestId};
+use super::ledger::Entry;
+use super::order_record::OrderRecord;
+use super::program::{Program, Timeline};
+use super::time::{Instant, Times};
+
+pub use member::CodeWanted;
+pub use member::code_wanted;
+
+/// Whose a code is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CodeOwner {
+    pub account: AccountId,
+    pub campaign: CampaignId,
+}
+
+/// All that a decision may depend on, as loaded.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Snapshot {
+    pub program: ProgramId,
+    /// Whom the command names; a guest has none.
+    pub account_id: Option<AccountId>,
+    /// `None`: nobody is enrolled under the id.
+    pub account: Option<AccountState>,
+    /// The record of the order that the command names.
+    pub order: Option<OrderRecord>,
+    /// Codes that the command names, and whose they are.
+    pub codes: Vec<(Code, Option<CodeOwner>)>,
+    /// For a delivered effect: what came in before under its grant.
+    pub inbound: Option<Inbound>,
+}
+
+impl Snapshot {
+    fn owner_of(&self, code: &Code) -> Option<&CodeOwner> {
+        self.codes.iter().find(|(known, _)| known == code).and_then(|(_, owner)| owner.as_ref())
+    }
+}
+
+/// What was decided. Nothing of it counts until the store has applied it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Decision {
+    pub answer: Answer,
+    /// Whether a resend should find this answer; false where something is missing that may yet arrive.
+    pub remember: bool,
+    /// The account after `entries`; `None`: there is none.
+    pub account: Option<AccountState>,
+    pub entries: Vec<Entry>,
+    /// The order's record, when it changed.
+    pub order: Option<OrderRecord>,
+    /// What came in under a grant, when it changed.
+    pub inbound: Option<(GrantId, Inbound)>,
+    /// Effects for other accounts.
+    pub transfers: Vec<Transfer>,
+    /// A note to keep beside the entry of that sequence.
+    pub note: Option<(u64, String)>,
+}
+
+/// Why nothing could be decided.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DecideError {
+    #[error("there is no program")]
+    NoProgram,
+    /// The state does not allow what the decision found: a defect, or damaged data.
+    #[error("{0}")]
+    Inconsistent(&'static str),
+}
+
+/// Decides a command on a snapshot. Pure: the same input gives the same decision, bit for bit.
+///
+/// `request` is named in the entries. `preview` allows instants in the future.
+pub fn decide(
+    timeline: &Timeline,
+    snapshot: &Snapshot,
+    command: &Command,
+    times: Times,
+    request: Option<&RequestId>,
+    preview: bool,
+) -> Result<Decision, DecideError> {
+    let program = timeline.at(times.effective_at).ok_or(DecideError::NoProgram)?;
+    let scene = Scene { timeline, program, snapshot, times, request, preview };
+    let decided = match command {
+        Command::Enroll(enroll) => member::enroll(&scene, enroll),
+        Command::Reserve(reserve) => checkout::reserve(&scene, reserve),
+        Command::Commit(commit) => checkout::commit(&scene, commit),
+        Command::Release(release) => checkout::release(&scene, release),
+        Command::Return(what) => giveback::give_back(&scene, what),
+        Command::Adjust(adjust) => member::adjust(&scene, adjust),
+        Command::CreateCode(create) => member::create_code(&scene, create),
+        Command::Attribute(attribute) => referral::attribute(&scene, attribute),
+        Command::Receive(transfer) => referral::receive(&scene, transfer),
+        Command::Advance => member::advance(&scene),
+    };
+    match decided {
+        Ok(decision) => Ok(decision),
+        Err(Halt::Refused(refusal)) => Ok(scene.refused(command, *refusal)),
+        Err(Halt::Apply(ApplyError::Overflow)) => {
+            Ok(scene.refused(command, Refusal::new(subject_of(command), Reason::OutOfBounds)))
+        }
+        Err(Halt::Apply(ApplyError::TooLarge)) => {
+            Ok(scene.refused(command, Refusal::new(subject_of(command), Reason::TooLarge)))
+        }
+        Err(Halt::Apply(ApplyError::Inconsistent(what))) => Err(DecideError::Inconsistent(what)),
+    }
+}
+
+/// Brings a state up to date for reading: nothing is committed.
+pub fn as_of(timeline: &Timeline, state: AccountState, now: Instant) -> Result<AccountState, DecideError> {
+    let version = timeline.at(now).ok_or(DecideError::NoProgram)?.version.clone();
+    let mut desk = Desk::new(state, now, version, None);
+    match desk.advance(timeline) {
+        Ok(()) => Ok(desk.state),
+        Err(ApplyError::Inconsistent(what)) => Err(DecideError::Inconsistent(what)),
+        Err(ApplyError::Overflow | ApplyError::TooLarge) => {
+            Err(DecideError::Inconsistent("the state does not advance"))
+        }
+    }
+}
+
+/// Why a decision stops early.
+enum Halt {
+    Refused(Box<Refusal>),
+    Apply(ApplyError),
+}
+
+impl From<ApplyError> for Halt {
+    fn from(error: ApplyError) -> Halt {
+        Halt::Apply(error)
+    }
+}
+
+impl From<super::earn::OutOfBounds> for Halt {
+    fn from(_: super::earn::OutOfBounds) -> Halt {
+        Halt::Apply(ApplyError::Overflow)
+    }
+}
+
+impl From<Refusal> for Halt {
+    fn from(refusal: Refusal) -> Halt {
+        Halt::Refused(Box::new(refusal))
+    }
+}
+
+fn no(subject: Subject, reason: Reason) -> Halt {
+    Refusal::new(subject, reason).into()
+}
+
+const OVERFLOW: Halt = Halt::Apply(ApplyError::Overflow);
+
+/// What every decision needs at hand.
+struct Scene<'a> {
+    timeline: &'a Timeline,
+    program: &'a Arc<Program>,
+    snapshot: &'a Snapshot,
+    times: Times,
+    request: Option<&'a RequestId>,
+    preview: bool,
+}
+
+impl Scene<'_> {
+    /// Refuses instants that lie in the future (but for previews) or further back than the program allows.
+    fn check_times(&self, subject: Subject) -> Result<(), Halt> {
+        let Times { now, effective_at, stated: _ } = self.times;
+        if now < effective_at && !self.preview {
+            return Err(no(subject, Reason::InFuture));
+        }
+        if effective_at < now.minus_ms(self.program.back_dating_ms_max) {
+            return Err(no(subject, Reason::TooFarBack));
+        }
+        Ok(())
+    }
+
+    /// The account, brought up to date. A preview in the future sees the account as it will be then.
+    fn desk(&self) -> Result<Desk, Halt> {
+        let state = self.snapshot.account.clone().ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))?;
+        self.desk_of(state)
+    }
+
+    fn desk_of(&self, state: AccountState) -> Result<Desk, Halt> {
+        let now = if self.preview { self.times.now.max(self.times.effective_at) } else { self.times.now };
+        let mut desk = Desk::new(state, now, self.program.version.clone(), self.request.cloned());
+        desk.advance(self.timeline)?;
+        Ok(desk)
+    }
+
+    fn decided(&self) -> Decided {
+        Decided::empty(self.program.version.clone(), self.times.effective_at)
+    }
+
+    /// A decision that changes what the desk holds.
+    fn done(&self, desk: Desk, answer: Answer) -> Decision {
+        Decision {
+            answer,
+            remember: true,
+            account: Some(desk.state),
+            entries: desk.entries,
+            order: None,
+            inbound: None,
+            transfers: Vec::new(),
+            note: None,
+        }
+    }
+
+    /// A decision that changes nothing: the account stays as loaded.
+    fn unchanged(&self, answer: Answer, remember: bool) -> Decision {
+        Decision {
+            answer,
+            remember,
+            account: self.snapshot.account.clone(),
+            entries: Vec::new(),
+            order: None,
+            inbound: None,
+            transfers: Vec::new(),
+            note: None,
+        }
+    }
+
+    /// The whole command is refused for one reason.
+    fn refused(&self, command: &Command, refusal: Refusal) -> Decision {
+        let remember = refusal.reason.is_remembered();
+        let answer = refusal_answer(command, self.decided(), vec![refusal]);
+        self.unchanged(answer, remember)
+    }
+}
+
+/// The answer of a command that is refused whole.
+fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal>) -> Answer {
+    use super::answer as a;
+    decided.refusals = refusals;
+    match command {
+        Command::Enroll(_) => Answer::Enroll(a::EnrollAnswer { enrolled: false, decided, balances: Vec::new() }),
+        Command::Reserve(_) => Answer::Reserve(a::ReserveAnswer { reserved: false, reservation: None, decided }),
+        Command::Commit(_) => {
+            Answer::Commit(a::CommitAnswer { status: a::CommitStatus::Refused, decided, balances: Vec::new() })
+        }
+        Command::Release(_) => {
+            Answer::Release(a::ReleaseAnswer { released: false, reservation: None, refusals: decided.refusals })
+        }
+        Command::Return(_) => Answer::Return(a::ReturnAnswer {
+            status: a::ReturnStatus::Refused,
+            decided,
+            refund: None,
+            order_state: None,
+            balances: Vec::new(),
+        }),
+        Command::Adjust(_) => Answer::Adjust(a::AdjustAnswer { adjusted: false, decided, balances: Vec::new() }),
+        Command::CreateCode(_) => {
+            Answer::CreateCode(a::CreateCodeAnswer { code: None, created: false, refusals: decided.refusals })
+        }
+        Command::Attribute(_) => Answer::Attribute(a::AttributeAnswer { attributed: false, decided }),
+        Command::Receive(_) | Command::Advance => Answer::Done,
+    }
+}
+
+fn subject_of(command: &Command) -> Subject {
+    match command {
+        Command::Reserve(_) | Command::Commit(_) => Subject::Order,
+        Command::Release(_) => Subject::Reservation,
+        Command::Return(_) => Subject::Return,
+        Command::Adjust(_) => Subject::Adjustment,
+        Command::Attribute(attribute) => Subject::Code(attribute.code.raw.clone()),
+        Command::Enroll(_) | Command::CreateCode(_) | Command::Receive(_) | Command::Advance => Subject::Member,
+    }
+}
+
+/// A member's own account, for the record of an order.
+fn member_of(account: &AccountId) -> Result<MemberId, Halt> {
+    MemberId::parse(account.as_str())
+        .map_err(|_| Halt::Apply(ApplyError::Inconsistent("an account id is no member id")))
+}

@@ -1,0 +1,370 @@
+//! Quote, Reserve, Commit, Release.
+
+use super::super::account::{AccountState, Hold};
+use super::super::answer::{
+    Answer, CommitAnswer, CommitStatus, Decided, Discount, Effect, Granted, OrderState, Reason, Redeemed, Refusal,
+    ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, Share, Subject,
+};
+use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode, Release, Reserve};
+use super::super::desk::{Desk, dates};
+use super::super::earn::{Earned, Plan, earn, scaled_tax};
+use super::super::id::{GrantId, UnitId};
+use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
+use super::super::order::{Line, Order};
+use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord};
+use super::super::program::SettlesAs;
+use super::super::redeem::{Cover, Redemption, redeem};
+use super::super::time::{Instant, SECOND_MS};
+use super::{Decision, Halt, OVERFLOW, Scene, member_of, no, referral, refusal_answer};
+
+/// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
+const MARK_MS: i64 = 600 * SECOND_MS;
+
+/// The hash of what the caller sent as the order.
+fn content(order: &Order) -> [u8; 32] {
+    let zone = order.zone.as_ref().and_then(|zone| zone.iana_name());
+    let head = (&order.order_id, &order.currency, &order.channel, &order.store, zone, order.prices_include_tax);
+    digest(&encode(&(head, &order.lines)))
+}
+
+pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, Halt> {
+    let order = &command.order;
+    let at = scene.times.effective_at;
+    scene.check_times(Subject::Order)?;
+    let mut desk = scene.desk()?;
+    if scene.snapshot.order.is_some() {
+        return Err(no(Subject::Reservation, Reason::OrderCommitted));
+    }
+    let before = desk.state.hold(&order.order_id).cloned();
+    if let Some(mark) = before.as_ref().filter(|hold| hold.revision == 0 && desk.now < hold.at.plus_ms(MARK_MS)) {
+        // A Reserve that says it happened after the release is another attempt; one that says nothing is the one
+        // that was overtaken.
+        if at <= mark.effective_at || !scene.times.stated {
+            return Err(no(Subject::Reservation, Reason::ReleasedBefore));
+        }
+    }
+    let open = desk.state.holds.iter().filter(|hold| hold.is_open() && hold.order != order.order_id).count();
+    if AccountState::HOLDS_OPEN_MAX <= open {
+        let max = AccountState::HOLDS_OPEN_MAX as i64;
+        return Err(Refusal::short(Subject::Reservation, Reason::TooManyReservations, max, max).into());
+    }
+    desk.unhold(&order.order_id, Unhold::Replaced, at)?;
+    let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
+    let redemption = redeem(scene.program, order, at, &command.redeem, &available, Cover::Balance);
+    let short = redemption.falls_short && command.redeem.mode == RedeemMode::AllOrNothing;
+    let nothing = redemption.is_empty() && !redemption.refusals.is_empty();
+    let mut decided = scene.decided();
+    decided.refusals = redemption.refusals.clone();
+    if short || nothing {
+        // What was held before stays held.
+        let reservation = before.as_ref().filter(|hold| hold.is_open()).map(Hold::view);
+        let answer = Answer::Reserve(ReserveAnswer { reserved: false, reservation, decided });
+        return Ok(scene.unchanged(answer, true));
+    }
+    let units = redemption.units().into_iter().map(|(unit, amount)| {
+        let parts = desk.state.book(&unit).map_or_else(Vec::new, |book| book.pick(amount));
+        UnitParts { unit, parts }
+    });
+    let units: Vec<UnitParts> = units.collect();
+    let ttl_s = command.ttl_s.unwrap_or(scene.program.reservations.ttl_s_default);
+    let ttl_s = ttl_s.min(scene.program.reservations.ttl_s_max);
+    let expires_at = desk.now.plus_ms(ttl_s.saturating_mul(SECOND_MS));
+    let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
+    let redeem = settled(&command.redeem, &redemption);
+    desk.post(at, Fact::Held { order: order.order_id.clone(), revision, expires_at, redeem, units })?;
+    let earned = earn_on(scene, order, &redemption, at, command.explain)?;
+    show_uses(order, &redemption, &mut decided, &[]);
+    decided.explain = earned.explain;
+    desk.advance(scene.timeline)?;
+    let reservation = desk.state.hold(&order.order_id).map(Hold::view);
+    let answer = Answer::Reserve(ReserveAnswer { reserved: true, reservation, decided });
+    Ok(scene.done(desk, answer))
+}
+
+/// What a Commit is to redeem of a reservation: what was reserved, and no more.
+fn settled(asked: &Redeem, redemption: &Redemption) -> Redeem {
+    let pay = redemption
+        .payment
+        .as_ref()
+        .map(|payment| PayWithUnits { unit: Some(payment.unit.clone()), amount: PayAmount::Exactly(payment.units) });
+    let rewards = redemption.rewards.iter().map(|used| used.reward.clone()).collect();
+    Redeem { mode: asked.mode, pay, rewards }
+}
+
+fn earn_on(
+    scene: &Scene<'_>,
+    order: &Order,
+    redemption: &Redemption,
+    at: Instant,
+    explain: bool,
+) -> Result<Earned, Halt> {
+    let lines = order.lines.len();
+    Ok(earn(scene.program, order, at, &redemption.discounts(lines), &redemption.payments(lines), explain)?)
+}
+
+pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Halt> {
+    let order = &command.order;
+    let content = content(order);
+    if let Some(record) = &scene.snapshot.order {
+        if record.content != content {
+            return Err(no(Subject::Order, Reason::OrderDiffers));
+        }
+        let mut desk = scene.desk()?;
+        desk.entries.clear();
+        let balances = desk.state.balances();
+        let status = CommitStatus::AlreadyCommitted;
+        let answer = Answer::Commit(CommitAnswer { status, decided: record.decided.clone(), balances });
+        return Ok(scene.unchanged(answer, true));
+    }
+    scene.check_times(Subject::Order)?;
+    let at = scene.times.effective_at;
+    let guest = scene.preview && scene.snapshot.account_id.is_none();
+    let mut desk = match (&scene.snapshot.account, guest) {
+        (None, true) => scene.desk_of(AccountState::new(guest_account()?))?,
+        _ => scene.desk()?,
+    };
+    let reserved = desk.state.hold(&order.order_id).cloned();
+    desk.unhold(&order.order_id, Unhold::Committed, at)?;
+    let redemption = redemption_of(scene, &desk, command, reserved.as_ref());
+    let asked_mode = command.redeem.as_ref().map_or(RedeemMode::AsPossible, |redeem| redeem.mode);
+    if redemption.falls_short && asked_mode == RedeemMode::AllOrNothing && !command.paid {
+        let wrapped = super::Command::Commit(command.clone());
+        let mut decided = scene.decided();
+        let earned = earn_on(scene, order, &redemption, at, command.explain)?;
+        decided.explain = earned.explain;
+        return Ok(scene.unchanged(refusal_answer(&wrapped, decided, redemption.refusals), true));
+    }
+    let mut decided = scene.decided();
+    decided.refusals = redemption.refusals.clone();
+    let (uses, debts) = spend(&mut desk, order, &redemption, at)?;
+    show_uses(order, &redemption, &mut decided, &debts);
+
+    let earned = earn_on(scene, order, &redemption, at, command.explain)?;
+    decided.refusals.extend(earned.refusals.iter().cloned());
+    decided.explain = earned.explain.clone();
+    let mut grants = Vec::with_capacity(earned.grants.len());
+    for plan in &earned.grants {
+        let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
+        grants.push(make_grant(scene, &mut desk, grant, plan, order, &mut decided)?);
+    }
+
+    let mut transfers = Vec::new();
+    referral::on_order(scene, &mut desk, command, &earned, &mut decided, &mut transfers)?;
+
+    let record = OrderRecord {
+        order_id: order.order_id.clone(),
+        member: member_of(&desk.state.account)?,
+        content,
+        currency: order.currency,
+        committed_at: at,
+        state: OrderState::Committed,
+        lines: line_records(order, &redemption, &earned),
+        grants,
+        uses,
+        tenders: command.tenders.iter().map(|t| TenderRecord { tender: t.clone(), refunded_minor: 0 }).collect(),
+        money_minor: 0,
+        money_refunded_minor: 0,
+        returns: Vec::new(),
+        decided: Decided { explain: None, refusals: Vec::new(), ..decided.clone() },
+    };
+    let record = OrderRecord { money_minor: record.lines.iter().map(|line| line.money_minor).sum(), ..record };
+    let digest = digest(&encode(&record));
+    desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
+    desk.advance(scene.timeline)?;
+    let balances = desk.state.balances();
+    let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
+    Ok(Decision { order: Some(record), transfers, ..scene.done(desk, answer) })
+}
+
+fn guest_account() -> Result<super::super::id::AccountId, Halt> {
+    super::super::id::AccountId::parse("guest").map_err(|_| OVERFLOW)
+}
+
+/// What the order redeems: what the request says, else what was reserved for it, even if that has lapsed or was
+/// released when the order has been paid.
+fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Commit, reserved: Option<&Hold>) -> Redemption {
+    let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
+    let order = &command.order;
+    if let Some(asked) = &command.redeem {
+        let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));
+        let cover = if command.paid && exact { Cover::Debt } else { Cover::Balance };
+        return redeem(scene.program, order, scene.times.effective_at, asked, &available, cover);
+    }
+    let Some(hold) = reserved.filter(|hold| hold.is_open() || command.paid) else { return Redemption::default() };
+    let Some(kept) = &hold.redeem else { return Redemption::default() };
+    // Lines may have become fewer since: what fits is used, the rest is released.
+    let kept = Redeem { mode: RedeemMode::AsPossible, ..kept.clone() };
+    let cover = if command.paid { Cover::Debt } else { Cover::Balance };
+    let program = scene.timeline.at(hold.effective_at).unwrap_or(scene.program);
+    redeem(program, order, hold.effective_at, &kept, &available, cover)
+}
+
+/// Posts what the redemption uses. Answers the uses for the record, and what of each became debt.
+fn spend(
+    desk: &mut Desk,
+    order: &Order,
+    redemption: &Redemption,
+    at: Instant,
+) -> Result<(Vec<UseRecord>, Vec<i64>), Halt> {
+    let rewards = redemption.rewards.iter().filter_map(|used| {
+        let (unit, units) = used.price.clone()?;
+        Some((unit, units, used.unit_shares.clone()))
+    });
+    let payment = redemption.payment.iter().map(|p| (p.unit.clone(), p.units, p.unit_shares.clone()));
+    let mut uses = Vec::new();
+    let mut debts = Vec::new();
+    for (unit, units, shares) in rewards.chain(payment) {
+        let parts: Vec<Part> = desk.state.book(&unit).map_or_else(Vec::new, |book| book.pick(units));
+        let covered = super::super::ledger::sum(&parts).ok_or(OVERFLOW)?;
+        let debt = units.checked_sub(covered).ok_or(OVERFLOW)?;
+        let (order, parts_posted) = (order.order_id.clone(), parts.clone());
+        desk.post(at, Fact::Spent { order, unit: unit.clone(), parts: parts_posted, debt })?;
+        uses.push(UseRecord { unit, units, shares, parts, debt, restored: 0 });
+        debts.push(debt);
+    }
+    Ok((uses, debts))
+}
+
+/// Shows rewards and payment as effects; `debts` in the order in which `spend` posted them.
+fn show_uses(order: &Order, redemption: &Redemption, decided: &mut Decided, debts: &[i64]) {
+    let mut debts = debts.iter().copied();
+    for used in &redemption.rewards {
+        let debt = if used.price.is_some() { debts.next().unwrap_or(0) } else { 0 };
+        decided.effects.push(Effect::Discount(Discount {
+            reward: used.reward.clone(),
+            amount_minor: used.amount_minor,
+            shares: shares_of(&order.lines, &used.shares),
+            price: used.price.clone(),
+            unit_shares: if used.price.is_some() { shares_of(&order.lines, &used.unit_shares) } else { Vec::new() },
+            debt,
+        }));
+    }
+    if let Some(payment) = &redemption.payment {
+        decided.effects.push(Effect::Redeemed(Redeemed {
+            unit: payment.unit.clone(),
+            units: payment.units,
+            value_minor: payment.value_minor,
+            settles_as: payment.settles_as,
+            value_shares: shares_of(&order.lines, &payment.shares),
+            unit_shares: shares_of(&order.lines, &payment.unit_shares),
+            debt: debts.next().unwrap_or(0),
+        }));
+    }
+}
+
+/// Shares by line id; lines with nothing are left out.
+fn shares_of(lines: &[Line], shares: &[i64]) -> Vec<Share> {
+    let pairs = lines.iter().zip(shares).filter(|(_, amount)| **amount != 0);
+    pairs.map(|(line, amount)| Share { line_id: line.line_id.clone(), amount: *amount }).collect()
+}
+
+fn make_grant(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    grant: GrantId,
+    plan: &Plan,
+    order: &Order,
+    decided: &mut Decided,
+) -> Result<GrantRecord, Halt> {
+    let granted = grant_units(scene, desk, grant, plan)?;
+    let record = GrantRecord {
+        grant: granted.grant.clone(),
+        unit: plan.unit.clone(),
+        amount: plan.amount,
+        dates: super::super::ledger::Dates { activates_at: granted.activates_at, expires_at: granted.expires_at },
+        shares: plan.shares.clone(),
+        reversed: 0,
+    };
+    decided.effects.push(Effect::Granted(Granted { shares: shares_of(&order.lines, &plan.shares), ..granted }));
+    Ok(record)
+}
+
+/// Posts a grant; units that pay a debt go to no lot.
+pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, plan: &Plan) -> Result<Granted, Halt> {
+    let at = scene.times.effective_at;
+    let dates = dates(scene.program, &plan.unit, plan.life, at);
+    let repaid = desk.repays(&plan.unit, plan.amount, dates);
+    desk.post(
+        at,
+        Fact::Granted {
+            grant: grant.clone(),
+            rule: plan.rule.clone(),
+            kind: plan.kind,
+            unit: plan.unit.clone(),
+            amount: plan.amount,
+            repaid,
+            dates,
+        },
+    )?;
+    Ok(Granted {
+        grant,
+        rule: plan.rule.clone(),
+        kind: plan.kind,
+        unit: plan.unit.clone(),
+        desired: plan.amount,
+        granted: plan.amount,
+        repaid,
+        activates_at: dates.activates_at,
+        expires_at: dates.expires_at,
+        shares: Vec::new(),
+    })
+}
+
+fn line_records(order: &Order, redemption: &Redemption, earned: &Earned) -> Vec<LineRecord> {
+    let count = order.lines.len();
+    let discounts = redemption.discounts(count);
+    let payments = redemption.payments(count);
+    // A tender leaves the price as it is, and with it the tax; a discount lowers both.
+    let lowers = redemption.payment.as_ref().is_some_and(|payment| payment.settles_as == SettlesAs::Discount);
+    let lines = order.lines.iter().zip(discounts).zip(payments).zip(&earned.earning);
+    lines
+        .map(|(((line, discount), payment), earning)| {
+            let net = line.amount_minor - discount - payment;
+            let taxed = if lowers { net } else { line.amount_minor - discount };
+            let on_top = if order.prices_include_tax { 0 } else { scaled_tax(line, taxed) };
+            LineRecord {
+                line_id: line.line_id.clone(),
+                quantity: line.quantity,
+                amount_minor: line.amount_minor,
+                reduced_minor: discount + payment,
+                money_minor: net + on_top,
+                earning_minor: *earning,
+                returned: Returned::None,
+            }
+        })
+        .collect()
+}
+
+pub(super) fn release(scene: &Scene<'_>, command: &Release) -> Result<Decision, Halt> {
+    scene.check_times(Subject::Reservation)?;
+    let at = scene.times.effective_at;
+    let mut desk = scene.desk()?;
+    let order_id = &command.order_id;
+    let answer = |released: bool, reservation: Option<Reservation>| {
+        Answer::Release(ReleaseAnswer { released, reservation, refusals: Vec::new() })
+    };
+    if scene.snapshot.order.is_some() {
+        let reservation = Reservation {
+            order_id: order_id.clone(),
+            revision: 0,
+            state: ReservationState::Committed,
+            expires_at: at,
+            held: Vec::new(),
+        };
+        return Ok(scene.unchanged(answer(false, Some(reservation)), true));
+    }
+    match desk.state.hold(order_id).cloned() {
+        Some(hold) if !hold.is_open() => Ok(scene.unchanged(answer(false, Some(hold.view())), true)),
+        Some(_) => {
+            desk.unhold(order_id, Unhold::Released, at)?;
+            desk.advance(scene.timeline)?;
+            let reservation = desk.state.hold(order_id).map(Hold::view);
+            Ok(scene.done(desk, answer(true, reservation)))
+        }
+        None => {
+            desk.post(at, Fact::Unheld { order: order_id.clone(), why: Unhold::Released, units: Vec::new() })?;
+            let reservation = desk.state.hold(order_id).map(Hold::view);
+            Ok(scene.done(desk, answer(true, reservation)))
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Returns: what comes back reverses what was granted for it and gives back what was spent on it.
+//!
+//! Everything is computed as a target from the record and all that has come back so far, less what was reversed or
+//! given back before. Parts returned one by one therefore sum exactly to the whole, in any order.
+
+use super::super::answer::{
+    Answer, Decided, Effect, OrderState, Reason, Refund, Refusal, RestoredLot, ReturnAnswer, ReturnStatus, Subject,
+};
+use super::super::command::{Return, ReturnCause, ReturnWhat, Tender};
+use super::super::desk::{Desk, dates as unit_dates};
+use super::super::id::{GrantId, UnitId};
+use super::super::ledger::{Dates, Fact, Part, digest, encode};
+use super::super::money::{share_floor, split};
+use super::super::order_record::{NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
+use super::super::program::Shortfall;
+use super::{Decision, Halt, OVERFLOW, Scene, no, referral};
+
+pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision, Halt> {
+    let mut desk = scene.desk()?;
+    let Some(record) = &scene.snapshot.order else { return Err(no(Subject::Order, Reason::OrderUnknown)) };
+    let content = digest(&encode(&(&command.what, command.cause)));
+    if let Some(known) = record.returns.iter().find(|r| r.return_id == command.return_id && !scene.preview) {
+        if known.content != content {
+            return Err(no(Subject::Return, Reason::ReturnDiffers));
+        }
+        let answer = Answer::Return(ReturnAnswer {
+            status: ReturnStatus::AlreadyApplied,
+            decided: known.decided.clone(),
+            refund: Some(known.refund.clone()),
+            order_state: Some(record.state),
+            balances: desk.state.balances(),
+        });
+        return Ok(scene.unchanged(answer, true));
+    }
+    scene.check_times(Subject::Return)?;
+    if OrderRecord::RETURNS_MAX <= record.returns.len() {
+        return Err(no(Subject::Return, Reason::TooLarge));
+    }
+    let mut record = record.clone();
+    mark_returned(&mut record, command)?;
+    let mut decided = scene.decided();
+    // Units come back before grants go: what is given back may cover what is taken.
+    let units = restore(scene, &mut desk, &mut record, &mut decided)?;
+    reverse(scene, &mut desk, &mut record, &mut decided)?;
+    let refund = Refund { units, ..refund(&mut record)? };
+    let mut transfers = Vec::new();
+    referral::on_return(scene, &mut desk, &record, &command.return_id, &mut decided, &mut transfers)?;
+    record.state = match (record.is_all_returned(), command.cause) {
+        (true, ReturnCause::Cancel) => OrderState::Cancelled,
+        (true, ReturnCause::Return) => OrderState::Returned,
+        (false, _) => OrderState::PartiallyReturned,
+    };
+    record.returns.push(ReturnRecord {
+        return_id: command.return_id.clone(),
+        content,
+        effective_at: scene.times.effective_at,
+        cause: command.cause,
+        refund: refund.clone(),
+        decided: decided.clone(),
+    });
+    let digest = digest(&encode(&record));
+    let (order, return_id) = (record.order_id.clone(), command.return_id.clone());
+    desk.post(scene.times.effective_at, Fact::OrderReturned { order, return_id, digest })?;
+    desk.advance(scene.timeline)?;
+    let answer = Answer::Return(ReturnAnswer {
+        status: ReturnStatus::Applied,
+        decided,
+        refund: Some(refund),
+        order_state: Some(record.state),
+        balances: desk.state.balances(),
+    });
+    Ok(Decision { order: Some(record), transfers, ..scene.done(desk, answer) })
+}
+
+/// Notes on each line what has come back; all faults at once would be several refusals, the first is told.
+fn mark_returned(record: &mut OrderRecord, command: &Return) -> Result<(), Halt> {
+    if record.is_all_returned() {
+        return Err(no(Subject::Return, Reason::NothingLeft));
+    }
+    let lines = match (&command.what, command.cause) {
+        (ReturnWhat::Everything, _) | (_, ReturnCause::Cancel) => {
+            record.lines.iter_mut().for_each(|line| line.returned = Returned::All);
+            return Ok(());
+        }
+        (ReturnWhat::Lines(lines), ReturnCause::Return) => lines,
+    };
+    for (line_id, measure) in lines {
+        let subject = || Subject::Line(line_id.clone());
+        let line = record.lines.iter_mut().find(|line| line.line_id == *line_id);
+        let line = line.ok_or_else(|| no(subject(), Reason::LineUnknown))?;
+        line.returned = line.after(*measure).map_err(|why| match why {
+            NotReturnable::MixedMeasure => no(subject(), Reason::MixedMeasure),
+            NotReturnable::MoreThanLeft { left } => {
+                let asked = match measure {
+                    super::super::command::Measure::Quantity(n) | super::super::command::Measure::Amount(n) => *n,
+                };
+                Refusal::short(subject(), Reason::MoreThanLeft, asked, left).into()
+            }
+        })?;
+    }
+    Ok(())
+}
+
+/// Gives back what was spent on what has come back.
+fn restore(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    record: &mut OrderRecord,
+    decided: &mut Decided,
+) -> Result<Vec<(UnitId, i64)>, Halt> {
+    let mut units: Vec<(UnitId, i64)> = Vec::new();
+    for at in 0..record.uses.len() {
+        let Some(used) = record.uses.get(at) else { continue };
+        let target = record.returned_of(&used.shares).ok_or(OVERFLOW)?;
+        let (before, used) = (used.restored, used.clone());
+        let amount = target.checked_sub(before).ok_or(OVERFLOW)?;
+        if amount <= 0 {
+            continue;
+        }
+        put_back(scene, desk, record, &used, before, target, decided)?;
+        if let Some(used) = record.uses.get_mut(at) {
+            used.restored = target;
+        }
+        match units.iter_mut().find(|(unit, _)| *unit == used.unit) {
+            Some((_, sum)) => *sum = sum.checked_add(amount).ok_or(OVERFLOW)?,
+            None => units.push((used.unit.clone(), amount)),
+        }
+    }
+    Ok(units)
+}
+
+/// Units `before..target` of a use, counted from the debt, then from the lot spent last: what lives longest comes
+/// back first. Which units those are depends on the counts alone, not on the steps.
+fn put_back(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    record: &OrderRecord,
+    used: &UseRecord,
+    before: i64,
+    target: i64,
+    decided: &mut Decided,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let overlap = |from: i64, until: i64| (target.min(until) - before.max(from)).max(0);
+    let from_debt = overlap(0, used.debt);
+    let repaid = from_debt.min(desk.state.debt(&used.unit));
+    let mut back: Vec<Part> = Vec::new();
+    let mut expired = 0i64;
+    // A debt that has been repaid since was repaid with units: they come back as new ones.
+    if repaid < from_debt {
+        let fresh = unit_dates(scene.program, &used.unit, None, at);
+        let dates = Dates { activates_at: at, expires_at: fresh.expires_at };
+        back.push(Part { dates, amount: from_debt - repaid });
+    }
+    let mut position = used.debt;
+    for part in used.parts.iter().rev() {
+        let amount = overlap(position, position + part.amount);
+        position += part.amount;
+        if amount == 0 {
+            continue;
+        }
+        if desk.now < part.dates.expires_at {
+            back.push(Part { dates: part.dates, amount });
+            continue;
+        }
+        match scene.program.returns.lapsed_grace {
+            Some(grace) => {
+                let expires_at = grace.after(desk.now, &scene.program.zone);
+                back.push(Part { dates: Dates { activates_at: part.dates.activates_at, expires_at }, amount });
+            }
+            None => expired = expired.checked_add(amount).ok_or(OVERFLOW)?,
+        }
+    }
+    let lots = back.iter().map(|part| RestoredLot { amount: part.amount, expires_at: part.dates.expires_at }).collect();
+    let unit = used.unit.clone();
+    let fact = Fact::Restored { order: record.order_id.clone(), unit: unit.clone(), parts: back, repaid, expired };
+    desk.post(at, fact)?;
+    decided.effects.push(Effect::Restored { unit, amount: target - before, lots, repaid, expired });
+    Ok(())
+}
+
+/// Takes back what was granted for what has come back.
+fn reverse(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord, decided: &mut Decided) -> Result<(), Halt> {
+    for at in 0..record.grants.len() {
+        let Some(grant) = record.grants.get(at) else { continue };
+        let target = record.returned_of(&grant.shares).ok_or(OVERFLOW)?;
+        let amount = target.checked_sub(grant.reversed).ok_or(OVERFLOW)?;
+        if amount <= 0 {
+            continue;
+        }
+        take_back(scene, desk, &grant.grant, &grant.unit, grant.dates, amount, decided)?;
+        if let Some(grant) = record.grants.get_mut(at) {
+            grant.reversed = target;
+        }
+    }
+    Ok(())
+}
+
+/// Where units that are taken back come from.
+pub(super) struct Source {
+    pub(super) taken: Vec<Part>,
+    pub(super) lapsed: i64,
+    pub(super) debt: i64,
+    pub(super) forgiven: i64,
+}
+
+/// First the grant's own lot; if that has expired, what expired of it (the member never had the use of that); then
+/// other lots in spend order; the rest by the program's policy.
+pub(super) fn sources(scene: &Scene<'_>, desk: &Desk, unit: &UnitId, own: Dates, amount: i64) -> Result<Source, Halt> {
+    let mut left = amount;
+    let mut taken: Vec<Part> = Vec::new();
+    let mut lapsed = 0;
+    if let Some(book) = desk.state.book(unit) {
+        if let Some(lot) = book.lots.iter().find(|lot| lot.dates == own && 0 < lot.free) {
+            let here = left.min(lot.free);
+            taken.push(Part { dates: own, amount: here });
+            left -= here;
+        }
+        let expired: i64 = book.lapsed.iter().filter(|part| part.dates == own).map(|part| part.amount).sum();
+        lapsed = left.min(expired);
+        left -= lapsed;
+        for lot in book.spendable().filter(|lot| lot.dates != own) {
+            if left == 0 {
+                break;
+            }
+            let here = left.min(lot.free);
+            taken.push(Part { dates: lot.dates, amount: here });
+            left -= here;
+        }
+    }
+    let (debt, forgiven) = match scene.program.returns.shortfall {
+        Shortfall::Debt => (left, 0),
+        Shortfall::Forgive => (0, left),
+    };
+    Ok(Source { taken, lapsed, debt, forgiven })
+}
+
+/// Posts the reversal of a grant, or part of it.
+pub(super) fn take_back(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    grant: &GrantId,
+    unit: &UnitId,
+    own: Dates,
+    amount: i64,
+    decided: &mut Decided,
+) -> Result<(), Halt> {
+    let Source { taken, lapsed, debt, forgiven } = sources(scene, desk, unit, own, amount)?;
+    decided.effects.push(Effect::Reversed {
+        grant: grant.clone(),
+        unit: unit.clone(),
+        amount,
+        debt,
+        forgiven,
+        expired: lapsed,
+    });
+    let (grant, unit) = (grant.clone(), unit.clone());
+    desk.post(scene.times.effective_at, Fact::Reversed { grant, unit, dates: own, taken, lapsed, debt, forgiven })?;
+    Ok(())
+}
+
+/// The money for what has come back, and how it falls on the tenders: each refund follows what is still owed to
+/// each tender, so that the last one leaves every tender whole.
+fn refund(record: &mut OrderRecord) -> Result<Refund, Halt> {
+    let money: Vec<i64> = record.lines.iter().map(|line| line.money_minor).collect();
+    let target = record.returned_of(&money).ok_or(OVERFLOW)?;
+    let money_minor = target.checked_sub(record.money_refunded_minor).ok_or(OVERFLOW)?;
+    record.money_refunded_minor = target;
+    let paid: i64 = record.tenders.iter().map(|t| t.tender.amount_minor).sum();
+    let owed = record.tenders.iter().map(|t| {
+        let fair = share_floor(target, t.tender.amount_minor, paid.max(1))?;
+        // At the end everything is owed; on the way, at least the share rounded down, and the rest by size.
+        Some((fair - t.refunded_minor).max(0))
+    });
+    let owed = owed.collect::<Option<Vec<i64>>>().ok_or(OVERFLOW)?;
+    let parts = spread(money_minor, &owed, record)?;
+    let mut tenders = Vec::new();
+    for (part, tender) in parts.iter().zip(record.tenders.iter_mut()) {
+        tender.refunded_minor = tender.refunded_minor.checked_add(*part).ok_or(OVERFLOW)?;
+        if *part != 0 {
+            tenders.push(Tender { tender: tender.tender.tender.clone(), amount_minor: *part });
+        }
+    }
+    Ok(Refund { money_minor, tenders, units: Vec::new() })
+}
+
+/// Gives each tender what it is owed, as far as the money goes, and spreads what rounding left over what each
+/// tender can still take.
+fn spread(money_minor: i64, owed: &[i64], record: &OrderRecord) -> Result<Vec<i64>, Halt> {
+    let all_owed = owed.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
+    if owed.is_empty() {
+        return Ok(Vec::new());
+    }
+    if money_minor <= all_owed {
+        return Ok(split(money_minor, owed));
+    }
+    let rest = money_minor - all_owed;
+    let room =
+        record.tenders.iter().zip(owed).map(|(t, owed)| (t.tender.amount_minor - t.refunded_minor - owed).max(0));
+    let room: Vec<i64> = room.collect();
+    let extra = if room.iter().sum::<i64>() < rest {
+        // The tenders cover less than the order cost: the surplus follows their size.
+        split(rest, &record.tenders.iter().map(|t| t.tender.amount_minor).collect::<Vec<_>>())
+    } else {
+        split(rest, &room)
+    };
+    Ok(owed.iter().zip(extra).map(|(owed, extra)| owed + extra).collect())
+}

@@ -1,0 +1,160 @@
+//! Enrol, adjust, create a code, let time pass.
+
+use super::super::account::AccountState;
+use super::super::answer::{AdjustAnswer, Answer, CreateCodeAnswer, Effect, EnrollAnswer, Reason, Refusal, Subject};
+use super::super::command::{Adjust, CreateCode, Enroll};
+use super::super::desk::{Desk, dates};
+use super::super::earn::Plan;
+use super::super::id::{AccountId, CampaignId, Code, GrantId};
+use super::super::ledger::{Book, Dates, Fact};
+use super::super::program::{Program, Then, Trigger};
+use super::super::time::Instant;
+use super::checkout::grant_units;
+use super::{Decision, Halt, Scene, no, referral};
+
+pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Halt> {
+    scene.check_times(Subject::Member)?;
+    let at = scene.times.effective_at;
+    if let Some(state) = &scene.snapshot.account {
+        let mut decided = scene.decided();
+        decided.refusals.push(Refusal::new(Subject::Member, Reason::MemberExists));
+        let desk = scene.desk_of(state.clone())?;
+        let answer = EnrollAnswer { enrolled: false, decided, balances: desk.state.balances() };
+        return Ok(scene.unchanged(Answer::Enroll(answer), true));
+    }
+    let mut desk = scene.desk_of(AccountState::new(AccountId::from(&command.member)))?;
+    desk.post(at, Fact::Enrolled)?;
+    let mut decided = scene.decided();
+    for rule in scene.program.rules.iter().filter(|rule| rule.on == Trigger::Enrolment) {
+        let Then::Bonus(bonus) = &rule.then else { continue };
+        let begun = rule.conditions.starts_at.is_none_or(|from| from <= at);
+        let over = rule.conditions.ends_at.is_some_and(|until| until <= at);
+        if !begun || over {
+            continue;
+        }
+        let plan = Plan {
+            rule: rule.id.clone(),
+            kind: rule.kind,
+            unit: bonus.unit.clone(),
+            amount: bonus.units,
+            shares: Vec::new(),
+            life: bonus.life,
+        };
+        let grant = GrantId::of(&["enrolment", rule.id.as_str()]);
+        let granted = grant_units(scene, &mut desk, grant, &plan)?;
+        decided.effects.push(Effect::Granted(granted));
+    }
+    referral::take_codes(scene, &mut desk, &command.codes, referral::Moment::Enrolment, &mut decided)?;
+    desk.advance(scene.timeline)?;
+    let answer = EnrollAnswer { enrolled: true, decided, balances: desk.state.balances() };
+    Ok(scene.done(desk, Answer::Enroll(answer)))
+}
+
+pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Halt> {
+    scene.check_times(Subject::Adjustment)?;
+    let at = scene.times.effective_at;
+    let mut desk = scene.desk()?;
+    let unit = command.unit.clone().or_else(|| scene.program.units.first().map(|terms| terms.unit.clone()));
+    let unit = unit.filter(|unit| scene.program.unit(unit).is_some());
+    let unit = unit.ok_or_else(|| no(Subject::Adjustment, Reason::UnitUnknown))?;
+    let sequence = desk.next_sequence();
+    let (reason, agent) = (command.reason, command.agent.clone());
+    let mut repaid = 0;
+    if 0 < command.amount {
+        let terms = dates(scene.program, &unit, None, at);
+        let expires_at = command.expires_at.unwrap_or(terms.expires_at);
+        // A correction is spendable at once; what would expire before it is even posted is nothing to give.
+        let dates = Dates { activates_at: at, expires_at };
+        if expires_at <= desk.now {
+            let (required, available) = (desk.now.0, expires_at.0);
+            return Err(Refusal::short(Subject::Adjustment, Reason::OutOfBounds, required, available).into());
+        }
+        repaid = desk.repays(&unit, command.amount, dates);
+        desk.post(at, Fact::Credited { reason, agent, unit: unit.clone(), amount: command.amount, repaid, dates })?;
+    } else {
+        let wanted = command.amount.checked_neg().ok_or(super::OVERFLOW)?;
+        let there = desk.state.amount(&unit, Book::Available);
+        if there < wanted {
+            return Err(Refusal::short(Subject::Adjustment, Reason::BalanceTooLow, wanted, there).into());
+        }
+        let parts = desk.state.book(&unit).map_or_else(Vec::new, |book| book.pick(wanted));
+        desk.post(at, Fact::Debited { reason, agent, unit: unit.clone(), parts })?;
+    }
+    let mut decided = scene.decided();
+    decided.effects.push(Effect::Adjusted { unit, amount: command.amount, repaid });
+    desk.advance(scene.timeline)?;
+    let answer = AdjustAnswer { adjusted: true, decided, balances: desk.state.balances() };
+    let note = command.note.clone().map(|note| (sequence, note));
+    Ok(Decision { note, ..scene.done(desk, Answer::Adjust(answer)) })
+}
+
+/// What has to be claimed before a code can be created.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CodeWanted {
+    /// Nothing: the decision can be made as things stand.
+    Nothing,
+    /// A code of this campaign: the one wished for, else the first free one of those made.
+    Claim { campaign: CampaignId, vanity: Option<Code> },
+}
+
+/// Looks ahead: a code lies in a partition of its own and is claimed there first, by the account that will own it.
+pub fn code_wanted(program: &Program, state: Option<&AccountState>, command: &CreateCode, at: Instant) -> CodeWanted {
+    let Some(state) = state else { return CodeWanted::Nothing };
+    let Ok(campaign) = campaign_of(program, command, at) else { return CodeWanted::Nothing };
+    let has = existing(state, &campaign, command.vanity.as_ref());
+    if has.is_some() || AccountState::CODES_MAX <= state.codes.len() {
+        return CodeWanted::Nothing;
+    }
+    CodeWanted::Claim { campaign, vanity: command.vanity.clone() }
+}
+
+fn existing(state: &AccountState, campaign: &CampaignId, vanity: Option<&Code>) -> Option<Code> {
+    let mut codes = state.codes.iter().filter(|(of, _)| of == campaign).map(|(_, code)| code);
+    match vanity {
+        Some(wished) => codes.find(|code| *code == wished).cloned(),
+        None => codes.next().cloned(),
+    }
+}
+
+fn campaign_of(program: &Program, command: &CreateCode, at: Instant) -> Result<CampaignId, Reason> {
+    let campaign = match (&command.campaign, program.campaigns.as_slice()) {
+        (Some(id), _) => program.campaign(id).ok_or(Reason::CampaignUnknown)?,
+        (None, [only]) => only,
+        (None, _) => return Err(Reason::CampaignUnknown),
+    };
+    if campaign.ends_at.is_some_and(|until| until <= at) {
+        return Err(Reason::CodeNotActive);
+    }
+    Ok(campaign.id.clone())
+}
+
+pub(super) fn create_code(scene: &Scene<'_>, command: &CreateCode) -> Result<Decision, Halt> {
+    scene.check_times(Subject::Member)?;
+    let at = scene.times.effective_at;
+    let mut desk = scene.desk()?;
+    let wished = command.vanity.as_ref().map_or_else(String::new, |code| code.as_str().to_owned());
+    let subject = || Subject::Code(wished.clone());
+    let campaign = campaign_of(scene.program, command, at).map_err(|reason| no(subject(), reason))?;
+    let answer = |code: Code, created: bool| {
+        Answer::CreateCode(CreateCodeAnswer { code: Some(code), created, refusals: Vec::new() })
+    };
+    if let Some(code) = existing(&desk.state, &campaign, command.vanity.as_ref()) {
+        return Ok(scene.unchanged(answer(code, false), true));
+    }
+    if AccountState::CODES_MAX <= desk.state.codes.len() {
+        let max = AccountState::CODES_MAX as i64;
+        return Err(Refusal::short(subject(), Reason::TooManyCodes, max, max).into());
+    }
+    let mine = scene.snapshot.codes.iter().find(|(_, owner)| {
+        owner.as_ref().is_some_and(|owner| owner.account == desk.state.account && owner.campaign == campaign)
+    });
+    let Some((code, _)) = mine else { return Err(no(subject(), Reason::CodeTaken)) };
+    desk.post(at, Fact::CodeCreated { campaign, code: code.clone() })?;
+    Ok(scene.done(desk, answer(code.clone(), true)))
+}
+
+/// Posts what is due, so that it shows near the time at which it happens.
+pub(super) fn advance(scene: &Scene<'_>) -> Result<Decision, Halt> {
+    let desk: Desk = scene.desk()?;
+    Ok(scene.done(desk, Answer::Done))
+}

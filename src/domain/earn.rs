@@ -1,0 +1,457 @@
+//! What an order earns, rule by rule, with the trace of why.
+
+use super::answer::{Explain, ExplainCondition, ExplainRule, Reason, Refusal, Subject};
+use super::id::{RuleId, UnitId};
+use super::money::{Ratio, Rounding, split};
+use super::order::{Line, Order};
+use super::program::{
+    Conditions, Earn, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, SpendOf, Then,
+};
+use super::time::Instant;
+
+/// What an order earns.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Earned {
+    /// Of each line, what earns; minor units.
+    pub earning: Vec<i64>,
+    pub grants: Vec<Plan>,
+    pub refusals: Vec<Refusal>,
+    pub explain: Option<Explain>,
+}
+
+/// One grant to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    pub rule: RuleId,
+    pub kind: Kind,
+    pub unit: UnitId,
+    pub amount: i64,
+    /// By line; sums to `amount`.
+    pub shares: Vec<i64>,
+    pub life: Option<LifeTerms>,
+}
+
+/// A number does not fit: bounds on requests and programs keep this from happening for sane ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutOfBounds;
+
+/// Works out what an order earns at an instant. `discounts` and `payments` are what rewards and units take off
+/// each line.
+pub fn earn(
+    program: &Program,
+    order: &Order,
+    at: Instant,
+    discounts: &[i64],
+    payments: &[i64],
+    explain: bool,
+) -> Result<Earned, OutOfBounds> {
+    let earning = earning_amounts(program, order, discounts, payments);
+    if !program.currencies.contains(&order.currency) {
+        let refusals = vec![Refusal::new(Subject::Earn, Reason::CurrencyNotListed)];
+        return Ok(Earned { earning: vec![0; order.lines.len()], refusals, ..Earned::default() });
+    }
+    let candidates = program.index.candidates(&order.lines);
+    let mut round = Round {
+        program,
+        order,
+        at,
+        earning: &earning,
+        earns: Vec::new(),
+        multiplies: Vec::new(),
+        plans: Vec::new(),
+        explain: explain.then(Explain::default),
+    };
+    for number in &candidates {
+        let Some(rule) = program.rules.get(*number as usize) else { continue };
+        round.consider(*number, rule);
+    }
+    round.base()?;
+    round.multiply()?;
+    let (mut plans, mut trace) = (round.plans, round.explain);
+    plans.retain(|(_, plan)| 0 < plan.amount);
+    plans.sort_by_key(|(number, _)| *number);
+    if let Some(trace) = &mut trace {
+        let of_orders = program.rules.iter().filter(|rule| rule.on == super::program::Trigger::Order).count();
+        trace.rules_left_out = u32::try_from(of_orders.saturating_sub(candidates.len())).unwrap_or(u32::MAX);
+    }
+    let grants = plans.into_iter().map(|(_, plan)| plan).collect();
+    Ok(Earned { earning, grants, refusals: Vec::new(), explain: trace })
+}
+
+/// What of each line earns: the stated base, never below zero.
+fn earning_amounts(program: &Program, order: &Order, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
+    let terms = &program.earning;
+    let reductions = discounts.iter().zip(payments);
+    let lines = order.lines.iter().zip(reductions);
+    lines
+        .map(|(line, (discount, payment))| {
+            if !terms.kind_earns(line.kind) || terms.excluded.names_any(line) {
+                return 0;
+            }
+            let discount = if terms.after_discounts { *discount } else { 0 };
+            let payment = if terms.paid_with_units_earns { 0 } else { *payment };
+            let net = (line.amount_minor - discount - payment).max(0);
+            match (terms.tax_included, order.prices_include_tax) {
+                (true, true) | (false, false) => net,
+                (true, false) => net + scaled_tax(line, net),
+                (false, true) => (net - scaled_tax(line, net)).max(0),
+            }
+        })
+        .collect()
+}
+
+/// The tax on what is left of a line: in proportion, half up.
+pub fn scaled_tax(line: &Line, net_minor: i64) -> i64 {
+    if line.amount_minor == net_minor {
+        return line.tax_minor;
+    }
+    let numerator = i128::from(line.tax_minor) * i128::from(net_minor);
+    let denominator = i128::from(line.amount_minor);
+    Rounding::HalfUp.apply(Ratio { numerator, denominator }).unwrap_or(0)
+}
+
+struct Round<'a> {
+    program: &'a Program,
+    order: &'a Order,
+    at: Instant,
+    earning: &'a [i64],
+    /// Rules of each sort that apply, with their place in the trace.
+    earns: Vec<Applies<'a, Earn>>,
+    multiplies: Vec<Applies<'a, Multiply>>,
+    /// With the rule's number, for the order of the file.
+    plans: Vec<(u32, Plan)>,
+    explain: Option<Explain>,
+}
+
+struct Applies<'a, T> {
+    number: u32,
+    rule: &'a Rule,
+    then: &'a T,
+    /// What earns on the lines it selects; 0 elsewhere.
+    amounts: Vec<i64>,
+    trace: usize,
+}
+
+impl<'a> Round<'a> {
+    fn step(&mut self, trace: usize, text: impl FnOnce() -> String) {
+        if let Some(rule) = self.explain.as_mut().and_then(|explain| explain.rules.get_mut(trace)) {
+            rule.steps.push(text());
+        }
+    }
+
+    fn consider(&mut self, number: u32, rule: &'a Rule) {
+        let lines = self.order.lines.iter().zip(self.earning);
+        let selector = &rule.conditions.lines;
+        let amounts: Vec<i64> = lines.map(|(line, e)| if selector.selects(line) { *e } else { 0 }).collect();
+        let mut conditions = self.explain.is_some().then(Vec::new);
+        let applies = self.holds(&rule.conditions, &amounts, &mut conditions);
+        let trace = self.explain.as_mut().map_or(0, |explain| {
+            explain.rules.push(ExplainRule {
+                rule: rule.id.clone(),
+                kind: rule.kind,
+                applied: applies,
+                conditions: conditions.unwrap_or_default(),
+                steps: Vec::new(),
+            });
+            explain.rules.len() - 1
+        });
+        if !applies {
+            return;
+        }
+        match &rule.then {
+            Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts, trace }),
+            Then::Multiply(then) => self.multiplies.push(Applies { number, rule, then, amounts, trace }),
+            Then::Bonus(bonus) => {
+                let shares = split(bonus.units, &amounts);
+                self.step(trace, || format!("a fixed {} {}", bonus.units, bonus.unit));
+                let plan = Plan {
+                    rule: rule.id.clone(),
+                    kind: rule.kind,
+                    unit: bonus.unit.clone(),
+                    amount: bonus.units,
+                    shares,
+                    life: bonus.life,
+                };
+                self.plans.push((number, plan));
+            }
+        }
+    }
+
+    /// Whether every condition holds. Without a trace it stops at the first that does not.
+    fn holds(&self, conditions: &Conditions, amounts: &[i64], trace: &mut Option<Vec<ExplainCondition>>) -> bool {
+        let mut all = true;
+        let mut check = |met: bool, name: &str, actual: &dyn Fn() -> String, required: &dyn Fn() -> String| {
+            all &= met;
+            if let Some(trace) = trace {
+                trace.push(ExplainCondition {
+                    condition: name.to_owned(),
+                    met,
+                    actual: actual(),
+                    required: required(),
+                });
+            }
+            met || trace.is_some()
+        };
+        let at = self.at;
+        if let Some(from) = conditions.starts_at
+            && !check(from <= at, "starts_at", &|| at.text(), &|| format!("from {}", from.text()))
+        {
+            return false;
+        }
+        if let Some(until) = conditions.ends_at
+            && !check(at < until, "ends_at", &|| at.text(), &|| format!("before {}", until.text()))
+        {
+            return false;
+        }
+        if !conditions.channels.is_empty() {
+            let met = self.order.channel.as_ref().is_some_and(|channel| conditions.channels.contains(channel));
+            let actual = || self.order.channel.as_ref().map_or_else(|| "none".to_owned(), |c| c.to_string());
+            if !check(met, "channels", &actual, &|| list(&conditions.channels)) {
+                return false;
+            }
+        }
+        if !conditions.stores.is_empty() {
+            let met = self.order.store.as_ref().is_some_and(|store| conditions.stores.contains(store));
+            let actual = || self.order.store.as_ref().map_or_else(|| "none".to_owned(), |s| s.to_string());
+            if !check(met, "stores", &actual, &|| list(&conditions.stores)) {
+                return false;
+            }
+        }
+        if !conditions.windows.is_empty() {
+            let zone = |window: &super::time::LocalWindow| self.program.window_zone(window.zone, self.order);
+            let met = conditions.windows.iter().any(|window| window.contains(at, &zone(window)));
+            let actual = || conditions.windows.first().map_or_else(String::new, |w| at.zoned(&zone(w)).to_string());
+            let required = || conditions.windows.iter().map(|w| w.text()).collect::<Vec<_>>().join(" or ");
+            if !check(met, "hours", &actual, &required) {
+                return false;
+            }
+        }
+        let matching: i64 = amounts.iter().sum();
+        let count = amounts.iter().filter(|amount| 0 < **amount).count();
+        if !check(0 < matching, "lines", &|| format!("{count} lines earn on {matching}"), &|| "at least one".to_owned())
+        {
+            return false;
+        }
+        if let Some(spend) = &conditions.spend_min {
+            let actual = match spend.of {
+                SpendOf::Order => self.earning.iter().sum(),
+                SpendOf::Matching => matching,
+            };
+            let required = spend.amount.get(self.order.currency);
+            let met = required.is_some_and(|required| required <= actual);
+            let wanted = || required.map_or_else(|| "not listed".to_owned(), |r| format!("at least {r}"));
+            if !check(met, "spend_at_least", &|| actual.to_string(), &wanted) {
+                return false;
+            }
+        }
+        all
+    }
+
+    fn per(&self, earn: &Earn) -> Option<i64> {
+        earn.per.get(self.order.currency).filter(|per| 0 < *per)
+    }
+
+    /// Base rates: each line, each rule, or all rules of a unit together are rounded.
+    fn base(&mut self) -> Result<(), OutOfBounds> {
+        let earns = std::mem::take(&mut self.earns);
+        let mut per_order: Vec<&Applies<'a, Earn>> = Vec::new();
+        for applied in &earns {
+            let Some(per) = self.per(applied.then) else { continue };
+            let units = applied.then.units;
+            let rounding = applied.then.rounding;
+            let shares = match applied.then.round_per {
+                RoundPer::Order => {
+                    per_order.push(applied);
+                    continue;
+                }
+                RoundPer::Line => {
+                    let each = applied.amounts.iter().map(|amount| rounded(*amount, units, per, rounding));
+                    each.collect::<Result<Vec<i64>, OutOfBounds>>()?
+                }
+                RoundPer::Rule => {
+                    let amount = total(&applied.amounts)?;
+                    split(rounded(amount, units, per, rounding)?, &applied.amounts)
+                }
+            };
+            self.plan_base(applied, per, shares)?;
+        }
+        let mut done: Vec<&UnitId> = Vec::new();
+        for first in &per_order {
+            if done.contains(&&first.then.unit) {
+                continue;
+            }
+            done.push(&first.then.unit);
+            let group: Vec<&&Applies<'a, Earn>> =
+                per_order.iter().filter(|applied| applied.then.unit == first.then.unit).collect();
+            let exact: Vec<Ratio> = group
+                .iter()
+                .map(|applied| {
+                    let per = self.per(applied.then).ok_or(OutOfBounds)?;
+                    let amount = total(&applied.amounts)?;
+                    let numerator = i128::from(amount) * i128::from(applied.then.units);
+                    Ok(Ratio { numerator, denominator: i128::from(per) })
+                })
+                .collect::<Result<_, OutOfBounds>>()?;
+            let (weights, denominator) = common(&exact)?;
+            let numerator = weights.iter().try_fold(0i128, |sum, w| sum.checked_add(*w)).ok_or(OutOfBounds)?;
+            let all = first.then.rounding.apply(Ratio { numerator, denominator }).ok_or(OutOfBounds)?;
+            for (applied, amount) in group.iter().zip(split(all, &scaled(&weights))) {
+                let per = self.per(applied.then).ok_or(OutOfBounds)?;
+                let shares = split(amount, &applied.amounts);
+                self.plan_base(applied, per, shares)?;
+            }
+        }
+        self.earns = earns;
+        Ok(())
+    }
+
+    fn plan_base(&mut self, applied: &Applies<'a, Earn>, per: i64, shares: Vec<i64>) -> Result<(), OutOfBounds> {
+        let amount = total(&shares)?;
+        let then = applied.then;
+        let earning = total(&applied.amounts)?;
+        self.step(applied.trace, || {
+            let scope = match then.round_per {
+                RoundPer::Line => "line",
+                RoundPer::Rule => "rule",
+                RoundPer::Order => "order",
+            };
+            let rounding = then.rounding.name();
+            format!("{earning} x {} / {per}, {rounding} per {scope} = {amount} {}", then.units, then.unit)
+        });
+        let plan = Plan {
+            rule: applied.rule.id.clone(),
+            kind: applied.rule.kind,
+            unit: then.unit.clone(),
+            amount,
+            shares,
+            life: then.life,
+        };
+        self.plans.push((applied.number, plan));
+        Ok(())
+    }
+
+    /// Multipliers add `(factor − 1) × base` on their lines. The base is exact where it is rounded per rule or
+    /// per order, and as rounded where it is rounded per line.
+    fn multiply(&mut self) -> Result<(), OutOfBounds> {
+        let multiplies = std::mem::take(&mut self.multiplies);
+        for (at, applied) in multiplies.iter().enumerate() {
+            let mut exact: Vec<Ratio> = Vec::with_capacity(applied.amounts.len());
+            for (line, amount) in applied.amounts.iter().enumerate() {
+                let mine = 0 < *amount && self.wins(&multiplies, at, line);
+                exact.push(if mine { self.base_of(line, &applied.then.unit)? } else { ZERO });
+            }
+            let (weights, denominator) = common(&exact)?;
+            let base = weights.iter().try_fold(0i128, |sum, w| sum.checked_add(*w)).ok_or(OutOfBounds)?;
+            let extra = i128::from(applied.then.factor_permille - 1_000);
+            let numerator = base.checked_mul(extra).ok_or(OutOfBounds)?;
+            let denominator_all = denominator.checked_mul(1_000).ok_or(OutOfBounds)?;
+            let ratio = Ratio { numerator, denominator: denominator_all };
+            let amount = applied.then.rounding.apply(ratio).ok_or(OutOfBounds)?;
+            self.step(applied.trace, || {
+                let (whole, part) = (applied.then.factor_permille / 1_000, applied.then.factor_permille % 1_000);
+                let rounding = applied.then.rounding.name();
+                format!(
+                    "base {base}/{denominator} x ({whole}.{part:03} - 1), {rounding} = {amount} {}",
+                    applied.then.unit
+                )
+            });
+            let plan = Plan {
+                rule: applied.rule.id.clone(),
+                kind: applied.rule.kind,
+                unit: applied.then.unit.clone(),
+                amount,
+                shares: split(amount, &scaled(&weights)),
+                life: None,
+            };
+            self.plans.push((applied.number, plan));
+        }
+        Ok(())
+    }
+
+    /// Whether this multiplier acts on a line next to the others.
+    fn wins(&self, all: &[Applies<'a, Multiply>], at: usize, line: usize) -> bool {
+        if self.program.earning.multipliers == MultiplierPolicy::Add {
+            return true;
+        }
+        let Some(mine) = all.get(at) else { return false };
+        let rivals = all.iter().enumerate().filter(|(other, rival)| {
+            *other != at
+                && rival.then.unit == mine.then.unit
+                && rival.amounts.get(line).is_some_and(|amount| 0 < *amount)
+        });
+        let mut rivals = rivals.map(|(other, rival)| (rival.then.factor_permille, other));
+        let factor = mine.then.factor_permille;
+        rivals.all(|(rival, other)| rival < factor || (rival == factor && at < other))
+    }
+
+    fn base_of(&self, line: usize, unit: &UnitId) -> Result<Ratio, OutOfBounds> {
+        let mut parts = Vec::new();
+        for applied in self.earns.iter().filter(|applied| applied.then.unit == *unit) {
+            let Some(per) = self.per(applied.then) else { continue };
+            let amount = applied.amounts.get(line).copied().unwrap_or(0);
+            let units = applied.then.units;
+            parts.push(match applied.then.round_per {
+                RoundPer::Line => {
+                    let whole = rounded(amount, units, per, applied.then.rounding)?;
+                    Ratio { numerator: i128::from(whole), denominator: 1 }
+                }
+                RoundPer::Rule | RoundPer::Order => {
+                    Ratio { numerator: i128::from(amount) * i128::from(units), denominator: i128::from(per) }
+                }
+            });
+        }
+        if let [only] = parts.as_slice() {
+            return Ok(*only);
+        }
+        let (numerators, denominator) = common(&parts)?;
+        let numerator = numerators.iter().try_fold(0i128, |sum, n| sum.checked_add(*n)).ok_or(OutOfBounds)?;
+        Ok(Ratio { numerator, denominator })
+    }
+}
+
+const ZERO: Ratio = Ratio { numerator: 0, denominator: 1 };
+
+fn rounded(amount: i64, units: i64, per: i64, rounding: Rounding) -> Result<i64, OutOfBounds> {
+    let numerator = i128::from(amount) * i128::from(units);
+    rounding.apply(Ratio { numerator, denominator: i128::from(per) }).ok_or(OutOfBounds)
+}
+
+fn total(amounts: &[i64]) -> Result<i64, OutOfBounds> {
+    amounts.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OutOfBounds)
+}
+
+/// Fractions over their least common denominator.
+fn common(ratios: &[Ratio]) -> Result<(Vec<i128>, i128), OutOfBounds> {
+    let mut denominator = 1i128;
+    for ratio in ratios.iter().filter(|ratio| ratio.numerator != 0) {
+        let shared = gcd(denominator, ratio.denominator);
+        denominator = denominator.checked_mul(ratio.denominator / shared).ok_or(OutOfBounds)?;
+    }
+    let numerators = ratios.iter().map(|ratio| match ratio.numerator {
+        0 => Ok(0),
+        numerator => numerator.checked_mul(denominator / ratio.denominator).ok_or(OutOfBounds),
+    });
+    Ok((numerators.collect::<Result<_, _>>()?, denominator))
+}
+
+fn gcd(a: i128, b: i128) -> i128 {
+    let (mut a, mut b) = (a, b);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
+}
+
+/// Weights scaled down together until they fit the split; proportions stay as close as they can.
+fn scaled(weights: &[i128]) -> Vec<i64> {
+    let largest = weights.iter().copied().max().unwrap_or(0);
+    let mut shift = 0;
+    while i128::from(i64::MAX >> 10) < largest >> shift {
+        shift += 1;
+    }
+    weights.iter().map(|weight| i64::try_from(weight >> shift).unwrap_or(0)).collect()
+}
+
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

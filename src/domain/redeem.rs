@@ -1,0 +1,261 @@
+//! What a redemption takes and gives: rewards first, in the order asked, then units as payment. Every reduction is
+//! split over the lines it acts on; parts sum to the whole and no line falls below zero.
+
+use super::answer::{Reason, Refusal, Subject};
+use super::command::{PayAmount, PayWithUnits, Redeem, RedeemMode};
+use super::id::{RewardId, UnitId};
+use super::money::split;
+use super::order::{LineKind, Order};
+use super::program::{PaymentTerms, Program, Reward, RewardKind, Selector, SettlesAs};
+use super::time::Instant;
+
+/// What covers the units that a redemption needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cover {
+    /// The balance: more is refused.
+    Balance,
+    /// The shopper has paid on the strength of it: what the balance does not cover becomes debt.
+    Debt,
+}
+
+/// What a redemption comes to.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Redemption {
+    pub rewards: Vec<RewardUse>,
+    pub payment: Option<PaymentUse>,
+    pub refusals: Vec<Refusal>,
+    /// Whether a refusal concerns something asked for exactly.
+    pub falls_short: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RewardUse {
+    pub reward: RewardId,
+    pub amount_minor: i64,
+    /// By line; sums to `amount_minor`.
+    pub shares: Vec<i64>,
+    pub price: Option<(UnitId, i64)>,
+    /// By line; sums to the price.
+    pub unit_shares: Vec<i64>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PaymentUse {
+    pub unit: UnitId,
+    pub units: i64,
+    pub value_minor: i64,
+    pub settles_as: SettlesAs,
+    /// By line; sums to `value_minor`.
+    pub shares: Vec<i64>,
+    /// By line; sums to `units`.
+    pub unit_shares: Vec<i64>,
+}
+
+impl Redemption {
+    pub fn is_empty(&self) -> bool {
+        self.rewards.is_empty() && self.payment.is_none()
+    }
+
+    /// What rewards take off each line.
+    pub fn discounts(&self, lines: usize) -> Vec<i64> {
+        let mut sums = vec![0i64; lines];
+        for used in &self.rewards {
+            sums.iter_mut().zip(&used.shares).for_each(|(sum, share)| *sum += share);
+        }
+        sums
+    }
+
+    /// What units pay of each line.
+    pub fn payments(&self, lines: usize) -> Vec<i64> {
+        self.payment.as_ref().map_or_else(|| vec![0; lines], |payment| payment.shares.clone())
+    }
+
+    /// Units needed, by unit.
+    pub fn units(&self) -> Vec<(UnitId, i64)> {
+        let mut needed: Vec<(UnitId, i64)> = Vec::new();
+        let prices = self.rewards.iter().filter_map(|used| used.price.clone());
+        let payment = self.payment.iter().map(|payment| (payment.unit.clone(), payment.units));
+        for (unit, units) in prices.chain(payment) {
+            match needed.iter_mut().find(|(known, _)| *known == unit) {
+                Some((_, sum)) => *sum = sum.saturating_add(units),
+                None => needed.push((unit, units)),
+            }
+        }
+        needed
+    }
+}
+
+/// Works out a redemption on an order at an instant. `available` tells how many units may be used.
+pub fn redeem(
+    program: &Program,
+    order: &Order,
+    at: Instant,
+    redeem: &Redeem,
+    available: &dyn Fn(&UnitId) -> i64,
+    cover: Cover,
+) -> Redemption {
+    let remaining = order.lines.iter().map(|line| line.amount_minor).collect();
+    let mut till = Till { program, order, at, remaining, used: Vec::new(), available, cover };
+    let mut done = Redemption::default();
+    for id in &redeem.rewards {
+        match till.reward(id) {
+            Ok(used) => done.rewards.push(used),
+            Err(refusal) => {
+                done.refusals.push(refusal);
+                done.falls_short = true;
+            }
+        }
+    }
+    if let Some(pay) = &redeem.pay {
+        match till.pay(pay, redeem.mode) {
+            Ok(used) => done.payment = Some(used),
+            Err(refusal) => {
+                done.refusals.push(refusal);
+                done.falls_short |= matches!(pay.amount, PayAmount::Exactly(_));
+            }
+        }
+    }
+    done
+}
+
+struct Till<'a> {
+    program: &'a Program,
+    order: &'a Order,
+    at: Instant,
+    /// What each line still costs.
+    remaining: Vec<i64>,
+    /// Units that rewards before have used.
+    used: Vec<(UnitId, i64)>,
+    available: &'a dyn Fn(&UnitId) -> i64,
+    cover: Cover,
+}
+
+impl Till<'_> {
+    fn available(&self, unit: &UnitId) -> i64 {
+        let used = self.used.iter().filter(|(of, _)| of == unit).fold(0i64, |sum, (_, n)| sum.saturating_add(*n));
+        (self.available)(unit).saturating_sub(used).max(0)
+    }
+
+    /// What each line can still give: nothing where the selector does not reach. Stored value is never reduced:
+    /// units would turn into money.
+    fn payable(&self, selector: &Selector) -> Vec<i64> {
+        let lines = self.order.lines.iter().zip(&self.remaining);
+        lines
+            .map(|(line, left)| if selector.selects(line) && line.kind != LineKind::GiftCard { *left } else { 0 })
+            .collect()
+    }
+
+    fn reduce(&mut self, shares: &[i64]) {
+        self.remaining.iter_mut().zip(shares).for_each(|(left, share)| *left -= share);
+    }
+
+    fn reward(&mut self, id: &RewardId) -> Result<RewardUse, Refusal> {
+        let subject = || Subject::Reward(id.clone());
+        let no = |reason| Refusal::new(subject(), reason);
+        let reward: &Reward = self.program.reward(id).ok_or_else(|| no(Reason::RewardUnknown))?;
+        let begun = reward.starts_at.is_none_or(|from| from <= self.at);
+        let over = reward.ends_at.is_some_and(|until| until <= self.at);
+        if !begun || over {
+            return Err(no(Reason::RewardNotActive));
+        }
+        let RewardKind::AmountOff(off) = &reward.kind;
+        let off = off.get(self.order.currency).ok_or_else(|| no(Reason::CurrencyNotListed))?;
+        let weights = self.payable(&reward.lines);
+        let cost: i64 = weights.iter().sum();
+        if cost == 0 {
+            return Err(no(Reason::NoMatchingLine));
+        }
+        if let Some(spend_min) = &reward.spend_min {
+            let required = spend_min.get(self.order.currency).ok_or_else(|| no(Reason::CurrencyNotListed))?;
+            let selected = self.order.lines.iter().filter(|line| reward.lines.selects(line));
+            let spent: i64 = selected.map(|line| line.amount_minor).sum();
+            if spent < required {
+                return Err(Refusal::short(subject(), Reason::SpendTooLow, required, spent));
+            }
+        }
+        if let Some((unit, price)) = &reward.price {
+            let there = self.available(unit);
+            if there < *price && self.cover == Cover::Balance {
+                return Err(Refusal::short(subject(), Reason::BalanceTooLow, *price, there));
+            }
+            self.used.push((unit.clone(), *price));
+        }
+        let amount_minor = off.min(cost);
+        let shares = split(amount_minor, &weights);
+        let unit_shares = reward.price.as_ref().map_or_else(|| vec![0; shares.len()], |(_, n)| split(*n, &shares));
+        self.reduce(&shares);
+        Ok(RewardUse { reward: id.clone(), amount_minor, shares, price: reward.price.clone(), unit_shares })
+    }
+
+    fn pay(&mut self, pay: &PayWithUnits, mode: RedeemMode) -> Result<PaymentUse, Refusal> {
+        let unit = pay.unit.clone().or_else(|| self.program.units.first().map(|terms| terms.unit.clone()));
+        let unit = unit.unwrap_or_else(UnitId::points);
+        let subject = || Subject::Payment(unit.clone());
+        let no = |reason| Refusal::new(subject(), reason);
+        let terms: &PaymentTerms =
+            self.program.payments.iter().find(|terms| terms.unit == unit).ok_or_else(|| no(Reason::UnitNotPayable))?;
+        let worth = terms.worth.get(self.order.currency).ok_or_else(|| no(Reason::CurrencyNotListed))?;
+        let weights = self.payable(&terms.lines);
+        let cost: i64 = weights.iter().sum();
+        if cost == 0 {
+            return Err(no(Reason::NoMatchingLine));
+        }
+        let value_max = i128::from(cost) * i128::from(terms.share_bps_max) / 10_000;
+        let by_share = floor_to(value_max * i128::from(terms.units) / i128::from(worth.max(1)), terms.step);
+        let there = self.available(&unit);
+        let least = terms.units_min.max(terms.step);
+        let units = match (pay.amount, mode) {
+            (PayAmount::Exactly(wanted), RedeemMode::AllOrNothing) => {
+                if wanted % terms.step.max(1) != 0 {
+                    return Err(Refusal { required: Some(terms.step), ..Refusal::new(subject(), Reason::NotAStep) });
+                }
+                if wanted < terms.units_min {
+                    return Err(Refusal::short(subject(), Reason::BelowMinimum, terms.units_min, wanted));
+                }
+                if by_share < wanted {
+                    return Err(Refusal::short(subject(), Reason::AboveShare, wanted, by_share));
+                }
+                if there < wanted && self.cover == Cover::Balance {
+                    return Err(Refusal::short(subject(), Reason::BalanceTooLow, wanted, there));
+                }
+                wanted
+            }
+            (PayAmount::Exactly(wanted) | PayAmount::AtMost(wanted), _) => {
+                self.most(subject, wanted.min(by_share), terms.step, least, there)?
+            }
+            (PayAmount::AllPossible, _) => self.most(subject, by_share, terms.step, least, there)?,
+        };
+        let value = i128::from(units) * i128::from(worth) / i128::from(terms.units.max(1));
+        let value_minor = i64::try_from(value).map_err(|_| no(Reason::OutOfBounds))?;
+        let shares = split(value_minor, &weights);
+        let unit_shares = split(units, &shares);
+        self.reduce(&shares);
+        Ok(PaymentUse { unit, units, value_minor, settles_as: terms.settles_as, shares, unit_shares })
+    }
+
+    /// As many units as possible up to `most`, in whole steps.
+    fn most(
+        &self,
+        subject: impl Fn() -> Subject,
+        most: i64,
+        step: i64,
+        least: i64,
+        there: i64,
+    ) -> Result<i64, Refusal> {
+        let covered = if self.cover == Cover::Balance { most.min(there) } else { most };
+        let units = floor_to(i128::from(covered), step);
+        if least <= units {
+            return Ok(units);
+        }
+        if covered < most {
+            return Err(Refusal::short(subject(), Reason::BalanceTooLow, least, there));
+        }
+        Err(Refusal::short(subject(), Reason::BelowMinimum, least, most))
+    }
+}
+
+/// The largest multiple of `step` that is at most `value`, for values from zero on.
+fn floor_to(value: i128, step: i64) -> i64 {
+    let step = i128::from(step.max(1));
+    i64::try_from(value.max(0) / step * step).unwrap_or(0)
+}
