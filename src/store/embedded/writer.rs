@@ -195,3 +195,122 @@ impl Writer {
 fn answer(job: Job, outcome: Result<Outcome, Error>) {
     drop(job.reply.send(outcome));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use tempfile::TempDir;
+
+    use super::super::super::{Expected, Key, Layout, Partition, Record, Token, Write};
+    use super::super::{read, schema};
+    use super::*;
+
+    fn writer(directory: &TempDir) -> Writer {
+        let connection = schema::open(&directory.path().join("guerdon.db"), Layout::new(16).unwrap()).unwrap();
+        Writer::new(connection, Arc::new(|| 0), Arc::default())
+    }
+
+    fn key(name: &str) -> Key {
+        Key { partition: Partition(3), name: name.into() }
+    }
+
+    /// Puts a record of 5,000 bytes that must not be there yet.
+    fn put(name: &str) -> Commit {
+        let record = Record { token: Token::default(), body: vec![0; 5_000] };
+        Commit {
+            partition: Partition(3),
+            expect: vec![(key(name), Expected::Absent)],
+            writes: vec![Write { key: key(name), record: Some(record) }],
+            ..Commit::default()
+        }
+    }
+
+    type Answer = oneshot::Receiver<Result<Outcome, Error>>;
+
+    fn jobs(names: &[&str]) -> (Vec<Job>, Vec<Answer>) {
+        let job = |name: &&str| {
+            let (reply, answer) = oneshot::channel();
+            (Job { commit: put(name), reply }, answer)
+        };
+        names.iter().map(job).unzip()
+    }
+
+    fn settle(writer: &mut Writer, names: &[&str]) -> Vec<Result<Outcome, Error>> {
+        let (mut batch, answers) = jobs(names);
+        writer.settle(&mut batch);
+        assert!(batch.is_empty());
+        answers.into_iter().map(|mut answer| answer.try_recv().unwrap()).collect()
+    }
+
+    fn stored(writer: &Writer, name: &str) -> bool {
+        read::record(&writer.connection, &key(name)).is_ok_and(|record| record.is_some())
+    }
+
+    #[test]
+    fn when_commit_fails_what_would_be_applied_is_unknown_and_the_rest_is_not_applied() {
+        let directory = TempDir::new().unwrap();
+        let mut writer = writer(&directory);
+        // A reference to nothing that is only looked at by COMMIT.
+        let sabotage = "CREATE TABLE sabotage (id INTEGER REFERENCES records (id) DEFERRABLE INITIALLY DEFERRED);
+                        CREATE TRIGGER sabotaged AFTER INSERT ON records WHEN new.name = 'bad'
+                        BEGIN INSERT INTO sabotage (id) VALUES (-1); END;";
+        writer.connection.execute_batch(sabotage).unwrap();
+
+        let answers = settle(&mut writer, &["a", "bad", "a"]);
+        // The second `a` conflicts with one that may not be there.
+        assert_eq!(answers, [Err(Error::OutcomeUnknown), Err(Error::OutcomeUnknown), Err(Error::Unavailable)]);
+        assert!(!stored(&writer, "a"));
+        assert_eq!(settle(&mut writer, &["a"]), [Ok(Outcome::Applied)]);
+        assert!(stored(&writer, "a"));
+    }
+
+    #[test]
+    fn when_a_write_fails_nothing_of_its_batch_is_applied() {
+        let directory = TempDir::new().unwrap();
+        let mut writer = writer(&directory);
+        writer.connection.execute_batch("PRAGMA max_page_count = 40").unwrap();
+        let names: Vec<String> = (0..100).map(|n| format!("{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+
+        assert_eq!(settle(&mut writer, &names), vec![Err(Error::Unavailable); 100]);
+        assert!(names.iter().all(|name| !stored(&writer, name)));
+        assert_eq!(settle(&mut writer, &["a"]), [Ok(Outcome::Applied)]);
+    }
+
+    #[test]
+    fn a_writer_that_has_stopped_answers_that_nothing_is_applied() {
+        let directory = TempDir::new().unwrap();
+        let writer = writer(&directory);
+        writer.stop();
+        let (queue, queued) = sync_channel(8);
+        let (batch, answers) = jobs(&["a", "b", "c"]);
+        batch.into_iter().for_each(|job| queue.try_send(job).unwrap());
+        writer.run(&queued);
+        for mut answer in answers {
+            assert_eq!(answer.try_recv(), Ok(Err(Error::Unavailable)));
+        }
+    }
+
+    #[test]
+    fn a_commit_syncs_the_wal_and_only_the_writer_makes_checkpoints() {
+        let directory = TempDir::new().unwrap();
+        let mut writer = writer(&directory);
+        let pragma = |writer: &Writer, name: &str| -> String {
+            let value = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+            format!("{:?}", writer.connection.query_row(&format!("PRAGMA {name}"), [], value).unwrap())
+        };
+        assert_eq!(pragma(&writer, "journal_mode"), "Text(\"wal\")");
+        assert_eq!(pragma(&writer, "synchronous"), "Integer(2)"); // FULL
+        assert_eq!(pragma(&writer, "wal_autocheckpoint"), "Integer(0)");
+
+        settle(&mut writer, &["a", "b"]);
+        // Looking at the backlog must not work it off: that would sync the main file after every batch.
+        let backlog = writer.wal("PRAGMA wal_checkpoint(NOOP)").unwrap();
+        assert!(0 < backlog);
+        writer.checkpoint(backlog + 1).unwrap();
+        assert_eq!(writer.wal("PRAGMA wal_checkpoint(NOOP)").unwrap(), backlog);
+        writer.checkpoint(backlog).unwrap();
+        assert_eq!(writer.wal("PRAGMA wal_checkpoint(NOOP)").unwrap(), 0);
+    }
+}
