@@ -202,7 +202,7 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::super::super::{Expected, Key, Layout, Partition, Record, Token, Write};
+    use super::super::super::{Expected, Key, Layout, NewReceipt, Partition, Receipt, Record, Token, Write};
     use super::super::{read, schema};
     use super::*;
 
@@ -290,6 +290,39 @@ mod tests {
         for mut answer in answers {
             assert_eq!(answer.try_recv(), Ok(Err(Error::Unavailable)));
         }
+    }
+
+    #[test]
+    fn a_purge_that_found_much_goes_on_at_once_and_then_rests() {
+        let directory = TempDir::new().unwrap();
+        let mut writer = writer(&directory);
+        let receipt = |n: usize| {
+            let receipt = Receipt { fingerprint: Vec::new(), body: Vec::new() };
+            NewReceipt { key: key(&format!("rcp|{n}")), receipt, keep_s: 1 }
+        };
+        let commit = Commit { receipts: (0..2 * PURGE_MAX + 1).map(receipt).collect(), ..put("a") };
+        let (reply, _answer) = oneshot::channel();
+        writer.settle(&mut vec![Job { commit, reply }]);
+        let count = |writer: &Writer| {
+            let count = "SELECT count(*) FROM receipts";
+            writer.connection.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap() as usize
+        };
+
+        writer.clock = Arc::new(|| 999);
+        writer.purged = Instant::now().checked_sub(PURGE_EVERY).unwrap();
+        assert!(writer.purge_is_due());
+        writer.tidy(i64::MAX);
+        assert_eq!(count(&writer), 2 * PURGE_MAX + 1);
+        assert!(!writer.purge_is_due());
+
+        writer.clock = Arc::new(|| 1_000);
+        writer.purged = Instant::now().checked_sub(PURGE_EVERY).unwrap();
+        for left in [PURGE_MAX + 1, 1, 0] {
+            assert!(writer.purge_is_due());
+            writer.tidy(i64::MAX);
+            assert_eq!(count(&writer), left);
+        }
+        assert!(!writer.purge_is_due());
     }
 
     #[test]
