@@ -45,7 +45,7 @@ impl Layout {
         hash.update(program.as_str());
         hash.update(b"|");
         hash.update(part);
-        let digest = hash.finalize();
+        let digest: [u8; 32] = hash.finalize().into();
         let mut head = [0; 8];
         head.copy_from_slice(&digest[..8]);
         let n = u64::from_be_bytes(head) % u64::from(self.partitions);
