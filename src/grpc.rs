@@ -1,3 +1,165 @@
 //! The gRPC face: wire to domain and back, statuses, limits. Generated types stop here.
 
+mod checkout;
+mod fingerprints;
+mod guard;
+mod ledger;
+mod member;
+mod referral;
+mod request;
+mod response;
+mod simulation;
+mod status;
+mod violations;
 pub mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+use tonic::{Code, Response, Status};
+
+pub use status::ERROR_DOMAIN;
+
+use crate::domain::answer::{Answer, Reason};
+use crate::domain::id::{ProgramId, RequestId};
+use crate::service::{Answered, Calls, Error, Preview, Write};
+use guard::Guarded;
+use violations::Violations;
+
+/// Largest request in bytes, also after decompression.
+pub const REQUEST_BYTES_MAX: usize = 1 << 20;
+
+/// How calls are served.
+#[derive(Clone)]
+pub struct Options {
+    /// For callers that state no deadline of their own (`grpc-timeout`).
+    pub deadline_default: Duration,
+    pub observer: Arc<dyn Observer>,
+}
+
+/// Watches the calls: metrics and traces hook in here. Must be quick and must not panic.
+pub trait Observer: Send + Sync {
+    /// A call has come in; `span` is its own, so that a trace context in the headers can become its parent.
+    fn call_began(&self, span: &tracing::Span, headers: &http::HeaderMap) {
+        let _ = (span, headers);
+    }
+
+    /// A call was answered. `method` is one of the contract (`guerdon.v1.CheckoutService/Commit`), or `unknown`.
+    fn call_finished(&self, method: &'static str, code: Code, took: Duration);
+
+    /// An answer given for the first time, or a preview, holds a refusal.
+    fn refused(&self, reason: Reason);
+}
+
+/// The services of the contract, ready for a server; health and reflection are added by the caller. The service
+/// that drives time is among them only where requests do so already.
+///
+/// Deadlines are kept here: do not set `Server::timeout`, whose answer is another status than the contract's.
+pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
+    let Options { deadline_default, observer } = options;
+    let face = Face { calls: Arc::clone(&calls), observer: Arc::clone(observer) };
+    let deadline = Some(*deadline_default);
+    macro_rules! guarded {
+        ($server:expr, $methods:expr, $deadline:expr) => {
+            Guarded::new(
+                $server.max_decoding_message_size(REQUEST_BYTES_MAX).accept_compressed(CompressionEncoding::Gzip),
+                $methods,
+                $deadline,
+                Arc::clone(observer),
+            )
+        };
+    }
+    use wire::checkout_service_server::CheckoutServiceServer;
+    use wire::ledger_service_server::LedgerServiceServer;
+    use wire::member_service_server::MemberServiceServer;
+    use wire::referral_service_server::ReferralServiceServer;
+    use wire::simulation_service_server::SimulationServiceServer;
+
+    let routes = Routes::new(guarded!(CheckoutServiceServer::new(face.clone()), checkout::METHODS, deadline))
+        .add_service(guarded!(MemberServiceServer::new(face.clone()), member::METHODS, deadline))
+        .add_service(guarded!(ReferralServiceServer::new(face.clone()), referral::METHODS, deadline))
+        .add_service(guarded!(LedgerServiceServer::new(face.clone()), ledger::METHODS, deadline));
+    if !calls.follows_requests() {
+        return routes;
+    }
+    // The end of a day of a long history takes its time, and no shopper waits for it: no deadline by default.
+    routes.add_service(guarded!(SimulationServiceServer::new(face), simulation::METHODS, None))
+}
+
+/// The full names of the services that [`routes`] gives for `calls`, as health reports them.
+pub fn service_names(calls: &dyn Calls) -> Vec<&'static str> {
+    let mut names = vec![
+        wire::checkout_service_server::SERVICE_NAME,
+        wire::member_service_server::SERVICE_NAME,
+        wire::referral_service_server::SERVICE_NAME,
+        wire::ledger_service_server::SERVICE_NAME,
+    ];
+    if calls.follows_requests() {
+        names.push(wire::simulation_service_server::SERVICE_NAME);
+    }
+    names
+}
+
+/// What answers every service of the contract.
+#[derive(Clone)]
+struct Face {
+    calls: Arc<dyn Calls>,
+    observer: Arc<dyn Observer>,
+}
+
+/// What a method answers.
+type Reply<T> = Result<Response<T>, Status>;
+
+impl Face {
+    /// Sends a write on, and makes its answer a response with `convert`, which knows the one kind that fits.
+    async fn write<T>(
+        &self,
+        write: Result<Write, Violations>,
+        convert: impl FnOnce(Answer, bool) -> Option<T>,
+    ) -> Reply<T> {
+        let write = write.map_err(status::of_violations)?;
+        trace(&write.program, Some(&write.request_id));
+        let Answered { answer, replayed } = self.calls.write(write).await.map_err(|error| status::of(&error))?;
+        if !replayed {
+            self.count_refusals(&answer);
+        }
+        respond(answer, |answer| convert(answer, replayed))
+    }
+
+    async fn preview<T>(
+        &self,
+        preview: Result<Preview, Violations>,
+        convert: impl FnOnce(Answer) -> Option<T>,
+    ) -> Reply<T> {
+        let preview = preview.map_err(status::of_violations)?;
+        trace(&preview.program, None);
+        let answer = self.calls.preview(preview).await.map_err(|error| status::of(&error))?;
+        self.count_refusals(&answer);
+        respond(answer, convert)
+    }
+
+    fn count_refusals(&self, answer: &Answer) {
+        for refusal in response::refusals(answer) {
+            self.observer.refused(refusal.reason);
+        }
+    }
+}
+
+fn respond<T>(answer: Answer, convert: impl FnOnce(Answer) -> Option<T>) -> Reply<T> {
+    if answer == Answer::Fenced {
+        return Err(status::of(&Error::RequestFenced));
+    }
+    let response = convert(answer).ok_or_else(|| Error::Internal("an answer of another kind than asked".into()));
+    response.map(Response::new).map_err(|error| status::of(&error))
+}
+
+/// Names the call in its span. Members are left out: traces hold no personal data.
+fn trace(program: &ProgramId, request_id: Option<&RequestId>) {
+    let span = tracing::Span::current();
+    span.record("program.id", program.as_str());
+    if let Some(request_id) = request_id {
+        span.record("request.id", request_id.as_str());
+    }
+}

@@ -173,6 +173,14 @@ impl UnitId {
     }
 }
 
+impl ReturnId {
+    /// Names the return in its preview, which commits nothing. No caller can send this id, so a preview is never
+    /// taken for a return that was applied.
+    pub fn preview() -> ReturnId {
+        ReturnId("{preview}".into())
+    }
+}
+
 impl GrantId {
     /// Joins parts that are valid ids of bounded length, so the result is valid.
     pub fn of(parts: &[&str]) -> GrantId {

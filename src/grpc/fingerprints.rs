@@ -1,0 +1,167 @@
+//! Which bytes of a write make its fingerprint: every field that the caller may set, in the order of the contract.
+//! The program and the request id are left out, for they are the key that the fingerprint is stored under. What is
+//! left out of a request gives no bytes, as on the wire.
+
+use prost::Message;
+
+use super::wire;
+use crate::service::Fingerprint;
+
+/// Numbers of the writes. Stored with every receipt: never reuse or change one.
+const ENROLL: u8 = 1;
+const RESERVE: u8 = 2;
+const COMMIT: u8 = 3;
+const RELEASE: u8 = 4;
+const RETURN: u8 = 5;
+const ADJUST: u8 = 6;
+const CREATE_CODE: u8 = 7;
+const ATTRIBUTE: u8 = 8;
+
+pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
+    let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at } = raw;
+    Fingerprint::of(ENROLL)
+        .field("member_id", member_id.as_bytes())
+        .field("codes", &list(codes.iter().map(|code| code.as_bytes().to_vec())))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn reserve(raw: &wire::ReserveRequest) -> Fingerprint {
+    let wire::ReserveRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        order,
+        redeem,
+        ttl_seconds,
+        occurred_at,
+        explain,
+    } = raw;
+    Fingerprint::of(RESERVE)
+        .field("member_id", member_id.as_bytes())
+        .field("order", &message(order.as_ref()))
+        .field("redeem", &message(redeem.as_ref()))
+        .field("ttl_seconds", &ttl_seconds.map(|s| s.to_be_bytes().to_vec()).unwrap_or_default())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .field("explain", &flag(*explain))
+        .done()
+}
+
+pub(super) fn commit(raw: &wire::CommitRequest) -> Fingerprint {
+    let wire::CommitRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        order,
+        redeem,
+        codes,
+        occurred_at,
+        paid,
+        tenders,
+        explain,
+    } = raw;
+    Fingerprint::of(COMMIT)
+        .field("member_id", member_id.as_bytes())
+        .field("order", &message(order.as_ref()))
+        .field("redeem", &message(redeem.as_ref()))
+        .field("codes", &list(codes.iter().map(|code| code.as_bytes().to_vec())))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .field("paid", &flag(*paid))
+        .field("tenders", &list(tenders.iter().map(Message::encode_to_vec)))
+        .field("explain", &flag(*explain))
+        .done()
+}
+
+pub(super) fn release(raw: &wire::ReleaseRequest) -> Fingerprint {
+    let wire::ReleaseRequest { program_id: _, member_id, request_id: _, order_id, occurred_at } = raw;
+    Fingerprint::of(RELEASE)
+        .field("member_id", member_id.as_bytes())
+        .field("order_id", order_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn r#return(raw: &wire::ReturnRequest) -> Fingerprint {
+    let wire::ReturnRequest { program_id: _, member_id, request_id: _, order_id, return_id, what, cause, occurred_at } =
+        raw;
+    Fingerprint::of(RETURN)
+        .field("member_id", member_id.as_bytes())
+        .field("order_id", order_id.as_bytes())
+        .field("return_id", return_id.as_bytes())
+        .field("what", &message(what.as_ref()))
+        .field("cause", &number(i64::from(*cause)))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn adjust(raw: &wire::AdjustRequest) -> Fingerprint {
+    let wire::AdjustRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        unit,
+        amount,
+        reason,
+        agent_id,
+        note,
+        expires_at,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(ADJUST)
+        .field("member_id", member_id.as_bytes())
+        .field("unit", unit.as_bytes())
+        .field("amount", &number(*amount))
+        .field("reason", &number(i64::from(*reason)))
+        .field("agent_id", agent_id.as_bytes())
+        .field("note", note.as_bytes())
+        .field("expires_at", &message(expires_at.as_ref()))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn create_code(raw: &wire::CreateCodeRequest) -> Fingerprint {
+    let wire::CreateCodeRequest { program_id: _, member_id, request_id: _, campaign_id, vanity, occurred_at } = raw;
+    Fingerprint::of(CREATE_CODE)
+        .field("member_id", member_id.as_bytes())
+        .field("campaign_id", campaign_id.as_bytes())
+        .field("vanity", vanity.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn attribute(raw: &wire::AttributeRequest) -> Fingerprint {
+    let wire::AttributeRequest { program_id: _, member_id, request_id: _, code, occurred_at } = raw;
+    Fingerprint::of(ATTRIBUTE)
+        .field("member_id", member_id.as_bytes())
+        .field("code", code.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+/// A message that is there but empty differs from none, so a mark goes before it.
+fn message(raw: Option<&impl Message>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(raw) = raw {
+        bytes.push(1);
+        bytes.extend(raw.encode_to_vec());
+    }
+    bytes
+}
+
+/// Each element after its length, so that no two lists look alike.
+fn list(elements: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for element in elements {
+        bytes.extend((element.len() as u64).to_be_bytes());
+        bytes.extend(element);
+    }
+    bytes
+}
+
+fn number(raw: i64) -> Vec<u8> {
+    if raw == 0 { Vec::new() } else { raw.to_be_bytes().to_vec() }
+}
+
+fn flag(raw: bool) -> Vec<u8> {
+    if raw { vec![1] } else { Vec::new() }
+}

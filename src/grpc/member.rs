@@ -1,0 +1,154 @@
+//! Members, what they own, and why.
+
+use tonic::{Request, Response};
+
+use super::request::{self, Envelope};
+use super::violations::{Path, Violations, read};
+use super::wire::{self, member_service_server::MemberService};
+use super::{Face, Reply, fingerprints, response, status, trace};
+use crate::domain::answer::Answer;
+use crate::domain::command::{Adjust, AdjustReason, Command, Enroll};
+use crate::domain::id::{Label, MemberId, ProgramId, UnitId};
+use crate::domain::order::Order;
+use crate::service::{Calls, Write};
+
+pub(super) const METHODS: &[&str] = &[
+    "guerdon.v1.MemberService/Enroll",
+    "guerdon.v1.MemberService/GetMember",
+    "guerdon.v1.MemberService/Adjust",
+    "guerdon.v1.MemberService/ListEntries",
+];
+
+const NOTE_BYTES_MAX: usize = 500;
+const PAGE_SIZE_MAX: i32 = 500;
+const PAGE_SIZE_DEFAULT: usize = 100;
+/// Far above what this server hands out.
+const PAGE_TOKEN_BYTES_MAX: usize = 200;
+
+#[tonic::async_trait]
+impl MemberService for Face {
+    async fn enroll(&self, raw: Request<wire::EnrollRequest>) -> Reply<wire::EnrollResponse> {
+        let write = read(|bad| enroll(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Enroll(answer) => Some(response::enroll(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn get_member(&self, raw: Request<wire::GetMemberRequest>) -> Reply<wire::GetMemberResponse> {
+        let wire::GetMemberRequest { program_id, member_id } = raw.get_ref();
+        let asked = read(|bad| member(bad, &*self.calls, program_id, member_id));
+        let (program, member) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let view = self.calls.member(&program, &member).await.map_err(|error| status::of(&error))?;
+        Ok(Response::new(wire::GetMemberResponse { member: Some(response::member(view)) }))
+    }
+
+    async fn adjust(&self, raw: Request<wire::AdjustRequest>) -> Reply<wire::AdjustResponse> {
+        let write = read(|bad| adjust(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Adjust(answer) => Some(response::adjust(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn list_entries(&self, raw: Request<wire::ListEntriesRequest>) -> Reply<wire::ListEntriesResponse> {
+        let raw = raw.get_ref();
+        let asked = read(|bad| page(bad, &*self.calls, raw));
+        let (program, member, limit) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let token = (!raw.page_token.is_empty()).then_some(raw.page_token.as_str());
+        let found = self.calls.entries(&program, &member, token, limit).await;
+        let (entries, next) = found.map_err(|error| status::of(&error))?;
+        Ok(Response::new(wire::ListEntriesResponse {
+            entries: entries.into_iter().map(response::entry).collect(),
+            next_page_token: next.unwrap_or_default(),
+        }))
+    }
+}
+
+fn enroll(bad: &mut Violations, calls: &dyn Calls, raw: &wire::EnrollRequest) -> Option<Write> {
+    let wire::EnrollRequest { program_id, member_id, request_id, codes, occurred_at } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let codes = request::codes(bad, codes);
+    let envelope = envelope?;
+    let enroll = Enroll { member: envelope.member().clone(), codes: codes? };
+    Some(envelope.write(fingerprints::enroll(raw), Command::Enroll(enroll)))
+}
+
+fn adjust(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AdjustRequest) -> Option<Write> {
+    let wire::AdjustRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let unit = request::optional(bad, &Path::Of("unit"), &raw.unit, UnitId::parse);
+    let amount_at = &Path::Of("amount");
+    let bounds = -Order::AMOUNT_MINOR_MAX..=Order::AMOUNT_MINOR_MAX;
+    let amount = request::number(bad, amount_at, raw.amount, bounds);
+    if raw.amount == 0 {
+        bad.add(amount_at, "must not be 0: positive credits, negative debits");
+    }
+    let reason = reason(bad, raw.reason);
+    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    if NOTE_BYTES_MAX < raw.note.len() {
+        bad.add(&Path::Of("note"), format!("is {} bytes long, at most {NOTE_BYTES_MAX} are allowed", raw.note.len()));
+    }
+    let expires_at = request::instant(bad, &Path::Of("expires_at"), raw.expires_at.as_ref());
+    if raw.expires_at.is_some() && raw.amount < 0 {
+        bad.add(&Path::Of("expires_at"), "must not be set for a debit");
+    }
+    let adjust = Adjust {
+        unit: unit?,
+        amount: amount?,
+        reason: reason?,
+        agent: agent?,
+        note: (!raw.note.is_empty()).then(|| raw.note.clone()),
+        expires_at: expires_at?,
+    };
+    Some(envelope?.write(fingerprints::adjust(raw), Command::Adjust(adjust)))
+}
+
+fn reason(bad: &mut Violations, raw: i32) -> Option<AdjustReason> {
+    let at = &Path::Of("reason");
+    match request::known(bad, at, raw)? {
+        wire::AdjustReason::Unspecified => {
+            bad.add(at, "is required");
+            None
+        }
+        wire::AdjustReason::Goodwill => Some(AdjustReason::Goodwill),
+        wire::AdjustReason::ServiceRecovery => Some(AdjustReason::ServiceRecovery),
+        wire::AdjustReason::Correction => Some(AdjustReason::Correction),
+        wire::AdjustReason::Migration => Some(AdjustReason::Migration),
+    }
+}
+
+/// Whom a read is about.
+pub(super) fn member(
+    bad: &mut Violations,
+    calls: &dyn Calls,
+    program_id: &str,
+    member_id: &str,
+) -> Option<(ProgramId, MemberId)> {
+    let program = request::program(bad, calls, program_id);
+    let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
+    Some((program?, member?))
+}
+
+fn page(
+    bad: &mut Violations,
+    calls: &dyn Calls,
+    raw: &wire::ListEntriesRequest,
+) -> Option<(ProgramId, MemberId, usize)> {
+    let asked = member(bad, calls, &raw.program_id, &raw.member_id);
+    let bounds = 0..=i64::from(PAGE_SIZE_MAX);
+    let size = request::number(bad, &Path::Of("page_size"), i64::from(raw.page_size), bounds);
+    if PAGE_TOKEN_BYTES_MAX < raw.page_token.len() {
+        bad.add(&Path::Of("page_token"), "is none that this server has given");
+    }
+    let (program, member) = asked?;
+    let limit = match usize::try_from(size?) {
+        Ok(0) | Err(_) => PAGE_SIZE_DEFAULT,
+        Ok(size) => size,
+    };
+    Some((program, member, limit))
+}

@@ -1,0 +1,321 @@
+//! The parts that requests share, from wire to domain. Each function notes every fault and gives `None` if there
+//! is one; what it gives otherwise is trusted below.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use jiff::tz::TimeZone;
+
+use super::violations::{Path, Violations, shortened};
+use super::wire;
+use crate::domain::code;
+use crate::domain::command::{
+    CODES_MAX, Command, EnteredCode, PayAmount, PayWithUnits, REWARDS_MAX, Redeem, RedeemMode, TENDERS_MAX, Tender,
+};
+use crate::domain::id::{IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId};
+use crate::domain::order::{Currency, Line, LineKind, Order};
+use crate::domain::time::Instant;
+use crate::service::{Calls, Fingerprint, Write};
+
+pub(super) const CATEGORIES_MAX: usize = 16;
+pub(super) const CODE_BYTES_MAX: usize = 64;
+
+/// Amounts of money and of units in requests.
+pub(super) const AMOUNT: RangeInclusive<i64> = 0..=Order::AMOUNT_MINOR_MAX;
+/// Amounts where nothing would mean nothing.
+pub(super) const SOME_AMOUNT: RangeInclusive<i64> = 1..=Order::AMOUNT_MINOR_MAX;
+
+/// What every write carries beside its command.
+pub(super) struct Envelope {
+    program: ProgramId,
+    member: MemberId,
+    request_id: RequestId,
+    occurred_at: Option<Instant>,
+}
+
+impl Envelope {
+    pub(super) fn read(
+        bad: &mut Violations,
+        calls: &dyn Calls,
+        program_id: &str,
+        member_id: &str,
+        request_id: &str,
+        occurred_at: Option<&prost_types::Timestamp>,
+    ) -> Option<Envelope> {
+        let program = program(bad, calls, program_id);
+        let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
+        let request_id = bad.take(&Path::Of("request_id"), RequestId::parse(request_id));
+        let occurred_at = instant(bad, &Path::Of("occurred_at"), occurred_at);
+        Some(Envelope { program: program?, member: member?, request_id: request_id?, occurred_at: occurred_at? })
+    }
+
+    pub(super) fn member(&self) -> &MemberId {
+        &self.member
+    }
+
+    pub(super) fn write(self, fingerprint: Fingerprint, command: Command) -> Write {
+        let Envelope { program, member, request_id, occurred_at } = self;
+        Write { program, member, request_id, fingerprint, occurred_at, command }
+    }
+}
+
+/// Empty: the server's only program.
+pub(super) fn program(bad: &mut Violations, calls: &dyn Calls, raw: &str) -> Option<ProgramId> {
+    let at = Path::Of("program_id");
+    if !raw.is_empty() {
+        return bad.take(&at, ProgramId::parse(raw));
+    }
+    bad.take(&at, calls.only_program().ok_or("required: this server has several programs"))
+}
+
+/// An optional id or label: empty is none. The outer `None` is a fault.
+pub(super) fn optional<T>(
+    bad: &mut Violations,
+    at: &Path<'_>,
+    raw: &str,
+    parse: impl FnOnce(&str) -> Result<T, IdError>,
+) -> Option<Option<T>> {
+    if raw.is_empty() {
+        return Some(None);
+    }
+    bad.take(at, parse(raw)).map(Some)
+}
+
+/// A number within its bounds.
+pub(super) fn number(bad: &mut Violations, at: &Path<'_>, raw: i64, within: RangeInclusive<i64>) -> Option<i64> {
+    if within.contains(&raw) {
+        return Some(raw);
+    }
+    bad.add(at, format!("is {raw}, must be {} to {}", within.start(), within.end()));
+    None
+}
+
+/// An optional instant: absent is none. The outer `None` is a fault.
+pub(super) fn instant(
+    bad: &mut Violations,
+    at: &Path<'_>,
+    raw: Option<&prost_types::Timestamp>,
+) -> Option<Option<Instant>> {
+    let Some(raw) = raw else {
+        return Some(None);
+    };
+    if !(0..=999_999_999).contains(&raw.nanos) {
+        bad.add(at, format!("has {} nanoseconds, must be 0 to 999999999", raw.nanos));
+        return None;
+    }
+    // Kept to the millisecond: what is finer is dropped.
+    let ms = raw.seconds.checked_mul(1_000).and_then(|ms| ms.checked_add(i64::from(raw.nanos / 1_000_000)));
+    match ms.map(Instant).filter(|instant| instant.in_bounds()) {
+        Some(instant) => Some(Some(instant)),
+        None => {
+            bad.add(at, format!("is {} s after 1970, must lie between 2000-01-01 and 9000-01-01 (UTC)", raw.seconds));
+            None
+        }
+    }
+}
+
+/// A known value of an enum, or the number noted as unknown.
+pub(super) fn known<E: TryFrom<i32>>(bad: &mut Violations, at: &Path<'_>, raw: i32) -> Option<E> {
+    bad.take(at, E::try_from(raw).map_err(|_| format!("is {raw}, which is no known value")))
+}
+
+/// The ids that a list has shown so far.
+#[derive(Default)]
+pub(super) struct Unique<'a>(HashSet<&'a str>);
+
+impl<'a> Unique<'a> {
+    /// Notes an `id` that stands in the list before.
+    pub(super) fn check(&mut self, bad: &mut Violations, at: &Path<'_>, id: &'a str) -> Option<()> {
+        // An empty id is a fault of its own.
+        if !self.0.insert(id) && !id.is_empty() {
+            bad.add(at, format!("is {} as in an element before, must be unique", shortened(id)));
+            return None;
+        }
+        Some(())
+    }
+}
+
+/// Reads a list, each element with `parse`. One that is too long is noted; what is beyond its bound is not looked at.
+pub(super) fn each<'a, R, T>(
+    bad: &mut Violations,
+    at: &Path<'_>,
+    raw: &'a [R],
+    max: usize,
+    mut parse: impl FnMut(&mut Violations, &Path<'_>, &mut Unique<'a>, &'a R) -> Option<T>,
+) -> Option<Vec<T>> {
+    if max < raw.len() {
+        bad.add(at, format!("has {} elements, at most {max} are allowed", raw.len()));
+    }
+    let mut unique = Unique::default();
+    let mut values = Vec::with_capacity(raw.len().min(max));
+    for (index, element) in raw.iter().enumerate().take(max) {
+        // No stop at the first fault: every one is to be noted.
+        values.extend(parse(bad, &at.item(index), &mut unique, element));
+    }
+    (values.len() == raw.len()).then_some(values)
+}
+
+pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<Order> {
+    let at = &Path::Of("order");
+    let Some(raw) = raw else {
+        bad.add(at, "is required");
+        return None;
+    };
+    let order_id = bad.take(&at.field("order_id"), OrderId::parse(&raw.order_id));
+    let currency = Currency::parse(&raw.currency_code)
+        .ok_or_else(|| format!("is {}, must be an ISO 4217 code in upper case", shortened(&raw.currency_code)));
+    let currency = bad.take(&at.field("currency_code"), currency);
+    let channel = optional(bad, &at.field("channel"), &raw.channel, Label::parse);
+    let store = optional(bad, &at.field("store_id"), &raw.store_id, Label::parse);
+    let zone = zone(bad, &at.field("time_zone"), &raw.time_zone);
+    let lines = lines(bad, &at.field("lines"), &raw.lines, raw.prices_include_tax);
+    Some(Order {
+        order_id: order_id?,
+        currency: currency?,
+        channel: channel?,
+        store: store?,
+        zone: zone?,
+        prices_include_tax: raw.prices_include_tax,
+        lines: lines?,
+    })
+}
+
+/// A time zone by its IANA name alone: neither offsets nor rules as POSIX writes them.
+fn zone(bad: &mut Violations, at: &Path<'_>, raw: &str) -> Option<Option<TimeZone>> {
+    if raw.is_empty() {
+        return Some(None);
+    }
+    let problem = || format!("is {}, must be an IANA time zone such as `Europe/Berlin`", shortened(raw));
+    let zone = TimeZone::get(raw).map_err(|_| problem());
+    let zone = zone.and_then(|zone| if zone.iana_name() == Some(raw) { Ok(zone) } else { Err(problem()) });
+    bad.take(at, zone).map(Some)
+}
+
+fn lines(bad: &mut Violations, at: &Path<'_>, raw: &[wire::Line], prices_include_tax: bool) -> Option<Vec<Line>> {
+    if raw.is_empty() {
+        bad.add(at, "must have at least 1 element");
+        return None;
+    }
+    let lines = each(bad, at, raw, Order::LINES_MAX, |bad, at, unique, raw| {
+        let is_unique = unique.check(bad, &at.field("line_id"), &raw.line_id);
+        let line = line(bad, at, raw, prices_include_tax);
+        is_unique.and(line)
+    })?;
+    // Each amount is bounded, so the sum of so many cannot overflow.
+    let total: i64 = lines.iter().map(|line| line.amount_minor).sum();
+    if Order::AMOUNT_MINOR_MAX < total {
+        bad.add(at, format!("have amounts that sum to {total}, at most {} is allowed", Order::AMOUNT_MINOR_MAX));
+        return None;
+    }
+    Some(lines)
+}
+
+fn line(bad: &mut Violations, at: &Path<'_>, raw: &wire::Line, prices_include_tax: bool) -> Option<Line> {
+    let line_id = bad.take(&at.field("line_id"), LineId::parse(&raw.line_id));
+    let sku = optional(bad, &at.field("sku"), &raw.sku, Sku::parse);
+    let categories_at = &at.field("categories");
+    let categories =
+        each(bad, categories_at, &raw.categories, CATEGORIES_MAX, |bad, at, _, raw| bad.take(at, Label::parse(raw)));
+    let brand = optional(bad, &at.field("brand"), &raw.brand, Label::parse);
+    let seller = optional(bad, &at.field("seller"), &raw.seller, Label::parse);
+    let quantity = number(bad, &at.field("quantity"), raw.quantity, 0..=Order::QUANTITY_MAX);
+    let amount = number(bad, &at.field("amount_minor"), raw.amount_minor, AMOUNT);
+    let list_amount = match raw.list_amount_minor {
+        Some(raw) => number(bad, &at.field("list_amount_minor"), raw, AMOUNT).map(Some),
+        None => Some(None),
+    };
+    let tax = number(bad, &at.field("tax_minor"), raw.tax_minor, AMOUNT);
+    if let (true, Some(tax), Some(amount)) = (prices_include_tax, tax, amount)
+        && amount < tax
+    {
+        bad.add(&at.field("tax_minor"), format!("is {tax}, more than the amount of {amount} that is to contain it"));
+    }
+    let kind = known(bad, &at.field("kind"), raw.kind).map(|kind| match kind {
+        wire::LineKind::Unspecified | wire::LineKind::Goods => LineKind::Goods,
+        wire::LineKind::Shipping => LineKind::Shipping,
+        wire::LineKind::Fee => LineKind::Fee,
+        wire::LineKind::GiftCard => LineKind::GiftCard,
+    });
+    Some(Line {
+        line_id: line_id?,
+        sku: sku?,
+        categories: categories?,
+        brand: brand?,
+        seller: seller?,
+        kind: kind?,
+        quantity: quantity?,
+        amount_minor: amount?,
+        list_amount_minor: list_amount?,
+        tax_minor: tax?,
+    })
+}
+
+/// Absent: none. The outer `None` is a fault.
+pub(super) fn redeem(bad: &mut Violations, raw: Option<&wire::Redeem>) -> Option<Option<Redeem>> {
+    let at = &Path::Of("redeem");
+    let Some(raw) = raw else {
+        return Some(None);
+    };
+    let mode = known(bad, &at.field("mode"), raw.mode).map(|mode| match mode {
+        wire::RedeemMode::Unspecified | wire::RedeemMode::AllOrNothing => RedeemMode::AllOrNothing,
+        wire::RedeemMode::AsPossible => RedeemMode::AsPossible,
+    });
+    let pay = match &raw.pay_with_units {
+        Some(raw) => pay_with_units(bad, &at.field("pay_with_units"), raw).map(Some),
+        None => Some(None),
+    };
+    let rewards = each(bad, &at.field("reward_ids"), &raw.reward_ids, REWARDS_MAX, |bad, at, unique, raw| {
+        let is_unique = unique.check(bad, at, raw);
+        let reward = bad.take(at, RewardId::parse(raw));
+        is_unique.and(reward)
+    });
+    Some(Some(Redeem { mode: mode?, pay: pay?, rewards: rewards? }))
+}
+
+fn pay_with_units(bad: &mut Violations, at: &Path<'_>, raw: &wire::PayWithUnits) -> Option<PayWithUnits> {
+    use wire::pay_with_units::Amount;
+
+    let unit = optional(bad, &at.field("unit"), &raw.unit, UnitId::parse);
+    let amount = match raw.amount {
+        Some(Amount::Exactly(n)) => number(bad, &at.field("exactly"), n, SOME_AMOUNT).map(PayAmount::Exactly),
+        Some(Amount::AtMost(n)) => number(bad, &at.field("at_most"), n, SOME_AMOUNT).map(PayAmount::AtMost),
+        Some(Amount::AllPossible(true)) => Some(PayAmount::AllPossible),
+        Some(Amount::AllPossible(false)) => {
+            bad.add(&at.field("all_possible"), "must be true where it is set");
+            None
+        }
+        None => {
+            bad.add(&at.field("amount"), "is required: one of `exactly`, `at_most` and `all_possible`");
+            None
+        }
+    };
+    Some(PayWithUnits { unit: unit?, amount: amount? })
+}
+
+pub(super) fn codes(bad: &mut Violations, raw: &[String]) -> Option<Vec<EnteredCode>> {
+    each(bad, &Path::Of("codes"), raw, CODES_MAX, |bad, at, _, raw| entered_code(bad, at, raw))
+}
+
+/// A code as the shopper typed it. One that no code can read like is answered with a refusal, not with an error.
+pub(super) fn entered_code(bad: &mut Violations, at: &Path<'_>, raw: &str) -> Option<EnteredCode> {
+    if raw.is_empty() {
+        bad.add(at, "must not be empty");
+        return None;
+    }
+    if CODE_BYTES_MAX < raw.len() {
+        bad.add(at, format!("is {} bytes long, at most {CODE_BYTES_MAX} are allowed", raw.len()));
+        return None;
+    }
+    Some(EnteredCode { raw: raw.to_owned(), code: code::read(raw) })
+}
+
+pub(super) fn tenders(bad: &mut Violations, raw: &[wire::Tender]) -> Option<Vec<Tender>> {
+    each(bad, &Path::Of("tenders"), raw, TENDERS_MAX, |bad, at, unique, raw| {
+        let tender_at = &at.field("tender_id");
+        let is_unique = unique.check(bad, tender_at, &raw.tender_id);
+        let tender = bad.take(tender_at, Label::parse(&raw.tender_id));
+        let amount = number(bad, &at.field("amount_minor"), raw.amount_minor, AMOUNT);
+        is_unique?;
+        Some(Tender { tender: tender?, amount_minor: amount? })
+    })
+}

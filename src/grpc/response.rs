@@ -1,0 +1,527 @@
+//! Answers, from domain to wire.
+
+use prost_types::Timestamp;
+
+use super::wire;
+use crate::domain::answer::{
+    AdjustAnswer, Answer, AttributeAnswer, Balance, CommitAnswer, CommitStatus, CreateCodeAnswer, Decided, Discount,
+    Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView, OrderState, OrderView, Reason,
+    Redeemed, ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation, ReservationState,
+    ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, VerifyView,
+};
+use crate::domain::command::{ReturnCause, Tender};
+use crate::domain::id::UnitId;
+use crate::domain::program::{Kind, SettlesAs};
+use crate::domain::time::Instant;
+
+pub(super) fn enroll(answer: EnrollAnswer, replayed: bool) -> wire::EnrollResponse {
+    let EnrollAnswer { enrolled, decided, balances } = answer;
+    wire::EnrollResponse { enrolled, decision: Some(decision(decided)), balances: all(balances, balance), replayed }
+}
+
+pub(super) fn reserve(answer: ReserveAnswer, replayed: bool) -> wire::ReserveResponse {
+    let ReserveAnswer { reserved, reservation: hold, decided } = answer;
+    wire::ReserveResponse { reservation: hold.map(reservation), reserved, decision: Some(decision(decided)), replayed }
+}
+
+pub(super) fn commit(answer: CommitAnswer, replayed: bool) -> wire::CommitResponse {
+    let CommitAnswer { status, decided, balances } = answer;
+    let status = match status {
+        CommitStatus::Committed => wire::CommitStatus::Committed,
+        CommitStatus::Refused => wire::CommitStatus::Refused,
+        CommitStatus::AlreadyCommitted => wire::CommitStatus::AlreadyCommitted,
+    };
+    wire::CommitResponse {
+        status: status.into(),
+        decision: Some(decision(decided)),
+        balances: all(balances, balance),
+        replayed,
+    }
+}
+
+/// The preview of a commit.
+pub(super) fn quote(answer: CommitAnswer) -> wire::QuoteResponse {
+    let CommitAnswer { status: _, decided, balances } = answer;
+    wire::QuoteResponse { decision: Some(decision(decided)), balances: all(balances, balance) }
+}
+
+pub(super) fn release(answer: ReleaseAnswer, replayed: bool) -> wire::ReleaseResponse {
+    let ReleaseAnswer { released, reservation: hold, refusals } = answer;
+    wire::ReleaseResponse { reservation: hold.map(reservation), released, refusals: all(refusals, refusal), replayed }
+}
+
+pub(super) fn r#return(answer: ReturnAnswer, replayed: bool) -> wire::ReturnResponse {
+    let ReturnAnswer { status, decided, refund: back, order_state: state, balances } = answer;
+    let status = match status {
+        ReturnStatus::Applied => wire::ReturnStatus::Applied,
+        ReturnStatus::Refused => wire::ReturnStatus::Refused,
+        ReturnStatus::AlreadyApplied => wire::ReturnStatus::AlreadyApplied,
+    };
+    wire::ReturnResponse {
+        status: status.into(),
+        decision: Some(decision(decided)),
+        refund: back.map(refund),
+        order_state: state.map_or(wire::OrderState::Unspecified, order_state).into(),
+        balances: all(balances, balance),
+        replayed,
+    }
+}
+
+/// The preview of a return.
+pub(super) fn quote_return(answer: ReturnAnswer) -> wire::QuoteReturnResponse {
+    let ReturnAnswer { status: _, decided, refund: back, order_state: _, balances: _ } = answer;
+    wire::QuoteReturnResponse { decision: Some(decision(decided)), refund: back.map(refund) }
+}
+
+pub(super) fn adjust(answer: AdjustAnswer, replayed: bool) -> wire::AdjustResponse {
+    let AdjustAnswer { adjusted, decided, balances } = answer;
+    wire::AdjustResponse { adjusted, decision: Some(decision(decided)), balances: all(balances, balance), replayed }
+}
+
+pub(super) fn create_code(answer: CreateCodeAnswer, replayed: bool) -> wire::CreateCodeResponse {
+    let CreateCodeAnswer { code, created, refusals } = answer;
+    wire::CreateCodeResponse { code: text(code), created, refusals: all(refusals, refusal), replayed }
+}
+
+pub(super) fn attribute(answer: AttributeAnswer, replayed: bool) -> wire::AttributeResponse {
+    let AttributeAnswer { attributed, decided } = answer;
+    wire::AttributeResponse { attributed, decision: Some(decision(decided)), replayed }
+}
+
+/// The answer as a resend would get it; `None` for what no caller's write is answered with.
+pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answer> {
+    use wire::get_outcome_response::Answer as Known;
+
+    match answer {
+        Answer::Enroll(answer) => Some(Known::Enroll(enroll(answer, true))),
+        Answer::Reserve(answer) => Some(Known::Reserve(reserve(answer, true))),
+        Answer::Commit(answer) => Some(Known::Commit(commit(answer, true))),
+        Answer::Release(answer) => Some(Known::Release(release(answer, true))),
+        Answer::Return(answer) => Some(Known::Return(r#return(answer, true))),
+        Answer::Adjust(answer) => Some(Known::Adjust(adjust(answer, true))),
+        Answer::CreateCode(answer) => Some(Known::CreateCode(create_code(answer, true))),
+        Answer::Attribute(answer) => Some(Known::Attribute(attribute(answer, true))),
+        Answer::Done | Answer::Fenced => None,
+    }
+}
+
+/// What was refused, wherever an answer keeps it.
+pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
+    match answer {
+        Answer::Enroll(answer) => &answer.decided.refusals,
+        Answer::Reserve(answer) => &answer.decided.refusals,
+        Answer::Commit(answer) => &answer.decided.refusals,
+        Answer::Release(answer) => &answer.refusals,
+        Answer::Return(answer) => &answer.decided.refusals,
+        Answer::Adjust(answer) => &answer.decided.refusals,
+        Answer::CreateCode(answer) => &answer.refusals,
+        Answer::Attribute(answer) => &answer.decided.refusals,
+        Answer::Done | Answer::Fenced => &[],
+    }
+}
+
+pub(super) fn order(view: OrderView) -> wire::GetOrderResponse {
+    wire::GetOrderResponse {
+        order_id: view.order_id.to_string(),
+        member_id: view.member.to_string(),
+        state: order_state(view.state).into(),
+        currency_code: view.currency.to_string(),
+        committed_at: Some(timestamp(view.committed_at)),
+        lines: all(view.lines, |line| wire::OrderLine {
+            line_id: line.line_id.to_string(),
+            quantity: line.quantity,
+            amount_minor: line.amount_minor,
+            reduced_minor: line.reduced_minor,
+            returned_quantity: line.returned_quantity,
+            returned_amount_minor: line.returned_amount_minor,
+        }),
+        decision: Some(decision(view.decided)),
+        returns: all(view.returns, |back| wire::OrderReturn {
+            return_id: back.return_id.to_string(),
+            effective_at: Some(timestamp(back.effective_at)),
+            cause: return_cause(back.cause).into(),
+            refund: Some(refund(back.refund)),
+        }),
+    }
+}
+
+pub(super) fn member(view: MemberView) -> wire::Member {
+    wire::Member {
+        member_id: view.member.to_string(),
+        account_id: view.account.to_string(),
+        enrolled_at: Some(timestamp(view.enrolled_at)),
+        as_of: Some(timestamp(view.as_of)),
+        balances: all(view.balances, balance),
+        orders: count(view.orders),
+        holds: all(view.holds, |(order, unit, amount, expires_at)| wire::UnitAmountHeld {
+            order_id: order.to_string(),
+            unit: unit.to_string(),
+            amount,
+            expires_at: Some(timestamp(expires_at)),
+        }),
+        referral_id: text(view.referral),
+        codes: all(view.codes, |code| code.to_string()),
+        friends_qualified: view.friends_qualified,
+        entries: count(view.entries),
+    }
+}
+
+pub(super) fn referral(view: ReferralView) -> wire::Referral {
+    wire::Referral {
+        referral_id: view.referral.to_string(),
+        campaign_id: view.campaign.to_string(),
+        advocate_member_id: view.advocate.to_string(),
+        friend_member_id: view.friend.to_string(),
+        code: view.code.to_string(),
+        state: referral_state(view.state).into(),
+        attributed_at: Some(timestamp(view.attributed_at)),
+        qualified_at: view.qualified_at.map(timestamp),
+        order_id: text(view.order),
+        rewards: all(view.rewards, |reward| {
+            let side = if reward.to_advocate { wire::ReferralSide::Advocate } else { wire::ReferralSide::Friend };
+            wire::ReferralReward {
+                side: side.into(),
+                unit: reward.unit.to_string(),
+                amount: reward.amount,
+                reversed: reward.reversed,
+            }
+        }),
+    }
+}
+
+pub(super) fn entry(view: EntryView) -> wire::Entry {
+    wire::Entry {
+        sequence: count(view.sequence),
+        posted_at: Some(timestamp(view.posted_at)),
+        effective_at: Some(timestamp(view.effective_at)),
+        fact: view.fact.to_owned(),
+        detail_json: view.detail_json,
+        postings: all(view.postings, |(book, unit, amount)| wire::Posting {
+            book: book.to_owned(),
+            unit: unit.to_string(),
+            amount,
+        }),
+        hash: hex(&view.hash),
+    }
+}
+
+pub(super) fn verified(view: VerifyView) -> wire::VerifyMemberResponse {
+    wire::VerifyMemberResponse {
+        verified: view.faults.is_empty(),
+        entries: count(view.entries),
+        from_sequence: count(view.from_sequence),
+        head_hash: view.head.map(|hash| hex(&hash)).unwrap_or_default(),
+        faults: view.faults,
+        orders: count(view.orders),
+    }
+}
+
+fn decision(decided: Decided) -> wire::Decision {
+    let Decided { version, effective_at, effects, refusals, explain: trace } = decided;
+    wire::Decision {
+        program_version: version.to_string(),
+        effective_at: Some(timestamp(effective_at)),
+        effects: all(effects, effect),
+        refusals: all(refusals, refusal),
+        explain: trace.map(explain),
+    }
+}
+
+fn effect(effect: Effect) -> wire::Effect {
+    use wire::effect::Effect as Kind;
+
+    let effect = match effect {
+        Effect::Granted(grant) => Kind::UnitsGranted(granted(grant)),
+        Effect::Redeemed(payment) => Kind::UnitsRedeemed(redeemed(payment)),
+        Effect::Discount(reward) => Kind::Discount(discount(reward)),
+        Effect::Reversed { grant, unit, amount, debt, forgiven, expired } => Kind::UnitsReversed(wire::UnitsReversed {
+            grant_id: grant.to_string(),
+            unit: unit.to_string(),
+            amount,
+            debt,
+            forgiven,
+            expired,
+        }),
+        Effect::Restored { unit, amount, lots, repaid, expired } => Kind::UnitsRestored(wire::UnitsRestored {
+            unit: unit.to_string(),
+            amount,
+            lots: all(lots, |lot| wire::RestoredLot { amount: lot.amount, expires_at: expiry(lot.expires_at) }),
+            repaid_debt: repaid,
+            expired,
+        }),
+        Effect::Referral { referral, state } => Kind::ReferralChanged(wire::ReferralChanged {
+            referral_id: referral.to_string(),
+            state: referral_state(state).into(),
+        }),
+        Effect::Adjusted { unit, amount, repaid } => {
+            Kind::UnitsAdjusted(wire::UnitsAdjusted { unit: unit.to_string(), amount, repaid_debt: repaid })
+        }
+    };
+    wire::Effect { effect: Some(effect) }
+}
+
+fn granted(grant: Granted) -> wire::UnitsGranted {
+    wire::UnitsGranted {
+        grant_id: grant.grant.to_string(),
+        rule_id: grant.rule.to_string(),
+        kind: loyalty_kind(grant.kind).into(),
+        unit: grant.unit.to_string(),
+        desired: grant.desired,
+        granted: grant.granted,
+        repaid_debt: grant.repaid,
+        activates_at: Some(timestamp(grant.activates_at)),
+        expires_at: expiry(grant.expires_at),
+        shares: all(grant.shares, share),
+    }
+}
+
+fn redeemed(payment: Redeemed) -> wire::UnitsRedeemed {
+    let settles_as = match payment.settles_as {
+        SettlesAs::Discount => wire::SettlesAs::Discount,
+        SettlesAs::Tender => wire::SettlesAs::Tender,
+    };
+    wire::UnitsRedeemed {
+        unit: payment.unit.to_string(),
+        amount: payment.units,
+        value_minor: payment.value_minor,
+        settles_as: settles_as.into(),
+        value_shares: all(payment.value_shares, share),
+        unit_shares: all(payment.unit_shares, share),
+        debt: payment.debt,
+    }
+}
+
+fn discount(reward: Discount) -> wire::Discount {
+    let (unit, unit_amount) = reward.price.map(|(unit, amount)| (unit.to_string(), amount)).unwrap_or_default();
+    wire::Discount {
+        reward_id: reward.reward.to_string(),
+        amount_minor: reward.amount_minor,
+        shares: all(reward.shares, share),
+        unit,
+        unit_amount,
+        unit_shares: all(reward.unit_shares, share),
+        debt: reward.debt,
+    }
+}
+
+fn share(share: Share) -> wire::LineShare {
+    wire::LineShare { line_id: share.line_id.to_string(), amount: share.amount }
+}
+
+fn refusal(refusal: Refusal) -> wire::Refusal {
+    let missing = refusal.missing();
+    let Refusal { subject: about, reason, required, available } = refusal;
+    let mut message = reason.message().to_owned();
+    match (required, available) {
+        (Some(required), Some(available)) => {
+            message.push_str(&format!(": it takes {required}, there is {available}"));
+        }
+        (Some(required), None) => message.push_str(&format!(": it takes {required}")),
+        (None, Some(available)) => message.push_str(&format!(": there is {available}")),
+        (None, None) => {}
+    }
+    let (subject, subject_id) = subject(about);
+    wire::Refusal {
+        subject: subject.into(),
+        subject_id,
+        reason: refusal_reason(reason).into(),
+        message,
+        required,
+        available,
+        missing,
+    }
+}
+
+fn subject(subject: Subject) -> (wire::Subject, String) {
+    match subject {
+        Subject::Order => (wire::Subject::Order, String::new()),
+        Subject::Earn => (wire::Subject::Earn, String::new()),
+        Subject::Payment(unit) => (wire::Subject::Payment, unit.to_string()),
+        Subject::Reward(reward) => (wire::Subject::Reward, reward.to_string()),
+        Subject::Code(raw) => (wire::Subject::Code, raw),
+        Subject::Reservation => (wire::Subject::Reservation, String::new()),
+        Subject::Return => (wire::Subject::Return, String::new()),
+        Subject::Line(line) => (wire::Subject::Line, line.to_string()),
+        Subject::Member => (wire::Subject::Member, String::new()),
+        Subject::Adjustment => (wire::Subject::Adjustment, String::new()),
+    }
+}
+
+fn refusal_reason(reason: Reason) -> wire::RefusalReason {
+    use wire::RefusalReason as Wire;
+
+    match reason {
+        Reason::MemberUnknown => Wire::MemberUnknown,
+        Reason::MemberExists => Wire::MemberExists,
+        Reason::OrderUnknown => Wire::OrderUnknown,
+        Reason::OrderDiffers => Wire::OrderDiffers,
+        Reason::OrderCommitted => Wire::OrderCommitted,
+        Reason::CurrencyNotListed => Wire::CurrencyNotListed,
+        Reason::TooFarBack => Wire::TooFarBack,
+        Reason::InFuture => Wire::InFuture,
+        Reason::BalanceTooLow => Wire::BalanceTooLow,
+        Reason::BelowMinimum => Wire::BelowMinimum,
+        Reason::NotAStep => Wire::NotAStep,
+        Reason::AboveShare => Wire::AboveShare,
+        Reason::UnitNotPayable => Wire::UnitNotPayable,
+        Reason::RewardUnknown => Wire::RewardUnknown,
+        Reason::RewardNotActive => Wire::RewardNotActive,
+        Reason::SpendTooLow => Wire::SpendTooLow,
+        Reason::NoMatchingLine => Wire::NoMatchingLine,
+        Reason::CodeUnknown => Wire::CodeUnknown,
+        Reason::CodeNotActive => Wire::CodeNotActive,
+        Reason::SelfReferral => Wire::SelfReferral,
+        Reason::AlreadyAttributed => Wire::AlreadyAttributed,
+        Reason::NotNew => Wire::NotNew,
+        Reason::CodeNotTakenHere => Wire::CodeNotTakenHere,
+        Reason::CampaignUnknown => Wire::CampaignUnknown,
+        Reason::CodeTaken => Wire::CodeTaken,
+        Reason::ReleasedBefore => Wire::ReleasedBefore,
+        Reason::NothingReserved => Wire::NothingReserved,
+        Reason::TooManyReservations => Wire::TooManyReservations,
+        Reason::LineUnknown => Wire::LineUnknown,
+        Reason::MoreThanLeft => Wire::MoreThanLeft,
+        Reason::MixedMeasure => Wire::MixedMeasure,
+        Reason::NothingLeft => Wire::NothingLeft,
+        Reason::ReturnDiffers => Wire::ReturnDiffers,
+        Reason::UnitUnknown => Wire::UnitUnknown,
+        Reason::OutOfBounds => Wire::OutOfBounds,
+        Reason::TooLarge => Wire::TooLarge,
+        Reason::TooManyCodes => Wire::TooManyCodes,
+        Reason::OrderOfOther => Wire::OrderOfOther,
+    }
+}
+
+fn explain(trace: Explain) -> wire::Explain {
+    wire::Explain {
+        rules: all(trace.rules, explain_rule),
+        rules_left_out: i32::try_from(trace.rules_left_out).unwrap_or(i32::MAX),
+    }
+}
+
+fn explain_rule(rule: ExplainRule) -> wire::ExplainRule {
+    wire::ExplainRule {
+        rule_id: rule.rule.to_string(),
+        kind: loyalty_kind(rule.kind).into(),
+        applied: rule.applied,
+        conditions: all(rule.conditions, |condition| wire::ExplainCondition {
+            condition: condition.condition,
+            met: condition.met,
+            actual: condition.actual,
+            required: condition.required,
+        }),
+        steps: rule.steps,
+    }
+}
+
+fn balance(balance: Balance) -> wire::Balance {
+    let dated = |(at, amount)| wire::DatedUnits { at: Some(timestamp(at)), amount };
+    wire::Balance {
+        unit: balance.unit.to_string(),
+        available: balance.available,
+        pending: balance.pending,
+        held: balance.held,
+        debt: balance.debt,
+        lifetime_granted: balance.lifetime_granted,
+        lifetime_redeemed: balance.lifetime_redeemed,
+        lifetime_expired: balance.lifetime_expired,
+        lifetime_reversed: balance.lifetime_reversed,
+        lifetime_adjusted: balance.lifetime_adjusted,
+        lifetime_forgiven: balance.lifetime_forgiven,
+        activations: all(balance.activations, dated),
+        expiries: all(balance.expiries, dated),
+    }
+}
+
+fn reservation(reservation: Reservation) -> wire::Reservation {
+    let Reservation { order_id, revision, state, expires_at, held } = reservation;
+    let state = match state {
+        ReservationState::Held => wire::ReservationState::Held,
+        ReservationState::Committed => wire::ReservationState::Committed,
+        ReservationState::Released => wire::ReservationState::Released,
+        ReservationState::Expired => wire::ReservationState::Expired,
+    };
+    wire::Reservation {
+        order_id: order_id.to_string(),
+        revision: i64::from(revision),
+        state: state.into(),
+        expires_at: Some(timestamp(expires_at)),
+        held: all(held, unit_amount),
+    }
+}
+
+fn refund(refund: Refund) -> wire::Refund {
+    let tender = |Tender { tender, amount_minor }| wire::Tender { tender_id: tender.to_string(), amount_minor };
+    wire::Refund {
+        money_minor: refund.money_minor,
+        tenders: all(refund.tenders, tender),
+        units: all(refund.units, unit_amount),
+    }
+}
+
+fn unit_amount((unit, amount): (UnitId, i64)) -> wire::UnitAmount {
+    wire::UnitAmount { unit: unit.to_string(), amount }
+}
+
+fn order_state(state: OrderState) -> wire::OrderState {
+    match state {
+        OrderState::Committed => wire::OrderState::Committed,
+        OrderState::PartiallyReturned => wire::OrderState::PartiallyReturned,
+        OrderState::Returned => wire::OrderState::Returned,
+        OrderState::Cancelled => wire::OrderState::Cancelled,
+    }
+}
+
+fn return_cause(cause: ReturnCause) -> wire::ReturnCause {
+    match cause {
+        ReturnCause::Return => wire::ReturnCause::Return,
+        ReturnCause::Cancel => wire::ReturnCause::Cancel,
+    }
+}
+
+fn referral_state(state: ReferralState) -> wire::ReferralState {
+    match state {
+        ReferralState::Attributed => wire::ReferralState::Attributed,
+        ReferralState::Qualified => wire::ReferralState::Qualified,
+        ReferralState::Expired => wire::ReferralState::Expired,
+        ReferralState::Rejected => wire::ReferralState::Rejected,
+    }
+}
+
+fn loyalty_kind(kind: Kind) -> wire::LoyaltyKind {
+    match kind {
+        Kind::Transactional => wire::LoyaltyKind::Transactional,
+        Kind::Social => wire::LoyaltyKind::Social,
+        Kind::Emotional => wire::LoyaltyKind::Emotional,
+        Kind::Behavioural => wire::LoyaltyKind::Behavioural,
+        Kind::Advocacy => wire::LoyaltyKind::Advocacy,
+    }
+}
+
+fn all<T, U>(items: Vec<T>, convert: impl FnMut(T) -> U) -> Vec<U> {
+    items.into_iter().map(convert).collect()
+}
+
+/// Empty where there is none, as the contract has it.
+fn text(id: Option<impl ToString>) -> String {
+    id.map(|id| id.to_string()).unwrap_or_default()
+}
+
+fn timestamp(at: Instant) -> Timestamp {
+    // What is left of a second is below 1,000 ms, so the nanoseconds fit.
+    let nanos = i32::try_from(at.0.rem_euclid(1_000) * 1_000_000).unwrap_or_default();
+    Timestamp { seconds: at.0.div_euclid(1_000), nanos }
+}
+
+/// Never is said by leaving it out.
+fn expiry(at: Instant) -> Option<Timestamp> {
+    (at < Instant::MAX).then(|| timestamp(at))
+}
+
+pub(super) fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
