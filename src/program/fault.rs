@@ -1,6 +1,5 @@
 //! What is wrong with a program file, and where.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -141,6 +140,11 @@ impl Collector {
         }
     }
 
+    /// Whether more was found than will be listed.
+    pub(super) fn is_crowded(&self) -> bool {
+        Faults::LISTED_MAX < self.found.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -200,18 +204,4 @@ pub(super) fn nearest<'a>(raw: &str, known: impl IntoIterator<Item = &'a str>) -
     let (distance, name) = distances.min_by_key(|(distance, _)| *distance)?;
     let tolerated = (name.len() / 3).max(1);
     (distance <= tolerated).then_some(name)
-}
-
-/// "did you mean ...", else what is allowed.
-pub(super) fn suggestion(raw: &str, known: &[&str]) -> Option<String> {
-    const LISTED_MAX: usize = 24;
-    if let Some(name) = nearest(raw, known.iter().copied()) {
-        return Some(format!("did you mean `{name}`?"));
-    }
-    if known.is_empty() {
-        return None;
-    }
-    let listed: Vec<Cow<'_, str>> = known.iter().take(LISTED_MAX).map(|name| Cow::Borrowed(*name)).collect();
-    let more = if LISTED_MAX < known.len() { ", ..." } else { "" };
-    Some(format!("known are {}{more}", listed.join(", ")))
 }

@@ -585,10 +585,10 @@ impl Build for PaymentSection {
 
     fn build(self, _: Pos, r: &mut Reader) -> Option<PaymentTerms> {
         let (units, worth) = (self.units, self.worth);
-        if let (Some(units), Some(step)) = (&units, &self.step) {
-            check_step(units.value, step, worth.as_ref().map(|at| &at.value), r);
-        }
         let units = units?.value;
+        if let Some(step) = &self.step {
+            check_step(units, step, worth.as_ref().map(|at| &at.value), r)?;
+        }
         let step = self.step.map_or(units, |at| at.value);
         if let Some(units_min) = &self.units_min
             && units_min.value % step != 0
@@ -610,18 +610,20 @@ impl Build for PaymentSection {
     }
 }
 
-fn check_step(units: i64, step: &At<i64>, worth: Option<&PerCurrency>, r: &mut Reader) {
+fn check_step(units: i64, step: &At<i64>, worth: Option<&PerCurrency>, r: &mut Reader) -> Option<()> {
     if step.value % units != 0 && units % step.value != 0 {
         let message = format!("the step {} is neither a multiple nor a divisor of {units}", step.value);
         r.fault_at(step, message, None);
-        return;
+        return None;
     }
     let exact = |minor: i64| i128::from(step.value) * i128::from(minor) % i128::from(units) == 0;
     let broken = worth.and_then(|worth| worth.0.iter().find(|(_, minor)| !exact(**minor)));
     if let Some((currency, _)) = broken {
         let message = format!("a step of {} is worth a fraction of a minor unit of {currency}", step.value);
         r.fault_at(step, message, Some("choose a larger step, or another worth"));
+        return None;
     }
+    Some(())
 }
 
 section! {

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
-use super::fault::{Collector, Pos, quoted, suggestion};
+use super::fault::{Collector, Pos, nearest, quoted};
 use super::tree::{Content, Entry, Node, Path};
+use super::{CURRENCIES_MAX, UNITS_MAX};
 use crate::domain::id::{Label, UnitId};
 use crate::domain::order::Currency;
 use crate::domain::program::LifeTerms;
@@ -266,12 +267,14 @@ pub(super) struct Names {
 impl Names {
     pub(super) fn of(root: &Node) -> Names {
         let currencies = match root.get("currencies").map(|node| &node.content) {
-            Some(Content::List(items)) => items.iter().map(|item| item.text().and_then(Currency::parse)).collect(),
+            Some(Content::List(items)) if !items.is_empty() && items.len() <= CURRENCIES_MAX => {
+                items.iter().map(|item| item.text().and_then(super::value::currency_of_life)).collect()
+            }
             _ => None,
         };
         let units = match root.get("units") {
             None => vec![UnitId::points()],
-            Some(node) => keys(node).filter_map(|key| UnitId::parse(key).ok()).collect(),
+            Some(node) => keys(node).take(UNITS_MAX).filter_map(|key| UnitId::parse(key).ok()).collect(),
         };
         let stores = root.get("stores").into_iter().flat_map(keys).filter_map(|key| Label::parse(key).ok());
         let zone = root.get("time_zone").and_then(Node::text).and_then(|name| TimeZone::get(name).ok());
@@ -354,8 +357,27 @@ impl Reader {
 
     pub(super) fn unknown_word(&mut self, pos: Pos, text: &str, known: &[&str]) {
         let message = format!("expected {}, found {}", one_of(known), quoted(text));
-        let hint = super::fault::nearest(text, known.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+        let hint = self.nearest(text, known.iter().copied());
         self.fault(pos, message, hint.as_deref());
+    }
+
+    /// "did you mean ...", unless there is so much wrong already that looking for it would take long.
+    pub(super) fn nearest<'k>(&self, raw: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+        if self.faults.is_crowded() {
+            return None;
+        }
+        nearest(raw, known).map(|name| format!("did you mean `{name}`?"))
+    }
+
+    /// "did you mean ...", else what is allowed.
+    pub(super) fn suggestion(&self, raw: &str, known: &[&str]) -> Option<String> {
+        const LISTED_MAX: usize = 24;
+        let listed = || {
+            let more = if LISTED_MAX < known.len() { ", ..." } else { "" };
+            let listed = known.iter().take(LISTED_MAX).copied().collect::<Vec<_>>();
+            format!("known are {}{more}", listed.join(", "))
+        };
+        self.nearest(raw, known.iter().copied()).or_else(|| (!known.is_empty()).then(listed))
     }
 
     /// The text of a scalar.
@@ -391,7 +413,8 @@ impl Reader {
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             let path = self.path(Some(&entry.key));
             let message = format!("`{title}` has no field {}", quoted(&entry.key));
-            self.faults.push(entry.key_pos, path, message, suggestion(&entry.key, known));
+            let hint = self.suggestion(&entry.key, known);
+            self.faults.push(entry.key_pos, path, message, hint);
         }
         Some(())
     }
@@ -471,7 +494,7 @@ impl<T: Value, const MIN: usize, const MAX: usize> Value for Items<T, MIN, MAX> 
     }
 
     fn phrase() -> String {
-        format!("a list of {}", T::phrase())
+        format!("a list, each entry {}", T::phrase())
     }
 
     fn schema() -> Json {
@@ -581,7 +604,7 @@ impl<K: Value, V: Value, const MIN: usize, const MAX: usize> Value for ByName<K,
     }
 
     fn phrase() -> String {
-        format!("a mapping from {} to {}", K::phrase(), V::phrase())
+        format!("a mapping, each key {}, each value {}", K::phrase(), V::phrase())
     }
 
     fn schema() -> Json {

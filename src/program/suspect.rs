@@ -1,34 +1,39 @@
 //! What is allowed but surely not meant.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::fault::Pos;
 use super::form::{Compiled, names_nothing};
 use super::read::{Reader, Step};
-use crate::domain::program::{Rule, Then};
+use crate::domain::id::UnitId;
+use crate::domain::program::{EarningTerms, Rule, Then};
 use crate::domain::time::LocalWindow;
 
 pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
     let program = &compiled.program;
+    let earned = program.rules.iter().filter_map(|rule| match &rule.then {
+        Then::Earn(earn) => Some(&earn.unit),
+        Then::Multiply(_) | Then::Bonus(_) => None,
+    });
+    let earned: BTreeSet<&UnitId> = earned.collect();
     r.within(Step::Key(Cow::Borrowed("rules")), |r| {
         for (index, (rule, pos)) in program.rules.iter().zip(&compiled.rules_at).enumerate() {
-            r.within(Step::Index(index), |r| warn_of_rule(rule, *pos, compiled, r));
+            r.within(Step::Index(index), |r| warn_of_rule(rule, *pos, &program.earning, &earned, r));
         }
     });
 }
 
-fn warn_of_rule(rule: &Rule, pos: Pos, compiled: &Compiled, r: &mut Reader) {
-    let program = &compiled.program;
-    if names_nothing(&rule.conditions.lines.include, &program.earning.excluded) {
+fn warn_of_rule(rule: &Rule, pos: Pos, earning: &EarningTerms, earned: &BTreeSet<&UnitId>, r: &mut Reader) {
+    if names_nothing(&rule.conditions.lines.include, &earning.excluded) {
         let message = format!("rule `{}` never applies: `earning.exclude` takes out all that it selects", rule.id);
         r.warn(pos, message, None);
     }
-    if let Then::Multiply(multiply) = &rule.then {
-        let earns = |rule: &Rule| matches!(&rule.then, Then::Earn(earn) if earn.unit == multiply.unit);
-        if !program.rules.iter().any(earns) {
-            let message = format!("rule `{}` never does anything: no rule earns {}", rule.id, multiply.unit);
-            r.warn(pos, message, Some("a multiplier adds to what `earn` rules give"));
-        }
+    if let Then::Multiply(multiply) = &rule.then
+        && !earned.contains(&multiply.unit)
+    {
+        let message = format!("rule `{}` never does anything: no rule earns {}", rule.id, multiply.unit);
+        r.warn(pos, message, Some("a multiplier adds to what `earn` rules give"));
     }
     let windows = &rule.conditions.windows;
     let overlap = windows.iter().enumerate().find_map(|(index, window)| {

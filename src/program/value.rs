@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
-use super::fault::{nearest, quoted, suggestion};
+use super::fault::quoted;
 use super::read::{Reader, Step, Value, words};
 use super::tree::{Content, Node, Resolved};
 use crate::domain::id::{CampaignId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
@@ -229,6 +229,12 @@ impl Value for Share {
     }
 }
 
+/// The currency, unless it has no minor unit: gold, or the code for no currency.
+pub(super) fn currency_of_life(code: &str) -> Option<Currency> {
+    iso_currency::Currency::from_code(code)?.exponent()?;
+    Currency::parse(code)
+}
+
 /// An ISO 4217 code that has a minor unit.
 pub(super) struct CurrencyCode;
 
@@ -238,11 +244,10 @@ impl Value for CurrencyCode {
     fn read(node: &Node, r: &mut Reader) -> Option<Currency> {
         let expected = "a currency code such as EUR";
         let text = r.scalar(node, expected)?;
-        let exponent = iso_currency::Currency::from_code(text).map(|currency| currency.exponent());
-        match (Currency::parse(text), exponent) {
-            (Some(currency), Some(Some(_))) => return Some(currency),
-            (Some(_), _) => r.fault(node.pos, format!("{} is no money of daily life", quoted(text)), None),
-            (None, _) => {
+        match (currency_of_life(text), Currency::parse(text)) {
+            (Some(currency), _) => return Some(currency),
+            (None, Some(_)) => r.fault(node.pos, format!("{} is no money of daily life", quoted(text)), None),
+            (None, None) => {
                 let upper = text.to_uppercase();
                 let hint = Currency::parse(&upper).map(|code| format!("did you mean `{code}`?"));
                 let message = format!("{} is no ISO 4217 currency code", quoted(text));
@@ -549,7 +554,7 @@ impl Value for UnitName {
             return Some(unit);
         }
         let known: Vec<&str> = r.names.units.iter().map(UnitId::as_str).collect();
-        let hint = suggestion(unit.as_str(), &known);
+        let hint = r.suggestion(unit.as_str(), &known);
         r.fault(node.pos, format!("{} is no unit of this program", quoted(unit.as_str())), hint.as_deref());
         None
     }
@@ -575,7 +580,7 @@ impl Value for StoreName {
             return Some(store);
         }
         let known: Vec<&str> = r.names.stores.iter().map(Label::as_str).collect();
-        let hint = suggestion(store.as_str(), &known);
+        let hint = r.suggestion(store.as_str(), &known);
         let hint = hint.unwrap_or_else(|| "declare it under `stores`".to_owned());
         r.fault(node.pos, format!("{} is no store of this program", quoted(store.as_str())), Some(&hint));
         None
@@ -603,7 +608,7 @@ impl Value for ZoneName {
             _ => {}
         }
         let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        let hint = nearest(text, known.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
+        let hint = r.nearest(text, known.iter().map(String::as_str));
         let hint = hint.as_deref().unwrap_or("names are those of the IANA time zone database: Europe/London");
         r.fault(node.pos, format!("{} is no time zone", quoted(text)), Some(hint));
         None
@@ -638,7 +643,7 @@ fn period(node: &Node, r: &mut Reader) -> Option<Period> {
         "months" => 1_200,
         "years" => 100,
         _ => {
-            let hint = suggestion(&plural, WORDS);
+            let hint = r.suggestion(&plural, WORDS);
             r.wrong(node, EXPECTED, hint.as_deref());
             return None;
         }
