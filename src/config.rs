@@ -1,0 +1,634 @@
+//! The settings of a server: from flags, environment and file, checked as a whole before anything starts.
+
+mod layers;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::store::Layout;
+use layers::{Layers, Origin, Raw};
+use table::{
+    CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
+    DATA, DRAIN_LIMIT_S, LISTEN, LOG_FILTER, LOG_FORMAT, MESSAGE_BYTES_MAX, METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT,
+    PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS,
+    STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
+};
+
+pub use layers::Environment;
+pub use table::{SETTINGS, Setting, document, example};
+
+const VARIABLE_PREFIX: &str = "GUERDON_";
+
+/// Everything that an operator decides. Each is described, with its bounds, in the [table](SETTINGS).
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// At least one.
+    pub programs: Vec<PathBuf>,
+    pub listen: SocketAddr,
+    pub metrics_listen: Option<SocketAddr>,
+    pub store: StoreSettings,
+    pub layout: Layout,
+    pub clock: ClockKind,
+    pub limits: Limits,
+    pub log: LogSettings,
+    pub traces: Option<TraceSettings>,
+    /// How long a shutdown waits for what is under way.
+    pub drain_limit: Duration,
+    /// What is allowed and still deserves a word, logged at the start.
+    pub warnings: Vec<String>,
+}
+
+/// Which store, and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StoreSettings {
+    Memory,
+    Embedded { path: PathBuf },
+    Redis { url: Secret, namespace: String, connect_timeout_ms: u32, response_timeout_ms: u32 },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClockKind {
+    System,
+    Follow,
+}
+
+/// Bounds on calls and the work behind them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    pub call_deadline_default: Duration,
+    pub calls_in_flight_max: usize,
+    pub calls_per_account_max: usize,
+    pub commit_attempts_max: u32,
+    pub cache_bytes_max: u64,
+    pub message_bytes_max: usize,
+    pub receipt_keep_s: u64,
+    pub relay_interval: Duration,
+    pub sweep_interval: Duration,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogSettings {
+    pub format: LogFormat,
+    /// A valid filter of `tracing-subscriber`.
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TraceSettings {
+    pub endpoint: Secret,
+    /// Of a thousand traces that no caller began, how many are sent.
+    pub sample_permille: u32,
+}
+
+/// Text that may hold a password: shows itself to nobody who does not ask.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text itself, for the driver that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// One thing that is wrong with the settings: where, what was written, why not, what to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    at: String,
+    value: Option<String>,
+    problem: String,
+    remedy: String,
+}
+
+impl Fault {
+    fn new(
+        at: impl Into<String>,
+        value: Option<String>,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Fault {
+        Fault { at: at.into(), value, problem: problem.into(), remedy: remedy.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}: {value:?} {}; {}", self.at, self.problem, self.remedy),
+            None => write!(f, "{} {}; {}", self.at, self.problem, self.remedy),
+        }
+    }
+}
+
+/// All that is wrong with the settings; at least one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Faults(pub Vec<Fault>);
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            let line_end = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_end}{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// The settings given as flags: raw text, because all faults are reported together and not one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Flags(BTreeMap<&'static str, Vec<String>>);
+
+impl clap::FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Flags, clap::Error> {
+        let given = |setting: &&'static Setting| {
+            let values = matches.get_many::<String>(setting.key)?;
+            Some((setting.key, values.cloned().collect()))
+        };
+        Ok(Flags(SETTINGS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.extend(Flags::from_arg_matches(matches)?.0);
+        Ok(())
+    }
+}
+
+impl clap::Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        SETTINGS.iter().fold(command, |command, setting| command.arg(argument(setting)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Flags::augment_args(command)
+    }
+}
+
+fn argument(setting: &'static Setting) -> Arg {
+    let default = setting.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
+    let action = if setting.many { ArgAction::Append } else { ArgAction::Set };
+    Arg::new(setting.key)
+        .long(setting.key.replace('_', "-"))
+        .value_name(setting.value)
+        .help(format!("{}{default} [env: {}]", setting.help, setting.variable()))
+        .action(action)
+}
+
+impl Settings {
+    /// Reads all layers and checks everything.
+    ///
+    /// # Errors
+    /// Every fault that there is.
+    pub fn gather(flags: &Flags, environment: &Environment) -> Result<Settings, Faults> {
+        let mut faults = Vec::new();
+        let layers = Layers::read(&flags.0, environment, &mut faults);
+        let mut reader = Reader { layers: &layers, faults };
+
+        let layout = match u16::try_from(reader.number(&PARTITIONS, 1..=u64::from(Layout::PARTITIONS_MAX))) {
+            Ok(partitions) => Layout::new(partitions),
+            Err(_) => None,
+        };
+        let programs = reader.programs();
+        let listen = reader.address(&LISTEN);
+        let metrics_listen = reader.optional(&METRICS_LISTEN, Reader::address);
+        let store = reader.store();
+        let clock = reader.choice(&CLOCK, &[("system", ClockKind::System), ("follow", ClockKind::Follow)]);
+        let limits = reader.limits();
+        let log = reader.log();
+        let traces = reader.traces();
+        let drain_limit = Duration::from_secs(reader.number(&DRAIN_LIMIT_S, 1..=3_600));
+
+        let faults = reader.faults;
+        let (true, Some(layout)) = (faults.is_empty(), layout) else { return Err(Faults(faults)) };
+        let mut settings = Settings {
+            programs,
+            listen,
+            metrics_listen,
+            store,
+            layout,
+            clock,
+            limits,
+            log,
+            traces,
+            drain_limit,
+            warnings: Vec::new(),
+        };
+        settings.cross_check(&layers)?;
+        settings.warnings = settings.warnings_of(layers);
+        Ok(settings)
+    }
+
+    /// Settings from pairs of key and value, the rest by default: for servers inside another process. A value for
+    /// `program` may list several files, separated by commas.
+    ///
+    /// # Errors
+    /// Every fault that there is.
+    pub fn of(pairs: &[(&str, &str)]) -> Result<Settings, Faults> {
+        let named: Vec<(String, &str)> =
+            pairs.iter().map(|(key, value)| (format!("{VARIABLE_PREFIX}{}", key.to_uppercase()), *value)).collect();
+        let environment = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        Settings::gather(&Flags::default(), &environment)
+    }
+
+    fn cross_check(&self, layers: &Layers) -> Result<(), Faults> {
+        if self.metrics_listen == Some(self.listen) && self.listen.port() != 0 {
+            let at = layers.get(&METRICS_LISTEN).map_or_else(String::new, |raw| raw.origin.to_string());
+            let value = Some(self.listen.to_string());
+            return Err(Faults(vec![Fault::new(at, value, "is where gRPC is served", "choose another port")]));
+        }
+        Ok(())
+    }
+
+    fn warnings_of(&self, layers: Layers) -> Vec<String> {
+        let unused: &[&Setting] = match self.store {
+            StoreSettings::Memory => &[&DATA, &REDIS_URL, &NAMESPACE, &STORE_TIMEOUT_MS, &STORE_CONNECT_TIMEOUT_MS],
+            StoreSettings::Embedded { .. } => &[&REDIS_URL, &NAMESPACE, &STORE_TIMEOUT_MS, &STORE_CONNECT_TIMEOUT_MS],
+            StoreSettings::Redis { .. } => &[&DATA],
+        };
+        let mut warnings: Vec<String> = unused
+            .iter()
+            .filter_map(|setting| layers.get(setting))
+            .map(|raw| format!("{} has no effect with this store", raw.origin))
+            .collect();
+        if self.traces.is_none()
+            && let Some(raw) = layers.get(&TRACE_SAMPLE_PERMILLE)
+        {
+            warnings.push(format!("{} has no effect while traces are off", raw.origin));
+        }
+        if self.store == StoreSettings::Memory {
+            warnings.push("the store is `memory`: everything is lost when the server ends".to_owned());
+        }
+        if self.clock == ClockKind::Follow {
+            warnings.push(
+                "THE CLOCK FOLLOWS THE REQUESTS: whoever calls chooses the time. For replays only, never for real \
+                 customers"
+                    .to_owned(),
+            );
+        }
+        if !self.listen.ip().is_loopback() {
+            warnings.push(format!("{} is reachable from outside and callers are not authenticated", self.listen));
+        }
+        warnings.extend(layers.warnings);
+        warnings
+    }
+}
+
+/// Turns raw text into values. On a fault it answers something that is never used: the faults end the start.
+struct Reader<'a> {
+    layers: &'a Layers,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn raw(&self, setting: &'static Setting) -> Option<Raw> {
+        let default = || {
+            let values = vec![setting.default?.to_owned()];
+            Some(Raw { origin: Origin::Default(setting.key), values })
+        };
+        self.layers.get(setting).cloned().or_else(default)
+    }
+
+    /// The last of what was written; flags given twice are decided by the later one.
+    fn text(&self, setting: &'static Setting) -> (Origin, String) {
+        match self.raw(setting) {
+            Some(Raw { origin, values }) => (origin, values.into_iter().next_back().unwrap_or_default()),
+            None => (Origin::Default(setting.key), String::new()),
+        }
+    }
+
+    fn fault(&mut self, setting: &Setting, origin: &Origin, value: &str, problem: &str, remedy: impl Into<String>) {
+        let value = (!setting.secret).then(|| value.to_owned());
+        self.faults.push(Fault::new(origin.to_string(), value, problem, remedy));
+    }
+
+    fn number(&mut self, setting: &'static Setting, range: RangeInclusive<u64>) -> u64 {
+        let (origin, text) = self.text(setting);
+        let digits = text.replace('_', "");
+        match digits.parse() {
+            Ok(number) if range.contains(&number) => number,
+            _ => {
+                let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
+                self.fault(setting, &origin, &text, "is not one", remedy);
+                *range.start()
+            }
+        }
+    }
+
+    fn address(&mut self, setting: &'static Setting) -> SocketAddr {
+        let (origin, text) = self.text(setting);
+        text.parse().unwrap_or_else(|_| {
+            let remedy = "write IP:PORT, such as 127.0.0.1:7060 or [::1]:7060; names are not resolved";
+            self.fault(setting, &origin, &text, "is no address", remedy);
+            SocketAddr::from(([127, 0, 0, 1], 0))
+        })
+    }
+
+    fn optional<T>(&mut self, setting: &'static Setting, read: fn(&mut Self, &'static Setting) -> T) -> Option<T> {
+        (self.text(setting).1 != "off").then(|| read(self, setting))
+    }
+
+    fn choice<T: Copy>(&mut self, setting: &'static Setting, choices: &[(&str, T); 2]) -> T {
+        let (origin, text) = self.text(setting);
+        let [(_, first), ..] = choices;
+        match choices.iter().find(|(name, _)| *name == text) {
+            Some((_, choice)) => *choice,
+            None => {
+                let names: Vec<String> = choices.iter().map(|(name, _)| format!("`{name}`")).collect();
+                self.fault(setting, &origin, &text, "is not a choice", format!("write {}", names.join(" or ")));
+                *first
+            }
+        }
+    }
+
+    fn programs(&mut self) -> Vec<PathBuf> {
+        let raw = self.raw(&PROGRAM);
+        let files: Vec<PathBuf> = raw.into_iter().flat_map(|raw| raw.values).map(PathBuf::from).collect();
+        if files.is_empty() {
+            let at = format!("{} ({}, program)", PROGRAM.flag(), PROGRAM.variable());
+            self.faults.push(Fault::new(at, None, "is not set", "name at least one program file"));
+        }
+        files
+    }
+
+    fn path(&mut self, setting: &'static Setting) -> PathBuf {
+        let (origin, text) = self.text(setting);
+        if text.is_empty() {
+            self.fault(setting, &origin, &text, "names no file", "write a path");
+        }
+        PathBuf::from(text)
+    }
+
+    fn store(&mut self) -> StoreSettings {
+        let (origin, kind) = self.text(&STORE);
+        match kind.as_str() {
+            "memory" => StoreSettings::Memory,
+            "embedded" => StoreSettings::Embedded { path: self.path(&DATA) },
+            "redis" => StoreSettings::Redis {
+                url: self.url(&REDIS_URL, &["redis"]),
+                namespace: self.namespace(),
+                connect_timeout_ms: self.small(&STORE_CONNECT_TIMEOUT_MS, 1..=60_000),
+                response_timeout_ms: self.small(&STORE_TIMEOUT_MS, 1..=60_000),
+            },
+            _ => {
+                let remedy = "write `embedded`, `redis` or `memory`";
+                self.fault(&STORE, &origin, &kind, "is not a choice", remedy);
+                StoreSettings::Memory
+            }
+        }
+    }
+
+    fn small(&mut self, setting: &'static Setting, range: RangeInclusive<u32>) -> u32 {
+        let (start, end) = (u64::from(*range.start()), u64::from(*range.end()));
+        u32::try_from(self.number(setting, start..=end)).unwrap_or(*range.start())
+    }
+
+    fn size(&mut self, setting: &'static Setting, range: RangeInclusive<u32>) -> usize {
+        usize::try_from(self.small(setting, range)).unwrap_or(usize::MAX)
+    }
+
+    fn url(&mut self, setting: &'static Setting, schemes: &[&str]) -> Secret {
+        let (origin, text) = self.text(setting);
+        let scheme_of = |text: &str| {
+            let (scheme, rest) = text.split_once("://")?;
+            (schemes.contains(&scheme) && !rest.is_empty() && !rest.contains(char::is_whitespace)).then_some(())
+        };
+        if scheme_of(&text).is_none() {
+            let remedy = format!("write {}://HOST:PORT", schemes.join(":// or "));
+            self.fault(setting, &origin, &text, "is no URL that fits", remedy);
+        }
+        Secret(text)
+    }
+
+    fn namespace(&mut self) -> String {
+        let (origin, text) = self.text(&NAMESPACE);
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        if !(1..=32).contains(&text.len()) || !text.bytes().all(allowed) {
+            let remedy = "write 1 to 32 bytes out of a-z, 0-9, `-` and `_`";
+            self.fault(&NAMESPACE, &origin, &text, "cannot begin a key", remedy);
+        }
+        text
+    }
+
+    fn limits(&mut self) -> Limits {
+        const DAY_S: u64 = 86_400;
+        Limits {
+            call_deadline_default: Duration::from_millis(self.number(&CALL_DEADLINE_MS_DEFAULT, 1..=600_000)),
+            calls_in_flight_max: self.size(&CALLS_IN_FLIGHT_MAX, 1..=100_000),
+            calls_per_account_max: self.size(&CALLS_PER_ACCOUNT_MAX, 1..=10_000),
+            commit_attempts_max: self.small(&COMMIT_ATTEMPTS_MAX, 1..=100),
+            cache_bytes_max: self.number(&CACHE_BYTES_MAX, 0..=1 << 40),
+            message_bytes_max: self.size(&MESSAGE_BYTES_MAX, 4_096..=1_048_576),
+            receipt_keep_s: DAY_S * self.number(&RECEIPT_KEEP_DAYS, 7..=3_660),
+            relay_interval: Duration::from_millis(self.number(&RELAY_INTERVAL_MS, 10..=60_000)),
+            sweep_interval: Duration::from_millis(self.number(&SWEEP_INTERVAL_MS, 100..=3_600_000)),
+        }
+    }
+
+    fn log(&mut self) -> LogSettings {
+        let (origin, filter) = self.text(&LOG_FILTER);
+        if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
+            let remedy = "write a level, or MODULE=LEVEL pairs separated by commas";
+            self.fault(&LOG_FILTER, &origin, &filter, &format!("is no filter ({error})"), remedy);
+        }
+        let format = self.choice(&LOG_FORMAT, &[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        LogSettings { format, filter }
+    }
+
+    fn traces(&mut self) -> Option<TraceSettings> {
+        let sample_permille = self.small(&TRACE_SAMPLE_PERMILLE, 0..=1_000);
+        let endpoint = self.optional(&OTLP_ENDPOINT, |reader, setting| reader.url(setting, &["http"]))?;
+        Some(TraceSettings { endpoint, sample_permille })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::{Args, FromArgMatches};
+
+    use super::*;
+
+    fn flags(args: &[&str]) -> Flags {
+        let command = Flags::augment_args(Command::new("serve"));
+        let matches = command.try_get_matches_from(std::iter::once(&"serve").chain(args)).expect("known flags");
+        Flags::from_arg_matches(&matches).expect("flags")
+    }
+
+    fn gather(args: &[&str], variables: &[(&str, &str)]) -> Result<Settings, Faults> {
+        Settings::gather(&flags(args), &variables.iter().copied().collect())
+    }
+
+    fn faults(args: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
+        let Faults(faults) = gather(args, variables).expect_err("something is wrong");
+        faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn flags_win_over_variables_over_the_file_over_defaults() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("guerdon.toml");
+        fs::write(
+            &file,
+            "program = [\"a.yaml\", \"b.yaml\"]\npartitions = 7\ndrain_limit_s = 7\ncommit_attempts_max = 7\n",
+        )
+        .expect("written");
+        let file = file.display().to_string();
+        let settings = gather(
+            &["--drain-limit-s", "9"],
+            &[("GUERDON_CONFIG", &file), ("GUERDON_DRAIN_LIMIT_S", "8"), ("GUERDON_PARTITIONS", "8")],
+        )
+        .expect("valid");
+        assert_eq!(settings.drain_limit, Duration::from_secs(9), "the flag");
+        assert_eq!(settings.layout.partitions(), 8, "the variable");
+        assert_eq!(settings.limits.commit_attempts_max, 7, "the file");
+        assert_eq!(settings.limits.calls_in_flight_max, 1_024, "the default");
+        assert_eq!(settings.programs, [PathBuf::from("a.yaml"), PathBuf::from("b.yaml")]);
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once_with_place_value_and_remedy() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("guerdon.toml");
+        fs::write(&path, "# settings\nlisen = \"x\"\npartitions = 0\nlog_format = 1.5\n").expect("written");
+        let file = path.display().to_string();
+        let found = faults(
+            &["--listen", "localhost", "--config", &file],
+            &[("GUERDON_RECEIPT_KEEP_DAYS", "6"), ("GUERDON_STORE", "disk"), ("GUERDON_LOG_FILTER", "a=b=c")],
+        );
+        let expected = [
+            format!("{file}:2: lisen is no setting; did you mean `listen`? Else remove it"),
+            format!("{file}:4: log_format has the wrong type; write a string or a whole number"),
+            format!("{file}:3: partitions: \"0\" is not one; write a whole number from 1 to 16384"),
+            "--program (GUERDON_PROGRAM, program) is not set; name at least one program file".to_owned(),
+            "--listen: \"localhost\" is no address; write IP:PORT, such as 127.0.0.1:7060 or [::1]:7060; names are \
+             not resolved"
+                .to_owned(),
+            "GUERDON_STORE: \"disk\" is not a choice; write `embedded`, `redis` or `memory`".to_owned(),
+            "GUERDON_RECEIPT_KEEP_DAYS: \"6\" is not one; write a whole number from 7 to 3660".to_owned(),
+        ];
+        assert_eq!(found[..expected.len()], expected);
+        assert!(found[expected.len()].starts_with("GUERDON_LOG_FILTER: \"a=b=c\" is no filter"), "{found:?}");
+        assert_eq!(found.len(), expected.len() + 1);
+    }
+
+    #[test]
+    fn a_broken_or_missing_file_is_a_fault() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("guerdon.toml");
+        fs::write(&path, "program = \"a.yaml\"\nlisten = = 1\n").expect("written");
+        let file = path.display().to_string();
+        let found = faults(&["--config", &file], &[]);
+        assert!(found[0].starts_with(&format!("{file}:2 is not TOML: ")), "{found:?}");
+        let missing = faults(&["--config", "no/such.toml", "--program", "a.yaml"], &[]);
+        assert!(missing[0].starts_with("--config: \"no/such.toml\" cannot be read: "), "{missing:?}");
+    }
+
+    #[test]
+    fn secrets_show_themselves_neither_in_debug_nor_in_faults() {
+        let url = ("GUERDON_REDIS_URL", "redis://shop:hunter2@cache:6379/0");
+        let base = [("GUERDON_PROGRAM", "a.yaml"), ("GUERDON_STORE", "redis")];
+        let settings = gather(&[], &[base[0], base[1], url]).expect("valid");
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        let StoreSettings::Redis { url, .. } = &settings.store else { panic!("redis was asked for") };
+        assert_eq!(url.expose(), "redis://shop:hunter2@cache:6379/0");
+
+        let wrong = ("GUERDON_REDIS_URL", "http://shop:hunter2@cache");
+        let found = faults(&[], &[base[0], base[1], wrong]).join("\n");
+        assert!(found.starts_with("GUERDON_REDIS_URL is no URL that fits"), "{found}");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+
+    #[test]
+    fn what_is_allowed_and_odd_gets_a_warning() {
+        // settings                                                    the warning says
+        for (pairs, expected) in [
+            (&[("clock", "follow")][..], "THE CLOCK FOLLOWS"),
+            (&[("store", "memory")], "everything is lost"),
+            (&[("store", "memory"), ("data", "x.db")], "GUERDON_DATA has no effect"),
+            (&[("listen", "0.0.0.0:7060")], "not authenticated"),
+            (&[("service_host", "10.0.0.1")], "GUERDON_SERVICE_HOST is no setting"),
+            (&[("trace_sample_permille", "5")], "while traces are off"),
+        ] {
+            let pairs: Vec<_> = pairs.iter().copied().chain([("program", "a.yaml")]).collect();
+            let warnings = Settings::of(&pairs).expect("valid").warnings;
+            assert!(warnings.iter().any(|warning| warning.contains(expected)), "{expected}: {warnings:?}");
+        }
+        let quiet = Settings::of(&[("program", "a.yaml")]).expect("valid");
+        assert!(quiet.warnings.is_empty(), "{:?}", quiet.warnings);
+    }
+
+    #[test]
+    fn metrics_and_grpc_do_not_share_a_port() {
+        let found = faults(&["--program", "a.yaml", "--metrics-listen", "127.0.0.1:7060"], &[]);
+        assert_eq!(found, ["--metrics-listen: \"127.0.0.1:7060\" is where gRPC is served; choose another port"]);
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_parts() {
+        use crate::store::redis::RedisSettings;
+
+        let default = |setting: &Setting| setting.default.expect("a default").to_owned();
+        assert_eq!(default(&NAMESPACE), RedisSettings::NAMESPACE_DEFAULT);
+        assert_eq!(default(&STORE_TIMEOUT_MS), RedisSettings::RESPONSE_TIMEOUT_MS_DEFAULT.to_string());
+        assert_eq!(default(&STORE_CONNECT_TIMEOUT_MS), RedisSettings::CONNECT_TIMEOUT_MS_DEFAULT.to_string());
+        assert_eq!(default(&PARTITIONS), Layout::PARTITIONS_DEFAULT.to_string());
+    }
+
+    /// With `UPDATE=1` in the environment of the build it writes them anew.
+    #[test]
+    fn documentation_and_example_are_made_from_the_table() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        for (path, made) in [("docs/SETTINGS.md", document()), ("config/guerdon.example.toml", example())] {
+            let path = root.join(path);
+            if option_env!("UPDATE").is_some() {
+                fs::create_dir_all(path.parent().expect("a directory")).expect("created");
+                fs::write(&path, &made).expect("written");
+            }
+            let found = fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(found, made, "{} is stale: run `UPDATE=1 cargo test documentation_and`", path.display());
+        }
+    }
+
+    #[test]
+    fn the_example_file_is_accepted_as_it_is() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/config/guerdon.example.toml");
+        let settings = gather(&["--config", file], &[]).expect("valid");
+        assert_eq!(settings.programs, [PathBuf::from("examples/programs/marlow-bakery.yaml")]);
+        // Every default in it, uncommented, is what the table says too.
+        let dir = tempfile::tempdir().expect("a directory");
+        let all = dir.path().join("all.toml");
+        let uncommented = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if SETTINGS.iter().any(|s| rest.starts_with(&format!("{} = ", s.key))) => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        let text: Vec<String> = example().lines().map(uncommented).collect();
+        fs::write(&all, text.join("\n")).expect("written");
+        let all = gather(&["--config", &all.display().to_string()], &[]).expect("valid");
+        assert_eq!((all.listen, all.limits, all.log), (settings.listen, settings.limits, settings.log));
+    }
+}

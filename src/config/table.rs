@@ -1,0 +1,260 @@
+//! What can be set: one row a setting, from which flags, variables, file keys, the example file and the
+//! documentation are made.
+
+/// One setting and its three names.
+#[derive(Debug)]
+pub struct Setting {
+    /// In the file; the flag is `--` and this with hyphens, the variable `GUERDON_` and this in upper case.
+    pub key: &'static str,
+    /// What the value is called in help: `ADDRESS`.
+    pub value: &'static str,
+    /// `None`: nothing is set, which the help explains.
+    pub default: Option<&'static str>,
+    pub help: &'static str,
+    /// May be given several times; in a variable separated by commas.
+    pub many: bool,
+    /// Never shown.
+    pub secret: bool,
+}
+
+impl Setting {
+    const fn new(key: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Setting {
+        Setting { key, value, default: Some(default), help, many: false, secret: false }
+    }
+
+    /// `--store-timeout-ms`
+    pub fn flag(&self) -> String {
+        format!("--{}", self.key.replace('_', "-"))
+    }
+
+    /// `GUERDON_STORE_TIMEOUT_MS`
+    pub fn variable(&self) -> String {
+        format!("{}{}", super::VARIABLE_PREFIX, self.key.to_uppercase())
+    }
+}
+
+pub(super) const CONFIG: Setting = Setting {
+    default: None,
+    ..Setting::new(
+        "config",
+        "FILE",
+        "",
+        "A TOML file of settings, by the names shown in config/guerdon.example.toml. Flag and variable only.",
+    )
+};
+pub(super) const PROGRAM: Setting = Setting {
+    default: None,
+    many: true,
+    ..Setting::new(
+        "program",
+        "FILE",
+        "",
+        "A program to serve, one file for each program id; at least one. Checked before the server listens.",
+    )
+};
+pub(super) const LISTEN: Setting = Setting::new(
+    "listen",
+    "ADDRESS",
+    "127.0.0.1:7060",
+    "Where gRPC is served, as IP:PORT. There is no authentication in this version: keep it inside a trusted network.",
+);
+pub(super) const METRICS_LISTEN: Setting = Setting::new(
+    "metrics_listen",
+    "ADDRESS",
+    "off",
+    "Where Prometheus finds the metrics over HTTP, as IP:PORT, or `off`. Customary: 127.0.0.1:7061.",
+);
+pub(super) const STORE: Setting = Setting::new(
+    "store",
+    "KIND",
+    "embedded",
+    "Where state lives: `embedded` (one file, one instance), `redis` (several instances) or `memory` (gone at exit).",
+);
+pub(super) const DATA: Setting = Setting::new(
+    "data",
+    "FILE",
+    "guerdon.db",
+    "The file of the embedded store, in a directory that exists; created when missing.",
+);
+pub(super) const REDIS_URL: Setting = Setting {
+    secret: true,
+    ..Setting::new(
+        "redis_url",
+        "URL",
+        "redis://127.0.0.1:6379/0",
+        "Which Redis, as redis://[user:password@]host[:port][/database]. May hold a password: prefer the variable, a flag shows in the list of processes.",
+    )
+};
+pub(super) const NAMESPACE: Setting = Setting::new(
+    "namespace",
+    "NAME",
+    "g1",
+    "First part of every key in Redis, so that deployments may share one: 1 to 32 of a-z, 0-9, `-` and `_`. Fixed once there is data.",
+);
+pub(super) const PARTITIONS: Setting = Setting::new(
+    "partitions",
+    "COUNT",
+    "4096",
+    "How many partitions accounts are spread over, 1 to 16384. Fixed once there is data; all instances must agree.",
+);
+pub(super) const CLOCK: Setting = Setting::new(
+    "clock",
+    "KIND",
+    "system",
+    "`system`, or `follow`: the time is what requests say it is, for replays of the past. Never for real customers.",
+);
+pub(super) const STORE_TIMEOUT_MS: Setting = Setting::new(
+    "store_timeout_ms",
+    "MS",
+    "500",
+    "How long one answer of Redis may take, 1 to 60000. A write that took longer answers OUTCOME_UNKNOWN.",
+);
+pub(super) const STORE_CONNECT_TIMEOUT_MS: Setting =
+    Setting::new("store_connect_timeout_ms", "MS", "250", "How long connecting to Redis may take, 1 to 60000.");
+pub(super) const CALL_DEADLINE_MS_DEFAULT: Setting = Setting::new(
+    "call_deadline_ms_default",
+    "MS",
+    "2000",
+    "How long a call may take whose caller states no deadline, 1 to 600000.",
+);
+pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
+    "calls_in_flight_max",
+    "COUNT",
+    "1024",
+    "Calls worked on at once, 1 to 100000; the next one is answered RESOURCE_EXHAUSTED at once.",
+);
+pub(super) const CALLS_PER_ACCOUNT_MAX: Setting = Setting::new(
+    "calls_per_account_max",
+    "COUNT",
+    "64",
+    "Writes that may wait for one account, 1 to 10000; the next one is answered RESOURCE_EXHAUSTED.",
+);
+pub(super) const COMMIT_ATTEMPTS_MAX: Setting = Setting::new(
+    "commit_attempts_max",
+    "COUNT",
+    "8",
+    "How often a write is decided anew because another instance wrote first, 1 to 100; then it is answered ABORTED.",
+);
+pub(super) const CACHE_BYTES_MAX: Setting = Setting::new(
+    "cache_bytes_max",
+    "BYTES",
+    "67108864",
+    "Memory for recent accounts, 0 to 1099511627776; an account in it commits in one trip to the store instead of two.",
+);
+pub(super) const MESSAGE_BYTES_MAX: Setting = Setting::new(
+    "message_bytes_max",
+    "BYTES",
+    "1048576",
+    "The largest request accepted, 4096 to 1048576; a larger one is answered OUT_OF_RANGE.",
+);
+pub(super) const RECEIPT_KEEP_DAYS: Setting = Setting::new(
+    "receipt_keep_days",
+    "DAYS",
+    "7",
+    "How long a request id is remembered, 7 to 3660. Orders and returns are kept from happening twice for good.",
+);
+pub(super) const RELAY_INTERVAL_MS: Setting =
+    Setting::new("relay_interval_ms", "MS", "200", "How often effects for other members are looked for, 10 to 60000.");
+pub(super) const SWEEP_INTERVAL_MS: Setting = Setting::new(
+    "sweep_interval_ms",
+    "MS",
+    "5000",
+    "How often what fell due is looked for, 100 to 3600000. Answers never depend on it. Off when the clock follows.",
+);
+pub(super) const DRAIN_LIMIT_S: Setting = Setting::new(
+    "drain_limit_s",
+    "SECONDS",
+    "20",
+    "How long a shutdown waits for calls and commits under way, 1 to 3600; then it cuts them and exits 1.",
+);
+pub(super) const LOG_FORMAT: Setting =
+    Setting::new("log_format", "FORMAT", "text", "`text` for people or `json` for machines; on standard error.");
+pub(super) const LOG_FILTER: Setting = Setting::new(
+    "log_filter",
+    "FILTER",
+    "info",
+    "What is logged: a level, or levels by module, such as `info,guerdon::service=debug`.",
+);
+pub(super) const OTLP_ENDPOINT: Setting = Setting {
+    secret: true,
+    ..Setting::new(
+        "otlp_endpoint",
+        "URL",
+        "off",
+        "Where traces go over OTLP/gRPC, such as http://127.0.0.1:4317, or `off`. Traces continue those of callers (W3C `traceparent`).",
+    )
+};
+pub(super) const TRACE_SAMPLE_PERMILLE: Setting = Setting::new(
+    "trace_sample_permille",
+    "PERMILLE",
+    "1000",
+    "Of a thousand traces that no caller began, how many are sent, 0 to 1000. Callers decide for theirs.",
+);
+
+/// All of them, in the order of documentation.
+pub const SETTINGS: &[&Setting] = &[
+    &CONFIG,
+    &PROGRAM,
+    &LISTEN,
+    &METRICS_LISTEN,
+    &STORE,
+    &DATA,
+    &REDIS_URL,
+    &NAMESPACE,
+    &PARTITIONS,
+    &CLOCK,
+    &STORE_TIMEOUT_MS,
+    &STORE_CONNECT_TIMEOUT_MS,
+    &CALL_DEADLINE_MS_DEFAULT,
+    &CALLS_IN_FLIGHT_MAX,
+    &CALLS_PER_ACCOUNT_MAX,
+    &COMMIT_ATTEMPTS_MAX,
+    &CACHE_BYTES_MAX,
+    &MESSAGE_BYTES_MAX,
+    &RECEIPT_KEEP_DAYS,
+    &RELAY_INTERVAL_MS,
+    &SWEEP_INTERVAL_MS,
+    &DRAIN_LIMIT_S,
+    &LOG_FORMAT,
+    &LOG_FILTER,
+    &OTLP_ENDPOINT,
+    &TRACE_SAMPLE_PERMILLE,
+];
+
+/// `docs/SETTINGS.md`.
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Settings\n\n\
+         `guerdon serve` takes each setting as a flag, as a variable of the environment or from the file that\n\
+         `--config` names; a flag wins over a variable, a variable over the file, the file over the default. All\n\
+         faults are reported at once, before a port is bound, and the process exits with code 64. A key in the file\n\
+         that is no setting is a fault. Numbers may be written with `_` between digits. Paths are relative to the\n\
+         working directory. This page is made from the table in `src/config/table.rs`; a test keeps it true.\n\n\
+         | Flag | Variable | Key | Default | Meaning |\n|---|---|---|---|---|\n",
+    );
+    for setting in SETTINGS {
+        let key = if setting.key == CONFIG.key { String::new() } else { format!("`{}`", setting.key) };
+        let default = setting.default.map(|default| format!("`{default}`")).unwrap_or_default();
+        let (flag, variable) = (setting.flag(), setting.variable());
+        let row = format!("| `{flag} {}` | `{variable}` | {key} | {default} | {} |\n", setting.value, setting.help);
+        text.push_str(&row);
+    }
+    text
+}
+
+/// `config/guerdon.example.toml`: every key with its default, commented out.
+pub fn example() -> String {
+    let mut text =
+        String::from("# Settings of `guerdon serve --config FILE`. What is commented out shows the default.\n");
+    for setting in SETTINGS.iter().filter(|setting| setting.key != CONFIG.key) {
+        let value = setting.default.unwrap_or_default();
+        let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let line = match (setting.many, number) {
+            (true, _) => format!("{} = [\"examples/programs/marlow-bakery.yaml\"]", setting.key),
+            (false, true) => format!("# {} = {value}", setting.key),
+            (false, false) => format!("# {} = {value:?}", setting.key),
+        };
+        text.push_str(&format!("\n# {}\n{line}\n", setting.help));
+    }
+    text
+}
