@@ -1,16 +1,41 @@
 //! Use cases: load, decide, commit, with bounded retry on conflict; and the two background jobs, the relay and the
 //! sweeper.
 
+mod cache;
+mod codes;
 mod error;
 pub mod fingerprint;
+pub mod meter;
+mod programs;
+mod queue;
+mod read;
+mod relay;
+mod sweeper;
+mod verify;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use error::Error;
 pub use fingerprint::Fingerprint;
+pub use programs::Source;
 
+use crate::clock::Clock;
 use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralView, VerifyView};
 use crate::domain::command::Command;
 use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
-use crate::domain::time::Instant;
+use crate::domain::program::Timeline;
+use crate::domain::time::{Instant, Times};
+use crate::store::{Layout, Partition, Store};
+use cache::Records;
+use meter::Meter;
+use programs::Programs;
+use queue::Queues;
 
 /// A write as it arrives from the wire.
 #[derive(Clone, Debug)]
@@ -49,10 +74,10 @@ pub enum Known {
     Fenced,
 }
 
-/// What the transport calls. `service::Service` implements it; the trait states the surface in one place.
+/// What the transport calls. [`Service`] implements it; the trait states the surface in one place.
 #[async_trait::async_trait]
 pub trait Calls: Send + Sync {
-    /// The programs served: an empty `program_id` on the wire means the only one.
+    /// The program meant by an empty `program_id`: the only one served.
     fn only_program(&self) -> Option<ProgramId>;
     /// Whether the server's clock follows the requests (replays).
     fn follows_requests(&self) -> bool;
@@ -60,6 +85,7 @@ pub trait Calls: Send + Sync {
     async fn write(&self, write: Write) -> Result<Answered, Error>;
     /// Decides on fresh state and commits nothing. The answer is that of the write.
     async fn preview(&self, preview: Preview) -> Result<Answer, Error>;
+    /// What became of a request id; with `fence`, "nothing" is made final.
     async fn outcome(
         &self,
         program: &ProgramId,
@@ -81,4 +107,202 @@ pub trait Calls: Send + Sync {
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error>;
     /// Delivers effects from before `through`, then sweeps what is due by then: delivered, swept.
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error>;
+}
+
+/// Bounds of the service.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of recently seen accounts to keep.
+    pub cache_bytes_max: u64,
+    /// Writes in progress or waiting, in all.
+    pub writes_max: usize,
+    /// Writes waiting for one account.
+    pub writes_per_account_max: usize,
+    /// How often a write is decided again when others write to its account, and how often it is resent when its
+    /// outcome is unknown.
+    pub attempts_max: u32,
+    /// How long receipts are kept; the contract promises 7 days.
+    pub receipt_keep_s: u64,
+    /// How often the relay looks through all partitions for effects that nobody has delivered.
+    pub relay_interval: Duration,
+    /// How often the sweeper looks for what is due.
+    pub sweep_interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            cache_bytes_max: 256 * 1024 * 1024,
+            writes_max: 4_096,
+            writes_per_account_max: 256,
+            attempts_max: 16,
+            receipt_keep_s: 14 * 24 * 3600,
+            relay_interval: Duration::from_secs(2),
+            sweep_interval: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The use cases over one store. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Arc<dyn Store>,
+    layout: Layout,
+    clock: Clock,
+    options: Options,
+    programs: Programs,
+    records: Records,
+    queues: Queues,
+    writes: Arc<tokio::sync::Semaphore>,
+    meter: Arc<dyn Meter>,
+    /// Every write runs here, detached from its caller; drain waits for it.
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    /// Partitions on whose feed this instance has just put effects.
+    relay_hint: mpsc::Sender<Partition>,
+    relay_hints: std::sync::Mutex<Option<mpsc::Receiver<Partition>>>,
+}
+
+/// Hints beyond this are dropped: the relay's walk finds what they named.
+const RELAY_HINTS_MAX: usize = 4_096;
+
+impl Service {
+    /// A service that serves nothing until [`Service::publish`] has succeeded once.
+    pub fn new(
+        store: Arc<dyn Store>,
+        layout: Layout,
+        clock: Clock,
+        sources: Vec<Source>,
+        options: Options,
+        meter: Arc<dyn Meter>,
+    ) -> Service {
+        let (relay_hint, hints) = mpsc::channel(RELAY_HINTS_MAX);
+        let inner = Inner {
+            store,
+            layout,
+            clock,
+            programs: Programs::new(sources),
+            records: Records::new(options.cache_bytes_max),
+            queues: Queues::new(options.writes_per_account_max),
+            writes: Arc::new(tokio::sync::Semaphore::new(options.writes_max)),
+            options,
+            meter,
+            tracker: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            relay_hint,
+            relay_hints: std::sync::Mutex::new(Some(hints)),
+        };
+        Service { inner: Arc::new(inner) }
+    }
+
+    /// Publishes this instance's programs and reads all versions. Call until it succeeds, before serving.
+    pub async fn publish(&self) -> Result<(), Error> {
+        let inner = &self.inner;
+        let now = inner.clock.now(None);
+        Ok(inner.programs.publish(&*inner.store, inner.layout, now).await?)
+    }
+
+    /// Starts the relay and the sweeper. With a clock that follows the requests neither runs: the driver says when
+    /// a day is over.
+    pub fn start_jobs(&self) {
+        if self.inner.clock.follows() {
+            return;
+        }
+        relay::start(self);
+        sweeper::start(self);
+    }
+
+    /// Refuses new writes, then waits for those in progress and for the jobs' current steps.
+    pub async fn drain(&self) {
+        self.inner.writes.close();
+        self.inner.stop.cancel();
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+    }
+
+    /// The store, for health and metrics.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+}
+
+impl Inner {
+    fn timeline(&self, program: &ProgramId) -> Result<Arc<Timeline>, Error> {
+        if !self.programs.serves(program) {
+            return Err(Error::ProgramUnknown);
+        }
+        self.programs.timeline(program).ok_or(Error::Store(crate::store::Error::Unavailable))
+    }
+
+    fn times(&self, occurred_at: Option<Instant>) -> Times {
+        let now = self.clock.now(occurred_at);
+        Times { now, effective_at: occurred_at.unwrap_or(now), stated: occurred_at.is_some() }
+    }
+}
+
+#[async_trait::async_trait]
+impl Calls for Service {
+    fn only_program(&self) -> Option<ProgramId> {
+        self.inner.programs.only()
+    }
+
+    fn follows_requests(&self) -> bool {
+        self.inner.clock.follows()
+    }
+
+    async fn write(&self, write: Write) -> Result<Answered, Error> {
+        write::write(&self.inner, write).await
+    }
+
+    async fn preview(&self, preview: Preview) -> Result<Answer, Error> {
+        read::preview(&self.inner, preview).await
+    }
+
+    async fn outcome(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        request: &RequestId,
+        fence: bool,
+    ) -> Result<Known, Error> {
+        write::outcome(&self.inner, program, member, request, fence).await
+    }
+
+    async fn member(&self, program: &ProgramId, member: &MemberId) -> Result<MemberView, Error> {
+        read::member(&self.inner, program, member).await
+    }
+
+    async fn order(&self, program: &ProgramId, member: &MemberId, order: &OrderId) -> Result<OrderView, Error> {
+        read::order(&self.inner, program, member, order).await
+    }
+
+    async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
+        read::referral(&self.inner, program, referral).await
+    }
+
+    async fn entries(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        token: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<EntryView>, Option<String>), Error> {
+        read::entries(&self.inner, program, member, token, limit).await
+    }
+
+    async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error> {
+        verify::verify(&self.inner, program, member).await
+    }
+
+    async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error> {
+        // Sets the latest instant seen, by which members are read.
+        self.inner.clock.now(Some(through));
+        let delivered = relay::deliver_before(&self.inner, through).await?;
+        let swept = sweeper::sweep_through(&self.inner, through).await?;
+        Ok((delivered, swept))
+    }
 }

@@ -1,0 +1,25 @@
+//! What the service tells whoever measures it. Every method does nothing unless overridden.
+
+/// Receives counts; must be cheap and must not block.
+pub trait Meter: Send + Sync {
+    /// A commit met newer records and is decided again.
+    fn conflict(&self) {}
+    /// A commit is sent again because its outcome was unknown.
+    fn resent(&self) {}
+    /// An account was found in the cache, or not.
+    fn cache(&self, _hit: bool) {}
+    /// Calls waiting for their account's turn.
+    fn queued(&self, _waiting: usize) {}
+    /// An effect was delivered so long after it was decided.
+    fn relayed(&self, _lag_ms: i64) {}
+    /// An effect could not be delivered and waits.
+    fn parked(&self) {}
+    /// An account was brought up to date so long after something fell due.
+    fn swept(&self, _lag_ms: i64) {}
+}
+
+/// Measures nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Meter for Silent {}

@@ -1,0 +1,268 @@
+//! Reads and previews: always from a fresh load, never from the cache; nothing is committed.
+
+use super::write::{read, read_member};
+use super::{Error, Inner, Preview, codes};
+use crate::domain::account::{AccountState, MemberRecord};
+use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView};
+use crate::domain::command::Command;
+use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
+use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId, ReferralId};
+use crate::domain::ledger::{Entry, GENESIS, Hash, chain, decode};
+use crate::domain::order_record::OrderRecord;
+use crate::store::{self, Key};
+
+const ALIASES_MAX: usize = 4;
+
+/// The account under a member id, and the order asked for, as stored.
+pub(super) async fn stored(
+    inner: &Inner,
+    program: &ProgramId,
+    account: &AccountId,
+    order: Option<&OrderId>,
+) -> Result<(AccountId, Option<AccountState>, Option<OrderRecord>), Error> {
+    let mut account = account.clone();
+    for _ in 0..ALIASES_MAX {
+        let key = inner.layout.account(program, &account);
+        let order_key = order.map(|order| inner.layout.order(program, &account, order));
+        let keys: Vec<Key> = std::iter::once(key.clone()).chain(order_key.clone()).collect();
+        let mut records = inner.store.load(key.partition, &keys).await?.into_iter();
+        let member = records.next().flatten().map(|record| read_member(inner, &key, &record)).transpose()?;
+        let order = match order_key {
+            Some(key) => read::<OrderRecord>(&key, records.next().flatten())?.map(|(_, order)| order),
+            None => None,
+        };
+        match member {
+            Some((_, MemberRecord::Alias(to))) => account = to,
+            Some((_, MemberRecord::Account(state))) => return Ok((account, Some(*state), order)),
+            None => return Ok((account, None, order)),
+        }
+    }
+    Err(Error::Store(store::Error::Corrupt { what: format!("the aliases of `{account}` do not end") }))
+}
+
+fn damaged(error: DecideError) -> Error {
+    match error {
+        DecideError::NoProgram => Error::ProgramUnknown,
+        DecideError::Inconsistent(what) => Error::Store(store::Error::Corrupt { what: what.to_owned() }),
+    }
+}
+
+pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, Error> {
+    let timeline = inner.timeline(&preview.program)?;
+    let order = match &preview.command {
+        Command::Commit(commit) => Some(&commit.order.order_id),
+        Command::Return(what) => Some(&what.order_id),
+        _ => None,
+    };
+    let (account_id, account, order) = match &preview.member {
+        Some(member) => {
+            let found = stored(inner, &preview.program, &AccountId::from(member), order).await?;
+            (Some(found.0), found.1, found.2)
+        }
+        None => (None, None, None),
+    };
+    let codes = codes::named(inner, &preview.program, &preview.command).await?;
+    let program = preview.program.clone();
+    let snapshot = Snapshot { program, account_id, account, order, codes, inbound: None };
+    let times = inner.times(preview.occurred_at);
+    let decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
+    Ok(decision.answer)
+}
+
+pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId) -> Result<MemberView, Error> {
+    let timeline = inner.timeline(program)?;
+    let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
+    let state = state.ok_or(Error::NotFound { field: "member_id" })?;
+    let entries = state.sequence;
+    let now = inner.clock.now(None).max(state.posted_at);
+    let state = as_of(&timeline, state, now).map_err(damaged)?;
+    let holds = state.holds.iter().filter(|hold| hold.is_open()).flat_map(|hold| {
+        hold.units.iter().map(|units| (hold.order.clone(), units.unit.clone(), units.total(), hold.at))
+    });
+    Ok(MemberView {
+        member: member.clone(),
+        account,
+        enrolled_at: state.enrolled_at,
+        as_of: now,
+        balances: state.balances(),
+        orders: state.orders,
+        holds: holds.collect(),
+        referral: state.referral.as_ref().map(|referral| referral.referral.clone()),
+        codes: state.codes.iter().map(|(_, code)| code.clone()).collect(),
+        friends_qualified: state.friends_qualified,
+        entries,
+    })
+}
+
+pub(super) async fn order(
+    inner: &Inner,
+    program: &ProgramId,
+    member: &MemberId,
+    order: &OrderId,
+) -> Result<OrderView, Error> {
+    inner.timeline(program)?;
+    let (_, state, record) = stored(inner, program, &AccountId::from(member), Some(order)).await?;
+    if state.is_none() {
+        return Err(Error::NotFound { field: "member_id" });
+    }
+    Ok(record.ok_or(Error::NotFound { field: "order_id" })?.view())
+}
+
+pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId) -> Result<ReferralView, Error> {
+    const NOT_FOUND: Error = Error::NotFound { field: "referral_id" };
+    let timeline = inner.timeline(program)?;
+    let friend = id.friend().ok_or(NOT_FOUND)?;
+    let (_, state, _) = stored(inner, program, &friend, None).await?;
+    let now = inner.clock.now(None);
+    let state = state.map(|state| as_of(&timeline, state, now)).transpose().map_err(damaged)?;
+    let state = state.ok_or(NOT_FOUND)?;
+    let account = state.account.clone();
+    let referral = state.referral.filter(|referral| referral.referral == *id).ok_or(NOT_FOUND)?;
+    let mut rewards = Vec::new();
+    if let Some(sent) = &referral.advocate_grant {
+        rewards.push(ReferralRewardView {
+            to_advocate: true,
+            unit: sent.unit.clone(),
+            amount: sent.amount,
+            reversed: sent.amount.saturating_sub(sent.net),
+        });
+    }
+    if let Some(side) = &referral.friend {
+        rewards.push(ReferralRewardView {
+            to_advocate: false,
+            unit: side.unit.clone(),
+            amount: side.amount,
+            reversed: side.reversed,
+        });
+    }
+    Ok(ReferralView {
+        referral: referral.referral,
+        campaign: referral.campaign,
+        advocate: referral.advocate,
+        friend: account,
+        code: referral.code,
+        state: referral.state,
+        attributed_at: referral.attributed_at,
+        qualified_at: referral.qualified_at,
+        order: referral.order,
+        rewards,
+    })
+}
+
+/// A page token names the last entry of the page before, and the chain head after it.
+fn parse_token(token: &str) -> Option<(u64, Hash)> {
+    let (sequence, hash) = token.split_once('.')?;
+    Some((sequence.parse().ok()?, from_hex(hash)?))
+}
+
+fn from_hex(text: &str) -> Option<Hash> {
+    let mut hash = GENESIS;
+    if text.len() != 2 * hash.len() || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(hash: &[u8]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) async fn entries(
+    inner: &Inner,
+    program: &ProgramId,
+    member: &MemberId,
+    token: Option<&str>,
+    limit: usize,
+) -> Result<(Vec<EntryView>, Option<String>), Error> {
+    inner.timeline(program)?;
+    let malformed = || Error::Malformed { field: "page_token", problem: "is not one that an answer gave".to_owned() };
+    let (after, mut head) = match token {
+        Some(token) => parse_token(token).ok_or_else(malformed)?,
+        None => (0, GENESIS),
+    };
+    let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
+    let state = state.ok_or(Error::NotFound { field: "member_id" })?;
+    let log = inner.layout.log(program, &account);
+    let first = after.checked_add(1).ok_or_else(malformed)?;
+    let stored = inner.store.entries(&log, first, limit).await?;
+    let mut views = Vec::with_capacity(stored.len());
+    for bytes in &stored {
+        let entry = read_entry(&log, bytes)?;
+        head = chain(&head, bytes);
+        views.push(view(&entry, head)?);
+    }
+    let last = views.last().map_or(after, |view| view.sequence);
+    let next = (last < state.sequence && !views.is_empty()).then(|| format!("{last}.{}", hex(&head)));
+    Ok((views, next))
+}
+
+pub(super) fn read_entry(log: &Key, bytes: &[u8]) -> Result<Entry, Error> {
+    decode(bytes).map_err(|e| Error::Store(store::Error::Corrupt { what: format!("an entry of `{}` {e}", log.name) }))
+}
+
+fn view(entry: &Entry, hash: Hash) -> Result<EntryView, Error> {
+    let corrupt = || Error::Store(store::Error::Corrupt { what: format!("entry {} does not add up", entry.sequence) });
+    let postings = entry.postings().ok_or_else(corrupt)?;
+    Ok(EntryView {
+        sequence: entry.sequence,
+        posted_at: entry.posted_at,
+        effective_at: entry.effective_at,
+        fact: entry.fact.name(),
+        detail_json: detail(entry),
+        postings: postings.into_iter().map(|p| (p.book.name(), p.unit, p.amount)).collect(),
+        hash,
+    })
+}
+
+/// The fact's fields as JSON: instants as text, hashes in hexadecimal.
+fn detail(entry: &Entry) -> String {
+    let mut value = serde_json::to_value(&entry.fact).unwrap_or_default();
+    if let serde_json::Value::Object(variants) = &mut value
+        && let Some(fields) = variants.values_mut().next()
+    {
+        readable(fields, 0);
+        if let serde_json::Value::Object(fields) = fields {
+            fields.insert("program_version".to_owned(), entry.version.to_string().into());
+            let request = entry.request.as_ref().map(|request| request.as_str().to_owned());
+            fields.insert("request_id".to_owned(), request.into());
+        }
+        return fields.to_string();
+    }
+    // A fact without fields.
+    let request = entry.request.as_ref().map(|request| request.as_str().to_owned());
+    serde_json::json!({"program_version": entry.version.to_string(), "request_id": request}).to_string()
+}
+
+/// Facts are a few levels deep; deeper would not be one of ours.
+const DEPTH_MAX: usize = 16;
+
+fn readable(value: &mut serde_json::Value, depth: usize) {
+    use crate::domain::time::Instant;
+    use serde_json::Value;
+    if DEPTH_MAX < depth {
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                let is_instant = name.ends_with("_at") || name == "qualify_by";
+                match (is_instant, field.as_i64()) {
+                    (true, Some(ms)) if Instant(ms) == Instant::MAX => *field = Value::Null,
+                    (true, Some(ms)) => *field = Instant(ms).text().into(),
+                    _ if name == "digest" => {
+                        let bytes = field.as_array().map(|bytes| bytes.iter().filter_map(Value::as_u64));
+                        let bytes: Option<Vec<u8>> = bytes.map(|b| b.filter_map(|n| u8::try_from(n).ok()).collect());
+                        *field = bytes.map_or(Value::Null, |bytes| hex(&bytes).into());
+                    }
+                    _ => readable(field, depth + 1),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| readable(item, depth + 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

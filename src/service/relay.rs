@@ -1,0 +1,176 @@
+//! The relay: delivers effects to other accounts, each exactly once in effect.
+//!
+//! An effect is put on its partition's feed by the commit that caused it, and states a whole ("this grant stands at
+//! 50, revision 2"). Delivery is a decision of the target account; only when that is committed is the effect taken
+//! off the feed. A crash in between delivers it again, and the target sees that it has the revision already.
+
+use std::collections::HashMap;
+
+use tracing::{error, warn};
+
+use super::write::{Cause, settle};
+use super::{Error, Inner, Service};
+use crate::domain::answer::Answer;
+use crate::domain::command::{Command, Transfer};
+use crate::domain::id::{AccountId, MemberId, ProgramId};
+use crate::domain::ledger::decode;
+use crate::domain::time::{Instant, SECOND_MS, Times};
+use crate::store::{Commit, FeedItem, Outcome, Partition};
+
+/// Effects read at a time.
+const PAGE: usize = 256;
+/// A target that takes nothing is left alone for so long, then twice that, up to the maximum.
+const PARK_MS: i64 = SECOND_MS;
+const PARK_MS_MAX: i64 = 300 * SECOND_MS;
+const PARKED_MAX: usize = 100_000;
+/// Walks made to deliver the effects of one day.
+const WALKS_MAX: usize = 100_000;
+
+/// Targets that could not be delivered to: when to try again, and how long the wait was.
+#[derive(Debug, Default)]
+struct Parked(HashMap<(ProgramId, AccountId), (Instant, i64)>);
+
+impl Parked {
+    fn is_waiting(&self, target: &(ProgramId, AccountId), now: Instant) -> bool {
+        self.0.get(target).is_some_and(|(until, _)| now < *until)
+    }
+
+    fn park(&mut self, target: (ProgramId, AccountId), now: Instant) {
+        if PARKED_MAX <= self.0.len() {
+            self.0.retain(|_, (until, _)| now < *until);
+        }
+        let wait = self.0.get(&target).map_or(PARK_MS, |(_, wait)| (wait * 2).min(PARK_MS_MAX));
+        self.0.insert(target, (now.plus_ms(wait), wait));
+    }
+}
+
+pub(super) fn start(service: &Service) {
+    let inner = service.inner.clone();
+    let hints = inner.relay_hints.lock().ok().and_then(|mut hints| hints.take());
+    let Some(mut hints) = hints else { return };
+    let tracker = inner.tracker.clone();
+    tracker.spawn(async move {
+        let mut parked = Parked::default();
+        let mut walk = tokio::time::interval(inner.options.relay_interval);
+        walk.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let step = tokio::select! {
+                () = inner.stop.cancelled() => return,
+                Some(partition) = hints.recv() => deliver_partition(&inner, partition, &mut parked).await,
+                _ = walk.tick() => deliver_all(&inner, None, &mut parked).await.map(|_| ()),
+            };
+            if let Err(error) = step {
+                warn!(%error, "the relay could not go on; it will look again");
+            }
+        }
+    });
+}
+
+/// Delivers everything that happened before an instant, for a driver that says when a day is over.
+pub(super) async fn deliver_before(inner: &Inner, through: Instant) -> Result<u64, Error> {
+    let mut parked = Parked::default();
+    let mut delivered = 0;
+    // A walk shows a bounded number of effects of each partition: it is made until one delivers nothing.
+    for _ in 0..WALKS_MAX {
+        match deliver_all(inner, Some(through), &mut parked).await? {
+            0 => return Ok(delivered),
+            more => delivered += more,
+        }
+    }
+    Ok(delivered)
+}
+
+async fn deliver_partition(inner: &Inner, partition: Partition, parked: &mut Parked) -> Result<(), Error> {
+    let items = inner.store.feed(partition, PAGE).await?;
+    deliver(inner, items, None, parked).await?;
+    Ok(())
+}
+
+/// One walk over all partitions.
+async fn deliver_all(inner: &Inner, before: Option<Instant>, parked: &mut Parked) -> Result<u64, Error> {
+    let mut delivered = 0;
+    let mut from = Partition::default();
+    // Each page but the last moves on by at least one partition.
+    for _ in 0..=inner.layout.partitions() {
+        let page = inner.store.feed_page(from, PAGE).await?;
+        delivered += deliver(inner, page.items, before, parked).await?;
+        match page.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    Ok(delivered)
+}
+
+async fn deliver(
+    inner: &Inner,
+    items: Vec<FeedItem>,
+    before: Option<Instant>,
+    parked: &mut Parked,
+) -> Result<u64, Error> {
+    let mut delivered = 0;
+    let mut done: Option<(Partition, Vec<u64>)> = None;
+    for item in items {
+        if done.as_ref().is_some_and(|(partition, _)| *partition != item.partition) {
+            acknowledge(inner, done.take()).await?;
+        }
+        let Ok((program, transfer)) = decode::<(ProgramId, Transfer)>(&item.body) else {
+            error!(partition = item.partition.0, position = item.position, "an effect on the feed cannot be read");
+            continue;
+        };
+        let now = inner.clock.now(Some(transfer.effective_at));
+        let target = (program.clone(), transfer.target.clone());
+        let later = before.is_some_and(|before| before <= transfer.effective_at);
+        if later || (before.is_none() && parked.is_waiting(&target, now)) {
+            continue;
+        }
+        let effective_at = transfer.effective_at;
+        match deliver_one(inner, &program, transfer).await {
+            Ok(true) => {
+                delivered += 1;
+                inner.meter.relayed(now.0.saturating_sub(effective_at.0));
+                done.get_or_insert_with(|| (item.partition, Vec::new())).1.push(item.position);
+            }
+            Ok(false) => {
+                warn!(account = %target.1, "an effect found no account; it waits");
+                inner.meter.parked();
+                parked.park(target, now);
+            }
+            Err(error @ (Error::Store(_) | Error::Draining)) => {
+                acknowledge(inner, done.take()).await?;
+                return Err(error);
+            }
+            Err(error) => {
+                warn!(account = %target.1, %error, "an effect could not be delivered; it waits");
+                inner.meter.parked();
+                parked.park(target, now);
+            }
+        }
+    }
+    acknowledge(inner, done).await?;
+    Ok(delivered)
+}
+
+/// Whether the target took it in.
+async fn deliver_one(inner: &Inner, program: &ProgramId, transfer: Transfer) -> Result<bool, Error> {
+    let timeline = inner.timeline(program)?;
+    let Ok(member) = MemberId::parse(transfer.target.as_str()) else { return Ok(false) };
+    let effective_at = transfer.effective_at;
+    // However late it arrives, what it says happened when it did: no bound on back-dating applies.
+    let times = || Times { now: inner.clock.now(Some(effective_at)), effective_at, stated: true };
+    let cause = Cause { program, timeline: &timeline, request: None };
+    let command = Command::Receive(transfer);
+    let settled = settle(inner, &cause, &member, &command, &times).await?;
+    Ok(settled.answer == Answer::Done)
+}
+
+async fn acknowledge(inner: &Inner, done: Option<(Partition, Vec<u64>)>) -> Result<(), Error> {
+    let Some((partition, feed_done)) = done else { return Ok(()) };
+    let commit = Commit { partition, feed_done, ..Commit::default() };
+    match inner.store.commit(&commit).await {
+        Ok(Outcome::Applied) => Ok(()),
+        Ok(_) => Err(Error::Internal("an acknowledgement met a condition that it did not state".to_owned())),
+        // It stays on the feed and is delivered again, which changes nothing.
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,107 @@
+//! The sweeper: posts what is due near the time at which it happens. No answer depends on it, for every load brings
+//! its account up to date first.
+
+use tracing::warn;
+
+use super::write::{Cause, settle};
+use super::{Error, Inner, Service};
+use crate::domain::command::Command;
+use crate::domain::id::{MemberId, ProgramId};
+use crate::domain::time::{Instant, Times};
+use crate::store::{Commit, Due, DueItem, Outcome, Partition};
+
+/// Subjects read at a time.
+const PAGE: usize = 256;
+/// Rounds of one sweep: each round resolves what it found, up to a bounded number per partition.
+const ROUNDS_MAX: usize = 10_000;
+
+pub(super) fn start(service: &Service) {
+    let inner = service.inner.clone();
+    let tracker = inner.tracker.clone();
+    tracker.spawn(async move {
+        let mut tick = tokio::time::interval(inner.options.sweep_interval);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = inner.stop.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            if let Err(error) = inner.programs.refresh(&*inner.store, inner.layout).await {
+                warn!(%error, "programs could not be read again; those known stay");
+            }
+            let now = inner.clock.now(None);
+            if let Err(error) = sweep_through(&inner, now).await {
+                warn!(%error, "the sweeper could not go on; it will look again");
+            }
+        }
+    });
+}
+
+/// Brings every account up to date that has something due by an instant; answers how many.
+pub(super) async fn sweep_through(inner: &Inner, through: Instant) -> Result<u64, Error> {
+    let mut swept = 0;
+    for _ in 0..ROUNDS_MAX {
+        let before = swept;
+        let mut from = Partition::default();
+        for _ in 0..=inner.layout.partitions() {
+            if inner.stop.is_cancelled() {
+                return Ok(swept);
+            }
+            let page = inner.store.due_page(from, through.0, PAGE).await?;
+            for item in page.items {
+                swept += u64::from(sweep(inner, &item, through).await?);
+            }
+            match page.next {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        if swept == before {
+            break;
+        }
+    }
+    Ok(swept)
+}
+
+/// Whether the account could be brought up to date.
+async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, Error> {
+    let parsed = item
+        .subject
+        .split_once('|')
+        .and_then(|(program, account)| Some((ProgramId::parse(program).ok()?, MemberId::parse(account).ok()?)));
+    let Some((program, member)) = parsed else {
+        warn!(subject = %item.subject, "a due subject cannot be read; it is taken off the index");
+        return drop_due(inner, item).await;
+    };
+    let timeline = match inner.timeline(&program) {
+        Ok(timeline) => timeline,
+        // Another instance serves that program.
+        Err(Error::ProgramUnknown) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let cause = Cause { program: &program, timeline: &timeline, request: None };
+    let times = || {
+        let now = inner.clock.now(Some(through)).max(through);
+        Times { now, effective_at: now, stated: false }
+    };
+    match settle(inner, &cause, &member, &Command::Advance, &times).await {
+        Ok(settled) if settled.entries == 0 => drop_due(inner, item).await,
+        Ok(_) => {
+            inner.meter.swept(through.0.saturating_sub(item.at_ms));
+            Ok(true)
+        }
+        // Whoever keeps writing to the account brings it up to date as well.
+        Err(Error::Contention | Error::Overloaded) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The index named an account that has nothing due: a leftover.
+async fn drop_due(inner: &Inner, item: &DueItem) -> Result<bool, Error> {
+    let due = vec![Due { subject: item.subject.clone(), at_ms: None }];
+    let commit = Commit { partition: item.partition, due, ..Commit::default() };
+    match inner.store.commit(&commit).await? {
+        Outcome::Applied => Ok(true),
+        _ => Err(Error::Internal("a due subject could not be taken off the index".to_owned())),
+    }
+}

@@ -1,0 +1,127 @@
+//! Verification: folding a member's entries gives the stored state, and order records are what the ledger says.
+
+use std::collections::BTreeMap;
+
+use super::read::{read_entry, stored};
+use super::{Error, Inner};
+use crate::domain::account::AccountState;
+use crate::domain::answer::VerifyView;
+use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId};
+use crate::domain::ledger::{Fact, GENESIS, Hash, chain, digest, encode};
+use crate::domain::order_record::OrderRecord;
+
+const FAULTS_MAX: usize = 100;
+const PAGE: usize = 500;
+/// How often verification begins anew because the account moved on meanwhile.
+const ATTEMPTS_MAX: usize = 5;
+
+pub(super) async fn verify(inner: &Inner, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error> {
+    inner.timeline(program)?;
+    for _ in 0..ATTEMPTS_MAX {
+        let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
+        let state = state.ok_or(Error::NotFound { field: "member_id" })?;
+        let view = verify_state(inner, program, &account, &state).await?;
+        if view.faults.is_empty() {
+            return Ok(view);
+        }
+        // Orders are read after the state; a fault counts only if the account stood still meanwhile.
+        let (_, after, _) = stored(inner, program, &AccountId::from(member), None).await?;
+        if after.is_some_and(|after| after.head == state.head) {
+            return Ok(view);
+        }
+    }
+    Err(Error::Contention)
+}
+
+async fn verify_state(
+    inner: &Inner,
+    program: &ProgramId,
+    account: &AccountId,
+    state: &AccountState,
+) -> Result<VerifyView, Error> {
+    let log = inner.layout.log(program, account);
+    let mut folded = AccountState::new(account.clone());
+    let mut head = GENESIS;
+    let mut orders: BTreeMap<OrderId, Hash> = BTreeMap::new();
+    let mut faults = Vec::new();
+    let mut entries = 0u64;
+    'pages: while entries < state.sequence {
+        let page = inner.store.entries(&log, entries + 1, PAGE).await?;
+        if page.is_empty() {
+            faults.push(format!("the ledger ends at entry {entries}, the state at {}", state.sequence));
+            break;
+        }
+        for bytes in page {
+            if entries == state.sequence {
+                break 'pages;
+            }
+            let entry = match read_entry(&log, &bytes) {
+                Ok(entry) => entry,
+                Err(_) => {
+                    faults.push(format!("entry {} cannot be read", entries + 1));
+                    break 'pages;
+                }
+            };
+            head = chain(&head, &bytes);
+            if let Err(error) = folded.apply(&entry) {
+                faults.push(format!("entry {}: {error}", entry.sequence));
+                break 'pages;
+            }
+            if let Fact::OrderCommitted { order, digest } | Fact::OrderReturned { order, digest, .. } = &entry.fact {
+                orders.insert(order.clone(), *digest);
+            }
+            entries += 1;
+        }
+    }
+    if faults.is_empty() {
+        if folded != *state {
+            faults.push("folding the entries does not give the stored state".to_owned());
+        }
+        if head != state.head {
+            faults.push("the hash chain does not end at the state's head".to_owned());
+        }
+    }
+    faults.extend(state.faults());
+    let compared = orders.len() as u64;
+    let orders: Vec<(OrderId, Hash)> = orders.into_iter().collect();
+    for chunk in orders.chunks(PAGE) {
+        let keys: Vec<_> = chunk.iter().map(|(order, _)| inner.layout.order(program, account, order)).collect();
+        let records = inner.store.load(log.partition, &keys).await?;
+        for ((order, expected), record) in chunk.iter().zip(records) {
+            match record {
+                None => faults.push(format!("the record of order `{order}` is missing")),
+                Some(record) if digest(&record.body) != *expected => {
+                    faults.push(format!("the record of order `{order}` is not what the ledger says"));
+                }
+                Some(record) => check_order(order, &record.body, &mut faults),
+            }
+        }
+    }
+    faults.truncate(FAULTS_MAX);
+    Ok(VerifyView { entries, from_sequence: 1, head: (0 < entries).then_some(head), orders: compared, faults })
+}
+
+/// Parts sum to their wholes, and no more has gone back than was given.
+fn check_order(order: &OrderId, body: &[u8], faults: &mut Vec<String>) {
+    let Ok(record) = crate::domain::ledger::decode::<OrderRecord>(body) else {
+        faults.push(format!("the record of order `{order}` cannot be read"));
+        return;
+    };
+    if encode(&record) != body {
+        faults.push(format!("the record of order `{order}` is not in its canonical form"));
+    }
+    let sums = |shares: &[i64], whole: i64| shares.iter().map(|n| i128::from(*n)).sum::<i128>() == i128::from(whole);
+    for grant in &record.grants {
+        if !sums(&grant.shares, grant.amount) || !(0..=grant.amount).contains(&grant.reversed) {
+            faults.push(format!("grant `{}` of order `{order}` does not add up", grant.grant));
+        }
+    }
+    for used in &record.uses {
+        if !sums(&used.shares, used.units) || !(0..=used.units).contains(&used.restored) {
+            faults.push(format!("what order `{order}` spent of {} does not add up", used.unit));
+        }
+    }
+    if !(0..=record.money_minor).contains(&record.money_refunded_minor) {
+        faults.push(format!("order `{order}` refunded more than was paid"));
+    }
+}
