@@ -318,6 +318,8 @@ fn every_breakage_is_reported_where_it_is() {
         ("{categories: [tea]}", "▸{categories: [tea], exclude: {categories: [tea, cake]}}", "selects no line at all"),
         ("on: enrolment", "on: enrolment\n    lines: ▸{skus: [A1]}", "who enrols has no order, hence no lines"),
         ("on: enrolment", "on: enrolment\n    when: ▸{stores: [mill-lane]}", "who enrols has no order"),
+        ("on: enrolment", "on: enrolment\n    when: ▸{hours: [{from: \"09:00\", until: \"10:00\", zone: program}]}", "who enrols has no order"),
+        ("  - id: tea-time", "  - ▸id: odd\n    kind: social\n    on: order\n    then: {earn: {units: 1, per: {GBP: 999999999.67, JPY: 999983}}}\n  - id: tea-time", "in GBP, `per` has no small common multiple"),
         ("then: {bonus: {units: 100}}", "then: ▸{multiply: {by: 2}}", "only a `bonus` can follow"),
         ("{bonus: {units: 100}}", "{bonus: {units: 100, life: ▸{}}}", "states nothing of its own"),
     ];
@@ -452,6 +454,11 @@ fn what_is_allowed_but_surely_not_meant_is_a_warning() {
     for (from, to, expected) in [
         ("stores:\n  mill", "earning: {exclude: {categories: [tea]}}\nstores:\n  mill", "`tea-time` never applies"),
         ("by: 2.5", "by: 2.5, unit: coins", "no rule earns coins"),
+        (
+            "{multiply: {by: 2.5}}",
+            "{earn: {units: 1, per: {GBP: 2, JPY: 200}, rounding: ceil}}",
+            "states another rounding",
+        ),
         (
             "until: \"17:00\"}]",
             "until: \"17:00\"}, {from: \"16:59\", until: \"18:00\"}]",

@@ -1,13 +1,14 @@
 //! The program file, declared: every section with its fields, and how each becomes what decisions read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
 use super::fault::{Pos, quoted};
 use super::read::{
-    At, Build, ByName, Distinct, FieldInfo, Identified, Items, Presence, Reader, Section, SectionInfo, Value, choice,
-    section, section_value,
+    At, Build, ByName, Distinct, FieldInfo, Identified, Items, Presence, Reader, Section, SectionInfo, Step, Value,
+    choice, section, section_value,
 };
 use super::tree::Node;
 use super::value::{
@@ -18,12 +19,13 @@ use super::value::{
 };
 use super::{CAMPAIGNS_MAX, CURRENCIES_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX, SELECTED_MAX, STORES_MAX, UNITS_MAX};
 use crate::domain::id::{CampaignId, Label, ProgramId, RewardId, RuleId, UnitId};
+use crate::domain::order::Currency;
 use crate::domain::program::{
     Bonus, Campaign, Conditions, Earn, EarningTerms, Kind, LifeTerms, LineMatch, Multiply, PaymentTerms, PerCurrency,
-    Program, ProgramVersion, ReservationTerms, ReturnTerms, Reward, RewardKind, Rule, RuleIndex, Selector, SideReward,
-    SpendMin, SpendOf, StoreTerms, Then, Trigger, UnitTerms,
+    Program, ProgramVersion, ReservationTerms, ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector,
+    SideReward, SpendMin, SpendOf, StoreTerms, Then, Trigger, UnitTerms,
 };
-use crate::domain::time::{Instant, LocalWindow, WindowZone};
+use crate::domain::time::{Instant, LocalWindow};
 
 const SECOND_MS: i64 = crate::domain::time::SECOND_MS;
 
@@ -75,8 +77,9 @@ pub(super) struct Compiled {
 impl Build for FileSection {
     type Out = Compiled;
 
-    fn build(self, _: Pos, _: &mut Reader) -> Option<Compiled> {
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Compiled> {
         let (rules_at, rules): (Vec<Pos>, Vec<Rule>) = self.rules?.value.into_iter().unzip();
+        check_rates(&rules, &rules_at, r);
         let zone = self.time_zone?.value;
         let stores = self.stores?.value.into_iter().map(|(store, own)| {
             let zone = own.unwrap_or_else(|| zone.clone());
@@ -106,6 +109,42 @@ impl Build for FileSection {
         };
         Some(Compiled { program, rules_at })
     }
+}
+
+/// The largest common denominator of the rates of one unit in one currency. With it, the sum over all rules and the
+/// largest order stays inside 128 bits, so that deciding cannot fail for it.
+const RATES_COMMON_MAX: i64 = 1_000_000_000_000;
+
+/// Fractions that are rounded together have a common denominator: the least common multiple of what `per` says.
+fn check_rates(rules: &[Rule], rules_at: &[Pos], r: &mut Reader) {
+    let mut common: BTreeMap<(&UnitId, Currency), i64> = BTreeMap::new();
+    for (index, (rule, pos)) in rules.iter().zip(rules_at).enumerate() {
+        let Then::Earn(earn) = &rule.then else { continue };
+        if earn.round_per == RoundPer::Line {
+            continue; // whole numbers
+        }
+        for (currency, per) in &earn.per.0 {
+            let known = common.entry((&earn.unit, *currency)).or_insert(1);
+            match least_common_multiple(*known, *per).filter(|multiple| *multiple <= RATES_COMMON_MAX) {
+                Some(multiple) => *known = multiple,
+                None => {
+                    let message = format!("in {currency}, `per` has no small common multiple with the rules before");
+                    let hint = "choose amounts of which one divides the other, or `round_per: line`";
+                    let rules = Step::Key(Cow::Borrowed("rules"));
+                    r.within(rules, |r| r.within(Step::Index(index), |r| r.fault(*pos, message, Some(hint))));
+                }
+            }
+        }
+    }
+}
+
+/// Of two positive numbers.
+fn least_common_multiple(a: i64, b: i64) -> Option<i64> {
+    let (mut divisor, mut rest) = (a, b);
+    while rest != 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    (a / divisor).checked_mul(b)
 }
 
 fn without_places<T>(items: Vec<(Pos, T)>) -> Vec<T> {
@@ -332,11 +371,11 @@ section! {
         kind: KindWord, Required;
         /// What it acts on.
         on: TriggerWord, Required;
-        /// What must hold; everything stated must.
+        /// What must hold; everything stated must. On `enrolment` only `starts_at` and `ends_at` can be stated.
         when: WhenSection, Default("{}");
-        /// The lines it acts on.
+        /// The lines it acts on. On `order`, the rule applies only when one of them earns on more than nothing.
         lines: LinesSection, Default("{}");
-        /// What follows.
+        /// What follows. On `enrolment`, only a `bonus`.
         then: ThenChoice, Required;
     }
 }
@@ -348,15 +387,10 @@ impl Build for RuleSection {
         if let (Some(on), Some(when)) = (&self.on, &self.when)
             && on.value == Trigger::Enrolment
         {
-            let conditions = &when.value;
-            let needs_order = !conditions.channels.is_empty()
-                || !conditions.stores.is_empty()
-                || conditions.spend_min.is_some()
-                || conditions.windows.iter().any(|window| window.zone == WindowZone::Store);
-            if needs_order {
-                let message = "who enrols has no order: `channels`, `stores`, `spend_at_least` and hours by the \
-                               store's clock cannot hold";
-                r.fault_at(when, message, Some("use `starts_at`, `ends_at`, or hours with `zone: program`"));
+            let Conditions { starts_at, ends_at, .. } = when.value;
+            if when.value != (Conditions { starts_at, ends_at, ..Conditions::default() }) {
+                let message = "who enrols has no order: only `starts_at` and `ends_at` can hold";
+                r.fault_at(when, message, Some("remove the other conditions"));
             }
         }
         if let (Some(on), Some(lines)) = (&self.on, &self.lines)

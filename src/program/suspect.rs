@@ -1,13 +1,13 @@
 //! What is allowed but surely not meant.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::Pos;
 use super::form::{Compiled, names_nothing};
 use super::read::{Reader, Step};
 use crate::domain::id::UnitId;
-use crate::domain::program::{EarningTerms, Rule, Then};
+use crate::domain::program::{EarningTerms, RoundPer, Rule, Then};
 use crate::domain::time::LocalWindow;
 
 pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
@@ -17,8 +17,10 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
         Then::Multiply(_) | Then::Bonus(_) => None,
     });
     let earned: BTreeSet<&UnitId> = earned.collect();
+    let mut roundings: BTreeMap<&UnitId, &Rule> = BTreeMap::new();
     r.within(Step::Key(Cow::Borrowed("rules")), |r| {
         for (index, (rule, pos)) in program.rules.iter().zip(&compiled.rules_at).enumerate() {
+            r.within(Step::Index(index), |r| warn_of_rounding(rule, *pos, &mut roundings, r));
             r.within(Step::Index(index), |r| warn_of_rule(rule, *pos, &program.earning, &earned, r));
         }
     });
@@ -43,6 +45,22 @@ fn warn_of_rule(rule: &Rule, pos: Pos, earning: &EarningTerms, earned: &BTreeSet
     if let Some((before, index)) = overlap {
         let message = format!("hours {} of rule `{}` overlap hours {}", index + 1, rule.id, before + 1);
         r.warn(pos, message, Some("a rule applies once, however many of its hours hold"));
+    }
+}
+
+/// Rules of a unit that round per order are rounded together, by the first of them that applies.
+fn warn_of_rounding<'p>(rule: &'p Rule, pos: Pos, roundings: &mut BTreeMap<&'p UnitId, &'p Rule>, r: &mut Reader) {
+    let Then::Earn(earn) = &rule.then else { return };
+    if earn.round_per != RoundPer::Order {
+        return;
+    }
+    let first = roundings.entry(&earn.unit).or_insert(rule);
+    if let Then::Earn(before) = &first.then
+        && before.rounding != earn.rounding
+    {
+        let message = format!("rule `{}` states another rounding than rule `{}` before it", rule.id, first.id);
+        let hint = "what is rounded per order is rounded together, by the first rule that applies";
+        r.warn(pos, message, Some(hint));
     }
 }
 
