@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::{env, error, fs};
 
+#[allow(clippy::disallowed_methods, reason = "cargo hands the output folder to build scripts by the environment")]
 fn main() -> Result<(), Box<dyn error::Error>> {
     let files = [
         "checkout_service",

@@ -77,11 +77,6 @@ impl Layout {
         self.in_account(program, account, format!("ord|{program}|{account}|{order}"))
     }
 
-    /// `rsv|bakery|mia-7|order-1`: the reservation made for an order.
-    pub fn reservation(self, program: &ProgramId, account: &AccountId, order: &OrderId) -> Key {
-        self.in_account(program, account, format!("rsv|{program}|{account}|{order}"))
-    }
-
     /// `rcp|bakery|mia-7|req-1`: the receipt of a request.
     pub fn receipt(self, program: &ProgramId, account: &AccountId, request: &RequestId) -> Key {
         self.in_account(program, account, format!("rcp|{program}|{account}|{request}"))
@@ -100,11 +95,6 @@ impl Layout {
     /// `code|bakery|MIA7Q2`: whose code it is. Lies in a partition of the code's own.
     pub fn code(self, program: &ProgramId, code: &Code) -> Key {
         Key { partition: self.place(program, code.as_str()), name: format!("code|{program}|{code}").into() }
-    }
-
-    /// `own|bakery|order-1`: which account an order belongs to. Lies in a partition of the order's own.
-    pub fn order_owner(self, program: &ProgramId, order: &OrderId) -> Key {
-        Key { partition: self.place(program, order.as_str()), name: format!("own|{program}|{order}").into() }
     }
 
     /// `prog|bakery`: which versions of a program were active from when.
