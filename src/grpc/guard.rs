@@ -89,8 +89,9 @@ where
     }
 }
 
-/// What tonic's own timer does not do: it answers CANCELLED where the contract of gRPC says DEADLINE_EXCEEDED, and
-/// it cannot be turned off. So this one goes off a moment earlier, which also gives the answer time to arrive.
+/// Ends a call at its deadline. tonic's own timer, which cannot be turned off, answers CANCELLED where gRPC says
+/// DEADLINE_EXCEEDED: so this one goes off a moment earlier, which also gives the answer time to arrive. A deadline
+/// too short for that is not worth beginning.
 async fn within(
     deadline: Option<Duration>,
     call: impl Future<Output = Result<http::Response<Body>, Status>>,
@@ -98,7 +99,11 @@ async fn within(
     let Some(deadline) = deadline else {
         return call.await;
     };
-    match tokio::time::timeout(deadline.saturating_sub(head_start(deadline)), call).await {
+    let time = deadline.saturating_sub(head_start(deadline));
+    if time.is_zero() {
+        return Err(status::deadline_exceeded(deadline));
+    }
+    match tokio::time::timeout(time, call).await {
         Ok(answered) => answered,
         Err(_elapsed) => Err(status::deadline_exceeded(deadline)),
     }

@@ -1,0 +1,498 @@
+//! A fake behind the face, well-formed requests, and one way to send any of them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use guerdon::domain::answer::*;
+use guerdon::domain::command::Command;
+use guerdon::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use guerdon::domain::order::Currency;
+use guerdon::domain::program::ProgramVersion;
+use guerdon::domain::time::Instant;
+use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
+use guerdon::grpc::wire::ledger_service_client::LedgerServiceClient;
+use guerdon::grpc::wire::member_service_client::MemberServiceClient;
+use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
+use guerdon::grpc::wire::simulation_service_client::SimulationServiceClient;
+use guerdon::grpc::{self, Observer, wire};
+use guerdon::service::{Answered, Calls, Error, Known, Preview, Write};
+use tonic::service::Routes;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+/// What the fake does with a call.
+#[derive(Clone)]
+pub(crate) enum Does {
+    /// Answers with something that fits.
+    Fits,
+    Answers(Answered),
+    Knows(Known),
+    Fails(Error),
+    /// Never answers.
+    Hangs,
+    Panics,
+}
+
+/// Stands in for the service.
+pub(crate) struct Fake {
+    pub(crate) does: Mutex<Does>,
+    pub(crate) only_program: Option<ProgramId>,
+    pub(crate) follows_requests: bool,
+    pub(crate) writes: Mutex<Vec<Write>>,
+    pub(crate) previews: Mutex<Vec<Preview>>,
+    /// Token and limit of each page asked for.
+    pub(crate) pages: Mutex<Vec<(Option<String>, usize)>>,
+    pub(crate) days: Mutex<Vec<Instant>>,
+}
+
+impl Fake {
+    pub(crate) fn that(does: Does) -> Arc<Fake> {
+        Arc::new(Fake {
+            does: Mutex::new(does),
+            only_program: Some(ProgramId::parse("bakery").unwrap()),
+            follows_requests: true,
+            writes: Mutex::default(),
+            previews: Mutex::default(),
+            pages: Mutex::default(),
+            days: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn last_write(&self) -> Write {
+        self.writes.lock().unwrap().last().cloned().expect("a write")
+    }
+
+    pub(crate) fn last_preview(&self) -> Preview {
+        self.previews.lock().unwrap().last().cloned().expect("a preview")
+    }
+
+    async fn act(&self) -> Result<Does, Error> {
+        let does = self.does.lock().unwrap().clone();
+        match does {
+            Does::Fails(error) => Err(error),
+            Does::Hangs => std::future::pending().await,
+            Does::Panics => panic!("as told"),
+            does => Ok(does),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Calls for Fake {
+    fn only_program(&self) -> Option<ProgramId> {
+        self.only_program.clone()
+    }
+
+    fn follows_requests(&self) -> bool {
+        self.follows_requests
+    }
+
+    async fn write(&self, write: Write) -> Result<Answered, Error> {
+        let fitting = fitting(&write.command);
+        self.writes.lock().unwrap().push(write);
+        match self.act().await? {
+            Does::Answers(answered) => Ok(answered),
+            _ => Ok(Answered { answer: fitting, replayed: false }),
+        }
+    }
+
+    async fn preview(&self, preview: Preview) -> Result<Answer, Error> {
+        let fitting = fitting(&preview.command);
+        self.previews.lock().unwrap().push(preview);
+        match self.act().await? {
+            Does::Answers(answered) => Ok(answered.answer),
+            _ => Ok(fitting),
+        }
+    }
+
+    async fn outcome(&self, _: &ProgramId, _: &MemberId, _: &RequestId, fence: bool) -> Result<Known, Error> {
+        match self.act().await? {
+            Does::Knows(known) => Ok(known),
+            _ => Ok(if fence { Known::Fenced } else { Known::NotApplied }),
+        }
+    }
+
+    async fn member(&self, _: &ProgramId, member: &MemberId) -> Result<MemberView, Error> {
+        self.act().await?;
+        Ok(MemberView {
+            member: member.clone(),
+            account: member.into(),
+            enrolled_at: at(),
+            as_of: at(),
+            balances: Vec::new(),
+            orders: 0,
+            holds: Vec::new(),
+            referral: None,
+            codes: Vec::new(),
+            friends_qualified: 0,
+            entries: 1,
+        })
+    }
+
+    async fn order(&self, _: &ProgramId, member: &MemberId, order: &OrderId) -> Result<OrderView, Error> {
+        self.act().await?;
+        Ok(OrderView {
+            order_id: order.clone(),
+            member: member.clone(),
+            state: OrderState::Committed,
+            currency: Currency::parse("EUR").unwrap(),
+            committed_at: at(),
+            lines: Vec::new(),
+            decided: decided(),
+            returns: Vec::new(),
+        })
+    }
+
+    async fn referral(&self, _: &ProgramId, _: &ReferralId) -> Result<ReferralView, Error> {
+        self.act().await?;
+        Err(Error::NotFound { field: "referral_id" })
+    }
+
+    async fn entries(
+        &self,
+        _: &ProgramId,
+        _: &MemberId,
+        token: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<EntryView>, Option<String>), Error> {
+        self.act().await?;
+        self.pages.lock().unwrap().push((token.map(str::to_owned), limit));
+        Ok((Vec::new(), Some("next".into())))
+    }
+
+    async fn verify(&self, _: &ProgramId, _: &MemberId) -> Result<VerifyView, Error> {
+        self.act().await?;
+        Ok(VerifyView { entries: 3, from_sequence: 1, head: Some([0xAB; 32]), orders: 1, faults: Vec::new() })
+    }
+
+    async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error> {
+        self.act().await?;
+        self.days.lock().unwrap().push(through);
+        Ok((2, 3))
+    }
+}
+
+pub(crate) fn at() -> Instant {
+    Instant(1_767_225_600_123)
+}
+
+pub(crate) fn decided() -> Decided {
+    Decided::empty(ProgramVersion("0123456789abcdef".into()), at())
+}
+
+/// An answer of the kind that the command asks for.
+fn fitting(command: &Command) -> Answer {
+    let decided = decided();
+    let balances = Vec::new();
+    match command {
+        Command::Enroll(_) => Answer::Enroll(EnrollAnswer { enrolled: true, decided, balances }),
+        Command::Reserve(_) => Answer::Reserve(ReserveAnswer { reserved: true, reservation: None, decided }),
+        Command::Commit(_) => Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances }),
+        Command::Release(_) => {
+            Answer::Release(ReleaseAnswer { released: true, reservation: None, refusals: Vec::new() })
+        }
+        Command::Return(_) => Answer::Return(ReturnAnswer {
+            status: ReturnStatus::Applied,
+            decided,
+            refund: None,
+            order_state: Some(OrderState::Returned),
+            balances,
+        }),
+        Command::Adjust(_) => Answer::Adjust(AdjustAnswer { adjusted: true, decided, balances }),
+        Command::CreateCode(_) => {
+            Answer::CreateCode(CreateCodeAnswer { code: None, created: true, refusals: Vec::new() })
+        }
+        Command::Attribute(_) => Answer::Attribute(AttributeAnswer { attributed: true, decided }),
+        Command::Receive(_) | Command::Advance => panic!("no caller sends {command:?}"),
+    }
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+pub(crate) struct Watcher {
+    pub(crate) finished: Mutex<Vec<(&'static str, Code)>>,
+    pub(crate) refused: Mutex<Vec<Reason>>,
+}
+
+impl Observer for Watcher {
+    fn call_finished(&self, method: &'static str, code: Code, _: Duration) {
+        self.finished.lock().unwrap().push((method, code));
+    }
+
+    fn refused(&self, reason: Reason) {
+        self.refused.lock().unwrap().push(reason);
+    }
+}
+
+pub(crate) fn options(watcher: &Arc<Watcher>) -> grpc::Options {
+    grpc::Options { deadline_default: Duration::from_secs(30), observer: watcher.clone() }
+}
+
+pub(crate) fn routes(fake: &Arc<Fake>) -> Routes {
+    grpc::routes(fake.clone(), &options(&Arc::default()))
+}
+
+/// A request of the contract, and how it is sent to its method without a network between.
+pub(crate) trait Rpc: prost::Message + Clone + std::fmt::Debug + 'static {
+    type Response;
+
+    async fn send(self, routes: Routes) -> Result<Self::Response, Status>;
+}
+
+macro_rules! rpc {
+    ($($request:ident, $response:ident, $client:ident, $method:ident;)*) => {$(
+        impl Rpc for wire::$request {
+            type Response = wire::$response;
+
+            async fn send(self, routes: Routes) -> Result<wire::$response, Status> {
+                Ok($client::new(routes).$method(self).await?.into_inner())
+            }
+        }
+    )*};
+}
+
+rpc! {
+    QuoteRequest, QuoteResponse, CheckoutServiceClient, quote;
+    ReserveRequest, ReserveResponse, CheckoutServiceClient, reserve;
+    CommitRequest, CommitResponse, CheckoutServiceClient, commit;
+    ReleaseRequest, ReleaseResponse, CheckoutServiceClient, release;
+    QuoteReturnRequest, QuoteReturnResponse, CheckoutServiceClient, quote_return;
+    ReturnRequest, ReturnResponse, CheckoutServiceClient, r#return;
+    GetOrderRequest, GetOrderResponse, CheckoutServiceClient, get_order;
+    GetOutcomeRequest, GetOutcomeResponse, CheckoutServiceClient, get_outcome;
+    EnrollRequest, EnrollResponse, MemberServiceClient, enroll;
+    GetMemberRequest, GetMemberResponse, MemberServiceClient, get_member;
+    AdjustRequest, AdjustResponse, MemberServiceClient, adjust;
+    ListEntriesRequest, ListEntriesResponse, MemberServiceClient, list_entries;
+    CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;
+    AttributeRequest, AttributeResponse, ReferralServiceClient, attribute;
+    GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
+    VerifyMemberRequest, VerifyMemberResponse, LedgerServiceClient, verify_member;
+    EndDayRequest, EndDayResponse, SimulationServiceClient, end_day;
+}
+
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// The paths of the fields that an error calls malformed, in its order.
+pub(crate) fn paths(status: &Status) -> Vec<String> {
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+    let details = status.get_error_details();
+    let info = details.error_info().expect("an ErrorInfo");
+    assert_eq!((info.domain.as_str(), info.reason.as_str()), ("guerdon.v1", "REQUEST_MALFORMED"));
+    let bad = details.bad_request().expect("a BadRequest");
+    assert!(bad.field_violations.iter().all(|violation| !violation.description.is_empty()), "{bad:?}");
+    bad.field_violations.iter().map(|violation| violation.field.clone()).collect()
+}
+
+pub(crate) fn timestamp(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds, nanos })
+}
+
+pub(crate) fn line(line_id: &str) -> wire::Line {
+    wire::Line {
+        line_id: line_id.into(),
+        sku: "RYE-1".into(),
+        categories: vec!["bread".into(), "Käse & Brot".into()],
+        brand: "Marlow".into(),
+        quantity: 2,
+        amount_minor: 760,
+        list_amount_minor: Some(800),
+        tax_minor: 50,
+        kind: wire::LineKind::Goods.into(),
+        seller: String::new(),
+    }
+}
+
+pub(crate) fn order() -> wire::Order {
+    wire::Order {
+        order_id: "o-1".into(),
+        currency_code: "EUR".into(),
+        channel: "web".into(),
+        store_id: "north".into(),
+        time_zone: "Europe/Berlin".into(),
+        prices_include_tax: true,
+        lines: vec![line("1"), line("2")],
+    }
+}
+
+pub(crate) fn redeem() -> wire::Redeem {
+    wire::Redeem {
+        mode: wire::RedeemMode::AsPossible.into(),
+        pay_with_units: Some(wire::PayWithUnits {
+            unit: "points".into(),
+            amount: Some(wire::pay_with_units::Amount::Exactly(100)),
+        }),
+        reward_ids: vec!["free-coffee".into()],
+    }
+}
+
+pub(crate) fn quote() -> wire::QuoteRequest {
+    wire::QuoteRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        order: Some(order()),
+        redeem: Some(redeem()),
+        codes: vec!["ABCD-1234".into()],
+        occurred_at: timestamp(1_767_225_600, 123_999_999),
+        explain: true,
+    }
+}
+
+pub(crate) fn reserve() -> wire::ReserveRequest {
+    wire::ReserveRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        order: Some(order()),
+        redeem: Some(redeem()),
+        ttl_seconds: Some(600),
+        occurred_at: timestamp(1_767_225_600, 0),
+        explain: false,
+    }
+}
+
+pub(crate) fn commit() -> wire::CommitRequest {
+    wire::CommitRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        order: Some(order()),
+        redeem: Some(redeem()),
+        codes: vec!["ABCD-1234".into()],
+        occurred_at: timestamp(1_767_225_600, 0),
+        paid: true,
+        tenders: vec![wire::Tender { tender_id: "card-1".into(), amount_minor: 1_420 }],
+        explain: false,
+    }
+}
+
+pub(crate) fn release() -> wire::ReleaseRequest {
+    wire::ReleaseRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        order_id: "o-1".into(),
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn what() -> wire::ReturnWhat {
+    let line = |line_id: &str, measure| wire::ReturnLine { line_id: line_id.into(), measure: Some(measure) };
+    wire::ReturnWhat {
+        everything: false,
+        lines: vec![
+            line("1", wire::return_line::Measure::Quantity(1)),
+            line("2", wire::return_line::Measure::AmountMinor(5)),
+        ],
+    }
+}
+
+pub(crate) fn quote_return() -> wire::QuoteReturnRequest {
+    wire::QuoteReturnRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        order_id: "o-1".into(),
+        what: Some(what()),
+        cause: 0,
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn give_back() -> wire::ReturnRequest {
+    wire::ReturnRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        order_id: "o-1".into(),
+        return_id: "b-1".into(),
+        what: Some(what()),
+        cause: 0,
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn get_order() -> wire::GetOrderRequest {
+    wire::GetOrderRequest { program_id: "bakery".into(), member_id: "mia".into(), order_id: "o-1".into() }
+}
+
+pub(crate) fn get_outcome() -> wire::GetOutcomeRequest {
+    wire::GetOutcomeRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        fence: false,
+    }
+}
+
+pub(crate) fn enroll() -> wire::EnrollRequest {
+    wire::EnrollRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        codes: vec!["ABCD-1234".into()],
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn get_member() -> wire::GetMemberRequest {
+    wire::GetMemberRequest { program_id: "bakery".into(), member_id: "mia".into() }
+}
+
+pub(crate) fn adjust() -> wire::AdjustRequest {
+    wire::AdjustRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        unit: String::new(),
+        amount: 50,
+        reason: wire::AdjustReason::Goodwill.into(),
+        agent_id: "agent-7".into(),
+        note: "the bread was stale".into(),
+        expires_at: timestamp(1_800_000_000, 0),
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn list_entries() -> wire::ListEntriesRequest {
+    wire::ListEntriesRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        page_size: 0,
+        page_token: String::new(),
+    }
+}
+
+pub(crate) fn create_code() -> wire::CreateCodeRequest {
+    wire::CreateCodeRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        campaign_id: "friends".into(),
+        vanity: "mia-cooks".into(),
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn attribute() -> wire::AttributeRequest {
+    wire::AttributeRequest {
+        program_id: "bakery".into(),
+        member_id: "ben".into(),
+        request_id: "r-1".into(),
+        code: "MIA-C00KS".into(),
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn get_referral() -> wire::GetReferralRequest {
+    wire::GetReferralRequest { program_id: "bakery".into(), referral_id: "friends:ben".into() }
+}
+
+pub(crate) fn verify_member() -> wire::VerifyMemberRequest {
+    wire::VerifyMemberRequest { program_id: "bakery".into(), member_id: "mia".into() }
+}
+
+pub(crate) fn end_day() -> wire::EndDayRequest {
+    wire::EndDayRequest { through: timestamp(1_767_225_600, 0) }
+}
