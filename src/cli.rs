@@ -1,4 +1,88 @@
 //! The commands of the binary.
 
 pub mod check;
+pub mod health;
 pub mod schema;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+use crate::app::{self, EXIT_SETTINGS, EXIT_UNAVAILABLE};
+use crate::config::{Environment, Flags, Settings};
+
+/// Loyalty and referral decisions inside a checkout call: exactly once, to the unit, with the reason.
+#[derive(Debug, Parser)]
+#[command(name = "guerdon", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve gRPC. Settings come from flags, variables and a file, in this order of precedence.
+    Serve(Box<Flags>),
+    /// Check a program file: every fault at once, with line and column.
+    Check {
+        /// The program file.
+        file: PathBuf,
+        /// Print the result as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON Schema of program files, for editors.
+    Schema,
+    /// Ask a server whether it serves.
+    Health(health::HealthArgs),
+}
+
+/// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
+/// cannot be understood ends with 64, like settings that are wrong.
+pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for and go to standard output; nothing is left to do if that is closed.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_SETTINGS) } else { ExitCode::SUCCESS };
+        }
+    };
+    let mut out = io::stdout();
+    match cli.command {
+        Command::Serve(flags) => match Settings::gather(&flags, environment) {
+            Ok(settings) => in_runtime(app::run(settings)),
+            Err(faults) => {
+                let _ = writeln!(io::stderr(), "{faults}");
+                ExitCode::from(EXIT_SETTINGS)
+            }
+        },
+        Command::Check { file, json } => {
+            let format = if json { check::Format::Json } else { check::Format::Words };
+            exit(check::check_command(&file, format, &mut out))
+        }
+        Command::Schema => match schema::schema_command(&mut out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => exit(check::EXIT_NO_OUTPUT),
+        },
+        Command::Health(args) => in_runtime(async { ExitCode::from(health::health_command(&args, &mut out).await) }),
+    }
+}
+
+fn exit(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match Runtime::new() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "guerdon: threads cannot be started: {error}");
+            ExitCode::from(EXIT_UNAVAILABLE)
+        }
+    }
+}

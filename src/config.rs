@@ -16,9 +16,9 @@ use crate::store::Layout;
 use layers::{Layers, Origin, Raw};
 use table::{
     CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
-    DATA, DRAIN_LIMIT_S, LISTEN, LOG_FILTER, LOG_FORMAT, MESSAGE_BYTES_MAX, METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT,
-    PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS,
-    STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
+    DATA, DRAIN_LIMIT_S, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM,
+    RECEIPT_KEEP_DAYS, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS,
+    SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
 };
 
 pub use layers::Environment;
@@ -29,7 +29,7 @@ const VARIABLE_PREFIX: &str = "GUERDON_";
 /// Everything that an operator decides. Each is described, with its bounds, in the [table](SETTINGS).
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// At least one.
+    /// At least one from [`Settings::gather`].
     pub programs: Vec<PathBuf>,
     pub listen: SocketAddr,
     pub metrics_listen: Option<SocketAddr>,
@@ -67,7 +67,6 @@ pub struct Limits {
     pub calls_per_account_max: usize,
     pub commit_attempts_max: u32,
     pub cache_bytes_max: u64,
-    pub message_bytes_max: usize,
     pub receipt_keep_s: u64,
     pub relay_interval: Duration,
     pub sweep_interval: Duration,
@@ -204,6 +203,10 @@ impl Settings {
     /// # Errors
     /// Every fault that there is.
     pub fn gather(flags: &Flags, environment: &Environment) -> Result<Settings, Faults> {
+        Settings::read(flags, environment, true)
+    }
+
+    fn read(flags: &Flags, environment: &Environment, needs_program: bool) -> Result<Settings, Faults> {
         let mut faults = Vec::new();
         let layers = Layers::read(&flags.0, environment, &mut faults);
         let mut reader = Reader { layers: &layers, faults };
@@ -212,7 +215,7 @@ impl Settings {
             Ok(partitions) => Layout::new(partitions),
             Err(_) => None,
         };
-        let programs = reader.programs();
+        let programs = reader.programs(needs_program);
         let listen = reader.address(&LISTEN);
         let metrics_listen = reader.optional(&METRICS_LISTEN, Reader::address);
         let store = reader.store();
@@ -243,7 +246,7 @@ impl Settings {
     }
 
     /// Settings from pairs of key and value, the rest by default: for servers inside another process. A value for
-    /// `program` may list several files, separated by commas.
+    /// `program` may list several files, separated by commas, or be left out if programs come as text.
     ///
     /// # Errors
     /// Every fault that there is.
@@ -251,7 +254,7 @@ impl Settings {
         let named: Vec<(String, &str)> =
             pairs.iter().map(|(key, value)| (format!("{VARIABLE_PREFIX}{}", key.to_uppercase()), *value)).collect();
         let environment = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        Settings::gather(&Flags::default(), &environment)
+        Settings::read(&Flags::default(), &environment, false)
     }
 
     fn cross_check(&self, layers: &Layers) -> Result<(), Faults> {
@@ -364,10 +367,10 @@ impl Reader<'_> {
         }
     }
 
-    fn programs(&mut self) -> Vec<PathBuf> {
+    fn programs(&mut self, needed: bool) -> Vec<PathBuf> {
         let raw = self.raw(&PROGRAM);
         let files: Vec<PathBuf> = raw.into_iter().flat_map(|raw| raw.values).map(PathBuf::from).collect();
-        if files.is_empty() {
+        if needed && files.is_empty() {
             let at = format!("{} ({}, program)", PROGRAM.flag(), PROGRAM.variable());
             self.faults.push(Fault::new(at, None, "is not set", "name at least one program file"));
         }
@@ -441,7 +444,6 @@ impl Reader<'_> {
             calls_per_account_max: self.size(&CALLS_PER_ACCOUNT_MAX, 1..=10_000),
             commit_attempts_max: self.small(&COMMIT_ATTEMPTS_MAX, 1..=100),
             cache_bytes_max: self.number(&CACHE_BYTES_MAX, 0..=1 << 40),
-            message_bytes_max: self.size(&MESSAGE_BYTES_MAX, 4_096..=1_048_576),
             receipt_keep_s: DAY_S * self.number(&RECEIPT_KEEP_DAYS, 7..=3_660),
             relay_interval: Duration::from_millis(self.number(&RELAY_INTERVAL_MS, 10..=60_000)),
             sweep_interval: Duration::from_millis(self.number(&SWEEP_INTERVAL_MS, 100..=3_600_000)),
@@ -506,7 +508,7 @@ mod tests {
         assert_eq!(settings.drain_limit, Duration::from_secs(9), "the flag");
         assert_eq!(settings.layout.partitions(), 8, "the variable");
         assert_eq!(settings.limits.commit_attempts_max, 7, "the file");
-        assert_eq!(settings.limits.calls_in_flight_max, 1_024, "the default");
+        assert_eq!(settings.limits.calls_in_flight_max, 4_096, "the default");
         assert_eq!(settings.programs, [PathBuf::from("a.yaml"), PathBuf::from("b.yaml")]);
     }
 
@@ -597,6 +599,15 @@ mod tests {
         assert_eq!(default(&STORE_TIMEOUT_MS), RedisSettings::RESPONSE_TIMEOUT_MS_DEFAULT.to_string());
         assert_eq!(default(&STORE_CONNECT_TIMEOUT_MS), RedisSettings::CONNECT_TIMEOUT_MS_DEFAULT.to_string());
         assert_eq!(default(&PARTITIONS), Layout::PARTITIONS_DEFAULT.to_string());
+        let limits = Settings::of(&[]).expect("valid").limits;
+        let service = crate::service::Options::default();
+        assert_eq!(limits.cache_bytes_max, service.cache_bytes_max);
+        assert_eq!(limits.calls_in_flight_max, service.writes_max);
+        assert_eq!(limits.calls_per_account_max, service.writes_per_account_max);
+        assert_eq!(limits.commit_attempts_max, service.attempts_max);
+        assert_eq!(limits.receipt_keep_s, service.receipt_keep_s);
+        assert_eq!(limits.relay_interval, service.relay_interval);
+        assert_eq!(limits.sweep_interval, service.sweep_interval);
     }
 
     /// With `UPDATE=1` in the environment of the build it writes them anew.

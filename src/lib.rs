@@ -3,6 +3,7 @@
 //!
 //! Arrows point one way: `domain <- program <- store <- service <- grpc <- app <- main`.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,3 +12,4 @@ pub mod grpc;
 pub mod program;
 pub mod service;
 pub mod store;
+pub mod telemetry;

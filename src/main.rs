@@ -1,3 +1,10 @@
-//! The composition root: parses the command line and hands over.
+//! The binary: hands the command line and the environment over, as values.
 
-fn main() {}
+use std::process::ExitCode;
+
+use guerdon::cli;
+use guerdon::config::Environment;
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os(), &Environment::of_process())
+}

@@ -120,41 +120,39 @@ pub(super) const CALL_DEADLINE_MS_DEFAULT: Setting = Setting::new(
 pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
     "calls_in_flight_max",
     "COUNT",
-    "1024",
-    "Calls worked on at once, 1 to 100000; the next one is answered RESOURCE_EXHAUSTED at once.",
+    "4096",
+    "Calls worked on at once, reads and waiting writes included, 1 to 100000; one more is answered RESOURCE_EXHAUSTED.",
 );
 pub(super) const CALLS_PER_ACCOUNT_MAX: Setting = Setting::new(
     "calls_per_account_max",
     "COUNT",
-    "64",
+    "256",
     "Writes that may wait for one account, 1 to 10000; the next one is answered RESOURCE_EXHAUSTED.",
 );
 pub(super) const COMMIT_ATTEMPTS_MAX: Setting = Setting::new(
     "commit_attempts_max",
     "COUNT",
-    "8",
+    "16",
     "How often a write is decided anew because another instance wrote first, 1 to 100; then it is answered ABORTED.",
 );
 pub(super) const CACHE_BYTES_MAX: Setting = Setting::new(
     "cache_bytes_max",
     "BYTES",
-    "67108864",
+    "268435456",
     "Memory for recent accounts, 0 to 1099511627776; an account in it commits in one trip to the store instead of two.",
-);
-pub(super) const MESSAGE_BYTES_MAX: Setting = Setting::new(
-    "message_bytes_max",
-    "BYTES",
-    "1048576",
-    "The largest request accepted, 4096 to 1048576; a larger one is answered OUT_OF_RANGE.",
 );
 pub(super) const RECEIPT_KEEP_DAYS: Setting = Setting::new(
     "receipt_keep_days",
     "DAYS",
-    "7",
+    "14",
     "How long a request id is remembered, 7 to 3660. Orders and returns are kept from happening twice for good.",
 );
-pub(super) const RELAY_INTERVAL_MS: Setting =
-    Setting::new("relay_interval_ms", "MS", "200", "How often effects for other members are looked for, 10 to 60000.");
+pub(super) const RELAY_INTERVAL_MS: Setting = Setting::new(
+    "relay_interval_ms",
+    "MS",
+    "2000",
+    "How often all partitions are searched for effects that wait for other members, 10 to 60000. Those of this instance go out at once.",
+);
 pub(super) const SWEEP_INTERVAL_MS: Setting = Setting::new(
     "sweep_interval_ms",
     "MS",
@@ -210,7 +208,6 @@ pub const SETTINGS: &[&Setting] = &[
     &CALLS_PER_ACCOUNT_MAX,
     &COMMIT_ATTEMPTS_MAX,
     &CACHE_BYTES_MAX,
-    &MESSAGE_BYTES_MAX,
     &RECEIPT_KEEP_DAYS,
     &RELAY_INTERVAL_MS,
     &SWEEP_INTERVAL_MS,

@@ -1,0 +1,392 @@
+//! The composition root: the only place that names a concrete store. Puts the parts together, serves, drains.
+
+mod limit;
+mod observe;
+mod readiness;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::config::{ClockKind, Settings, StoreSettings};
+use crate::service::{self, Service, Source};
+use crate::store::embedded::EmbeddedStore;
+use crate::store::memory::MemoryStore;
+use crate::store::redis::{RedisSettings, RedisStore};
+use crate::store::{self, Store};
+use crate::telemetry::{Telemetry, metrics};
+use crate::{grpc, program};
+use limit::Limited;
+use readiness::Readiness;
+
+/// Ended as asked, with nothing cut.
+pub const EXIT_FINE: u8 = 0;
+/// The limit of the drain was reached with work left, or the server ended by itself.
+pub const EXIT_CUT: u8 = 1;
+/// The settings or a program file have faults (`EX_USAGE`); nothing was opened and no port was bound.
+pub const EXIT_SETTINGS: u8 = 64;
+/// The store, the address or the telemetry cannot be used (`EX_UNAVAILABLE`).
+pub const EXIT_UNAVAILABLE: u8 = 69;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Everything that is wrong with the program files, as `guerdon check` prints it.
+    #[error("{0}")]
+    Programs(String),
+    #[error("redis settings: {0}")]
+    Redis(#[from] store::redis::SettingsError),
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] store::Error),
+    #[error("the programs cannot be published: {0}")]
+    Publish(service::Error),
+    #[error("cannot listen on {addr}: {error}")]
+    Listen { addr: SocketAddr, error: io::Error },
+    #[error("reflection cannot be built: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// A defect of this program.
+    #[error("the start was cut off")]
+    Aborted,
+}
+
+impl StartError {
+    /// What the process ends with.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            StartError::Programs(_) | StartError::Redis(_) => EXIT_SETTINGS,
+            StartError::Store(_)
+            | StartError::Publish(_)
+            | StartError::Listen { .. }
+            | StartError::Reflection(_)
+            | StartError::Aborted => EXIT_UNAVAILABLE,
+        }
+    }
+}
+
+/// A program file as text, and what to call it where it has faults.
+#[derive(Clone, Debug)]
+pub struct ProgramText {
+    pub name: String,
+    pub text: String,
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drained {
+    /// All that was under way was finished and answered.
+    Whole,
+    /// The limit came first: calls or commits were cut. What was sent to the store may have happened.
+    Cut,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    drain_limit: Duration,
+    stop: CancellationToken,
+    transport: JoinHandle<Result<(), tonic::transport::Error>>,
+    jobs: TaskTracker,
+    work: Work,
+}
+
+struct Work {
+    service: Service,
+    limited: Arc<Limited>,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Work").finish_non_exhaustive()
+    }
+}
+
+/// HTTP/2 pings find peers that vanished, whose calls would otherwise hold their places.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_LIMIT: Duration = Duration::from_secs(10);
+/// Connections end at this age, in peace, so that balancers below gRPC spread them anew.
+const CONNECTION_AGE_MAX: Duration = Duration::from_secs(3_600);
+const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(600);
+const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
+const HEADER_BYTES_MAX: u32 = 16 * 1_024;
+/// From the last answer to the end of connections that do not close when asked to.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+impl Server {
+    /// Reads the program files of the settings, then as [`Server::start_with`].
+    ///
+    /// # Errors
+    /// Those of [`Server::start_with`], and files that cannot be read.
+    pub async fn start(settings: Settings) -> Result<Server, StartError> {
+        let programs = read_programs(&settings.programs)?;
+        Server::start_with(settings, &programs).await
+    }
+
+    /// Puts a server together and serves. A store that does not answer yet is no error: the server says that it is
+    /// not serving and keeps trying. Logs, metrics and traces belong to the process: [`run`] sets them up.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Programs are checked before the store is opened, and the address is bound last.
+    pub async fn start_with(settings: Settings, programs: &[ProgramText]) -> Result<Server, StartError> {
+        let sources = compile(programs)?;
+        let clock = match settings.clock {
+            ClockKind::System => Clock::system(),
+            ClockKind::Follow => Clock::follow(),
+        };
+        let store = open(&settings, &clock).await?;
+        let options = options(&settings);
+        let service = Service::new(store, settings.layout, clock.clone(), sources, options, Arc::new(observe::Work));
+        let published = publish(&service).await?;
+        if published {
+            service.start_jobs();
+        }
+
+        let places_max = u32::try_from(settings.limits.calls_in_flight_max).unwrap_or(u32::MAX);
+        let limited = Arc::new(Limited::new(Arc::new(service.clone()), places_max));
+        let health = HealthReporter::new();
+        let routes = routes(&settings, Arc::clone(&limited), &health)?;
+        let incoming = TcpIncoming::bind(settings.listen)
+            .map_err(|error| StartError::Listen { addr: settings.listen, error })?
+            .with_nodelay(Some(true));
+        let addr = incoming.local_addr().map_err(|error| StartError::Listen { addr: settings.listen, error })?;
+
+        let stop = CancellationToken::new();
+        let names = grpc::service_names(&*limited);
+        let readiness = Readiness { service: service.clone(), clock, health, names, stop: stop.clone() };
+        readiness.tell(published).await;
+        let jobs = TaskTracker::new();
+        jobs.spawn(readiness.watch(published));
+        let transport = jobs.spawn(
+            tonic::transport::Server::builder()
+                .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+                .http2_keepalive_timeout(Some(KEEPALIVE_LIMIT))
+                .max_connection_age(CONNECTION_AGE_MAX)
+                .max_connection_age_grace(CONNECTION_AGE_GRACE)
+                .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+                .http2_max_header_list_size(HEADER_BYTES_MAX)
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()),
+        );
+        Ok(Server { addr, drain_limit: settings.drain_limit, stop, transport, jobs, work: Work { service, limited } })
+    }
+
+    /// Where it listens; the port is a free one if the settings say 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Says that it is not serving, takes no new connections, finishes what is under way, and ends; all within the
+    /// drain limit.
+    pub async fn stop(mut self) -> Drained {
+        let deadline = Instant::now() + self.drain_limit;
+        self.stop.cancel();
+        let Work { service, limited } = &self.work;
+
+        // A peer that never closes its connection must not hold up the rest: idle is good enough.
+        let answered = async {
+            limited.drain().await;
+            sleep(FAREWELL).await;
+        };
+        let calls = async {
+            tokio::select! {
+                _ended = &mut self.transport => {}
+                () = answered => {}
+            }
+        };
+        // Writes outlive their callers, so they are waited for even when calls had to be cut.
+        let calls_limit = deadline - self.drain_limit / 4;
+        let calls_whole = timeout_at(calls_limit, calls).await.is_ok();
+        let writes_whole = timeout_at(deadline, service.drain()).await.is_ok();
+        self.transport.abort();
+        self.jobs.close();
+        if calls_whole && writes_whole {
+            return Drained::Whole;
+        }
+        metrics::drain_cut();
+        error!(calls_whole, writes_whole, "the drain limit was reached with work left, which is cut");
+        Drained::Cut
+    }
+}
+
+/// Serves until the process is told to end (SIGTERM, SIGINT), drains, and gives the exit code.
+pub async fn run(settings: Settings) -> ExitCode {
+    let telemetry = match Telemetry::start(&settings) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            // Without telemetry there is no other place to say it.
+            #[allow(clippy::print_stderr, reason = "logs are what failed")]
+            {
+                eprintln!("guerdon: {error}");
+            }
+            return ExitCode::from(EXIT_UNAVAILABLE);
+        }
+    };
+    let code = serve(settings).await;
+    telemetry.end().await;
+    ExitCode::from(code)
+}
+
+async fn serve(settings: Settings) -> u8 {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        error!("signals cannot be received");
+        return EXIT_UNAVAILABLE;
+    };
+    for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+    let store = match settings.store {
+        StoreSettings::Memory => "memory",
+        StoreSettings::Embedded { .. } => "embedded",
+        StoreSettings::Redis { .. } => "redis",
+    };
+    let mut server = match Server::start(settings).await {
+        Ok(server) => server,
+        Err(error) => {
+            error!("{error}");
+            return error.exit_code();
+        }
+    };
+    info!(addr = %server.addr(), store, version = env!("CARGO_PKG_VERSION"), "listening on {}", server.addr());
+
+    let ended = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = &mut server.transport => Some(ended),
+    };
+    if let Some(ended) = ended {
+        error!(?ended, "the server ended by itself");
+        server.transport = server.jobs.spawn(pending());
+        server.stop().await;
+        return EXIT_CUT;
+    }
+    info!(limit_s = server.drain_limit.as_secs(), "draining");
+    match server.stop().await {
+        Drained::Whole => {
+            info!("drained, bye");
+            EXIT_FINE
+        }
+        Drained::Cut => EXIT_CUT,
+    }
+}
+
+fn read_programs(paths: &[PathBuf]) -> Result<Vec<ProgramText>, StartError> {
+    let mut programs = Vec::new();
+    let mut faults = Vec::new();
+    for path in paths {
+        let name = path.display().to_string();
+        // A wrong path to something huge does no harm.
+        if std::fs::metadata(path).is_ok_and(|meta| (program::TEXT_LEN_MAX as u64) < meta.len()) {
+            faults.push(format!("{name}: the file is longer than {} bytes", program::TEXT_LEN_MAX));
+            continue;
+        }
+        match std::fs::read_to_string(path) {
+            Ok(text) => programs.push(ProgramText { name, text }),
+            Err(error) => faults.push(format!("{name}: {error}")),
+        }
+    }
+    if faults.is_empty() { Ok(programs) } else { Err(StartError::Programs(faults.join("\n"))) }
+}
+
+/// All of them, or everything that is wrong with any.
+fn compile(programs: &[ProgramText]) -> Result<Vec<Source>, StartError> {
+    let mut sources: Vec<Source> = Vec::new();
+    let mut faults = Vec::new();
+    let mut names = BTreeMap::new();
+    for ProgramText { name, text } in programs {
+        match Source::compile(text) {
+            Ok(source) => {
+                if let Some(other) = names.insert(source.program.id.clone(), name) {
+                    faults.push(format!("{name}: the program `{}` is in {other} already", source.program.id));
+                }
+                sources.push(source);
+            }
+            Err(found) => faults.push(found.of_file(name).to_string()),
+        }
+    }
+    if sources.is_empty() && faults.is_empty() {
+        faults.push("no program is given".to_owned());
+    }
+    if faults.is_empty() { Ok(sources) } else { Err(StartError::Programs(faults.join("\n"))) }
+}
+
+async fn open(settings: &Settings, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
+    let layout = settings.layout;
+    match &settings.store {
+        StoreSettings::Memory => Ok(Arc::new(MemoryStore::new(clock.for_store()))),
+        StoreSettings::Embedded { path } => {
+            let (path, clock) = (path.clone(), clock.for_store());
+            // Opening reads the file and may replay its log.
+            let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&path, layout, clock)).await;
+            Ok(Arc::new(opened.map_err(|_| StartError::Aborted)??))
+        }
+        StoreSettings::Redis { url, namespace, connect_timeout_ms, response_timeout_ms } => {
+            let settings = RedisSettings {
+                url: url.expose().to_owned(),
+                namespace: namespace.clone(),
+                connect_timeout_ms: *connect_timeout_ms,
+                response_timeout_ms: *response_timeout_ms,
+            };
+            Ok(Arc::new(RedisStore::connect(settings, layout)?))
+        }
+    }
+}
+
+fn options(settings: &Settings) -> service::Options {
+    let limits = &settings.limits;
+    service::Options {
+        cache_bytes_max: limits.cache_bytes_max,
+        writes_max: limits.calls_in_flight_max,
+        writes_per_account_max: limits.calls_per_account_max,
+        attempts_max: limits.commit_attempts_max,
+        receipt_keep_s: limits.receipt_keep_s,
+        relay_interval: limits.relay_interval,
+        sweep_interval: limits.sweep_interval,
+    }
+}
+
+/// Whether it worked at once; a store that is away is tried again later, one that can never serve is an error.
+async fn publish(service: &Service) -> Result<bool, StartError> {
+    match service.publish().await {
+        Ok(()) => Ok(true),
+        Err(error) if readiness::passes(&error) => {
+            warn!(%error, "not serving yet: {error}");
+            Ok(false)
+        }
+        Err(error) => Err(StartError::Publish(error)),
+    }
+}
+
+/// The contract, health, and reflection in both versions that clients ask for.
+fn routes(settings: &Settings, limited: Arc<Limited>, health: &HealthReporter) -> Result<Routes, StartError> {
+    let observer = Arc::new(observe::Calls { traces: settings.traces.is_some() });
+    let options = grpc::Options { deadline_default: settings.limits.call_deadline_default, observer };
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(grpc::wire::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(grpc::routes(limited, &options)
+        .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
