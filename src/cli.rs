@@ -1,7 +1,11 @@
 //! The commands of the binary.
 
 pub mod check;
+pub mod client;
+pub mod demo;
 pub mod health;
+pub mod local;
+pub mod replay;
 pub mod schema;
 
 use std::ffi::OsString;
@@ -39,6 +43,8 @@ enum Command {
     Schema,
     /// Ask a server whether it serves.
     Health(health::HealthArgs),
+    Replay(Box<replay::ReplayArgs>),
+    Demo(demo::DemoArgs),
 }
 
 /// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
@@ -69,6 +75,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => exit(check::EXIT_NO_OUTPUT),
         },
+        Command::Replay(args) => in_runtime(async { exit(replay::run(*args).await) }),
+        Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
         Command::Health(args) => in_runtime(async { ExitCode::from(health::health_command(&args, &mut out).await) }),
     }
 }

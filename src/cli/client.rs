@@ -1,0 +1,340 @@
+//! A gRPC client of the service that does not give up at the first failure: every call has a deadline, is sent again
+//! under the same request id while that can help, and is timed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use hdrhistogram::Histogram;
+use tokio::time::{Instant, timeout};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status};
+use tonic_types::StatusExt;
+
+use crate::domain::time;
+use crate::grpc::wire;
+use wire::checkout_service_client::CheckoutServiceClient;
+use wire::ledger_service_client::LedgerServiceClient;
+use wire::member_service_client::MemberServiceClient;
+use wire::referral_service_client::ReferralServiceClient;
+use wire::simulation_service_client::SimulationServiceClient;
+
+/// The domain of the service's own error details.
+const ERROR_DOMAIN: &str = "guerdon.v1";
+
+/// The end of a day touches every account that something falls due for.
+const END_DAY_DEADLINE_MIN: Duration = Duration::from_secs(120);
+
+/// Answers hold at most an order's decision with its trace.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+const RETRY_DELAY_MIN: Duration = Duration::from_millis(20);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
+
+/// How long a call may take, and for how long it is sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// Of one attempt.
+    pub deadline: Duration,
+    /// From the first attempt; no attempt begins later.
+    pub retry_for: Duration,
+}
+
+/// Why a call came to nothing.
+#[derive(Clone, Debug)]
+pub struct CallError {
+    pub method: &'static str,
+    pub status: Status,
+    pub attempts: u32,
+    pub waited: Duration,
+}
+
+impl CallError {
+    /// The service's own reason, such as `STORE_UNAVAILABLE`; `None` when the failure is not the service's answer.
+    pub fn reason(&self) -> Option<String> {
+        reason(&self.status)
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CallError { method, status, attempts, waited } = self;
+        write!(f, "{method} failed with {:?}", status.code())?;
+        if let Some(reason) = self.reason() {
+            write!(f, " ({reason})")?;
+        }
+        write!(f, ": {}", status.message())?;
+        for violation in status.get_error_details().bad_request().iter().flat_map(|bad| &bad.field_violations) {
+            write!(f, "; `{}` {}", violation.field, violation.description)?;
+        }
+        if 1 < *attempts {
+            write!(f, "; given up after {attempts} attempts in {} s", waited.as_secs())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for CallError {}
+
+/// Why no connection could be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("`{0}` is not an address; write host:port or http://host:port")]
+    Address(String),
+    #[error("`{0}` asks for TLS, which this client does not speak; use http:// inside a trusted network")]
+    Tls(String),
+    #[error("nothing answers at {target}: {cause}")]
+    Unreachable { target: String, cause: String },
+}
+
+/// What one method took: latency of answered attempts in microseconds, and attempts that failed and were repeated.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    pub latency_us: Histogram<u64>,
+    pub repeated: u64,
+}
+
+/// Timings of all methods that were called, by name.
+#[derive(Debug, Default)]
+pub struct Meter(Mutex<BTreeMap<&'static str, Timing>>);
+
+impl Meter {
+    pub fn snapshot(&self) -> BTreeMap<&'static str, Timing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, method: &'static str, answered_in: Option<Duration>) {
+        let mut timings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !timings.contains_key(method) {
+            // One microsecond to one hour; three digits are exact.
+            let Ok(latency_us) = Histogram::new_with_bounds(1, 3_600_000_000, 3) else { return };
+            timings.insert(method, Timing { latency_us, repeated: 0 });
+        }
+        let Some(timing) = timings.get_mut(method) else { return };
+        match answered_in {
+            Some(took) => timing.latency_us.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+            None => timing.repeated += 1,
+        }
+    }
+}
+
+/// A connection to one server. Cheap to clone; all clones share it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    checkout: CheckoutServiceClient<Channel>,
+    members: MemberServiceClient<Channel>,
+    referrals: ReferralServiceClient<Channel>,
+    ledger: LedgerServiceClient<Channel>,
+    simulation: SimulationServiceClient<Channel>,
+    patience: Patience,
+    meter: Arc<Meter>,
+}
+
+macro_rules! methods {
+    ($($(#[$doc:meta])* $name:ident: $service:ident, $label:literal, $request:ident -> $response:ident;)*) => {
+        impl Client {
+            $(
+                $(#[$doc])*
+                pub async fn $name(&self, message: wire::$request) -> Result<wire::$response, CallError> {
+                    self.call($label, self.patience.deadline, message, |request| {
+                        let mut client = self.$service.clone();
+                        async move { client.$name(request).await }
+                    })
+                    .await
+                }
+            )*
+        }
+    };
+}
+
+methods! {
+    quote: checkout, "Quote", QuoteRequest -> QuoteResponse;
+    reserve: checkout, "Reserve", ReserveRequest -> ReserveResponse;
+    commit: checkout, "Commit", CommitRequest -> CommitResponse;
+    release: checkout, "Release", ReleaseRequest -> ReleaseResponse;
+    r#return: checkout, "Return", ReturnRequest -> ReturnResponse;
+    get_order: checkout, "GetOrder", GetOrderRequest -> GetOrderResponse;
+    enroll: members, "Enroll", EnrollRequest -> EnrollResponse;
+    get_member: members, "GetMember", GetMemberRequest -> GetMemberResponse;
+    adjust: members, "Adjust", AdjustRequest -> AdjustResponse;
+    create_code: referrals, "CreateCode", CreateCodeRequest -> CreateCodeResponse;
+    attribute: referrals, "Attribute", AttributeRequest -> AttributeResponse;
+    get_referral: referrals, "GetReferral", GetReferralRequest -> GetReferralResponse;
+    verify_member: ledger, "VerifyMember", VerifyMemberRequest -> VerifyMemberResponse;
+}
+
+impl Client {
+    /// Connects to `target`, trying again while nothing answers, as long as `patience` says. A connection that breaks
+    /// later is made anew by the calls that need it.
+    pub async fn connect(target: &str, patience: Patience) -> Result<Client, ConnectError> {
+        if target.starts_with("https://") {
+            return Err(ConnectError::Tls(target.to_owned()));
+        }
+        let uri = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
+        let endpoint = Endpoint::from_shared(uri).map_err(|_| ConnectError::Address(target.to_owned()))?;
+        if endpoint.uri().port_u16().is_none() || endpoint.uri().scheme_str() != Some("http") {
+            return Err(ConnectError::Address(target.to_owned()));
+        }
+        let endpoint = endpoint.connect_timeout(patience.deadline).tcp_nodelay(true);
+        let began = Instant::now();
+        let dial = || endpoint.connect();
+        let channel = dial.retry(backoff(patience)).when(|_| began.elapsed() < patience.retry_for).await;
+        let channel = channel.map_err(|error| {
+            let source = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            ConnectError::Unreachable { target: target.to_owned(), cause: source }
+        })?;
+        Ok(Client {
+            checkout: CheckoutServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX),
+            members: MemberServiceClient::new(channel.clone()),
+            referrals: ReferralServiceClient::new(channel.clone()),
+            ledger: LedgerServiceClient::new(channel.clone()),
+            simulation: SimulationServiceClient::new(channel),
+            patience,
+            meter: Arc::default(),
+        })
+    }
+
+    /// See [`Meter`].
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Tells the server that the replayed past has reached `through`.
+    pub async fn end_day(&self, through: time::Instant) -> Result<wire::EndDayResponse, CallError> {
+        let deadline = self.patience.deadline.max(END_DAY_DEADLINE_MIN);
+        let message = wire::EndDayRequest { through: Some(stamp(through)) };
+        self.call("EndDay", deadline, message, |request| {
+            let mut client = self.simulation.clone();
+            async move { client.end_day(request).await }
+        })
+        .await
+    }
+
+    async fn call<T, R, F, Fut>(
+        &self,
+        method: &'static str,
+        deadline: Duration,
+        message: T,
+        send: F,
+    ) -> Result<R, CallError>
+    where
+        T: Clone,
+        F: Fn(Request<T>) -> Fut,
+        Fut: Future<Output = Result<Response<R>, Status>>,
+    {
+        let began = Instant::now();
+        let mut attempts: u32 = 0;
+        let attempt = || {
+            attempts += 1;
+            let mut request = Request::new(message.clone());
+            request.set_timeout(deadline);
+            let sent = Instant::now();
+            let answer = timeout(deadline, send(request));
+            async move {
+                let status = match answer.await {
+                    Ok(Ok(response)) => {
+                        self.meter.note(method, Some(sent.elapsed()));
+                        return Ok(response.into_inner());
+                    }
+                    Ok(Err(status)) => status,
+                    Err(_) => Status::deadline_exceeded(format!("no answer within {} ms", deadline.as_millis())),
+                };
+                Err(status)
+            }
+        };
+        let result = attempt
+            .retry(backoff(self.patience))
+            .when(|status| can_help(status) && began.elapsed() < self.patience.retry_for)
+            .adjust(|status: &Status, planned| planned.map(|planned| planned.max(asked_delay(status))))
+            .notify(|_, _| self.meter.note(method, None))
+            .await;
+        result.map_err(|status| CallError { method, status, attempts, waited: began.elapsed() })
+    }
+}
+
+/// Delays double from the least to the most; how long in all is decided by the clock.
+fn backoff(patience: Patience) -> ExponentialBuilder {
+    let builder = ExponentialBuilder::default().with_min_delay(RETRY_DELAY_MIN).with_max_delay(RETRY_DELAY_MAX);
+    builder.with_jitter().without_max_times().with_total_delay(Some(patience.retry_for))
+}
+
+/// How long the server asks to wait, within reason.
+fn asked_delay(status: &Status) -> Duration {
+    let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    asked.unwrap_or_default().min(RETRY_DELAY_MAX)
+}
+
+fn reason(status: &Status) -> Option<String> {
+    let info = status.get_details_error_info()?;
+    (info.domain == ERROR_DOMAIN).then_some(info.reason)
+}
+
+/// Whether sending again can help. What the service says counts; a failure that is not its answer (the connection
+/// broke, the deadline passed) says nothing about the request, which may be sent again under its request id.
+fn can_help(status: &Status) -> bool {
+    match (reason(status), status.code()) {
+        (Some(reason), Code::ResourceExhausted) => reason != "LIMIT_REACHED",
+        (_, Code::Unavailable | Code::Aborted | Code::ResourceExhausted | Code::DeadlineExceeded) => true,
+        (None, Code::Unknown | Code::Cancelled | Code::Internal) => true,
+        _ => false,
+    }
+}
+
+/// The instant as the wire has it.
+pub fn stamp(at: time::Instant) -> prost_types::Timestamp {
+    let nanos = i32::try_from(at.0.rem_euclid(1_000)).unwrap_or(0) * 1_000_000; // below one second
+    prost_types::Timestamp { seconds: at.0.div_euclid(1_000), nanos }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic_types::ErrorDetails;
+
+    #[test]
+    fn only_what_may_pass_is_sent_again() {
+        let ours = |code, reason: &str| {
+            let mut details = ErrorDetails::new();
+            details.set_error_info(reason, ERROR_DOMAIN, std::collections::HashMap::new());
+            Status::with_error_details(code, "", details)
+        };
+        for (status, expected) in [
+            (ours(Code::Unavailable, "STORE_UNAVAILABLE"), true),
+            (ours(Code::Aborted, "CONTENTION"), true),
+            (ours(Code::ResourceExhausted, "OVERLOADED"), true),
+            (ours(Code::ResourceExhausted, "LIMIT_REACHED"), false),
+            (ours(Code::Internal, "STORE_CORRUPT"), false),
+            (ours(Code::InvalidArgument, "REQUEST_MALFORMED"), false),
+            (ours(Code::AlreadyExists, "REQUEST_ID_REUSED"), false),
+            // The connection broke in the middle of an answer.
+            (Status::unknown("transport error"), true),
+            (Status::internal("h2 protocol error"), true),
+            (Status::unimplemented(""), false),
+        ] {
+            assert_eq!(can_help(&status), expected, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn instants_travel_whole() {
+        assert_eq!(stamp(time::Instant(1_500)), prost_types::Timestamp { seconds: 1, nanos: 500_000_000 });
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_dialled_is_said_at_once() {
+        let patience = Patience { deadline: Duration::from_secs(1), retry_for: Duration::ZERO };
+        for (target, expected) in [
+            ("https://example.org:7700", "asks for TLS"),
+            ("no port", "is not an address"),
+            ("localhost", "is not an address"),
+            ("ftp://localhost:21", "is not an address"),
+            ("127.0.0.1:1", "nothing answers"),
+        ] {
+            let error = Client::connect(target, patience).await.expect_err(target).to_string();
+            assert!(error.contains(expected), "{target}: {error}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Decisions in words.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+
+use crate::cli::replay::summary::grouped;
+use crate::domain::time::Instant;
+use crate::grpc::wire;
+use wire::effect::Effect;
+
+/// `Thu 12 Nov 08:10`, by the clock of the bakery.
+pub fn when(at: Instant, zone: &TimeZone) -> String {
+    at.zoned(zone).strftime("%a %e %b %H:%M").to_string()
+}
+
+fn date(at: Option<&prost_types::Timestamp>, zone: &TimeZone) -> Option<String> {
+    let at = at?;
+    let at = Instant(at.seconds.saturating_mul(1_000).saturating_add(i64::from(at.nanos) / 1_000_000));
+    Some(at.zoned(zone).strftime("%-d %b %Y").to_string())
+}
+
+/// `12.40 GBP`.
+pub fn money(minor: i64, currency: &str) -> String {
+    let sign = if minor < 0 { "-" } else { "" };
+    let digits = minor.unsigned_abs();
+    format!("{sign}{}.{:02} {currency}", grouped((digits / 100).into()), digits % 100)
+}
+
+/// What a decision does, one phrase an effect.
+pub fn effects(decision: &wire::Decision, currency: &str, zone: &TimeZone) -> Vec<String> {
+    decision.effects.iter().filter_map(|effect| effect.effect.as_ref()).map(|e| one(e, currency, zone)).collect()
+}
+
+fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
+    match effect {
+        Effect::UnitsGranted(granted) => {
+            let mut text = format!("+{} {} ({})", granted.granted, granted.unit, granted.rule_id);
+            if let Some(date) = date(granted.activates_at.as_ref(), zone) {
+                let _ = write!(text, ", spendable from {date}"); // writing to a string cannot fail
+            }
+            if let Some(date) = date(granted.expires_at.as_ref(), zone) {
+                let _ = write!(text, " until {date}");
+            }
+            text
+        }
+        Effect::UnitsRedeemed(used) => {
+            format!("-{} {}, which pay {}", used.amount, used.unit, money(used.value_minor, currency))
+        }
+        Effect::Discount(off) => format!("{} off ({})", money(off.amount_minor, currency), off.reward_id),
+        Effect::UnitsReversed(taken) => {
+            let mut text = format!("-{} {} taken back", taken.amount, taken.unit);
+            if 0 < taken.debt {
+                let _ = write!(text, ", {} of them owed", taken.debt);
+            }
+            text
+        }
+        Effect::UnitsRestored(given) => format!("+{} {} given back", given.amount, given.unit),
+        Effect::ReferralChanged(changed) => {
+            let state = match changed.state() {
+                wire::ReferralState::Unspecified => "unknown",
+                wire::ReferralState::Attributed => "attributed",
+                wire::ReferralState::Qualified => "qualified",
+                wire::ReferralState::Expired => "expired",
+                wire::ReferralState::Rejected => "rejected",
+            };
+            format!("referral {} is {state}", changed.referral_id)
+        }
+        Effect::UnitsAdjusted(by) => format!("{:+} {} by hand", by.amount, by.unit),
+    }
+}
+
+/// The reasons for what was refused.
+pub fn refusals(refusals: &[wire::Refusal]) -> Vec<String> {
+    refusals.iter().map(|refusal| format!("refused: {}", refusal.message)).collect()
+}
+
+/// Why each rule applied or did not, in the order of the program.
+pub fn explain(explain: &wire::Explain) -> Vec<String> {
+    let mut lines = Vec::new();
+    for rule in &explain.rules {
+        let kind = match rule.kind() {
+            wire::LoyaltyKind::Unspecified => "",
+            wire::LoyaltyKind::Transactional => "transactional",
+            wire::LoyaltyKind::Social => "social",
+            wire::LoyaltyKind::Emotional => "emotional",
+            wire::LoyaltyKind::Behavioural => "behavioural",
+            wire::LoyaltyKind::Advocacy => "advocacy",
+        };
+        if rule.applied {
+            let steps = rule.steps.join("; ");
+            lines.push(format!("{:<16}{kind:<14}yes: {steps}", rule.rule_id));
+            continue;
+        }
+        let unmet = rule.conditions.iter().filter(|condition| !condition.met);
+        let reasons: Vec<String> = unmet
+            .map(|condition| {
+                let wire::ExplainCondition { condition, actual, required, .. } = condition;
+                // An hour of the week is enough to see why.
+                let hour = actual.parse::<jiff::Zoned>().map(|zoned| zoned.strftime("%a %H:%M").to_string());
+                let actual = hour.as_ref().unwrap_or(actual);
+                format!("{condition} is {actual}, needed {required}")
+            })
+            .collect();
+        let mut reasons = reasons.into_iter();
+        lines.push(format!("{:<16}{kind:<14}no:  {}", rule.rule_id, reasons.next().unwrap_or_default()));
+        lines.extend(reasons.map(|reason| format!("{:<16}{:<14}     {reason}", "", "")));
+    }
+    if 0 < explain.rules_left_out {
+        lines.push(format!("{} more cannot match any line of it", explain.rules_left_out));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effects_read_as_phrases() {
+        let zone = TimeZone::UTC;
+        let stamp = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let granted = wire::UnitsGranted {
+            rule_id: "base".to_owned(),
+            unit: "points".to_owned(),
+            granted: 12,
+            activates_at: stamp(1_794_787_200),
+            expires_at: stamp(1_827_532_800),
+            ..Default::default()
+        };
+        let redeemed =
+            wire::UnitsRedeemed { unit: "points".to_owned(), amount: 400, value_minor: 205, ..Default::default() };
+        for (effect, expected) in [
+            (Effect::UnitsGranted(granted), "+12 points (base), spendable from 16 Nov 2026 until 30 Nov 2027"),
+            (Effect::UnitsRedeemed(redeemed), "-400 points, which pay 2.05 GBP"),
+        ] {
+            assert_eq!(one(&effect, "GBP", &zone), expected);
+        }
+        assert_eq!(money(-123_456, "EUR"), "-1,234.56 EUR");
+        assert_eq!(when(Instant(1_794_471_000_000), &zone), "Thu 12 Nov 08:10");
+    }
+
+    #[test]
+    fn a_rule_that_does_not_apply_says_all_that_is_missing() {
+        let condition = |name: &str, met| wire::ExplainCondition {
+            condition: name.to_owned(),
+            met,
+            actual: "a".to_owned(),
+            required: "b".to_owned(),
+        };
+        let rule = wire::ExplainRule {
+            rule_id: "early-bird".to_owned(),
+            conditions: vec![condition("hours", false), condition("lines", true), condition("spend", false)],
+            ..Default::default()
+        };
+        let lines = explain(&wire::Explain { rules: vec![rule], rules_left_out: 2 });
+        assert_eq!(lines.len(), 3);
+        assert!(lines[0].contains("no:  hours is a, needed b"), "{}", lines[0]);
+        assert!(lines[1].ends_with("spend is a, needed b"), "{}", lines[1]);
+        assert_eq!(lines[2], "2 more cannot match any line of it");
+    }
+}
