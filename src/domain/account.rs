@@ -156,13 +156,16 @@ pub enum ApplyError {
 }
 
 impl AccountState {
-    /// Lots of one unit. Rounding expiry to days or months keeps accounts far below.
+    /// Lots of one unit: one for each instant at which something expires, and one for each grant that is pending.
+    /// Rounding expiry to days or months keeps accounts far below.
     pub const LOTS_MAX: usize = 2_000;
     pub const HOLDS_OPEN_MAX: usize = 32;
     pub const CODES_MAX: usize = 20;
     /// How long a resolved reservation is remembered: a Commit that was paid may come so late.
     pub const RESOLVED_KEEP_MS: i64 = 7 * DAY_MS;
-    const RESOLVED_MAX: usize = 16;
+    /// As many as can lapse at once and as many again: a flood of releases pushes out no lapse that a paid Commit
+    /// may ask about.
+    const RESOLVED_MAX: usize = 2 * AccountState::HOLDS_OPEN_MAX;
     /// How long an expired lot is remembered for returns.
     pub const LAPSED_KEEP_MS: i64 = 180 * DAY_MS;
     const LAPSED_MAX: usize = 200;
@@ -201,7 +204,7 @@ impl AccountState {
         self.holds.iter().find(|hold| hold.order == *order)
     }
 
-    /// The next instant at which [`advance`](super::advance::advance) has something to do.
+    /// The next instant at which [`advance`](super::desk::Desk::advance) has something to do.
     pub fn next_due(&self) -> Option<Instant> {
         let lots = self.units.iter().flat_map(|book| &book.lots).filter_map(Lot::next_due);
         let holds = self.holds.iter().filter(|hold| hold.is_open()).map(|hold| hold.at);
@@ -234,8 +237,10 @@ impl AccountState {
             Fact::Enrolled => self.enrolled_at = entry.effective_at,
             Fact::Granted { unit, amount, repaid, dates, .. } | Fact::Received { unit, amount, repaid, dates, .. } => {
                 let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
-                self.unit(unit).put(*dates, to_lot, dates.active_at(entry.posted_at))?;
-                if let Fact::Received { revision: 1, .. } = entry.fact {
+                let lot = dates.lot_at(entry.posted_at);
+                self.unit(unit).put(lot, to_lot, dates.active_at(entry.posted_at))?;
+                // By what it was before, not by the revision: revisions may arrive in any order.
+                if matches!(entry.fact, Fact::Received { net, .. } if net == *amount) {
                     self.friends_qualified += 1;
                 }
             }
@@ -243,7 +248,7 @@ impl AccountState {
             Fact::Expired { unit, dates, amount } => {
                 let book = self.unit(unit);
                 book.take(*dates, *amount)?;
-                book.lapsed.push(Part { dates: *dates, amount: *amount });
+                book.lapse(*dates, *amount)?;
             }
             Fact::Held { order, revision, expires_at, redeem, units } => {
                 for held in units {
@@ -264,7 +269,7 @@ impl AccountState {
             Fact::Unheld { order, why, units } => {
                 for held in units {
                     let book = self.unit(&held.unit);
-                    held.parts.iter().try_for_each(|part| book.hold(part.dates, -part.amount))?;
+                    held.parts.iter().try_for_each(|part| book.unhold(part.dates, part.amount))?;
                 }
                 let before = self.holds.iter().position(|hold| hold.order == *order).map(|at| self.holds.remove(at));
                 if let Some(state) = why.leaves() {
@@ -279,31 +284,33 @@ impl AccountState {
                     });
                 }
             }
-            Fact::Spent { unit, parts, .. } | Fact::Debited { unit, parts, .. } => {
+            Fact::Spent { unit, parts, .. } | Fact::Debited { unit, parts, .. } | Fact::Settled { unit, parts } => {
                 let book = self.unit(unit);
                 parts.iter().try_for_each(|part| book.take(part.dates, part.amount))?;
             }
             Fact::OrderCommitted { .. } => self.orders += 1,
             Fact::OrderReturned { .. } => {}
             Fact::Reversed { grant, unit, dates, taken, lapsed, debt, forgiven } => {
-                self.unit(unit).take_back(*dates, taken, *lapsed)?;
+                self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
                 let all = sum(taken).and_then(|n| n.checked_add(*lapsed)?.checked_add(*debt)?.checked_add(*forgiven));
                 let side = self.referral.as_mut().and_then(|r| r.friend.as_mut());
                 if let Some(side) = side.filter(|side| side.grant == *grant) {
-                    side.reversed += all.ok_or(ApplyError::Overflow)?;
+                    side.reversed = all.and_then(|all| side.reversed.checked_add(all)).ok_or(ApplyError::Overflow)?;
                 }
             }
-            Fact::Recalled { unit, dates, taken, lapsed, .. } => {
-                self.unit(unit).take_back(*dates, taken, *lapsed)?;
-                self.friends_qualified -= 1;
+            Fact::Recalled { unit, dates, net, taken, lapsed, .. } => {
+                self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
+                if *net == 0 {
+                    self.friends_qualified -= 1;
+                }
             }
             Fact::Restored { unit, parts, .. } => {
                 let book = self.unit(unit);
-                parts.iter().try_for_each(|part| book.put(part.dates, part.amount, true))?;
+                parts.iter().try_for_each(|part| book.put(part.dates.lot_at(entry.posted_at), part.amount, true))?;
             }
             Fact::Credited { unit, amount, repaid, dates, .. } => {
                 let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
-                self.unit(unit).put(*dates, to_lot, true)?;
+                self.unit(unit).put(dates.lot_at(entry.posted_at), to_lot, true)?;
             }
             Fact::CodeCreated { campaign, code } => {
                 if AccountState::CODES_MAX <= self.codes.len() {
@@ -480,20 +487,33 @@ impl UnitBook {
     }
 
     fn take(&mut self, dates: Dates, amount: i64) -> Result<(), ApplyError> {
-        self.change(dates, -amount, 0)
+        self.change(dates, amount.checked_neg().ok_or(ApplyError::Overflow)?, 0)
     }
 
     fn hold(&mut self, dates: Dates, amount: i64) -> Result<(), ApplyError> {
-        self.change(dates, -amount, amount)
+        self.change(dates, amount.checked_neg().ok_or(ApplyError::Overflow)?, amount)
+    }
+
+    fn unhold(&mut self, dates: Dates, amount: i64) -> Result<(), ApplyError> {
+        self.change(dates, amount, amount.checked_neg().ok_or(ApplyError::Overflow)?)
     }
 
     fn mature(&mut self, dates: Dates, amount: i64, repaid: i64) -> Result<(), ApplyError> {
         let at = self.position(dates).map_err(|_| ApplyError::Inconsistent("a maturing lot is missing"))?;
-        match self.lots.get_mut(at) {
-            Some(lot) if !lot.matured && lot.free == amount => lot.matured = true,
+        match self.lots.get(at) {
+            Some(lot) if !lot.matured && lot.free == amount => self.lots.remove(at),
             _ => return Err(ApplyError::Inconsistent("a lot matures with another amount")),
+        };
+        let to_lot = amount.checked_sub(repaid).ok_or(ApplyError::Overflow)?;
+        self.put(dates.lot_at(dates.activates_at), to_lot, true)
+    }
+
+    fn lapse(&mut self, dates: Dates, amount: i64) -> Result<(), ApplyError> {
+        match self.lapsed.iter_mut().find(|part| part.dates == dates) {
+            Some(part) => part.amount = part.amount.checked_add(amount).ok_or(ApplyError::Overflow)?,
+            None => self.lapsed.push(Part { dates, amount }),
         }
-        self.take(dates, repaid)
+        Ok(())
     }
 
     fn take_back(&mut self, own: Dates, taken: &[Part], lapsed: i64) -> Result<(), ApplyError> {

@@ -144,12 +144,6 @@ impl From<ApplyError> for Halt {
     }
 }
 
-impl From<super::earn::OutOfBounds> for Halt {
-    fn from(_: super::earn::OutOfBounds) -> Halt {
-        Halt::Apply(ApplyError::Overflow)
-    }
-}
-
 impl From<Refusal> for Halt {
     fn from(refusal: Refusal) -> Halt {
         Halt::Refused(Box::new(refusal))

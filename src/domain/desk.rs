@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::account::{AccountState, ApplyError, UnitBook};
 use super::answer::ReferralState;
 use super::id::{RequestId, UnitId};
-use super::ledger::{Dates, Entry, Fact, Unhold, UnitParts};
+use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
 use super::program::{LifeTerms, Program, ProgramVersion, Timeline};
 use super::time::Instant;
 
@@ -59,17 +59,39 @@ impl Desk {
     /// Brings the account up to date: walks what is due by now, instant by instant, each under the program
     /// version active then. Every load does this first, so no answer depends on whether a background job ran.
     pub fn advance(&mut self, timeline: &Timeline) -> Result<(), ApplyError> {
-        // Each step resolves something that was due; nothing that falls due comes into being here except what a
-        // lapsed hold gives back to a lot that has expired.
-        let steps_max = 4 * AccountState::LOTS_MAX + 4 * AccountState::HOLDS_OPEN_MAX;
+        // Each step resolves something that was due: a lot matures once and expires once, and once more for each
+        // lapsed hold that gives something back to it.
+        let lots: usize = self.state.units.iter().map(|book| book.lots.len()).sum();
+        let holds: usize =
+            self.state.holds.iter().map(|hold| hold.units.iter().map(|u| u.parts.len() + 1).sum::<usize>() + 1).sum();
+        let steps_max = 2 * lots + holds + 2;
+        self.settle(timeline, self.now)?;
+        let mut reached = Instant(0);
         for _ in 0..steps_max {
             let Some((at, due)) = self.first_due() else { return Ok(()) };
-            let version = timeline.at(at).map_or_else(|| self.version.clone(), |program| program.version.clone());
+            let version = self.version_at(timeline, at);
             for fact in self.due_facts(at, due) {
                 self.post_as(at, version.clone(), None, fact)?;
             }
+            // Units that come back to a lot which has expired are due before now, but came back only now.
+            reached = reached.max(at);
+            self.settle(timeline, reached)?;
         }
-        Err(ApplyError::TooLarge)
+        Err(ApplyError::Inconsistent("what is due does not come to an end"))
+    }
+
+    /// Nobody owes and has units to spend at once: what becomes free again repays the debt.
+    fn settle(&mut self, timeline: &Timeline, at: Instant) -> Result<(), ApplyError> {
+        let facts: Vec<Fact> = self.state.units.iter().filter_map(|book| settled(book, at)).collect();
+        for fact in facts {
+            let version = self.version_at(timeline, at);
+            self.post_as(at, version, None, fact)?;
+        }
+        Ok(())
+    }
+
+    fn version_at(&self, timeline: &Timeline, at: Instant) -> ProgramVersion {
+        timeline.at(at).map_or_else(|| self.version.clone(), |program| program.version.clone())
     }
 
     fn first_due(&self) -> Option<(Instant, Due)> {
@@ -91,7 +113,7 @@ impl Desk {
         let lots = |of: fn(&UnitBook, Instant) -> Vec<Fact>| self.state.units.iter().flat_map(|b| of(b, at)).collect();
         match due {
             Due::Mature => lots(|book, at| {
-                let mut owed = book.amount(super::ledger::Book::Debt).saturating_neg();
+                let mut owed = book.amount(Book::Debt).saturating_neg();
                 let due = book.lots.iter().filter(|lot| !lot.matured && lot.dates.activates_at <= at);
                 due.map(|lot| {
                     let repaid = owed.min(lot.free);
@@ -142,6 +164,23 @@ impl Desk {
     pub fn next_sequence(&self) -> u64 {
         self.state.sequence + 1
     }
+}
+
+/// What a book can repay of its debt at an instant, from lots that have not expired by then.
+fn settled(book: &UnitBook, at: Instant) -> Option<Fact> {
+    let mut left = book.amount(Book::Debt).saturating_neg();
+    if left <= 0 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for lot in book.spendable().filter(|lot| at < lot.dates.expires_at) {
+        let amount = left.min(lot.free);
+        left -= amount;
+        if 0 < amount {
+            parts.push(Part { dates: lot.dates, amount });
+        }
+    }
+    (!parts.is_empty()).then(|| Fact::Settled { unit: book.unit.clone(), parts })
 }
 
 /// When units granted at `effective_at` activate and expire: by the rule's own terms, else the unit's.

@@ -33,10 +33,10 @@ pub struct Plan {
 
 /// A number does not fit: bounds on requests and programs keep this from happening for sane ones.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OutOfBounds;
+struct OutOfBounds;
 
 /// Works out what an order earns at an instant. `discounts` and `payments` are what rewards and units take off
-/// each line.
+/// each line. An order that cannot earn is told so, and earns nothing: that is no reason to refuse the order.
 pub fn earn(
     program: &Program,
     order: &Order,
@@ -44,18 +44,34 @@ pub fn earn(
     discounts: &[i64],
     payments: &[i64],
     explain: bool,
-) -> Result<Earned, OutOfBounds> {
-    let earning = earning_amounts(program, order, discounts, payments);
+) -> Earned {
+    let refused = |earning: Vec<i64>, reason: Reason| {
+        let refusals = vec![Refusal::new(Subject::Earn, reason)];
+        Earned { earning, refusals, ..Earned::default() }
+    };
     if !program.currencies.contains(&order.currency) {
-        let refusals = vec![Refusal::new(Subject::Earn, Reason::CurrencyNotListed)];
-        return Ok(Earned { earning: vec![0; order.lines.len()], refusals, ..Earned::default() });
+        return refused(vec![0; order.lines.len()], Reason::CurrencyNotListed);
     }
+    let earning = earning_amounts(program, order, discounts, payments);
+    match by_rules(program, order, at, &earning, explain) {
+        Ok((grants, explain)) => Earned { earning, grants, refusals: Vec::new(), explain },
+        Err(OutOfBounds) => refused(earning, Reason::OutOfBounds),
+    }
+}
+
+fn by_rules(
+    program: &Program,
+    order: &Order,
+    at: Instant,
+    earning: &[i64],
+    explain: bool,
+) -> Result<(Vec<Plan>, Option<Explain>), OutOfBounds> {
     let candidates = program.index.candidates(&order.lines);
     let mut round = Round {
         program,
         order,
         at,
-        earning: &earning,
+        earning,
         earns: Vec::new(),
         multiplies: Vec::new(),
         plans: Vec::new(),
@@ -74,8 +90,7 @@ pub fn earn(
         let of_orders = program.rules.iter().filter(|rule| rule.on == super::program::Trigger::Order).count();
         trace.rules_left_out = u32::try_from(of_orders.saturating_sub(candidates.len())).unwrap_or(u32::MAX);
     }
-    let grants = plans.into_iter().map(|(_, plan)| plan).collect();
-    Ok(Earned { earning, grants, refusals: Vec::new(), explain: trace })
+    Ok((plans.into_iter().map(|(_, plan)| plan).collect(), trace))
 }
 
 /// What of each line earns: the stated base, never below zero.

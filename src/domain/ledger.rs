@@ -91,7 +91,7 @@ pub struct Posting {
     pub amount: i64,
 }
 
-/// The dates that make a lot: units of one account and unit with equal dates are one lot.
+/// The dates of granted units, and those of a lot: see [`Dates::lot_at`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct Dates {
     pub activates_at: Instant,
@@ -104,6 +104,13 @@ impl Dates {
     /// before an entry is posted, so the instant of posting tells.
     pub fn active_at(&self, posted_at: Instant) -> bool {
         self.activates_at <= posted_at
+    }
+
+    /// The lot in which units with these dates lie at an instant. While they are pending it is theirs alone; once
+    /// they are active it no longer matters since when, and units that expire together are one lot: so an account
+    /// has as many lots as dates on which something expires, not as many as it had orders.
+    pub fn lot_at(self, at: Instant) -> Dates {
+        if self.active_at(at) { Dates { activates_at: Instant(0), ..self } } else { self }
     }
 
     /// The order in which lots are spent: earliest expiry first, then oldest.
@@ -228,13 +235,13 @@ pub enum Fact {
         debt: i64,
         forgiven: i64,
     },
-    /// Spent units given back: to lots, to the debt, or expired at once.
+    /// Spent units given back: to their lots, or to the debt. What goes back to a lot that has expired expires
+    /// again by an entry of its own.
     Restored {
         order: OrderId,
         unit: UnitId,
         parts: Vec<Part>,
         repaid: i64,
-        expired: i64,
     },
     /// A credit by hand.
     Credited {
@@ -284,27 +291,34 @@ pub enum Fact {
         revision: u32,
         change: i64,
     },
-    /// An effect came in that raises what another account's deed has granted here.
+    /// An effect came in that raises what another account's deed has granted here, to `net` in all.
     Received {
         grant: GrantId,
         rule: RuleId,
         kind: Kind,
         unit: UnitId,
         revision: u32,
+        net: i64,
         amount: i64,
         repaid: i64,
         dates: Dates,
     },
-    /// An effect came in that lowers it.
+    /// An effect came in that lowers it, to `net` in all.
     Recalled {
         grant: GrantId,
         unit: UnitId,
         revision: u32,
+        net: i64,
         dates: Dates,
         taken: Vec<Part>,
         lapsed: i64,
         debt: i64,
         forgiven: i64,
+    },
+    /// Units that became free again while something was owed: they repay it.
+    Settled {
+        unit: UnitId,
+        parts: Vec<Part>,
     },
 }
 
@@ -332,6 +346,7 @@ impl Fact {
             Fact::Sent { .. } => "sent",
             Fact::Received { .. } => "received",
             Fact::Recalled { .. } => "recalled",
+            Fact::Settled { .. } => "settled",
         }
     }
 }
@@ -439,21 +454,24 @@ impl Entry {
                 to.add(Book::Debt, unit, debt.checked_neg()?);
                 to.add(Book::Redeemed, unit, covered.checked_add(*debt)?);
             }
-            Fact::Reversed { unit, taken, lapsed, debt, forgiven, dates, .. } => {
-                let all = to.take_back(unit, self.posted_at, *dates, taken, *lapsed, *debt, *forgiven)?;
+            Fact::Reversed { unit, taken, lapsed, debt, forgiven, .. } => {
+                let all = to.take_back(unit, self.posted_at, taken, *lapsed, *debt, *forgiven)?;
                 to.add(Book::Reversed, unit, all);
             }
-            Fact::Recalled { unit, taken, lapsed, debt, forgiven, dates, .. } => {
-                let all = to.take_back(unit, self.posted_at, *dates, taken, *lapsed, *debt, *forgiven)?;
+            Fact::Recalled { unit, taken, lapsed, debt, forgiven, .. } => {
+                let all = to.take_back(unit, self.posted_at, taken, *lapsed, *debt, *forgiven)?;
                 to.add(Book::InTransit, unit, all);
             }
-            Fact::Restored { unit, parts, repaid, expired, .. } => {
+            Fact::Restored { unit, parts, repaid, .. } => {
                 let back = sum(parts)?;
-                let all = back.checked_add(*repaid)?.checked_add(*expired)?;
+                let all = back.checked_add(*repaid)?;
                 to.add(Book::Redeemed, unit, all.checked_neg()?);
                 to.add(Book::Available, unit, back);
                 to.add(Book::Debt, unit, *repaid);
-                to.add(Book::Expired, unit, *expired);
+            }
+            Fact::Settled { unit, parts } => {
+                to.add(Book::Available, unit, sum(parts)?.checked_neg()?);
+                to.add(Book::Debt, unit, sum(parts)?);
             }
             Fact::Credited { unit, amount, repaid, .. } => {
                 to.add(Book::Adjusted, unit, amount.checked_neg()?);
@@ -465,8 +483,9 @@ impl Entry {
                 to.add(Book::Adjusted, unit, sum(parts)?);
             }
             Fact::Sent { unit, change, .. } => {
-                let book = if 0 <= *change { Book::Issued } else { Book::Reversed };
-                to.add(book, unit, change.checked_neg()?);
+                // What is called back was never this member's: it counts as not issued, rather than as granted
+                // here and reversed.
+                to.add(Book::Issued, unit, change.checked_neg()?);
                 to.add(Book::InTransit, unit, *change);
             }
             Fact::Enrolled
@@ -496,14 +515,13 @@ impl Postings {
         }
     }
 
-    /// Everything that a take-back lowers; answers how much it is in all. Units of the grant's own lot that are
-    /// not active yet are pending; others are available.
+    /// Everything that a take-back lowers; answers how much it is in all. Units that are not active yet are
+    /// pending; others are available.
     #[expect(clippy::too_many_arguments, reason = "the fields of one fact")]
     fn take_back(
         &mut self,
         unit: &UnitId,
         posted_at: Instant,
-        own: Dates,
         taken: &[Part],
         lapsed: i64,
         debt: i64,
@@ -512,8 +530,7 @@ impl Postings {
         let mut pending = 0i64;
         let mut available = 0i64;
         for part in taken {
-            let is_pending = part.dates == own && !own.active_at(posted_at);
-            let to = if is_pending { &mut pending } else { &mut available };
+            let to = if part.dates.active_at(posted_at) { &mut available } else { &mut pending };
             *to = to.checked_add(part.amount)?;
         }
         self.add(Book::Pending, unit, pending.checked_neg()?);

@@ -5,7 +5,7 @@ use super::answer::{Reason, Refusal, Subject};
 use super::command::{PayAmount, PayWithUnits, Redeem, RedeemMode};
 use super::id::{RewardId, UnitId};
 use super::money::split;
-use super::order::{LineKind, Order};
+use super::order::{Line, LineKind, Order};
 use super::program::{PaymentTerms, Program, Reward, RewardKind, Selector, SettlesAs};
 use super::time::Instant;
 
@@ -167,7 +167,8 @@ impl Till<'_> {
         }
         if let Some(spend_min) = &reward.spend_min {
             let required = spend_min.get(self.order.currency).ok_or_else(|| no(Reason::CurrencyNotListed))?;
-            let selected = self.order.lines.iter().filter(|line| reward.lines.selects(line));
+            let counts = |line: &&Line| line.kind != LineKind::GiftCard && reward.lines.selects(line);
+            let selected = self.order.lines.iter().filter(counts);
             let spent: i64 = selected.map(|line| line.amount_minor).sum();
             if spent < required {
                 return Err(Refusal::short(subject(), Reason::SpendTooLow, required, spent));
@@ -254,8 +255,9 @@ impl Till<'_> {
     }
 }
 
-/// The largest multiple of `step` that is at most `value`, for values from zero on.
+/// The largest multiple of `step` that is at most `value` and fits, for values from zero on.
 fn floor_to(value: i128, step: i64) -> i64 {
     let step = i128::from(step.max(1));
-    i64::try_from(value.max(0) / step * step).unwrap_or(0)
+    let fits = value.clamp(0, i128::from(i64::MAX));
+    i64::try_from(fits / step * step).unwrap_or(0)
 }

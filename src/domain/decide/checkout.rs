@@ -72,7 +72,7 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
     let redeem = settled(&command.redeem, &redemption);
     desk.post(at, Fact::Held { order: order.order_id.clone(), revision, expires_at, redeem, units })?;
-    let earned = earn_on(scene, order, &redemption, at, command.explain)?;
+    let earned = earn_on(scene, order, &redemption, at, command.explain);
     show_uses(order, &redemption, &mut decided, &[]);
     decided.explain = earned.explain;
     desk.advance(scene.timeline)?;
@@ -91,15 +91,9 @@ fn settled(asked: &Redeem, redemption: &Redemption) -> Redeem {
     Redeem { mode: asked.mode, pay, rewards }
 }
 
-fn earn_on(
-    scene: &Scene<'_>,
-    order: &Order,
-    redemption: &Redemption,
-    at: Instant,
-    explain: bool,
-) -> Result<Earned, Halt> {
+fn earn_on(scene: &Scene<'_>, order: &Order, redemption: &Redemption, at: Instant, explain: bool) -> Earned {
     let lines = order.lines.len();
-    Ok(earn(scene.program, order, at, &redemption.discounts(lines), &redemption.payments(lines), explain)?)
+    earn(scene.program, order, at, &redemption.discounts(lines), &redemption.payments(lines), explain)
 }
 
 pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Halt> {
@@ -125,12 +119,11 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     };
     let reserved = desk.state.hold(&order.order_id).cloned();
     desk.unhold(&order.order_id, Unhold::Committed, at)?;
-    let redemption = redemption_of(scene, &desk, command, reserved.as_ref());
-    let asked_mode = command.redeem.as_ref().map_or(RedeemMode::AsPossible, |redeem| redeem.mode);
-    if redemption.falls_short && asked_mode == RedeemMode::AllOrNothing && !command.paid {
+    let (redemption, whole) = redemption_of(scene, &desk, command, reserved.as_ref());
+    if redemption.falls_short && whole && !command.paid {
         let wrapped = super::Command::Commit(command.clone());
         let mut decided = scene.decided();
-        let earned = earn_on(scene, order, &redemption, at, command.explain)?;
+        let earned = earn_on(scene, order, &redemption, at, command.explain);
         decided.explain = earned.explain;
         return Ok(scene.unchanged(refusal_answer(&wrapped, decided, redemption.refusals), true));
     }
@@ -139,7 +132,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let (uses, debts) = spend(&mut desk, order, &redemption, at)?;
     show_uses(order, &redemption, &mut decided, &debts);
 
-    let earned = earn_on(scene, order, &redemption, at, command.explain)?;
+    let earned = earn_on(scene, order, &redemption, at, command.explain);
     decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
     let mut grants = Vec::with_capacity(earned.grants.len());
@@ -180,23 +173,33 @@ fn guest_account() -> Result<super::super::id::AccountId, Halt> {
     super::super::id::AccountId::parse("guest").map_err(|_| OVERFLOW)
 }
 
-/// What the order redeems: what the request says, else what was reserved for it, even if that has lapsed or was
-/// released when the order has been paid.
-fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Commit, reserved: Option<&Hold>) -> Redemption {
+/// What the order redeems, and whether it is that or nothing: what the request says, else what was reserved for the
+/// order. A reservation that has lapsed is covered from the balance, whole or not at all, for the shopper was told
+/// of a price; when the order has been paid it stands in any case, even released.
+fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Commit, reserved: Option<&Hold>) -> (Redemption, bool) {
     let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
     let order = &command.order;
     if let Some(asked) = &command.redeem {
         let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));
         let cover = if command.paid && exact { Cover::Debt } else { Cover::Balance };
-        return redeem(scene.program, order, scene.times.effective_at, asked, &available, cover);
+        let redemption = redeem(scene.program, order, scene.times.effective_at, asked, &available, cover);
+        return (redemption, asked.mode == RedeemMode::AllOrNothing);
     }
-    let Some(hold) = reserved.filter(|hold| hold.is_open() || command.paid) else { return Redemption::default() };
-    let Some(kept) = &hold.redeem else { return Redemption::default() };
+    let stands = |hold: &&Hold| command.paid || hold.state != ReservationState::Released;
+    let kept = reserved.filter(stands).and_then(|hold| Some((hold, hold.redeem.as_ref()?)));
+    let Some((hold, kept)) = kept else { return (Redemption::default(), false) };
     // Lines may have become fewer since: what fits is used, the rest is released.
     let kept = Redeem { mode: RedeemMode::AsPossible, ..kept.clone() };
-    let cover = if command.paid { Cover::Debt } else { Cover::Balance };
     let program = scene.timeline.at(hold.effective_at).unwrap_or(scene.program);
-    redeem(program, order, hold.effective_at, &kept, &available, cover)
+    let mut redemption = redeem(program, order, hold.effective_at, &kept, &available, Cover::Debt);
+    let short = redemption.units().into_iter().find(|(unit, units)| available(unit) < *units);
+    redemption.falls_short = false;
+    if let (Some((unit, units)), false) = (short, command.paid) {
+        let there = available(&unit);
+        redemption.refusals.push(Refusal::short(Subject::Reservation, Reason::BalanceTooLow, units, there));
+        redemption.falls_short = true;
+    }
+    (redemption, true)
 }
 
 /// Posts what the redemption uses. Answers the uses for the record, and what of each became debt.

@@ -9,9 +9,9 @@ use super::super::answer::{
 use super::super::command::{Return, ReturnCause, ReturnWhat, Tender};
 use super::super::desk::{Desk, dates as unit_dates};
 use super::super::id::{GrantId, UnitId};
-use super::super::ledger::{Dates, Fact, Part, digest, encode};
+use super::super::ledger::{Dates, Fact, Part, digest, encode, sum};
 use super::super::money::{share_floor, split};
-use super::super::order_record::{NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
+use super::super::order_record::{LineRecord, NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
 use super::super::program::Shortfall;
 use super::{Decision, Halt, OVERFLOW, Scene, no, referral};
 
@@ -41,6 +41,8 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     let mut decided = scene.decided();
     // Units come back before grants go: what is given back may cover what is taken.
     let units = restore(scene, &mut desk, &mut record, &mut decided)?;
+    // What came back to a lot that has expired expires first: it covers nothing.
+    desk.advance(scene.timeline)?;
     reverse(scene, &mut desk, &mut record, &mut decided)?;
     let refund = Refund { units, ..refund(&mut record)? };
     let mut transfers = Vec::new();
@@ -98,6 +100,11 @@ fn mark_returned(record: &mut OrderRecord, command: &Return) -> Result<(), Halt>
             }
         })?;
     }
+    // Of a line without items and amount nothing can be named: it is back when all others are.
+    let done = |line: &LineRecord| line.returned == Returned::All || (line.quantity == 0 && line.amount_minor == 0);
+    if record.lines.iter().all(done) {
+        record.lines.iter_mut().for_each(|line| line.returned = Returned::All);
+    }
     Ok(())
 }
 
@@ -143,9 +150,10 @@ fn put_back(
     let at = scene.times.effective_at;
     let overlap = |from: i64, until: i64| (target.min(until) - before.max(from)).max(0);
     let from_debt = overlap(0, used.debt);
-    let repaid = from_debt.min(desk.state.debt(&used.unit));
+    let owed = desk.state.debt(&used.unit);
+    let mut repaid = from_debt.min(owed);
     let mut back: Vec<Part> = Vec::new();
-    let mut expired = 0i64;
+    let mut lapsed: Vec<Part> = Vec::new();
     // A debt that has been repaid since was repaid with units: they come back as new ones.
     if repaid < from_debt {
         let fresh = unit_dates(scene.program, &used.unit, None, at);
@@ -168,12 +176,22 @@ fn put_back(
                 let expires_at = grace.after(desk.now, &scene.program.zone);
                 back.push(Part { dates: Dates { activates_at: part.dates.activates_at, expires_at }, amount });
             }
-            None => expired = expired.checked_add(amount).ok_or(OVERFLOW)?,
+            None => lapsed.push(Part { dates: part.dates, amount }),
         }
     }
+    // What is owed is repaid first, from what would expire first.
+    back.sort_by_key(|part| part.dates.spend_order());
+    for part in &mut back {
+        let here = part.amount.min(owed - repaid);
+        part.amount -= here;
+        repaid += here;
+    }
+    back.retain(|part| 0 < part.amount);
+    let expired = sum(&lapsed).ok_or(OVERFLOW)?;
     let lots = back.iter().map(|part| RestoredLot { amount: part.amount, expires_at: part.dates.expires_at }).collect();
     let unit = used.unit.clone();
-    let fact = Fact::Restored { order: record.order_id.clone(), unit: unit.clone(), parts: back, repaid, expired };
+    back.extend(lapsed);
+    let fact = Fact::Restored { order: record.order_id.clone(), unit: unit.clone(), parts: back, repaid };
     desk.post(at, fact)?;
     decided.effects.push(Effect::Restored { unit, amount: target - before, lots, repaid, expired });
     Ok(())
@@ -207,6 +225,7 @@ pub(super) struct Source {
 /// First the grant's own lot; if that has expired, what expired of it (the member never had the use of that); then
 /// other lots in spend order; the rest by the program's policy.
 pub(super) fn sources(scene: &Scene<'_>, desk: &Desk, unit: &UnitId, own: Dates, amount: i64) -> Result<Source, Halt> {
+    let own = own.lot_at(desk.now);
     let mut left = amount;
     let mut taken: Vec<Part> = Vec::new();
     let mut lapsed = 0;
@@ -216,8 +235,7 @@ pub(super) fn sources(scene: &Scene<'_>, desk: &Desk, unit: &UnitId, own: Dates,
             taken.push(Part { dates: own, amount: here });
             left -= here;
         }
-        let expired: i64 = book.lapsed.iter().filter(|part| part.dates == own).map(|part| part.amount).sum();
-        lapsed = left.min(expired);
+        lapsed = left.min(book.lapsed.iter().find(|part| part.dates == own).map_or(0, |part| part.amount));
         left -= lapsed;
         for lot in book.spendable().filter(|lot| lot.dates != own) {
             if left == 0 {
@@ -259,23 +277,28 @@ pub(super) fn take_back(
     Ok(())
 }
 
-/// The money for what has come back, and how it falls on the tenders: each refund follows what is still owed to
-/// each tender, so that the last one leaves every tender whole.
+/// The money for what has come back, and how it falls on the tenders. What each tender gets when everything is back
+/// is fixed from the first return on: its share of all the money, by largest remainder; that is what it paid, where
+/// the tenders sum to the money. On the way each gets its part of that, rounded down, and what rounding leaves goes
+/// where there is room. So the last return leaves every tender whole, whatever the steps.
 fn refund(record: &mut OrderRecord) -> Result<Refund, Halt> {
     let money: Vec<i64> = record.lines.iter().map(|line| line.money_minor).collect();
     let target = record.returned_of(&money).ok_or(OVERFLOW)?;
     let money_minor = target.checked_sub(record.money_refunded_minor).ok_or(OVERFLOW)?;
     record.money_refunded_minor = target;
-    let paid: i64 = record.tenders.iter().map(|t| t.tender.amount_minor).sum();
-    let owed = record.tenders.iter().map(|t| {
-        let fair = share_floor(target, t.tender.amount_minor, paid.max(1))?;
-        // At the end everything is owed; on the way, at least the share rounded down, and the rest by size.
-        Some((fair - t.refunded_minor).max(0))
-    });
-    let owed = owed.collect::<Option<Vec<i64>>>().ok_or(OVERFLOW)?;
-    let parts = spread(money_minor, &owed, record)?;
+    let paid: Vec<i64> = record.tenders.iter().map(|t| t.tender.amount_minor).collect();
+    let whole = split(record.money_minor, &paid);
+    let mut owed = Vec::with_capacity(whole.len());
+    let mut room = Vec::with_capacity(whole.len());
+    for (whole, tender) in whole.iter().zip(&record.tenders) {
+        let left = whole.checked_sub(tender.refunded_minor).ok_or(OVERFLOW)?;
+        let fair = share_floor(target, *whole, record.money_minor.max(1)).ok_or(OVERFLOW)?;
+        let due = (fair - tender.refunded_minor).clamp(0, left);
+        owed.push(due);
+        room.push(left - due);
+    }
     let mut tenders = Vec::new();
-    for (part, tender) in parts.iter().zip(record.tenders.iter_mut()) {
+    for (part, tender) in spread(money_minor, &owed, &room)?.iter().zip(record.tenders.iter_mut()) {
         tender.refunded_minor = tender.refunded_minor.checked_add(*part).ok_or(OVERFLOW)?;
         if *part != 0 {
             tenders.push(Tender { tender: tender.tender.tender.clone(), amount_minor: *part });
@@ -284,25 +307,12 @@ fn refund(record: &mut OrderRecord) -> Result<Refund, Halt> {
     Ok(Refund { money_minor, tenders, units: Vec::new() })
 }
 
-/// Gives each tender what it is owed, as far as the money goes, and spreads what rounding left over what each
-/// tender can still take.
-fn spread(money_minor: i64, owed: &[i64], record: &OrderRecord) -> Result<Vec<i64>, Halt> {
+/// Gives each tender what it is owed, as far as the money goes, and what is over where there is room.
+fn spread(money_minor: i64, owed: &[i64], room: &[i64]) -> Result<Vec<i64>, Halt> {
     let all_owed = owed.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
-    if owed.is_empty() {
-        return Ok(Vec::new());
-    }
     if money_minor <= all_owed {
         return Ok(split(money_minor, owed));
     }
-    let rest = money_minor - all_owed;
-    let room =
-        record.tenders.iter().zip(owed).map(|(t, owed)| (t.tender.amount_minor - t.refunded_minor - owed).max(0));
-    let room: Vec<i64> = room.collect();
-    let extra = if room.iter().sum::<i64>() < rest {
-        // The tenders cover less than the order cost: the surplus follows their size.
-        split(rest, &record.tenders.iter().map(|t| t.tender.amount_minor).collect::<Vec<_>>())
-    } else {
-        split(rest, &room)
-    };
+    let extra = split(money_minor - all_owed, room);
     Ok(owed.iter().zip(extra).map(|(owed, extra)| owed + extra).collect())
 }

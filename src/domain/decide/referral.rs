@@ -116,7 +116,9 @@ pub(super) fn on_order(
     take_codes(scene, desk, &command.codes, Moment::Order, decided)?;
     let at = scene.times.effective_at;
     let Some(referral) = desk.state.referral.clone() else { return Ok(()) };
-    let open = referral.state == ReferralState::Attributed && referral.attributed_at <= at && at < referral.qualify_by;
+    // What counts is when the order happened: one that is told of late qualifies although the time has run out.
+    let undecided = matches!(referral.state, ReferralState::Attributed | ReferralState::Expired);
+    let open = undecided && referral.attributed_at <= at && at < referral.qualify_by;
     // The terms are those of the day the friend came.
     let terms = scene.timeline.at(referral.attributed_at).and_then(|program| program.campaign(&referral.campaign));
     let (true, Some(terms)) = (open, terms) else { return Ok(()) };
@@ -205,7 +207,7 @@ pub(super) fn on_return(
     let required = terms.spend_min.get(record.currency).unwrap_or(0);
     let earning: Vec<i64> = record.lines.iter().map(|line| line.earning_minor).collect();
     let all = earning.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
-    let kept = all - record.returned_of(&earning).ok_or(OVERFLOW)?;
+    let kept = record.returned_of(&earning).and_then(|back| all.checked_sub(back)).ok_or(OVERFLOW)?;
     // A threshold of nothing is missed only when nothing is kept.
     let met = required <= kept && !record.is_all_returned();
     if met || !terms.claw_back {
@@ -214,13 +216,17 @@ pub(super) fn on_return(
     let at = scene.times.effective_at;
     let id = referral.referral.clone();
     if let Some(side) = &referral.friend {
-        let amount = side.amount - side.reversed;
+        let amount = side.amount.checked_sub(side.reversed).ok_or(OVERFLOW)?;
         take_back(scene, desk, &side.grant, &side.unit, side.dates, amount, decided)?;
     }
     desk.post(at, Fact::ReferralRejected { referral: id.clone(), return_id: return_id.clone() })?;
     decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Rejected });
     if let Some(sent) = referral.advocate_grant.filter(|sent| sent.net != 0) {
-        let revision = sent.revision + 1;
+        let revision = sent.revision.checked_add(1).ok_or(OVERFLOW)?;
+        // The same dates as the first time: should this arrive before it, nothing tells that it did.
+        let granted_at = referral.qualified_at.unwrap_or(at);
+        let program = scene.timeline.at(granted_at).unwrap_or(scene.program);
+        let dates = dates(program, &sent.unit, terms.advocate.as_ref().and_then(|side| side.life), granted_at);
         let change = sent.net.checked_neg().ok_or(OVERFLOW)?;
         let (target, unit) = (referral.advocate.clone(), sent.unit.clone());
         desk.post(
@@ -236,8 +242,8 @@ pub(super) fn on_return(
             unit,
             revision,
             net: 0,
-            activates_at: at,
-            expires_at: Instant::MAX,
+            activates_at: dates.activates_at,
+            expires_at: dates.expires_at,
             effective_at: at,
         });
     }
@@ -267,6 +273,7 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
                 kind: transfer.kind,
                 unit: transfer.unit.clone(),
                 revision: transfer.revision,
+                net: transfer.net,
                 amount: change,
                 repaid,
                 dates: own,
@@ -281,6 +288,7 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
                 grant: transfer.grant.clone(),
                 unit: transfer.unit.clone(),
                 revision: transfer.revision,
+                net: transfer.net,
                 dates: own,
                 taken: source.taken,
                 lapsed: source.lapsed,
