@@ -29,9 +29,7 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
         let Then::Bonus(bonus) = &rule.then else { continue };
         let begun = rule.conditions.starts_at.is_none_or(|from| from <= at);
         let over = rule.conditions.ends_at.is_some_and(|until| until <= at);
-        let hours = &rule.conditions.windows;
-        let open = hours.is_empty() || hours.iter().any(|window| window.contains(at, &scene.program.zone));
-        if !begun || over || !open {
+        if !begun || over {
             continue;
         }
         let plan = Plan {

@@ -1,0 +1,25 @@
+//! The decisions, from outside: what is earned, redeemed, held, given back, and who brought whom. Every decision that
+//! a case makes is also checked for what must always hold; see `kit::World::decide`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy's own exemption does not reach functions that tests share"
+)]
+
+mod domain {
+    pub(crate) mod kit;
+
+    mod advance;
+    mod earn;
+    mod members;
+    mod properties;
+    mod redeem;
+    mod referral;
+    mod reserve;
+    mod returns;
+    mod stored;
+    mod traps;
+}

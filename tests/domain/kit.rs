@@ -1,0 +1,555 @@
+//! What the cases are written with: a world of accounts that only decisions change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use guerdon::domain::account::{AccountState, Inbound};
+use guerdon::domain::answer::{
+    Answer, CommitAnswer, Decided, Effect, Refund, Refusal, ReleaseAnswer, ReserveAnswer, ReturnAnswer, Subject,
+};
+use guerdon::domain::command::{
+    Adjust, AdjustReason, Command, Commit, EnteredCode, Measure, PayAmount, PayWithUnits, Redeem, RedeemMode, Release,
+    Reserve, Return, ReturnCause, ReturnWhat, Tender, Transfer,
+};
+use guerdon::domain::decide::{CodeOwner, DecideError, Decision, Snapshot, decide};
+use guerdon::domain::id::{
+    AccountId, CampaignId, Code, GrantId, Label, LineId, MemberId, OrderId, ProgramId, RequestId, ReturnId, RewardId,
+    Sku, UnitId,
+};
+use guerdon::domain::ledger::{Entry, decode, encode};
+use guerdon::domain::order::{Currency, Line, LineKind, Order};
+use guerdon::domain::order_record::{OrderRecord, Returned};
+use guerdon::domain::program::{Program, Timeline};
+use guerdon::domain::time::{Instant, Times};
+use guerdon::program::compile;
+
+/// A program from its sections; what they leave out of the head is filled in.
+pub(crate) fn program(sections: &str) -> Arc<Program> {
+    let mut text = String::from("guerdon: 1\nprogram: p\ntitle: P\n");
+    for (section, default) in
+        [("time_zone", "time_zone: UTC"), ("currencies", "currencies: [GBP]"), ("units", "units: {points: {}}")]
+    {
+        if !sections.lines().any(|line| line.starts_with(&format!("{section}:"))) {
+            text.push_str(default);
+            text.push('\n');
+        }
+    }
+    text.push_str(sections);
+    match compile(&text) {
+        Ok(program) => Arc::new(program),
+        Err(faults) => panic!("{faults}\n{text}"),
+    }
+}
+
+/// A point for each pound.
+pub(crate) const BASE: &str = "
+rules:
+  - {id: base, kind: transactional, on: order, then: {earn: {units: 1, per: GBP 1.00}}}
+";
+
+pub(crate) fn at(text: &str) -> Instant {
+    let full = match text.len() {
+        10 => format!("{text}T12:00:00Z"),
+        16 => format!("{text}:00Z"),
+        _ => text.to_owned(),
+    };
+    Instant(full.parse::<jiff::Timestamp>().unwrap().as_millisecond())
+}
+
+pub(crate) fn points() -> UnitId {
+    UnitId::points()
+}
+
+pub(crate) fn account(name: &str) -> AccountId {
+    AccountId::parse(name).unwrap()
+}
+
+pub(crate) fn order_id(name: &str) -> OrderId {
+    OrderId::parse(name).unwrap()
+}
+
+pub(crate) fn label(name: &str) -> Label {
+    Label::parse(name).unwrap()
+}
+
+/// One item of goods for so many minor units.
+pub(crate) fn line(id: &str, amount_minor: i64) -> Line {
+    Line {
+        line_id: LineId::parse(id).unwrap(),
+        sku: None,
+        categories: Vec::new(),
+        brand: None,
+        seller: None,
+        kind: LineKind::Goods,
+        quantity: 1,
+        amount_minor,
+        list_amount_minor: None,
+        tax_minor: 0,
+    }
+}
+
+pub(crate) fn of_kind(kind: LineKind, line: Line) -> Line {
+    Line { kind, ..line }
+}
+
+pub(crate) fn of_category(category: &str, line: Line) -> Line {
+    Line { categories: vec![label(category)], ..line }
+}
+
+pub(crate) fn of_sku(sku: &str, line: Line) -> Line {
+    Line { sku: Some(Sku::parse(sku).unwrap()), ..line }
+}
+
+pub(crate) fn of_brand(brand: &str, line: Line) -> Line {
+    Line { brand: Some(label(brand)), ..line }
+}
+
+pub(crate) fn items(quantity: i64, line: Line) -> Line {
+    Line { quantity, ..line }
+}
+
+pub(crate) fn taxed(tax_minor: i64, line: Line) -> Line {
+    Line { tax_minor, ..line }
+}
+
+pub(crate) fn order(id: &str, lines: Vec<Line>) -> Order {
+    Order {
+        order_id: order_id(id),
+        currency: Currency::parse("GBP").unwrap(),
+        channel: None,
+        store: None,
+        zone: None,
+        prices_include_tax: true,
+        lines,
+    }
+}
+
+/// An order of one line.
+pub(crate) fn order_for(id: &str, amount_minor: i64) -> Order {
+    order(id, vec![line("a", amount_minor)])
+}
+
+pub(crate) fn commit(order: Order) -> Commit {
+    Commit { order, redeem: None, codes: Vec::new(), paid: false, tenders: Vec::new(), explain: false }
+}
+
+pub(crate) fn reserve(order: Order, redeem: Redeem) -> Reserve {
+    Reserve { order, redeem, ttl_s: None, explain: false }
+}
+
+pub(crate) fn nothing() -> Redeem {
+    Redeem { mode: RedeemMode::AllOrNothing, pay: None, rewards: Vec::new() }
+}
+
+pub(crate) fn pay(amount: PayAmount) -> Redeem {
+    Redeem { pay: Some(PayWithUnits { unit: None, amount }), ..nothing() }
+}
+
+pub(crate) fn pay_exactly(units: i64) -> Redeem {
+    pay(PayAmount::Exactly(units))
+}
+
+pub(crate) fn rewards(ids: &[&str]) -> Redeem {
+    Redeem { rewards: ids.iter().map(|id| RewardId::parse(id).unwrap()).collect(), ..nothing() }
+}
+
+pub(crate) fn as_possible(redeem: Redeem) -> Redeem {
+    Redeem { mode: RedeemMode::AsPossible, ..redeem }
+}
+
+pub(crate) fn tender(name: &str, amount_minor: i64) -> Tender {
+    Tender { tender: label(name), amount_minor }
+}
+
+pub(crate) fn returned(order: &str, id: &str, what: ReturnWhat) -> Return {
+    Return { order_id: order_id(order), return_id: ReturnId::parse(id).unwrap(), what, cause: ReturnCause::Return }
+}
+
+pub(crate) fn everything(order: &str, id: &str) -> Return {
+    returned(order, id, ReturnWhat::Everything)
+}
+
+pub(crate) fn quantity(line: &str, n: i64) -> (LineId, Measure) {
+    (LineId::parse(line).unwrap(), Measure::Quantity(n))
+}
+
+pub(crate) fn amount(line: &str, n: i64) -> (LineId, Measure) {
+    (LineId::parse(line).unwrap(), Measure::Amount(n))
+}
+
+pub(crate) fn entered(raw: &str) -> EnteredCode {
+    EnteredCode { raw: raw.to_owned(), code: guerdon::domain::code::read(raw) }
+}
+
+/// Accounts, orders and codes, and a clock that goes when told. What a decision answers is applied at once, as a
+/// store would.
+#[derive(Clone)]
+pub(crate) struct World {
+    pub(crate) timeline: Timeline,
+    pub(crate) now: Instant,
+    pub(crate) accounts: BTreeMap<AccountId, AccountState>,
+    pub(crate) ledgers: BTreeMap<AccountId, Vec<Entry>>,
+    pub(crate) orders: BTreeMap<OrderId, OrderRecord>,
+    pub(crate) codes: BTreeMap<Code, CodeOwner>,
+    pub(crate) inbound: BTreeMap<(AccountId, GrantId), Inbound>,
+    /// Effects that nobody has delivered yet.
+    pub(crate) outbox: Vec<Transfer>,
+}
+
+impl World {
+    /// Noon of 2026-05-04, a Monday, with nobody enrolled.
+    pub(crate) fn of(program: Arc<Program>) -> World {
+        World {
+            timeline: Timeline::of(program),
+            now: at("2026-05-04"),
+            accounts: BTreeMap::new(),
+            ledgers: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            codes: BTreeMap::new(),
+            inbound: BTreeMap::new(),
+            outbox: Vec::new(),
+        }
+    }
+
+    pub(crate) fn new(sections: &str) -> World {
+        World::of(program(sections))
+    }
+
+    /// A member with so many points by hand, that never expire.
+    pub(crate) fn with(mut self, member: &str, units: i64) -> World {
+        self.enrol(member, &[]);
+        if units != 0 {
+            self.adjust(member, units, None);
+        }
+        self
+    }
+
+    pub(crate) fn on(mut self, when: &str) -> World {
+        self.now = at(when);
+        self
+    }
+
+    pub(crate) fn go(&mut self, when: &str) {
+        self.now = at(when);
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        Times { now: self.now, effective_at: self.now, stated: false }
+    }
+
+    pub(crate) fn snapshot(&self, member: Option<&AccountId>, command: &Command) -> Snapshot {
+        let named = match command {
+            Command::Reserve(c) => Some(&c.order.order_id),
+            Command::Commit(c) => Some(&c.order.order_id),
+            Command::Release(c) => Some(&c.order_id),
+            Command::Return(c) => Some(&c.order_id),
+            _ => None,
+        };
+        let codes: Vec<Code> = match command {
+            Command::Commit(c) => c.codes.iter().filter_map(|c| c.code.clone()).collect(),
+            Command::Enroll(c) => c.codes.iter().filter_map(|c| c.code.clone()).collect(),
+            Command::Attribute(c) => c.code.code.iter().cloned().collect(),
+            Command::CreateCode(_) => self.codes.keys().cloned().collect(),
+            _ => Vec::new(),
+        };
+        let inbound = match (command, member) {
+            (Command::Receive(t), Some(member)) => self.inbound.get(&(member.clone(), t.grant.clone())).cloned(),
+            _ => None,
+        };
+        Snapshot {
+            program: ProgramId::parse("p").unwrap(),
+            account_id: member.cloned(),
+            account: member.and_then(|member| self.accounts.get(member)).cloned(),
+            order: named.and_then(|order| self.orders.get(order)).cloned(),
+            codes: codes.into_iter().map(|code| (code.clone(), self.codes.get(&code).cloned())).collect(),
+            inbound,
+        }
+    }
+
+    /// What would be decided; nothing changes.
+    pub(crate) fn preview(&self, member: &str, command: &Command, effective_at: Instant) -> Decision {
+        let member = (!member.is_empty()).then(|| account(member));
+        let times = Times { now: self.now, effective_at, stated: effective_at != self.now };
+        decide(&self.timeline, &self.snapshot(member.as_ref(), command), command, times, None, true).unwrap()
+    }
+
+    /// Decides and applies.
+    pub(crate) fn decide(&mut self, member: &str, command: Command) -> Decision {
+        let times = self.times();
+        self.decide_at(member, command, times).unwrap()
+    }
+
+    /// Decides what happened at a stated instant, and applies it.
+    pub(crate) fn decide_as_of(&mut self, member: &str, command: Command, effective_at: Instant) -> Decision {
+        let times = Times { now: self.now, effective_at, stated: true };
+        self.decide_at(member, command, times).unwrap()
+    }
+
+    /// Decides, checks what must always hold, and applies.
+    pub(crate) fn decide_at(&mut self, member: &str, command: Command, times: Times) -> Result<Decision, DecideError> {
+        let member = account(member);
+        let request = RequestId::parse("r").unwrap();
+        let snapshot = self.snapshot(Some(&member), &command);
+        let decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+        let again = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+        assert_eq!(decision, again, "the same input gives the same decision");
+        let Some(after) = &decision.account else {
+            assert!(decision.entries.is_empty());
+            return Ok(decision);
+        };
+        assert_eq!(after.faults(), Vec::<String>::new(), "after {command:?}");
+        for book in &after.units {
+            let available = book.amount(guerdon::domain::ledger::Book::Available);
+            assert!(available == 0 || after.debt(&book.unit) == 0, "{after:?} owes and has");
+            assert!(book.lots.iter().all(|lot| 0 <= lot.free && 0 <= lot.held && lot.free + lot.held != 0));
+        }
+        if decision.entries.is_empty() {
+            assert_eq!(decision.account, snapshot.account, "no entry, no change");
+        } else {
+            let posted = self.now.max(snapshot.account.as_ref().map_or(self.now, |before| before.posted_at));
+            assert_eq!(after.posted_at, posted, "{command:?}");
+            assert!(after.next_due().is_none_or(|due| after.posted_at < due), "nothing is left due");
+        }
+        let ledger = self.ledgers.entry(member.clone()).or_default();
+        ledger.extend(decision.entries.iter().map(|entry| decode(&encode(entry)).unwrap()));
+        let mut folded = AccountState::new(member.clone());
+        ledger.iter().try_for_each(|entry| folded.apply(entry)).unwrap();
+        if !ledger.is_empty() {
+            assert_eq!(folded, *after, "the ledger folds to the state");
+        }
+        assert_eq!(decode::<AccountState>(&encode(after)).as_ref(), Ok(after));
+        self.accounts.insert(member.clone(), after.clone());
+        if let Some(record) = &decision.order {
+            check_record(record);
+            self.orders.insert(record.order_id.clone(), record.clone());
+        }
+        if let Some((grant, inbound)) = &decision.inbound {
+            self.inbound.insert((member, grant.clone()), inbound.clone());
+        }
+        self.outbox.extend(decision.transfers.iter().cloned());
+        Ok(decision)
+    }
+
+    pub(crate) fn enrol(&mut self, member: &str, codes: &[&str]) -> Decision {
+        let codes = codes.iter().map(|raw| entered(raw)).collect();
+        let enroll = guerdon::domain::command::Enroll { member: MemberId::parse(member).unwrap(), codes };
+        self.decide(member, Command::Enroll(enroll))
+    }
+
+    /// Adds or takes points by hand.
+    pub(crate) fn adjust(&mut self, member: &str, amount: i64, expires: Option<&str>) -> Decision {
+        self.decide(member, Command::Adjust(adjust(amount, expires)))
+    }
+
+    pub(crate) fn buy(&mut self, member: &str, order: Order) -> Decision {
+        self.decide(member, Command::Commit(commit(order)))
+    }
+
+    pub(crate) fn commit(&mut self, member: &str, commit: Commit) -> Decision {
+        self.decide(member, Command::Commit(commit))
+    }
+
+    pub(crate) fn reserve(&mut self, member: &str, order: Order, redeem: Redeem) -> Decision {
+        self.decide(member, Command::Reserve(reserve(order, redeem)))
+    }
+
+    pub(crate) fn release(&mut self, member: &str, order: &str) -> Decision {
+        self.decide(member, Command::Release(Release { order_id: order_id(order) }))
+    }
+
+    pub(crate) fn give_back(&mut self, member: &str, what: Return) -> Decision {
+        self.decide(member, Command::Return(what))
+    }
+
+    pub(crate) fn advance(&mut self, member: &str) -> Decision {
+        self.decide(member, Command::Advance)
+    }
+
+    /// A code that is somebody's.
+    pub(crate) fn code(&mut self, raw: &str, owner: &str, campaign: &str) {
+        let owner = CodeOwner { account: account(owner), campaign: CampaignId::parse(campaign).unwrap() };
+        self.codes.insert(guerdon::domain::code::read(raw).unwrap(), owner);
+    }
+
+    /// Delivers what decisions sent to other accounts.
+    pub(crate) fn relay(&mut self) {
+        for transfer in std::mem::take(&mut self.outbox) {
+            let target = transfer.target.to_string();
+            self.decide(&target, Command::Receive(transfer));
+        }
+    }
+
+    /// What the member has of points, in words; brought up to date.
+    pub(crate) fn has(&self, member: &str) -> String {
+        self.has_of(member, &points())
+    }
+
+    pub(crate) fn has_of(&self, member: &str, unit: &UnitId) -> String {
+        let state = self.accounts[&account(member)].clone();
+        let state = guerdon::domain::decide::as_of(&self.timeline, state, self.now).unwrap();
+        let Some(balance) = state.balances().into_iter().find(|balance| balance.unit == *unit) else {
+            return "nothing".to_owned();
+        };
+        let all = [
+            ("available", balance.available),
+            ("pending", balance.pending),
+            ("held", balance.held),
+            ("debt", balance.debt),
+        ];
+        let words: Vec<String> = all.iter().filter(|(_, n)| *n != 0).map(|(what, n)| format!("{what} {n}")).collect();
+        if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+    }
+
+    pub(crate) fn order(&self, order: &str) -> &OrderRecord {
+        &self.orders[&order_id(order)]
+    }
+
+    pub(crate) fn facts(&self, member: &str) -> Vec<&'static str> {
+        self.ledgers[&account(member)].iter().map(|entry| entry.fact.name()).collect()
+    }
+}
+
+pub(crate) fn adjust(amount: i64, expires: Option<&str>) -> Adjust {
+    Adjust {
+        unit: None,
+        amount,
+        reason: AdjustReason::Goodwill,
+        agent: label("tess"),
+        note: None,
+        expires_at: expires.map(at),
+    }
+}
+
+/// Shares sum to what they share, and nothing is given back twice.
+fn check_record(record: &OrderRecord) {
+    assert_eq!(decode::<OrderRecord>(&encode(record)).as_ref(), Ok(record));
+    for grant in &record.grants {
+        assert_eq!(grant.shares.iter().sum::<i64>(), grant.amount, "{grant:?}");
+        assert!(grant.shares.iter().all(|share| 0 <= *share), "{grant:?}");
+        assert!(0 <= grant.reversed && grant.reversed <= grant.amount, "{grant:?}");
+    }
+    for used in &record.uses {
+        assert_eq!(used.shares.iter().sum::<i64>(), used.units, "{used:?}");
+        assert_eq!(used.parts.iter().map(|part| part.amount).sum::<i64>() + used.debt, used.units, "{used:?}");
+        assert!(0 <= used.restored && used.restored <= used.units, "{used:?}");
+    }
+    for line in &record.lines {
+        assert!(0 <= line.reduced_minor && line.reduced_minor <= line.amount_minor, "{line:?}");
+        assert!(0 <= line.money_minor && 0 <= line.earning_minor, "{line:?}");
+    }
+    assert_eq!(record.lines.iter().map(|line| line.money_minor).sum::<i64>(), record.money_minor);
+    assert!(record.money_refunded_minor <= record.money_minor);
+    let refunded: i64 = record.tenders.iter().map(|t| t.refunded_minor).sum();
+    assert!(record.tenders.is_empty() || refunded == record.money_refunded_minor, "{record:?}");
+    if record.lines.iter().all(|line| line.returned == Returned::All) {
+        assert!(record.grants.iter().all(|grant| grant.reversed == grant.amount), "{record:?}");
+        assert!(record.uses.iter().all(|used| used.restored == used.units), "{record:?}");
+        assert_eq!(record.money_refunded_minor, record.money_minor);
+    }
+}
+
+pub(crate) fn decided(answer: &Answer) -> Decided {
+    match answer {
+        Answer::Enroll(a) => a.decided.clone(),
+        Answer::Reserve(a) => a.decided.clone(),
+        Answer::Commit(a) => a.decided.clone(),
+        Answer::Return(a) => a.decided.clone(),
+        Answer::Adjust(a) => a.decided.clone(),
+        Answer::Attribute(a) => a.decided.clone(),
+        other => panic!("{other:?} decides nothing"),
+    }
+}
+
+/// Effects and refusals, a sentence each.
+pub(crate) fn told(decision: &Decision) -> Vec<String> {
+    let refusals = match &decision.answer {
+        Answer::Release(a) => return a.refusals.iter().map(refusal).collect(),
+        Answer::CreateCode(a) => return a.refusals.iter().map(refusal).collect(),
+        Answer::Done => return Vec::new(),
+        answer => decided(answer).refusals,
+    };
+    let effects = decided(&decision.answer).effects;
+    effects.iter().map(effect).chain(refusals.iter().map(refusal)).collect()
+}
+
+fn effect(effect: &Effect) -> String {
+    let extra = |parts: &[(&str, i64)]| {
+        let some = parts.iter().filter(|(_, n)| *n != 0);
+        some.map(|(what, n)| format!(", {what} {n}")).collect::<String>()
+    };
+    match effect {
+        Effect::Granted(g) => format!("{} grants {}{}", g.rule, g.granted, extra(&[("repaid", g.repaid)])),
+        Effect::Redeemed(r) => format!("{} units pay {}{}", r.units, r.value_minor, extra(&[("debt", r.debt)])),
+        Effect::Discount(d) => {
+            let price = d.price.as_ref().map_or_else(String::new, |(_, n)| format!(" for {n}"));
+            format!("{} takes {} off{price}{}", d.reward, d.amount_minor, extra(&[("debt", d.debt)]))
+        }
+        Effect::Reversed { grant, amount, debt, forgiven, expired, .. } => {
+            let extra = extra(&[("debt", *debt), ("forgiven", *forgiven), ("expired", *expired)]);
+            format!("{grant} loses {amount}{extra}")
+        }
+        Effect::Restored { amount, repaid, expired, .. } => {
+            format!("{amount} units come back{}", extra(&[("repaid", *repaid), ("expired", *expired)]))
+        }
+        Effect::Referral { referral, state } => format!("{referral} is {state:?}"),
+        Effect::Adjusted { amount, repaid, .. } => format!("adjusted by {amount}{}", extra(&[("repaid", *repaid)])),
+    }
+}
+
+pub(crate) fn refusal(refusal: &Refusal) -> String {
+    let subject = match &refusal.subject {
+        Subject::Payment(unit) => format!("payment {unit}"),
+        Subject::Reward(reward) => format!("reward {reward}"),
+        Subject::Code(raw) => format!("code {raw}"),
+        Subject::Line(line) => format!("line {line}"),
+        other => format!("{other:?}").to_lowercase(),
+    };
+    let numbers = match (refusal.required, refusal.available) {
+        (Some(required), Some(available)) => format!(", asks {required}, has {available}"),
+        (Some(required), None) => format!(", asks {required}"),
+        _ => String::new(),
+    };
+    format!("no {subject}: {:?}{numbers}", refusal.reason)
+}
+
+pub(crate) fn committed(decision: &Decision) -> &CommitAnswer {
+    match &decision.answer {
+        Answer::Commit(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn reserved(decision: &Decision) -> &ReserveAnswer {
+    match &decision.answer {
+        Answer::Reserve(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn released(decision: &Decision) -> &ReleaseAnswer {
+    match &decision.answer {
+        Answer::Release(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn gave_back(decision: &Decision) -> &ReturnAnswer {
+    match &decision.answer {
+        Answer::Return(answer) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn refund(decision: &Decision) -> Refund {
+    gave_back(decision).refund.clone().unwrap_or_default()
+}
+
+/// What rules grant, by rule.
+pub(crate) fn grants(decision: &Decision) -> Vec<(String, i64)> {
+    let effects = decided(&decision.answer).effects;
+    let granted = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Granted(g) => Some((g.rule.to_string(), g.granted)),
+        _ => None,
+    });
+    granted.collect()
+}
