@@ -124,6 +124,7 @@ pub(super) fn passes(error: &Error) -> bool {
         | Error::ProgramUnknown
         | Error::NotFound { .. }
         | Error::Malformed { .. }
+        | Error::LimitReached { .. }
         | Error::Internal(_) => false,
     }
 }

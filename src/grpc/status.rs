@@ -98,6 +98,12 @@ pub(super) fn of(error: &Error) -> Status {
             "too many calls are waiting; send the request again later with the same request id",
         )
         .retry(OVERLOADED_RETRY),
+        Error::LimitReached { limit } => Reply::new(
+            Code::ResourceExhausted,
+            ErrorReason::LimitReached,
+            "a record would outgrow its limit; nothing was done, and sending it again will not help",
+        )
+        .with("limit", *limit),
         Error::Draining => Reply::new(
             Code::Unavailable,
             ErrorReason::Draining,

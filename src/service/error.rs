@@ -24,6 +24,9 @@ pub enum Error {
     Draining,
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A record would outgrow what the store is meant to hold; `limit` names which.
+    #[error("the `{limit}` is reached")]
+    LimitReached { limit: &'static str },
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(String),

@@ -22,7 +22,7 @@ use crate::store::{
 /// Members point to an account at most so many times: to a household, and from a merged one to what it became.
 const ALIASES_MAX: usize = 4;
 
-/// Largest account record; far above what bounds on lots and holds allow in practice.
+/// Largest record of an account or an order; far above what either takes in practice.
 const RECORD_BYTES_MAX: usize = 512 * 1024;
 
 /// Runs a write detached from its caller: the caller may leave, the write may not be cut in half.
@@ -431,11 +431,15 @@ fn to_commit(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decision: &Decisio
         let member = MemberRecord::Account(Box::new(state.clone()));
         let body = encode(&member);
         if RECORD_BYTES_MAX < body.len() {
-            return Err(Error::Internal(format!("the record of `{account_id}` has grown to {} bytes", body.len())));
+            return Err(Error::LimitReached { limit: "account_record_bytes" });
         }
         put(basis.key.clone(), body);
         if let (Some(record), Some((key, _))) = (&decision.order, &basis.order) {
-            put(key.clone(), encode(record));
+            let body = encode(record);
+            if RECORD_BYTES_MAX < body.len() {
+                return Err(Error::LimitReached { limit: "order_record_bytes" });
+            }
+            put(key.clone(), body);
         }
         if let Some((grant, inbound)) = &decision.inbound {
             put(layout.inbound(program, account_id, grant), encode(inbound));

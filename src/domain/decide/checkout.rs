@@ -164,7 +164,8 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     desk.advance(scene.timeline)?;
-    let balances = desk.state.balances();
+    // A guest has nothing yet: balances would be those of nobody.
+    let balances = if guest { Vec::new() } else { desk.state.balances() };
     let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
     Ok(Decision { order: Some(record), transfers, ..scene.done(desk, answer) })
 }
