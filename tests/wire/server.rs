@@ -129,7 +129,7 @@ async fn every_error_has_its_code_its_reason_and_its_remedy() {
     let other = store::Error::OtherDeployment { setting: "partitions", found: "1".into(), wanted: "2".into() };
     type Metadata = &'static [(&'static str, &'static str)];
     // error, code, reason, whether waiting helps, metadata, part of the message
-    let rows: [(Error, Code, &str, bool, Metadata, &str); 14] = [
+    let rows: [(Error, Code, &str, bool, Metadata, &str); 15] = [
         (
             Error::RequestIdReused { field: "order".into() },
             Code::AlreadyExists,
@@ -158,6 +158,14 @@ async fn every_error_has_its_code_its_reason_and_its_remedy() {
         ),
         (Error::Contention, Code::Aborted, "CONTENTION", true, &[], "same request id"),
         (Error::Overloaded, Code::ResourceExhausted, "OVERLOADED", true, &[], "later"),
+        (
+            Error::LimitReached { limit: "order_record_bytes" },
+            Code::ResourceExhausted,
+            "LIMIT_REACHED",
+            false,
+            &[("limit", "order_record_bytes")],
+            "outgrow",
+        ),
         (Error::Draining, Code::Unavailable, "DRAINING", true, &[], "another instance"),
         (store::Error::Unavailable.into(), Code::Unavailable, "STORE_UNAVAILABLE", true, &[], "nothing was done"),
         (store::Error::OutcomeUnknown.into(), Code::Unavailable, "OUTCOME_UNKNOWN", true, &[], "GetOutcome"),
