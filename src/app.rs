@@ -379,11 +379,15 @@ async fn publish(service: &Service) -> Result<bool, StartError> {
 fn routes(settings: &Settings, limited: Arc<Limited>, health: &HealthReporter) -> Result<Routes, StartError> {
     let observer = Arc::new(observe::Calls { traces: settings.traces.is_some() });
     let options = grpc::Options { deadline_default: settings.limits.call_deadline_default, observer };
+    // What is listed can be called: services of the contract that this instance does not serve are left out.
+    let served = grpc::service_names(&*limited);
     let reflection = || {
-        tonic_reflection::server::Builder::configure()
+        let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(grpc::wire::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        let names = served.iter().copied().chain(["grpc.health.v1.Health"]);
+        names.fold(builder, |builder, name| builder.with_service_name(name))
     };
     Ok(grpc::routes(limited, &options)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
