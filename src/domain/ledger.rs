@@ -517,7 +517,6 @@ impl Postings {
 
     /// Everything that a take-back lowers; answers how much it is in all. Units that are not active yet are
     /// pending; others are available.
-    #[expect(clippy::too_many_arguments, reason = "the fields of one fact")]
     fn take_back(
         &mut self,
         unit: &UnitId,
