@@ -15,6 +15,7 @@ mod verify;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -161,6 +162,8 @@ struct Inner {
     meter: Arc<dyn Meter>,
     /// Every write runs here, detached from its caller; drain waits for it.
     tracker: TaskTracker,
+    /// Set while this instance's clock cannot be trusted.
+    clock_off: AtomicBool,
     stop: CancellationToken,
     /// Partitions on whose feed this instance has just put effects.
     relay_hint: mpsc::Sender<Partition>,
@@ -192,6 +195,7 @@ impl Service {
             options,
             meter,
             tracker: TaskTracker::new(),
+            clock_off: AtomicBool::new(false),
             stop: CancellationToken::new(),
             relay_hint,
             relay_hints: std::sync::Mutex::new(Some(hints)),
@@ -224,6 +228,12 @@ impl Service {
         self.inner.tracker.wait().await;
     }
 
+    /// Tells whether this instance's clock agrees with the store's. While it does not, nothing is decided here: an
+    /// account brought up to a time that has not come would stay there.
+    pub fn trust_clock(&self, trusted: bool) {
+        self.inner.clock_off.store(!trusted, Ordering::Release);
+    }
+
     /// The store, for health and metrics.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
@@ -231,7 +241,11 @@ impl Service {
 }
 
 impl Inner {
+    /// The versions of a program, for a decision; none while the clock is off.
     fn timeline(&self, program: &ProgramId) -> Result<Arc<Timeline>, Error> {
+        if self.clock_off.load(Ordering::Acquire) {
+            return Err(Error::ClockOff);
+        }
         if !self.programs.serves(program) {
             return Err(Error::ProgramUnknown);
         }

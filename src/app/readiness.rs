@@ -100,10 +100,12 @@ impl Readiness {
             let before_ms = self.clock.now(None).0;
             let store_ms = store.now_ms().await.map_err(|error| NotReady::Store(error.to_string()))?;
             let after_ms = self.clock.now(None).0;
-            match store_ms {
+            let agreed = match store_ms {
                 Some(store_ms) if !self.clock.follows() => agree(before_ms, store_ms, after_ms),
                 _ => Ok(()),
-            }
+            };
+            self.service.trust_clock(agreed.is_ok());
+            agreed
         };
         timeout(LOOK_LIMIT, look).await.unwrap_or_else(|_| Err(NotReady::Store("no answer in time".to_owned())))
     }
@@ -115,7 +117,7 @@ pub(super) fn passes(error: &Error) -> bool {
 
     match error {
         Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown) | Error::Contention => true,
-        Error::Overloaded | Error::Draining => true,
+        Error::Overloaded | Error::Draining | Error::ClockOff => true,
         Error::Store(
             store::Error::Corrupt { .. } | store::Error::SchemaTooNew { .. } | store::Error::OtherDeployment { .. },
         ) => false,

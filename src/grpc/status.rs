@@ -98,6 +98,13 @@ pub(super) fn of(error: &Error) -> Status {
             "too many calls are waiting; send the request again later with the same request id",
         )
         .retry(OVERLOADED_RETRY),
+        Error::ClockOff => Reply::new(
+            Code::Unavailable,
+            ErrorReason::ClockOff,
+            "the clock of this instance is off and nothing was done; send the request to another instance with the \
+             same request id",
+        )
+        .retry(UNAVAILABLE_RETRY),
         Error::LimitReached { limit } => Reply::new(
             Code::ResourceExhausted,
             ErrorReason::LimitReached,

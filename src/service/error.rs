@@ -22,6 +22,9 @@ pub enum Error {
     Overloaded,
     #[error("the server is shutting down")]
     Draining,
+    /// This instance's clock and the store's are too far apart to decide by.
+    #[error("the clock of this instance is off")]
+    ClockOff,
     #[error(transparent)]
     Store(#[from] store::Error),
     /// A record would outgrow what the store is meant to hold; `limit` names which.

@@ -136,7 +136,7 @@ async fn deliver(
                 inner.meter.parked();
                 parked.park(target, now);
             }
-            Err(error @ (Error::Store(_) | Error::Draining)) => {
+            Err(error @ (Error::Store(_) | Error::Draining | Error::ClockOff)) => {
                 acknowledge(inner, done.take()).await?;
                 return Err(error);
             }

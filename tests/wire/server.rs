@@ -129,7 +129,7 @@ async fn every_error_has_its_code_its_reason_and_its_remedy() {
     let other = store::Error::OtherDeployment { setting: "partitions", found: "1".into(), wanted: "2".into() };
     type Metadata = &'static [(&'static str, &'static str)];
     // error, code, reason, whether waiting helps, metadata, part of the message
-    let rows: [(Error, Code, &str, bool, Metadata, &str); 15] = [
+    let rows: [(Error, Code, &str, bool, Metadata, &str); 16] = [
         (
             Error::RequestIdReused { field: "order".into() },
             Code::AlreadyExists,
@@ -166,6 +166,7 @@ async fn every_error_has_its_code_its_reason_and_its_remedy() {
             &[("limit", "order_record_bytes")],
             "outgrow",
         ),
+        (Error::ClockOff, Code::Unavailable, "CLOCK_OFF", true, &[], "another instance"),
         (Error::Draining, Code::Unavailable, "DRAINING", true, &[], "another instance"),
         (store::Error::Unavailable.into(), Code::Unavailable, "STORE_UNAVAILABLE", true, &[], "nothing was done"),
         (store::Error::OutcomeUnknown.into(), Code::Unavailable, "OUTCOME_UNKNOWN", true, &[], "GetOutcome"),
