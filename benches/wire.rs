@@ -32,7 +32,7 @@ use guerdon::store::{Layout, Store};
 use redis_server::RedisServer;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Server};
 
 const PROGRAM: &str = include_str!("../examples/programs/marlow-bakery.yaml");
@@ -52,10 +52,10 @@ async fn serve(store: Arc<dyn Store>) -> Channel {
     service.publish().await.unwrap();
     let options = GrpcOptions { deadline_default: Duration::from_secs(30), observer: Arc::new(Unobserved) };
     let routes = routes(Arc::new(service), &options);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = Server::builder().tcp_nodelay(true).add_routes(routes);
-    drop(tokio::task::spawn(server.serve_with_incoming(TcpListenerStream::new(listener))));
+    // Without it, every answer would wait 40 ms for the acknowledgement of the one before (Nagle's algorithm).
+    let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap().with_nodelay(Some(true));
+    let address = incoming.local_addr().unwrap();
+    drop(tokio::task::spawn(Server::builder().add_routes(routes).serve_with_incoming(incoming)));
     let channel = Channel::from_shared(format!("http://{address}")).unwrap().tcp_nodelay(true).connect().await.unwrap();
     let mut members = MemberServiceClient::new(channel.clone());
     for n in 0..MEMBERS {
