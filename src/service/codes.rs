@@ -3,7 +3,7 @@
 //! A code lies in a partition of its own. It is claimed there first, by the account that will own it; only then is
 //! it written into that account. A request that is sent again after a crash between the two finds its own claim.
 
-use super::write::{Cause, codes_of, read};
+use super::write::{Cause, codes_of, read, send};
 use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::code::{ATTEMPTS_MAX, made};
@@ -96,7 +96,7 @@ async fn claim_one(inner: &Inner, program: &ProgramId, code: &Code, mine: &CodeO
         writes: vec![Write { key: key.clone(), record: Some(Record { token, body }) }],
         ..Commit::default()
     };
-    match inner.store.commit(&commit).await? {
+    match send(inner, &commit, &mut 0).await? {
         Outcome::Applied => Ok(mine.clone()),
         Outcome::Conflict(records) => {
             let record = records.into_iter().next().flatten();

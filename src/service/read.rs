@@ -66,7 +66,14 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
     let snapshot = Snapshot { program, account_id, account, order, codes, inbound: None };
     let times = inner.times(preview.occurred_at);
     let decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
-    Ok(decision.answer)
+    let mut answer = decision.answer;
+    if let Answer::Commit(commit) = &mut answer {
+        // A commit tells what is there afterwards, its preview what is there now.
+        let now = times.now.max(times.effective_at);
+        let before = snapshot.account.map(|state| as_of(&timeline, state, now)).transpose().map_err(damaged)?;
+        commit.balances = before.map_or_else(Vec::new, |state| state.balances());
+    }
+    Ok(answer)
 }
 
 pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId) -> Result<MemberView, Error> {

@@ -10,12 +10,11 @@ use tracing::{error, warn};
 
 use super::write::{Cause, settle};
 use super::{Error, Inner, Service};
-use crate::domain::answer::Answer;
 use crate::domain::command::{Command, Transfer};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
 use crate::domain::time::{Instant, SECOND_MS, Times};
-use crate::store::{Commit, FeedItem, Outcome, Partition};
+use crate::store::{self, Commit, FeedItem, Outcome, Partition};
 
 /// Effects read at a time.
 const PAGE: usize = 256;
@@ -111,6 +110,9 @@ async fn deliver(
     let mut delivered = 0;
     let mut done: Option<(Partition, Vec<u64>)> = None;
     for item in items {
+        if inner.stop.is_cancelled() {
+            break;
+        }
         if done.as_ref().is_some_and(|(partition, _)| *partition != item.partition) {
             acknowledge(inner, done.take()).await?;
         }
@@ -132,11 +134,16 @@ async fn deliver(
                 done.get_or_insert_with(|| (item.partition, Vec::new())).1.push(item.position);
             }
             Ok(false) => {
-                warn!(account = %target.1, "an effect found no account; it waits");
+                warn!(account = %target.1, "an effect was not taken in, for there is no such account or it is full; it waits");
                 inner.meter.parked();
                 parked.park(target, now);
             }
-            Err(error @ (Error::Store(_) | Error::Draining | Error::ClockOff)) => {
+            // The store is away from all targets alike. Damage is of one target, which blocks no other.
+            Err(
+                error @ (Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)
+                | Error::Draining
+                | Error::ClockOff),
+            ) => {
                 acknowledge(inner, done.take()).await?;
                 return Err(error);
             }
@@ -161,7 +168,7 @@ async fn deliver_one(inner: &Inner, program: &ProgramId, transfer: Transfer) -> 
     let cause = Cause { program, timeline: &timeline, request: None };
     let command = Command::Receive(transfer);
     let settled = settle(inner, &cause, &member, &command, &times).await?;
-    Ok(settled.answer == Answer::Done)
+    Ok(settled.received)
 }
 
 async fn acknowledge(inner: &Inner, done: Option<(Partition, Vec<u64>)>) -> Result<(), Error> {

@@ -3,12 +3,13 @@
 
 use tracing::warn;
 
-use super::write::{Cause, settle};
+use super::write::{Cause, read_member, settle};
 use super::{Error, Inner, Service};
+use crate::domain::account::MemberRecord;
 use crate::domain::command::Command;
-use crate::domain::id::{MemberId, ProgramId};
+use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::time::{Instant, Times};
-use crate::store::{Commit, Due, DueItem, Outcome, Partition};
+use crate::store::{self, Commit, Due, DueItem, Expected, Outcome, Partition};
 
 /// Subjects read at a time.
 const PAGE: usize = 256;
@@ -49,6 +50,9 @@ pub(super) async fn sweep_through(inner: &Inner, through: Instant) -> Result<u64
             }
             let page = inner.store.due_page(from, through.0, PAGE).await?;
             for item in page.items {
+                if inner.stop.is_cancelled() {
+                    return Ok(swept);
+                }
                 swept += u64::from(sweep(inner, &item, through).await?);
             }
             match page.next {
@@ -85,18 +89,55 @@ async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, 
         Times { now, effective_at: now, stated: false }
     };
     match settle(inner, &cause, &member, &Command::Advance, &times).await {
-        Ok(settled) if settled.entries == 0 => drop_due(inner, item).await,
+        Ok(settled) if settled.entries == 0 => correct_due(inner, item, &program, &member, through).await,
         Ok(_) => {
             inner.meter.swept(through.0.saturating_sub(item.at_ms));
             Ok(true)
         }
         // Whoever keeps writing to the account brings it up to date as well.
         Err(Error::Contention | Error::Overloaded) => Ok(false),
-        Err(error) => Err(error),
+        Err(error) if is_everywhere(&error) => Err(error),
+        Err(error) => {
+            warn!(%error, subject = %item.subject, "an account could not be brought up to date; others are");
+            Ok(false)
+        }
     }
 }
 
-/// The index named an account that has nothing due: a leftover.
+/// Whether every account would fail like this one.
+fn is_everywhere(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Draining | Error::ClockOff | Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)
+    )
+}
+
+/// The account had nothing due although the index named it: a call brought it up to date in between, or it is a
+/// leftover. The index is set right under the token that was read, for the account may be moving on.
+async fn correct_due(
+    inner: &Inner,
+    item: &DueItem,
+    program: &ProgramId,
+    member: &MemberId,
+    through: Instant,
+) -> Result<bool, Error> {
+    let key = inner.layout.account(program, &AccountId::from(member));
+    let record = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
+    let found = record.map(|record| read_member(inner, &key, &record)).transpose()?;
+    let (expected, next) = match &found {
+        Some((token, MemberRecord::Account(state))) => (Expected::At(*token), state.next_due()),
+        Some((token, MemberRecord::Alias(_))) => (Expected::At(*token), None),
+        None => (Expected::Absent, None),
+    };
+    if next.is_some_and(|at| at <= through) {
+        return Ok(false);
+    }
+    let due = vec![Due { subject: item.subject.clone(), at_ms: next.map(|at| at.0) }];
+    let commit = Commit { partition: item.partition, expect: vec![(key, expected)], due, ..Commit::default() };
+    Ok(inner.store.commit(&commit).await? == Outcome::Applied)
+}
+
+/// Takes off the index what names no account.
 async fn drop_due(inner: &Inner, item: &DueItem) -> Result<bool, Error> {
     let due = vec![Due { subject: item.subject.clone(), at_ms: None }];
     let commit = Commit { partition: item.partition, due, ..Commit::default() };

@@ -69,6 +69,14 @@ pub(super) struct Settled {
     pub(super) replayed: bool,
     /// Entries posted.
     pub(super) entries: usize,
+    /// For an effect: whether the account has it now, by this delivery or an earlier one.
+    pub(super) received: bool,
+}
+
+impl Settled {
+    fn answer(answer: Answer, replayed: bool) -> Settled {
+        Settled { answer, replayed, entries: 0, received: false }
+    }
 }
 
 /// The records that a decision is made on.
@@ -112,8 +120,9 @@ pub(super) async fn settle(
             }
             return not_remembered(inner, cause, &basis, decision).await;
         }
+        let received = basis.receives(command, &decision);
         let Some(commit) = to_commit(inner, cause, &basis, &decision)? else {
-            return Ok(Settled { answer: decision.answer, replayed: false, entries: 0 });
+            return Ok(Settled { received, ..Settled::answer(decision.answer, false) });
         };
         let outcome = send(inner, &commit, &mut resent).await;
         if outcome.is_err() {
@@ -121,7 +130,7 @@ pub(super) async fn settle(
         }
         match outcome? {
             Outcome::Applied => {
-                return Ok(applied(inner, &basis, decision, &commit));
+                return Ok(Settled { received, ..applied(inner, &basis, decision, &commit) });
             }
             Outcome::Seen(seen) => {
                 let Some(seen) = seen.into_iter().next() else {
@@ -130,7 +139,7 @@ pub(super) async fn settle(
                 // After a resend, what is found may well be this very write: then the cache is behind it.
                 inner.records.forget(&basis.key);
                 let answer = answer_of(cause, &seen.receipt, seen.same_content)?;
-                return Ok(Settled { answer, replayed: resent == 0, entries: 0 });
+                return Ok(Settled::answer(answer, resent == 0));
             }
             Outcome::Conflict(records) => {
                 inner.meter.conflict();
@@ -156,7 +165,7 @@ fn defect(error: DecideError) -> Error {
 
 /// Sends a commit; while its outcome is unknown, sends the very same again: receipts and tokens tell whether it had
 /// been applied. Commands without a receipt are safe too: once applied, their tokens no longer match.
-async fn send(inner: &Inner, commit: &Commit, resent: &mut u32) -> Result<Outcome, Error> {
+pub(super) async fn send(inner: &Inner, commit: &Commit, resent: &mut u32) -> Result<Outcome, Error> {
     const RESENDS_MAX: u32 = 2;
     loop {
         match inner.store.commit(commit).await {
@@ -184,7 +193,7 @@ fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) ->
         // A lost hint costs time, not the effect: the relay's walk finds it.
         let _ = inner.relay_hint.try_send(basis.key.partition);
     }
-    Settled { answer, replayed: false, entries: entries.len() }
+    Settled { entries: entries.len(), ..Settled::answer(answer, false) }
 }
 
 /// A missing predecessor: nothing is kept, unless the request was answered when it was still there.
@@ -193,10 +202,10 @@ async fn not_remembered(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decisio
         let key = inner.layout.receipt(cause.program, &basis.account_id, request);
         if let Some(receipt) = inner.store.receipt(&key).await? {
             let same = receipt.fingerprint == fingerprint.to_bytes();
-            return Ok(Settled { answer: answer_of(cause, &receipt, same)?, replayed: true, entries: 0 });
+            return Ok(Settled::answer(answer_of(cause, &receipt, same)?, true));
         }
     }
-    Ok(Settled { answer: decision.answer, replayed: false, entries: 0 })
+    Ok(Settled::answer(decision.answer, false))
 }
 
 fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result<Answer, Error> {
@@ -377,6 +386,14 @@ impl Basis {
             codes,
             inbound: self.inbound.as_ref().and_then(|(_, found)| found.as_ref().map(|(_, inbound)| inbound.clone())),
         }
+    }
+
+    /// Whether an effect is part of the account after the decision. One that was refused is not: taken off the feed
+    /// it would be lost.
+    fn receives(&self, command: &Command, decision: &Decision) -> bool {
+        let Command::Receive(transfer) = command else { return false };
+        let known = self.inbound.as_ref().and_then(|(_, found)| found.as_ref());
+        decision.inbound.is_some() || known.is_some_and(|(_, known)| transfer.revision <= known.revision)
     }
 
     /// What the decision was made on, in the order in which a conflict answers it.

@@ -1,0 +1,116 @@
+//! The decision alone: a Commit of an order, without store or wire.
+//!
+//! `decide/rules/lines`: every rule can match some line. `decide/indexed`: of 1,000 rules only 10 can match, next to those
+//! 10 alone; what cannot match should cost next to nothing.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a bench fails by panicking")]
+
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use guerdon::domain::command::{Command, Commit, Enroll};
+use guerdon::domain::decide::{Snapshot, decide};
+use guerdon::domain::id::{AccountId, Label, LineId, MemberId, OrderId, RequestId};
+use guerdon::domain::order::{Currency, Line, LineKind, Order};
+use guerdon::domain::program::Timeline;
+use guerdon::domain::time::{Instant, Times};
+use guerdon::program;
+
+const NOW: Instant = Instant(1_780_000_000_000);
+
+/// One rule for each of `rules` categories.
+fn timeline(rules: usize) -> Timeline {
+    let mut text = String::from(
+        "guerdon: 1\nprogram: bench\ntitle: Bench\ntime_zone: Europe/London\ncurrencies: [GBP]\n\
+         units:\n  points: {expires_after: 12 months, expiry_rounded_to: end_of_month}\nrules:\n",
+    );
+    for n in 0..rules {
+        write!(
+            text,
+            "  - id: rule-{n}\n    kind: transactional\n    on: order\n    lines: {{categories: [category-{n}]}}\n    \
+             then:\n      earn: {{units: 1, per: GBP 1.00, rounding: floor, round_per: rule}}\n"
+        )
+        .unwrap();
+    }
+    Timeline::of(Arc::new(program::compile(&text).unwrap_or_else(|faults| panic!("{faults}"))))
+}
+
+/// An order whose lines carry the first `categories` categories in turn.
+fn order(lines: usize, categories: usize) -> Order {
+    let line = |n: usize| Line {
+        line_id: LineId::parse(&n.to_string()).unwrap(),
+        sku: None,
+        categories: vec![Label::parse(&format!("category-{}", n % categories)).unwrap()],
+        brand: None,
+        seller: None,
+        kind: LineKind::Goods,
+        quantity: 1,
+        amount_minor: 250 + 10 * i64::try_from(n).unwrap(),
+        list_amount_minor: None,
+        tax_minor: 0,
+    };
+    Order {
+        order_id: OrderId::parse("order-1").unwrap(),
+        currency: Currency::parse("GBP").unwrap(),
+        channel: None,
+        store: None,
+        zone: None,
+        prices_include_tax: true,
+        lines: (0..lines).map(line).collect(),
+    }
+}
+
+fn member(timeline: &Timeline) -> Snapshot {
+    let member = MemberId::parse("mia").unwrap();
+    let snapshot = Snapshot {
+        program: timeline.at(NOW).unwrap().id.clone(),
+        account_id: Some(AccountId::from(&member)),
+        account: None,
+        order: None,
+        codes: Vec::new(),
+        inbound: None,
+    };
+    let enroll = Command::Enroll(Enroll { member, codes: Vec::new() });
+    let decided = decide(timeline, &snapshot, &enroll, times(), None, false).unwrap();
+    Snapshot { account: decided.account, ..snapshot }
+}
+
+fn times() -> Times {
+    Times { now: NOW, effective_at: NOW, stated: false }
+}
+
+fn measure(criterion: &mut Criterion, group: &str, id: BenchmarkId, rules: usize, lines: usize, categories: usize) {
+    let timeline = timeline(rules);
+    let snapshot = member(&timeline);
+    let request = RequestId::parse("request-1").unwrap();
+    let order = order(lines, categories);
+    let commit = Commit { order, redeem: None, codes: Vec::new(), paid: false, tenders: Vec::new(), explain: false };
+    let command = Command::Commit(commit);
+    let mut group = criterion.benchmark_group(group);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(id, |bench| {
+        bench.iter(|| {
+            decide(black_box(&timeline), black_box(&snapshot), black_box(&command), times(), Some(&request), false)
+                .unwrap()
+        });
+    });
+    group.finish();
+}
+
+fn benches(criterion: &mut Criterion) {
+    for rules in [1, 10, 100, 1_000] {
+        for lines in [1, 10, 100] {
+            let id = BenchmarkId::new(format!("{rules}_rules"), format!("{lines}_lines"));
+            measure(criterion, "decide", id, rules, lines, rules);
+        }
+    }
+    for rules in [10, 1_000] {
+        let id = BenchmarkId::new("10_lines_that_10_can_match", format!("{rules}_rules"));
+        measure(criterion, "decide/indexed", id, rules, 10, 10);
+    }
+}
+
+criterion_group!(decisions, benches);
+criterion_main!(decisions);

@@ -1,0 +1,111 @@
+//! The whole way of a call: gRPC over loopback, the service, a real store.
+//!
+//! A case is a generic function over a [`World`](support::server::World); the macro below makes one test of each case
+//! for each store. What only one store has (a server that dies, a file) has tests of its own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking; clippy's own exemption does not reach functions that tests share"
+)]
+
+mod support {
+    pub(crate) mod faulty;
+    pub(crate) mod redis;
+    pub(crate) mod server;
+}
+
+mod end_to_end_cases {
+    pub(crate) mod faults;
+    pub(crate) mod flows;
+    pub(crate) mod jobs;
+    pub(crate) mod once;
+    pub(crate) mod outages;
+    pub(crate) mod races;
+    pub(crate) mod traps;
+    pub(crate) mod trips;
+}
+
+/// One test for each case, over each store.
+macro_rules! cases {
+    ($($module:ident { $($case:ident)* })*) => {
+        cases! { @on memory crate::support::server::MemoryWorld: $($module { $($case)* })* }
+        cases! { @on embedded crate::support::server::EmbeddedWorld: $($module { $($case)* })* }
+        cases! { @on redis crate::support::server::RedisWorld: $($module { $($case)* })* }
+    };
+    (@on $store:ident $world:ty: $($module:ident { $($case:ident)* })*) => {
+        mod $store {$(
+            mod $module {
+                $(
+                    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                    async fn $case() {
+                        crate::end_to_end_cases::$module::$case::<$world>().await;
+                    }
+                )*
+            }
+        )*}
+    };
+}
+
+cases! {
+    flows {
+        a_checkout_from_enrolment_to_return_keeps_the_books
+        a_guest_is_told_what_a_new_member_would_get
+        the_ledger_is_read_in_pages_and_its_chain_can_be_recomputed
+        a_correction_credits_and_debits_and_takes_no_more_than_there_is
+        a_reservation_is_replaced_released_and_overtaken
+        a_friend_brings_both_rewards_and_a_return_claws_them_back
+        a_quote_of_a_return_tells_what_the_return_does
+        what_does_not_exist_is_not_found_by_name
+        a_quote_is_what_the_commit_does
+    }
+    once {
+        every_write_sent_again_gets_the_same_answer_and_does_nothing
+        a_request_id_used_for_something_else_is_refused_naming_the_field
+        a_refusal_is_remembered_and_a_new_request_is_decided_anew
+        a_missing_predecessor_is_not_remembered
+        an_order_is_committed_once_whatever_request_id_carries_it
+        a_return_is_applied_once_whatever_request_id_carries_it
+        an_outcome_is_unknown_answered_or_fenced
+    }
+    races {
+        two_hundred_reserves_hold_no_more_than_there_is
+        two_hundred_checkouts_spend_no_more_than_there_is
+        parallel_commits_of_one_member_are_all_served_and_none_told_to_retry
+        two_instances_with_stale_caches_decide_again_on_what_is_there
+        one_request_sent_by_many_at_once_happens_once
+        a_code_wished_for_by_many_belongs_to_one
+    }
+    faults {
+        lost_requests_and_lost_answers_change_nothing
+        a_write_whose_outcome_stays_unknown_says_so_and_is_settled_by_a_resend
+        a_caller_that_leaves_does_not_cut_its_write_in_half
+        draining_answers_what_was_accepted_and_refuses_what_comes_after
+    }
+    jobs {
+        a_reservation_lapses_and_points_expire_without_a_call
+        without_the_sweeper_the_answers_are_the_same
+        a_sweep_keeps_the_due_time_that_a_call_has_set
+        an_effect_counts_once_though_the_relay_stops_before_it_says_so
+        effects_may_come_twice_and_in_any_order
+        an_effect_waits_for_its_account_and_blocks_no_other
+    }
+    trips {
+        a_warm_commit_is_one_trip_and_a_cold_one_two
+    }
+    traps {
+        trap_1_two_checkouts_at_once_redeem_the_same_balance
+        trap_2_a_redelivered_order_event_awards_again
+        trap_3_buy_earn_spend_return_and_keep_the_points
+        trap_4_a_return_recomputed_with_todays_rule
+        trap_5_the_part_paid_with_points_is_paid_back_as_cash
+        trap_6_parts_miss_the_total_by_a_cent
+        trap_7_the_reward_counts_as_spend
+        trap_8_a_commit_after_its_hold_has_lapsed
+        trap_9_expiry_is_off_by_one_at_the_instant_itself
+        trap_10_cancelled_then_completed_again
+        trap_14_the_retry_of_a_timed_out_call_runs_again
+    }
+}
