@@ -1,5 +1,6 @@
 //! The binary is killed in the middle of concurrent writes, started again, and every write is sent once more: all of
-//! it has happened once, and every ledger verifies. On SQLite, and on Redis with `appendfsync always`.
+//! it has happened once, and every ledger verifies. On SQLite, and on Redis with `appendfsync always`. Asked to end
+//! instead, it answers what it has accepted.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +17,7 @@ mod support {
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,6 +67,13 @@ impl Binary {
         });
         let addr = told.recv_timeout(Duration::from_secs(30)).expect("the server says where it listens");
         Binary { child, addr }
+    }
+
+    /// SIGTERM, and how it ends.
+    fn terminate(mut self) -> ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success());
+        self.child.wait().expect("reaped")
     }
 
     fn kill(mut self) {
@@ -180,4 +188,32 @@ async fn a_server_killed_amid_writes_does_each_once_on_sqlite() {
 async fn a_server_killed_amid_writes_does_each_once_on_redis() {
     let redis = RedisServer::start_durable();
     survive(&["--store".into(), "redis".into(), "--redis-url".into(), redis.url()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_asked_to_end_amid_writes_answers_what_it_has_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("guerdon.db").display().to_string();
+    let store = ["--store".into(), "embedded".into(), "--data".into(), data];
+    let binary = Binary::start(&store);
+    let (answered, enough) = (Arc::new(AtomicU64::new(0)), Arc::new(Notify::new()));
+    let channel = connect(binary.addr).await;
+    let sending = tokio::spawn(send_all(channel, Arc::clone(&answered), Arc::clone(&enough), 40));
+    enough.notified().await;
+    let ended = tokio::task::spawn_blocking(|| binary.terminate()).await.unwrap();
+    assert_eq!(ended.code(), Some(0));
+    sending.await.unwrap();
+    let answered = i64::try_from(answered.load(Ordering::SeqCst)).unwrap();
+    let all = i64::try_from(MEMBERS * ORDERS_EACH).unwrap();
+    assert!((40..all).contains(&answered), "{answered} of {all}: it ended in the middle");
+
+    let binary = Binary::start(&store);
+    let channel = connect(binary.addr).await;
+    let mut committed = 0;
+    for member in 0..MEMBERS {
+        let request = wire::GetMemberRequest { member_id: format!("m{member}"), ..wire::GetMemberRequest::default() };
+        let found = MemberServiceClient::new(channel.clone()).get_member(request).await.unwrap().into_inner();
+        committed += found.member.unwrap().orders;
+    }
+    assert_eq!(committed, answered, "none was committed without an answer");
 }

@@ -51,8 +51,18 @@ impl Records {
         self.members.get(key)
     }
 
+    /// Keeps what was written, or what a conflict said is there.
     pub(super) fn keep(&self, key: Key, seen: Seen) {
         self.members.insert(key, seen);
+    }
+
+    /// Keeps what was read, unless more is known: a write may have overtaken the read. After the store has lost its
+    /// tail the cache stays ahead of it until the next write, which a conflict puts right.
+    pub(super) fn offer(&self, key: Key, seen: Seen) {
+        let known = self.members.peek(&key);
+        if known.is_none_or(|known| known.token.sequence() <= seen.token.sequence()) {
+            self.members.insert(key, seen);
+        }
     }
 
     pub(super) fn forget(&self, key: &Key) {
@@ -66,5 +76,36 @@ impl Records {
 
     pub(super) fn keep_code(&self, key: Key, owner: CodeOwner) {
         self.codes.insert(key, owner);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::account::AccountState;
+    use crate::domain::id::AccountId;
+    use crate::store::Partition;
+
+    fn at(sequence: u64) -> Seen {
+        let account = AccountState::new(AccountId::parse("mia").expect("an id"));
+        let record = Arc::new(MemberRecord::Account(Box::new(account)));
+        Seen { token: Token::new(sequence, &[7; 32]), record, bytes: 100 }
+    }
+
+    /// A slow read once put an old record over the one that a write had just left.
+    #[test]
+    fn a_read_that_was_overtaken_replaces_nothing() {
+        let records = Records::new(1 << 20);
+        let key = Key { partition: Partition(3), name: "mia".into() };
+        let sequence = || records.member(&key).map(|seen| seen.token.sequence());
+        // kept?  sequence  then known
+        for (written, given, expected) in [(false, 3, 3), (true, 5, 5), (false, 4, 5), (false, 6, 6), (true, 2, 2)] {
+            if written {
+                records.keep(key.clone(), at(given));
+            } else {
+                records.offer(key.clone(), at(given));
+            }
+            assert_eq!(sequence(), Some(expected), "{given}");
+        }
     }
 }

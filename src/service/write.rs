@@ -329,6 +329,13 @@ async fn load(inner: &Inner, program: &ProgramId, start: &AccountId, command: &C
 
 /// Decodes a record found under a member id, checks it against its token, and keeps it for the next call.
 pub(super) fn read_member(inner: &Inner, key: &Key, record: &Record) -> Result<(Token, MemberRecord), Error> {
+    let (seen, member) = checked_member(key, record)?;
+    let token = seen.token;
+    inner.records.offer(key.clone(), seen);
+    Ok((token, member))
+}
+
+fn checked_member(key: &Key, record: &Record) -> Result<(Seen, MemberRecord), Error> {
     let member: MemberRecord = decode(&record.body).map_err(|e| unreadable(key, e))?;
     if let MemberRecord::Account(state) = &member
         && record.token != Token::new(state.sequence, &state.head)
@@ -338,8 +345,7 @@ pub(super) fn read_member(inner: &Inner, key: &Key, record: &Record) -> Result<(
         }));
     }
     let seen = Seen { token: record.token, record: Arc::new(member.clone()), bytes: record.body.len() };
-    inner.records.keep(key.clone(), seen);
-    Ok((record.token, member))
+    Ok((seen, member))
 }
 
 fn unreadable(key: &Key, error: crate::domain::ledger::DecodeError) -> Error {
@@ -408,11 +414,16 @@ impl Basis {
     fn refresh(&mut self, inner: &Inner, records: Vec<Option<Record>>) -> Result<(), Error> {
         let mut records = records.into_iter();
         self.account = match records.next().flatten() {
-            Some(record) => match read_member(inner, &self.key, &record)? {
-                (token, MemberRecord::Account(state)) => Some((token, *state)),
-                // The account has become part of another since: whoever resends finds it there.
-                (_, MemberRecord::Alias(_)) => return Err(Error::Contention),
-            },
+            Some(record) => {
+                let (seen, member) = checked_member(&self.key, &record)?;
+                let token = seen.token;
+                inner.records.keep(self.key.clone(), seen);
+                match member {
+                    MemberRecord::Account(state) => Some((token, *state)),
+                    // The account has become part of another since: whoever resends finds it there.
+                    MemberRecord::Alias(_) => return Err(Error::Contention),
+                }
+            }
             None => {
                 inner.records.forget(&self.key);
                 None
