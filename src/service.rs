@@ -170,6 +170,9 @@ struct Inner {
     relay_hints: std::sync::Mutex<Option<mpsc::Receiver<Partition>>>,
 }
 
+/// How far a caller's clock may be ahead; what lies further in the future is refused.
+const AHEAD_MS_MAX: i64 = 5_000;
+
 /// Hints beyond this are dropped: the relay's walk finds what they named.
 const RELAY_HINTS_MAX: usize = 4_096;
 
@@ -254,7 +257,13 @@ impl Inner {
 
     fn times(&self, occurred_at: Option<Instant>) -> Times {
         let now = self.clock.now(occurred_at);
-        Times { now, effective_at: occurred_at.unwrap_or(now), stated: occurred_at.is_some() }
+        let effective_at = match occurred_at {
+            // The caller's clock is a little ahead: what it says has happened has.
+            Some(at) if now < at && at <= now.plus_ms(AHEAD_MS_MAX) => now,
+            Some(at) => at,
+            None => now,
+        };
+        Times { now, effective_at, stated: occurred_at.is_some() }
     }
 }
 

@@ -69,6 +69,10 @@ cases! {
         an_order_is_committed_once_whatever_request_id_carries_it
         a_return_is_applied_once_whatever_request_id_carries_it
         an_outcome_is_unknown_answered_or_fenced
+        a_callers_clock_that_is_ahead_loses_no_order
+        a_quote_of_a_committed_order_says_so
+        verification_tells_an_order_that_was_committed_twice_because_its_record_was_lost
+        nothing_is_decided_while_the_clock_is_off
     }
     races {
         two_hundred_reserves_hold_no_more_than_there_is

@@ -159,6 +159,8 @@ impl AccountState {
     /// Lots of one unit: one for each instant at which something expires, and one for each grant that is pending.
     /// Rounding expiry to days or months keeps accounts far below.
     pub const LOTS_MAX: usize = 2_000;
+    /// Grants that would need a lot beyond this are refused, so that what comes back from orders still finds room.
+    pub const LOTS_GRANTED_MAX: usize = 1_800;
     pub const HOLDS_OPEN_MAX: usize = 32;
     pub const CODES_MAX: usize = 20;
     /// How long a resolved reservation is remembered: a Commit that was paid may come so late.
@@ -450,6 +452,11 @@ impl UnitBook {
         };
         *stands = stands.checked_add(amount).ok_or(ApplyError::Overflow)?;
         Ok(())
+    }
+
+    /// Whether a grant with these dates finds room.
+    pub fn has_room(&self, dates: Dates, at: Instant) -> bool {
+        self.lots.len() < AccountState::LOTS_GRANTED_MAX || self.position(dates.lot_at(at)).is_ok()
     }
 
     fn position(&self, dates: Dates) -> Result<usize, usize> {

@@ -243,13 +243,13 @@ pub enum Reason {
     OutOfBounds,
     TooLarge,
     TooManyCodes,
-    OrderOfOther,
 }
 
 impl Reason {
-    /// A refusal for a missing predecessor is not remembered: what is missing may yet arrive.
+    /// A refusal for a missing predecessor is not remembered: what is missing may yet arrive. Nor is one for an instant
+    /// that lies in the future: it will come.
     pub fn is_remembered(self) -> bool {
-        !matches!(self, Reason::MemberUnknown | Reason::OrderUnknown | Reason::LineUnknown)
+        !matches!(self, Reason::MemberUnknown | Reason::OrderUnknown | Reason::LineUnknown | Reason::InFuture)
     }
 
     /// The words for people. Metrics use the variant's name.
@@ -259,7 +259,7 @@ impl Reason {
             Reason::MemberExists => "the member is enrolled already",
             Reason::OrderUnknown => "no such order was committed",
             Reason::OrderDiffers => "the order was committed before with other content",
-            Reason::OrderCommitted => "the order was committed before and can no longer be reserved",
+            Reason::OrderCommitted => "the order was committed before",
             Reason::CurrencyNotListed => "the program lists no amounts for this currency",
             Reason::TooFarBack => "it happened longer ago than the program allows",
             Reason::InFuture => "it lies in the future",
@@ -292,7 +292,6 @@ impl Reason {
             Reason::OutOfBounds => "a number would leave its bounds",
             Reason::TooLarge => "a record would grow past its limit",
             Reason::TooManyCodes => "the member has as many codes as allowed",
-            Reason::OrderOfOther => "the order belongs to another member",
         }
     }
 }

@@ -245,6 +245,11 @@ fn return_what(
                     bad.add(lines_at, "must be empty where `everything` is set");
                     None
                 }
+                // Who names lines means some; cancelling takes all.
+                (false, false) if cause == Some(ReturnCause::Cancel) => {
+                    bad.add(lines_at, "must be empty where the order is cancelled: that returns all that is left");
+                    None
+                }
                 (false, false) => lines.map(ReturnWhat::Lines),
                 (false, true) if cause == Some(ReturnCause::Return) => {
                     bad.add(lines_at, "must have at least 1 element where `everything` is not set");

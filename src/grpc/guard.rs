@@ -79,7 +79,7 @@ where
         let observer = Arc::clone(&self.observer);
         let call = self.inner.call(request);
         let answer = async move {
-            let answered = within(deadline, without_panic(call)).await;
+            let answered = within(deadline, without_panic(call)).await.map(told_apart);
             let code = answered.as_ref().map_or_else(Status::code, code_of);
             tracing::Span::current().record("rpc.grpc.status_code", i32::from(code));
             observer.call_finished(method, code, begun.elapsed());
@@ -138,6 +138,14 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 
 /// The status stands in the headers of a response that holds nothing else; one with a message is OK, for every
 /// method is unary.
+/// tonic calls a request that is no message of the contract an internal error; it is the caller's.
+fn told_apart(response: http::Response<Body>) -> http::Response<Body> {
+    const UNDECODABLE: &[u8] = b"failed%20to%20decode%20Protobuf%20message";
+    let message = response.headers().get("grpc-message");
+    let undecodable = message.is_some_and(|message| message.as_bytes().starts_with(UNDECODABLE));
+    if undecodable && code_of(&response) == Code::Internal { status::undecodable().into_http() } else { response }
+}
+
 fn code_of(response: &http::Response<Body>) -> Code {
     let header = response.headers().get("grpc-status");
     header.map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))

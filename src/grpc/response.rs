@@ -388,7 +388,6 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::OutOfBounds => Wire::OutOfBounds,
         Reason::TooLarge => Wire::TooLarge,
         Reason::TooManyCodes => Wire::TooManyCodes,
-        Reason::OrderOfOther => Wire::OrderOfOther,
     }
 }
 

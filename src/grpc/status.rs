@@ -166,6 +166,13 @@ pub(super) fn internal() -> Status {
     Reply::new(Code::Internal, ErrorReason::Internal, message).status()
 }
 
+/// What came is no message of the contract.
+pub(super) fn undecodable() -> Status {
+    let message = "the request cannot be read: it is not the Protobuf message that the method takes, or a text in it is \
+                   not UTF-8";
+    Reply::new(Code::InvalidArgument, ErrorReason::RequestMalformed, message).status()
+}
+
 /// The caller's deadline, or the server's where the caller stated none, passed before there was an answer.
 pub(super) fn deadline_exceeded(after: Duration) -> Status {
     let message = format!(

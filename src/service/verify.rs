@@ -1,12 +1,12 @@
 //! Verification: folding a member's entries gives the stored state, and order records are what the ledger says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::{read_entry, stored};
 use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::answer::VerifyView;
-use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId};
+use crate::domain::id::{AccountId, GrantId, MemberId, OrderId, ProgramId};
 use crate::domain::ledger::{Fact, GENESIS, Hash, chain, digest, encode};
 use crate::domain::order_record::OrderRecord;
 
@@ -43,6 +43,7 @@ async fn verify_state(
     let mut folded = AccountState::new(account.clone());
     let mut head = GENESIS;
     let mut orders: BTreeMap<OrderId, Hash> = BTreeMap::new();
+    let mut grants: BTreeSet<GrantId> = BTreeSet::new();
     let mut faults = Vec::new();
     let mut entries = 0u64;
     'pages: while entries < state.sequence {
@@ -67,8 +68,21 @@ async fn verify_state(
                 faults.push(format!("entry {}: {error}", entry.sequence));
                 break 'pages;
             }
-            if let Fact::OrderCommitted { order, digest } | Fact::OrderReturned { order, digest, .. } = &entry.fact {
-                orders.insert(order.clone(), *digest);
+            // What folds well may still be wrong: a record that was lost lets its order be committed again.
+            match &entry.fact {
+                Fact::OrderCommitted { order, digest } => {
+                    let before = orders.insert(order.clone(), *digest);
+                    if before.is_some() {
+                        faults.push(format!("entry {}: order `{order}` was committed before", entry.sequence));
+                    }
+                }
+                Fact::OrderReturned { order, digest, .. } => {
+                    orders.insert(order.clone(), *digest);
+                }
+                Fact::Granted { grant, .. } if !grants.insert(grant.clone()) => {
+                    faults.push(format!("entry {}: grant `{grant}` was made before", entry.sequence));
+                }
+                _ => {}
             }
             entries += 1;
         }

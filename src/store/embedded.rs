@@ -45,6 +45,8 @@ pub struct EmbeddedStore {
     writer: Option<JoinHandle<()>>,
     /// Set by the writer when it can no longer vouch for the file.
     stopped: Arc<AtomicBool>,
+    /// Set by the writer while the file takes no writes (a full disk); cleared by the first that succeeds.
+    failing: Arc<AtomicBool>,
     readers: Arc<Readers>,
     clock: ClockMs,
     trips: AtomicU64,
@@ -69,7 +71,8 @@ impl EmbeddedStore {
 
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let stopped = Arc::new(AtomicBool::new(false));
-        let writer = Writer::new(connection, clock.clone(), stopped.clone());
+        let failing = Arc::new(AtomicBool::new(false));
+        let writer = Writer::new(connection, clock.clone(), stopped.clone(), failing.clone());
         let writer = std::thread::Builder::new()
             .name("embedded-writer".to_owned())
             .spawn(move || writer.run(&jobs))
@@ -80,6 +83,7 @@ impl EmbeddedStore {
             queue: Some(queue),
             writer: Some(writer),
             stopped,
+            failing,
             readers: Arc::new(Readers::new(readers)),
             clock,
             trips: AtomicU64::new(0),
@@ -308,7 +312,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        if self.stopped.load(Ordering::Acquire) {
+        if self.stopped.load(Ordering::Acquire) || self.failing.load(Ordering::Acquire) {
             return Err(Error::Unavailable);
         }
         self.read(read::ping).await

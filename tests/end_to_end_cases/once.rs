@@ -1,7 +1,10 @@
 //! Exactly once: whatever is sent again, by whom and when.
 
+use guerdon::domain::id::{AccountId, OrderId};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, OutcomeState};
+use guerdon::service::Calls;
+use guerdon::store;
 use tonic::Code;
 
 use crate::support::server::*;
@@ -255,4 +258,72 @@ pub(crate) async fn an_outcome_is_unknown_answered_or_fenced<W: World>() {
         assert!(!clients.send(&late.under("new-id")).await.replayed(), "another id is free");
     }
     assert_eq!(clients.available("mia").await, 110);
+}
+
+pub(crate) async fn a_callers_clock_that_is_ahead_loses_no_order<W: World>() {
+    let world = W::start();
+    let server = world.serve_idle().await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    let now = world.clock().now(None);
+    // A little ahead counts as now.
+    let answer = clients.send(&commit("mia", "c1", order("o1", 1_000)).at(now.plus_ms(4_000))).await.commit();
+    assert_eq!(answer.status(), wire::CommitStatus::Committed);
+    assert_eq!(answer.decision.unwrap().effective_at, Some(timestamp(now)));
+    // Further ahead is refused, and not for good: time cures it.
+    let ahead = commit("mia", "c2", order("o2", 1_000)).at(now.plus_ms(60_000));
+    let refused = clients.send(&ahead).await;
+    assert_eq!(refused.refusals(), [wire::RefusalReason::InFuture]);
+    world.clock().set(now.plus_ms(61_000));
+    assert_eq!(clients.send(&ahead).await.commit().status(), wire::CommitStatus::Committed);
+}
+
+pub(crate) async fn a_quote_of_a_committed_order_says_so<W: World>() {
+    let world = W::start();
+    let server = world.serve_idle().await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    clients.send(&commit("mia", "c1", order("o1", 1_000))).await;
+    let request = wire::QuoteRequest {
+        member_id: "mia".into(),
+        order: Some(order("o1", 1_000)),
+        ..wire::QuoteRequest::default()
+    };
+    let refusals = clients.quote(request).await.decision.unwrap().refusals;
+    assert_eq!(refusals.iter().map(wire::Refusal::reason).collect::<Vec<_>>(), [wire::RefusalReason::OrderCommitted]);
+}
+
+pub(crate) async fn verification_tells_an_order_that_was_committed_twice_because_its_record_was_lost<W: World>() {
+    let world = W::start();
+    let server = world.serve_idle().await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    clients.send(&commit("mia", "c1", order("o1", 1_000))).await;
+    let program = server.service.only_program().unwrap();
+    let (account, id) = (AccountId::parse("mia").unwrap(), OrderId::parse("o1").unwrap());
+    let key = layout().order(&program, &account, &id);
+    let lost = store::Commit {
+        partition: key.partition,
+        writes: vec![store::Write { key, record: None }],
+        ..store::Commit::default()
+    };
+    assert_eq!(world.store().commit(&lost).await.unwrap(), store::Outcome::Applied);
+    clients.send(&commit("mia", "c2", order("o1", 1_000))).await;
+    let request = wire::VerifyMemberRequest { member_id: "mia".into(), ..wire::VerifyMemberRequest::default() };
+    let proof = clients.ledger.clone().verify_member(request).await.unwrap().into_inner();
+    assert!(!proof.verified);
+    assert!(proof.faults.iter().any(|fault| fault.contains("order `o1` was committed before")), "{:?}", proof.faults);
+}
+
+pub(crate) async fn nothing_is_decided_while_the_clock_is_off<W: World>() {
+    let world = W::start();
+    let server = world.serve_idle().await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    server.service.trust_clock(false);
+    let write = commit("mia", "c1", order("o1", 1_000));
+    let refused = clients.try_send(&write).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::Unavailable, "CLOCK_OFF"));
+    server.service.trust_clock(true);
+    assert_eq!(clients.send(&write).await.commit().status(), wire::CommitStatus::Committed);
 }

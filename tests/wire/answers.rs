@@ -10,7 +10,7 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 38] = [
+const REASONS: [Reason; 37] = [
     Reason::MemberUnknown,
     Reason::MemberExists,
     Reason::OrderUnknown,
@@ -48,7 +48,6 @@ const REASONS: [Reason; 38] = [
     Reason::OutOfBounds,
     Reason::TooLarge,
     Reason::TooManyCodes,
-    Reason::OrderOfOther,
 ];
 
 fn unit(raw: &str) -> UnitId {

@@ -112,10 +112,12 @@ fn releases_and_returns() {
             ("order_id", R { order_id: "o-2".into(), ..give_back() }),
             ("return_id", R { return_id: "b-2".into(), ..give_back() }),
             ("what", R { what: Some(wire::ReturnWhat { everything: true, lines: vec![] }), ..give_back() }),
-            ("cause", R { cause: 2, ..give_back() }),
             ("occurred_at", R { occurred_at: timestamp(1_767_225_600, 0), ..give_back() }),
         ],
     );
+    // Cancelling takes no lines.
+    let all = || R { what: Some(wire::ReturnWhat { everything: true, lines: vec![] }), ..give_back() };
+    check(all(), vec![], vec![("cause", R { cause: 2, ..all() })]);
 }
 
 #[test]

@@ -253,7 +253,7 @@ fn returns() {
         ("no lines", with(lines(vec![])), &["what.lines"]),
         ("cancelled", wire::ReturnRequest { cause: cancel, ..with(None) }, &[]),
         ("cancelled, no lines", wire::ReturnRequest { cause: cancel, ..with(lines(vec![])) }, &[]),
-        ("cancelled, lines", wire::ReturnRequest { cause: cancel, ..give_back() }, &[]),
+        ("cancelled, lines", wire::ReturnRequest { cause: cancel, ..give_back() }, &["what.lines"]),
         ("no such cause", wire::ReturnRequest { cause: 3, ..give_back() }, &["cause"]),
         ("500 lines", with(many(500)), &[]),
         ("501 lines", with(many(501)), &["what.lines"]),

@@ -185,7 +185,6 @@ fn releases_and_returns() {
         ("all", all.clone(), 1, ReturnWhat::Everything, ReturnCause::Return),
         ("cancelled", all, 2, ReturnWhat::Everything, ReturnCause::Cancel),
         ("cancelled without a word", None, 2, ReturnWhat::Everything, ReturnCause::Cancel),
-        ("cancelled with lines", Some(what()), 2, expected.what.clone(), ReturnCause::Cancel),
     ] {
         let written = written(wire::ReturnRequest { what, cause, ..give_back() });
         let expected = Return { what: expected_what, cause: expected_cause, ..expected.clone() };

@@ -107,6 +107,14 @@ async fn callers_without_a_deadline_have_the_servers() {
 }
 
 #[tokio::test]
+async fn a_request_that_is_no_message_of_the_contract_is_malformed_and_no_defect() {
+    let mut server = Running::start(&Fake::that(Does::Hangs), |_| {}).await;
+    // Field 1 is a text in the contract; these bytes are none.
+    let status = server.status_of(COMMIT, None, vec![0xff_u8, 0xfe]).await;
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "REQUEST_MALFORMED"));
+}
+
+#[tokio::test]
 async fn a_panic_ends_its_call_and_not_the_connection() {
     let fake = Fake::that(Does::Panics);
     let server = Running::start(&fake, |_| {}).await;

@@ -46,7 +46,7 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let open = desk.state.holds.iter().filter(|hold| hold.is_open() && hold.order != order.order_id).count();
     if AccountState::HOLDS_OPEN_MAX <= open {
         let max = AccountState::HOLDS_OPEN_MAX as i64;
-        return Err(Refusal::short(Subject::Reservation, Reason::TooManyReservations, max, max).into());
+        return Err(Refusal::short(Subject::Reservation, Reason::TooManyReservations, max + 1, max).into());
     }
     desk.unhold(&order.order_id, Unhold::Replaced, at)?;
     let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
@@ -103,11 +103,14 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
         if record.content != content {
             return Err(no(Subject::Order, Reason::OrderDiffers));
         }
-        let mut desk = scene.desk()?;
-        desk.entries.clear();
-        let balances = desk.state.balances();
+        let balances = scene.desk()?.state.balances();
         let status = CommitStatus::AlreadyCommitted;
-        let answer = Answer::Commit(CommitAnswer { status, decided: record.decided.clone(), balances });
+        let mut decided = record.decided.clone();
+        if scene.preview {
+            // What is shown was decided then: a Commit now would change nothing.
+            decided.refusals.push(Refusal::new(Subject::Order, Reason::OrderCommitted));
+        }
+        let answer = Answer::Commit(CommitAnswer { status, decided, balances });
         return Ok(scene.unchanged(answer, true));
     }
     scene.check_times(Subject::Order)?;
@@ -137,6 +140,12 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     decided.explain = earned.explain.clone();
     let mut grants = Vec::with_capacity(earned.grants.len());
     for plan in &earned.grants {
+        let dates = dates(scene.program, &plan.unit, plan.life, at);
+        if desk.state.book(&plan.unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
+            // A refused earn never refuses an order.
+            decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
+            continue;
+        }
         let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
         grants.push(make_grant(scene, &mut desk, grant, plan, order, &mut decided)?);
     }

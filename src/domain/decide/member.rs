@@ -66,8 +66,11 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
         // A correction is spendable at once; what would expire before it is even posted is nothing to give.
         let dates = Dates { activates_at: at, expires_at };
         if expires_at <= desk.now {
-            let (required, available) = (desk.now.0, expires_at.0);
-            return Err(Refusal::short(Subject::Adjustment, Reason::OutOfBounds, required, available).into());
+            return Err(no(Subject::Adjustment, Reason::OutOfBounds));
+        }
+        if desk.state.book(&unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
+            let max = AccountState::LOTS_GRANTED_MAX as i64;
+            return Err(Refusal::short(Subject::Adjustment, Reason::TooLarge, max + 1, max).into());
         }
         repaid = desk.repays(&unit, command.amount, dates);
         desk.post(at, Fact::Credited { reason, agent, unit: unit.clone(), amount: command.amount, repaid, dates })?;
@@ -143,7 +146,7 @@ pub(super) fn create_code(scene: &Scene<'_>, command: &CreateCode) -> Result<Dec
     }
     if AccountState::CODES_MAX <= desk.state.codes.len() {
         let max = AccountState::CODES_MAX as i64;
-        return Err(Refusal::short(subject(), Reason::TooManyCodes, max, max).into());
+        return Err(Refusal::short(subject(), Reason::TooManyCodes, max + 1, max).into());
     }
     let mine = scene.snapshot.codes.iter().find(|(_, owner)| {
         owner.as_ref().is_some_and(|owner| owner.account == desk.state.account && owner.campaign == campaign)

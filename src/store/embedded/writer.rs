@@ -34,6 +34,7 @@ pub(super) struct Writer {
     connection: Connection,
     clock: ClockMs,
     stopped: Arc<AtomicBool>,
+    failing: Arc<AtomicBool>,
     /// Pages in the WAL, and not in the main file yet, for the next checkpoint while busy. Rises when
     /// a reader keeps one from getting through, so that not every batch tries again.
     checkpoint_pages: i64,
@@ -49,8 +50,13 @@ enum Abort {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection, clock: ClockMs, stopped: Arc<AtomicBool>) -> Writer {
-        Writer { connection, clock, stopped, checkpoint_pages: CHECKPOINT_PAGES_BUSY, purged: Instant::now() }
+    pub(super) fn new(
+        connection: Connection,
+        clock: ClockMs,
+        stopped: Arc<AtomicBool>,
+        failing: Arc<AtomicBool>,
+    ) -> Writer {
+        Writer { connection, clock, stopped, failing, checkpoint_pages: CHECKPOINT_PAGES_BUSY, purged: Instant::now() }
     }
 
     /// Until the store is dropped and all that was queued is settled, or the file can no longer be trusted.
@@ -61,6 +67,11 @@ impl Writer {
             match jobs.recv_timeout(wait) {
                 Ok(job) => batch.push(job),
                 Err(RecvTimeoutError::Timeout) => {
+                    if self.failing.load(Ordering::Acquire) {
+                        self.probe();
+                        wait = IDLE_AFTER;
+                        continue;
+                    }
                     self.tidy(CHECKPOINT_PAGES_IDLE);
                     wait = if self.purge_is_due() { IDLE_AFTER } else { PURGE_EVERY };
                     continue;
@@ -81,6 +92,7 @@ impl Writer {
     fn settle(&mut self, batch: &mut Vec<Job>) {
         let mut answers = Vec::with_capacity(batch.len());
         let ended = self.transact(batch, &mut answers);
+        self.failing.store(ended.is_err(), Ordering::Release);
         if ended.is_err() && !self.connection.is_autocommit() {
             self.roll_back();
         }
@@ -114,6 +126,19 @@ impl Writer {
             }
             Abort::Unknown
         })
+    }
+
+    /// Tries whether the file takes writes again, so that health can tell without a caller's write at stake.
+    fn probe(&self) {
+        let tried = self.run_cached("BEGIN IMMEDIATE").and_then(|()| {
+            self.run_cached("UPDATE meta SET value = value")?;
+            self.run_cached("COMMIT")
+        });
+        if tried.is_ok() {
+            self.failing.store(false, Ordering::Release);
+        } else if !self.connection.is_autocommit() {
+            self.roll_back();
+        }
     }
 
     fn run_cached(&self, sql: &str) -> rusqlite::Result<()> {
@@ -208,7 +233,7 @@ mod tests {
 
     fn writer(directory: &TempDir) -> Writer {
         let connection = schema::open(&directory.path().join("guerdon.db"), Layout::new(16).unwrap()).unwrap();
-        Writer::new(connection, Arc::new(|| 0), Arc::default())
+        Writer::new(connection, Arc::new(|| 0), Arc::default(), Arc::default())
     }
 
     fn key(name: &str) -> Key {
@@ -276,6 +301,24 @@ mod tests {
         assert_eq!(settle(&mut writer, &names), vec![Err(Error::Unavailable); 100]);
         assert!(names.iter().all(|name| !stored(&writer, name)));
         assert_eq!(settle(&mut writer, &["a"]), [Ok(Outcome::Applied)]);
+    }
+
+    #[test]
+    fn a_file_that_takes_no_writes_is_told_until_it_does() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = writer(&directory);
+        let failing = writer.failing.clone();
+        // As full as a disk can be: not one page more.
+        let pages: i64 = writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        writer.connection.pragma_update(None, "max_page_count", pages).unwrap();
+        let mut commit = put("big");
+        commit.writes[0].record = Some(Record { token: Token::default(), body: vec![7; 1 << 20] });
+        let (reply, _answer) = oneshot::channel();
+        writer.settle(&mut vec![Job { commit, reply }]);
+        assert!(failing.load(Ordering::Acquire), "a write failed");
+        writer.connection.pragma_update(None, "max_page_count", 1 << 20).unwrap();
+        writer.probe();
+        assert!(!failing.load(Ordering::Acquire), "the file takes writes again");
     }
 
     #[test]
