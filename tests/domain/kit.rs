@@ -279,6 +279,12 @@ impl World {
         self.decide_at(member, command, times).unwrap()
     }
 
+    /// Decides what happened at a stated instant, and applies it.
+    pub(crate) fn decide_as_of(&mut self, member: &str, command: Command, effective_at: Instant) -> Decision {
+        let times = Times { now: self.now, effective_at, stated: true };
+        self.decide_at(member, command, times).unwrap()
+    }
+
     /// Decides, checks what must always hold, and applies.
     pub(crate) fn decide_at(&mut self, member: &str, command: Command, times: Times) -> Result<Decision, DecideError> {
         let member = account(member);

@@ -1,7 +1,7 @@
 //! What holds whatever happens. `World::decide` checks after every step that the books balance, that no lot is below
 //! zero, that nobody owes and has at once, that shares sum, and that the ledger folds to the state.
 
-use guerdon::domain::answer::Refund;
+use guerdon::domain::answer::{Answer, CommitStatus, Refund, ReturnStatus};
 use guerdon::domain::command::{Command, Commit, Measure, PayAmount, PayWithUnits, Redeem, RedeemMode, ReturnWhat};
 use guerdon::domain::id::{LineId, RewardId};
 use guerdon::domain::order::{Line, LineKind, Order};
@@ -194,10 +194,13 @@ fn take(world: &mut World, step: &Step) {
     let preview = world.preview(name, &command, effective_at);
     let times = Times { now: world.now, effective_at, stated: late_h != 0 };
     let done = world.decide_at(name, command.clone(), times).unwrap();
-    // A preview finds a return under its id only when it is made, so that anyone may ask again.
-    let is_known_return = matches!(&done.answer, guerdon::domain::answer::Answer::Return(a)
-        if a.status != guerdon::domain::answer::ReturnStatus::Applied);
-    if !is_known_return {
+    // What was done before is previewed as what it would be now.
+    let was_done_before = match &done.answer {
+        Answer::Return(answer) => answer.status != ReturnStatus::Applied,
+        Answer::Commit(answer) => answer.status == CommitStatus::AlreadyCommitted,
+        _ => false,
+    };
+    if !was_done_before {
         assert_eq!(preview.answer, done.answer, "what was quoted is what is done: {command:?}");
         assert_eq!(preview.transfers, done.transfers);
     }
@@ -292,12 +295,12 @@ proptest! {
             let measure = if *by_amount { Measure::Amount(*n) } else { Measure::Quantity(n % 3 + 1) };
             let what = ReturnWhat::Lines(vec![(LineId::parse(&format!("l{line}")).unwrap(), measure)]);
             let decision = world.give_back("ann", returned("o", &format!("r{number}"), what));
-            if gave_back(&decision).status == guerdon::domain::answer::ReturnStatus::Applied {
+            if gave_back(&decision).status == ReturnStatus::Applied {
                 parts.push(refund(&decision));
             }
         }
         let last = world.give_back("ann", everything("o", "last"));
-        if gave_back(&last).status == guerdon::domain::answer::ReturnStatus::Applied {
+        if gave_back(&last).status == ReturnStatus::Applied {
             parts.push(refund(&last));
         }
         prop_assert_eq!(sums(&parts), whole);
