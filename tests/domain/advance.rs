@@ -185,3 +185,26 @@ fn a_preview_of_the_future_sees_the_account_as_it_will_be() {
         assert_eq!(told(&world.preview("mia", &pays, at(when))), [expected], "{when}");
     }
 }
+
+/// What comes back to lots that have expired repays nothing, whenever it is looked at.
+#[test]
+fn what_comes_back_too_late_repays_no_debt() {
+    for released in [false, true] {
+        let mut world =
+            World::new(&format!("pay_with: {{points: {{units: 1, worth: GBP 0.01}}}}{BASE}")).with("mia", 0);
+        world.buy("mia", order_for("o", 10_000));
+        world.adjust("mia", -100, None);
+        world.adjust("mia", 50, Some("2026-05-04T12:01:00Z"));
+        world.adjust("mia", 50, Some("2026-05-04T12:02:00Z"));
+        let hold = Reserve { ttl_s: Some(600), ..reserve(order_for("held", 1_000), pay_exactly(100)) };
+        world.decide("mia", Command::Reserve(hold));
+        world.give_back("mia", everything("o", "r"));
+        assert_eq!(world.has("mia"), "held 100, debt 100");
+        world.go("2026-05-04T12:05:00Z");
+        if released {
+            world.release("mia", "held");
+        }
+        world.go("2026-05-04T12:20:00Z");
+        assert_eq!(world.has("mia"), "debt 100", "released: {released}");
+    }
+}
