@@ -66,16 +66,16 @@ impl Desk {
             self.state.holds.iter().map(|hold| hold.units.iter().map(|u| u.parts.len() + 1).sum::<usize>() + 1).sum();
         let steps_max = 2 * lots + holds + 2;
         self.settle(timeline, self.now)?;
-        let mut reached = Instant(0);
         for _ in 0..steps_max {
             let Some((at, due)) = self.first_due() else { return Ok(()) };
             let version = self.version_at(timeline, at);
             for fact in self.due_facts(at, due) {
                 self.post_as(at, version.clone(), None, fact)?;
             }
-            // Units that come back to a lot which has expired are due before now, but came back only now.
-            reached = reached.max(at);
-            self.settle(timeline, reached)?;
+            // Only a lapse frees units here; what goes back to a lot that has expired by then repays nothing.
+            if due == Due::Lapse {
+                self.settle(timeline, at)?;
+            }
         }
         Err(ApplyError::Inconsistent("what is due does not come to an end"))
     }
