@@ -99,8 +99,8 @@ macro_rules! section {
         }
     ) => {
         $(#[doc = $doc])+
-        pub(super) struct $name {
-            $( pub(super) $field: Option<At<<$type as Value>::Out>>, )+
+        pub(in crate::program) struct $name {
+            $( pub(in crate::program) $field: Option<At<<$type as Value>::Out>>, )+
         }
 
         impl Section for $name {
@@ -143,7 +143,7 @@ macro_rules! choice {
         }
     ) => {
         $(#[doc = $doc])+
-        pub(super) struct $name(Option<$out>);
+        pub(in crate::program) struct $name(Option<$out>);
 
         impl Section for $name {
             const TITLE: &'static str = $title;
@@ -200,11 +200,11 @@ macro_rules! section_value {
             }
 
             fn phrase() -> String {
-                super::read::section_phrase(Self::TITLE)
+                crate::program::read::section_phrase(Self::TITLE)
             }
 
             fn schema() -> Json {
-                super::read::section_schema(Self::TITLE)
+                crate::program::read::section_schema(Self::TITLE)
             }
 
             fn sections(into: &mut Vec<SectionInfo>) {
@@ -220,14 +220,14 @@ macro_rules! section_value {
 /// Declares a value that is one of a few words.
 macro_rules! words {
     ($name:ident -> $out:ty { $( $word:literal => $value:expr, $doc:literal; )+ }) => {
-        pub(super) struct $name;
+        pub(in crate::program) struct $name;
 
         impl Value for $name {
             type Out = $out;
 
             fn read(node: &Node, r: &mut Reader) -> Option<$out> {
                 const KNOWN: &[&str] = &[$( $word, )+];
-                let text = r.scalar(node, super::read::one_of(KNOWN))?;
+                let text = r.scalar(node, crate::program::read::one_of(KNOWN))?;
                 match text {
                     $( $word => Some($value), )+
                     _ => {

@@ -8,7 +8,6 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use super::fault::quoted;
-use super::read::{Reader, Step, Value, words};
 use super::tree::{Content, Node, Resolved};
 use crate::domain::id::{CampaignId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
 use crate::domain::money::Rounding;
@@ -17,6 +16,7 @@ use crate::domain::program::{
     AttributeAt, Kind, MultiplierPolicy, PerCurrency, RoundPer, SettlesAs, Shortfall, SpendOf, Trigger,
 };
 use crate::domain::time::{Instant, Period, RoundUpTo, WindowZone};
+use crate::program::read::{Reader, Step, Value, words};
 
 /// The most that any amount of money (minor units) or units in a program may be; the same bound that orders have.
 pub(super) const AMOUNT_MAX: i64 = Order::AMOUNT_MINOR_MAX;

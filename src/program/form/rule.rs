@@ -1,0 +1,234 @@
+//! Rules: on what they act, when they apply, and what follows.
+
+use super::*;
+
+section! {
+    /// One rule: on what it acts, when it applies, and what follows.
+    RuleSection = "rule" {
+        /// Names the rule in the ledger, in reports and in explanations.
+        id: Name<RuleId>, Required;
+        /// Which kind of loyalty it serves; reports are by kind.
+        kind: KindWord, Required;
+        /// What it acts on.
+        on: TriggerWord, Required;
+        /// What must hold; everything stated must. On `enrolment` only `starts_at` and `ends_at` can be stated.
+        when: WhenSection, Default("{}");
+        /// The lines it acts on. On `order`, the rule applies only when one of them earns on more than nothing.
+        lines: LinesSection, Default("{}");
+        /// What follows. On `enrolment`, only a `bonus`.
+        then: ThenChoice, Required;
+    }
+}
+
+impl Build for RuleSection {
+    type Out = Rule;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Rule> {
+        if let (Some(on), Some(when)) = (&self.on, &self.when)
+            && on.value == Trigger::Enrolment
+        {
+            let Conditions { starts_at, ends_at, .. } = when.value;
+            if when.value != (Conditions { starts_at, ends_at, ..Conditions::default() }) {
+                let message = "who enrols has no order: only `starts_at` and `ends_at` can hold";
+                r.fault_at(when, message, Some("remove the other conditions"));
+            }
+        }
+        if let (Some(on), Some(lines)) = (&self.on, &self.lines)
+            && on.value == Trigger::Enrolment
+            && lines.value != Selector::default()
+        {
+            r.fault_at(lines, "who enrols has no order, hence no lines", Some("remove `lines`"));
+        }
+        if let (Some(on), Some(then)) = (&self.on, &self.then)
+            && on.value == Trigger::Enrolment
+            && !matches!(then.value, Then::Bonus(_))
+        {
+            r.fault_at(then, "who enrols has spent nothing yet: only a `bonus` can follow", None);
+        }
+        let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
+        let conditions = Conditions { lines: self.lines?.value, ..self.when?.value };
+        Some(Rule { id, kind, on, conditions, then: self.then?.value })
+    }
+}
+
+section! {
+    /// What must hold before a rule applies. Everything stated must hold.
+    WhenSection = "when" {
+        /// From this instant on.
+        starts_at: Moment, Without("since ever");
+        /// Until before this instant.
+        ends_at: Moment, Without("for ever");
+        /// Inside at least one of these recurring hours.
+        hours: Items<HoursSection, 1, HOURS_MAX>, Without("at any hour");
+        /// In one of these sales channels.
+        channels: Distinct<LabelText, 1, SELECTED_MAX>, Without("in any channel");
+        /// In one of these stores.
+        stores: Distinct<StoreName, 1, SELECTED_MAX>, Without("in any store or none");
+        /// With at least this amount that earns; equal is enough.
+        spend_at_least: Money, Without("with any amount");
+        /// Over which lines `spend_at_least` sums.
+        spend_of: SpendOfWord, Without("`order`");
+    }
+}
+
+impl Build for WhenSection {
+    type Out = Conditions;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Conditions> {
+        check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
+        if let (None, Some(of)) = (&self.spend_at_least, &self.spend_of) {
+            r.fault_at(of, "there is no `spend_at_least` that it could be about", Some("remove it"));
+        }
+        let of = self.spend_of.map_or(SpendOf::default(), |at| at.value);
+        Some(Conditions {
+            starts_at: self.starts_at.map(|at| at.value),
+            ends_at: self.ends_at.map(|at| at.value),
+            windows: self.hours.map(|at| at.value).unwrap_or_default(),
+            channels: self.channels.map(|at| at.value).unwrap_or_default(),
+            stores: self.stores.map(|at| at.value).unwrap_or_default(),
+            spend_min: self.spend_at_least.map(|at| SpendMin { amount: at.value, of }),
+            lines: Selector::default(),
+        })
+    }
+}
+
+pub(super) fn check_span(starts_at: Option<&At<Instant>>, ends_at: Option<&At<Instant>>, r: &mut Reader) {
+    if let (Some(starts_at), Some(ends_at)) = (starts_at, ends_at)
+        && ends_at.value <= starts_at.value
+    {
+        r.fault_at(ends_at, "ends before it starts", Some("`ends_at` must be later than `starts_at`"));
+    }
+}
+
+section! {
+    /// Recurring hours of local time. Until before `from`: past midnight, and belonging to the day they began on.
+    HoursSection = "hours" {
+        /// The days on which the hours begin.
+        days: Distinct<DayWord, 1, 7>, Without("every day");
+        /// The first minute inside.
+        from: Clock<0, 1_439>, Required;
+        /// The first minute outside.
+        until: Clock<1, 1_440>, Required;
+        /// Whose clock on the wall.
+        zone: WindowZoneWord, Default("store");
+    }
+}
+
+impl Build for HoursSection {
+    type Out = LocalWindow;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<LocalWindow> {
+        let days = match self.days {
+            None => 0b111_1111,
+            Some(days) => days.value.iter().fold(0, |bits: u8, day| bits | (1 << day)),
+        };
+        let (from, until) = (self.from?, self.until?);
+        if from.value == until.value {
+            let hint = "for whole days write from \"00:00\" until \"24:00\"";
+            r.fault_at(&until, "the hours end as they begin", Some(hint));
+            return None;
+        }
+        Some(LocalWindow { days, from_minute: from.value, until_minute: until.value, zone: self.zone?.value })
+    }
+}
+
+choice! {
+    /// What follows when a rule applies: exactly one of these.
+    ThenChoice = "then" -> Then {
+        /// Units for each so much of what earns.
+        earn: EarnSection => Then::Earn;
+        /// A multiple of what `earn` rules give on the same lines.
+        multiply: MultiplySection => Then::Multiply;
+        /// A fixed number of units, once per order or enrolment; no multiplier touches it.
+        bonus: BonusSection => Then::Bonus;
+    }
+}
+
+section! {
+    /// `units` for each `per` of the amount that earns. Several such rules add up.
+    EarnSection = "earn" {
+        /// How many.
+        units: Units, Required;
+        /// Of what.
+        unit: UnitName, Without("the program's first unit");
+        /// For each so much. At most 100 units for each minor unit of money.
+        per: Money, Required;
+        /// Where fractions go.
+        rounding: RoundingWord, Default("floor");
+        /// What is rounded.
+        round_per: RoundPerWord, Default("order");
+        /// Terms that differ from the unit's.
+        life: LifeSection, Without("as the unit");
+    }
+}
+
+/// Keeps what the largest order earns inside 64 bits, whatever multiplies it.
+const UNITS_PER_MINOR_MAX: i64 = 100;
+
+impl Build for EarnSection {
+    type Out = Earn;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Earn> {
+        if let (Some(units), Some(per)) = (&self.units, &self.per) {
+            let steep = per.value.0.iter().find(|(_, minor)| minor.saturating_mul(UNITS_PER_MINOR_MAX) < units.value);
+            if let Some((currency, _)) = steep {
+                let message = format!("gives more than {UNITS_PER_MINOR_MAX} units for a minor unit of {currency}");
+                r.fault_at(units, message, Some("amounts are in major units: 1.00 is one"));
+                return None;
+            }
+        }
+        let unit = unit_of(self.unit, r)?;
+        let life = life_of(&unit, self.life, r);
+        Some(Earn {
+            unit,
+            units: self.units?.value,
+            per: self.per?.value,
+            rounding: self.rounding?.value,
+            round_per: self.round_per?.value,
+            life,
+        })
+    }
+}
+
+section! {
+    /// Adds to what `earn` rules of the unit give on the lines selected, so that the sum is `by` times as much.
+    MultiplySection = "multiply" {
+        /// Which units.
+        unit: UnitName, Without("the program's first unit");
+        /// The factor.
+        by: Factor, Required;
+        /// Where fractions of what is added go.
+        rounding: RoundingWord, Default("floor");
+    }
+}
+
+impl Build for MultiplySection {
+    type Out = Multiply;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Multiply> {
+        let unit = unit_of(self.unit, r)?;
+        Some(Multiply { unit, factor_permille: self.by?.value, rounding: self.rounding?.value })
+    }
+}
+
+section! {
+    /// A fixed number of units.
+    BonusSection = "bonus" {
+        /// How many.
+        units: Units, Required;
+        /// Of what.
+        unit: UnitName, Without("the program's first unit");
+        /// Terms that differ from the unit's.
+        life: LifeSection, Without("as the unit");
+    }
+}
+
+impl Build for BonusSection {
+    type Out = Bonus;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Bonus> {
+        let unit = unit_of(self.unit, r)?;
+        let life = life_of(&unit, self.life, r);
+        Some(Bonus { unit, units: self.units?.value, life })
+    }
+}

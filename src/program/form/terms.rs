@@ -1,0 +1,50 @@
+//! How long units are held, and what happens when goods come back.
+
+use super::*;
+
+section! {
+    /// How long a checkout may hold units before they are free again.
+    ReservationSection = "reservations" {
+        /// When the caller states nothing.
+        ttl_default: Stopwatch<1, { 30 * DAY_S }>, Without("15 minutes, or `ttl_max` when that is shorter");
+        /// The longest that a caller may state.
+        ttl_max: Stopwatch<1, { 30 * DAY_S }>, Default("2 hours");
+    }
+}
+
+const TTL_S_DEFAULT: i64 = 15 * 60;
+
+impl Build for ReservationSection {
+    type Out = ReservationTerms;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<ReservationTerms> {
+        let ttl_s_max = self.ttl_max?.value;
+        if let Some(ttl_default) = &self.ttl_default
+            && ttl_s_max < ttl_default.value
+        {
+            let message = format!("is longer than `ttl_max`, {}", stopwatch_text(ttl_s_max));
+            r.fault_at(ttl_default, message, None);
+            return None;
+        }
+        let ttl_s_default = self.ttl_default.map_or(TTL_S_DEFAULT.min(ttl_s_max), |at| at.value);
+        Some(ReservationTerms { ttl_s_default, ttl_s_max })
+    }
+}
+
+section! {
+    /// What happens to units when goods come back.
+    ReturnSection = "returns" {
+        /// When a return must take back more units than the member has.
+        shortfall: ShortfallWord, Default("debt");
+        /// How long spent units live from the return when they have expired in the meantime; `none`: they are gone.
+        lapsed_grace: LengthOrNone, Default("30 days");
+    }
+}
+
+impl Build for ReturnSection {
+    type Out = ReturnTerms;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<ReturnTerms> {
+        Some(ReturnTerms { shortfall: self.shortfall?.value, lapsed_grace: self.lapsed_grace?.value })
+    }
+}
