@@ -6,6 +6,8 @@ pub mod account;
 pub mod answer;
 pub mod code;
 pub mod command;
+pub mod conditions;
+pub mod counters;
 pub mod decide;
 pub mod desk;
 pub mod earn;

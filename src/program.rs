@@ -27,6 +27,8 @@ pub const CAMPAIGNS_MAX: usize = 100;
 pub const STORES_MAX: usize = 10_000;
 pub const UNITS_MAX: usize = 20;
 pub const CURRENCIES_MAX: usize = 50;
+/// Fewer than an account keeps, so that a new version's find room.
+pub const COUNTERS_MAX: usize = 32;
 /// Windows of one rule.
 pub const HOURS_MAX: usize = 50;
 /// Entries of one list of categories, SKUs, brands, channels or stores.

@@ -14,6 +14,7 @@ mod domain {
 
     mod advance;
     mod earn;
+    mod history;
     mod members;
     mod properties;
     mod redeem;

@@ -522,10 +522,14 @@ fn in_step(file: &str, stands: &str, generated: &str) {
     if stands == generated {
         return;
     }
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(file), generated).expect("written");
+        return;
+    }
     let name = Path::new(file).file_name().expect("a file name");
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&copy, generated).expect("written");
-    panic!("{file} is not in step with the code: cp {} {file}", copy.display());
+    panic!("{file} is not in step with the code: `UPDATE=1 cargo test in_step`, or cp {} {file}", copy.display());
 }
 
 fn file(path: &str) -> String {

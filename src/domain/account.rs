@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Balance, ReferralState, Reservation, ReservationState};
 use super::command::Redeem;
+use super::counters::CounterState;
 use super::id::{AccountId, CampaignId, Code, GrantId, OrderId, ReferralId, UnitId};
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
 use super::time::{DAY_MS, Instant};
@@ -39,6 +40,10 @@ pub struct AccountState {
     pub codes: Vec<(CampaignId, Code)>,
     /// Friends who qualified and still count.
     pub friends_qualified: i64,
+    /// Orders that came back whole.
+    pub orders_returned: u64,
+    /// What the program's counters have counted; at most [`CounterState::COUNTERS_MAX`].
+    pub counters: Vec<CounterState>,
 }
 
 /// What an account has of one unit.
@@ -186,6 +191,8 @@ impl AccountState {
             referral: None,
             codes: Vec::new(),
             friends_qualified: 0,
+            orders_returned: 0,
+            counters: Vec::new(),
         }
     }
 
@@ -291,7 +298,8 @@ impl AccountState {
                 parts.iter().try_for_each(|part| book.take(part.dates, part.amount))?;
             }
             Fact::OrderCommitted { .. } => self.orders += 1,
-            Fact::OrderReturned { .. } => {}
+            Fact::OrderReturned { whole, .. } => self.orders_returned += u64::from(*whole),
+            Fact::Counted { changes } => self.count(changes)?,
             Fact::Reversed { grant, unit, dates, taken, lapsed, debt, forgiven } => {
                 self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
                 let all = sum(taken).and_then(|n| n.checked_add(*lapsed)?.checked_add(*debt)?.checked_add(*forgiven));

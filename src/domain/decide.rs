@@ -5,6 +5,7 @@ mod checkout;
 mod giveback;
 mod member;
 mod referral;
+mod rules;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{AccountState, ApplyError, Inbound};
 use super::answer::{Answer, Decided, Reason, Refusal, Subject};
 use super::command::{Command, Transfer};
+use super::conditions::{Seen, View};
 use super::desk::Desk;
 use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, RequestId};
 use super::ledger::Entry;
@@ -190,6 +192,11 @@ impl Scene<'_> {
         let mut desk = Desk::new(state, now, self.program.version.clone(), self.request.cloned());
         desk.advance(self.timeline)?;
         Ok(desk)
+    }
+
+    /// What rules may look at.
+    fn view<'v>(&'v self, state: &'v AccountState, order: Option<Seen<'v>>) -> View<'v> {
+        View { program: self.program, at: self.times.effective_at, state, member: None, order }
     }
 
     fn decided(&self) -> Decided {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::account::{AccountState, ApplyError, UnitBook};
 use super::answer::ReferralState;
+use super::counters::CounterChange;
 use super::id::{RequestId, UnitId};
 use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
 use super::program::{LifeTerms, Program, ProgramVersion, Timeline};
@@ -140,6 +141,12 @@ impl Desk {
                 referral.map(|referral| Fact::ReferralExpired { referral }).into_iter().collect()
             }
         }
+    }
+
+    /// Moves counters; nothing is posted for nothing.
+    pub fn count(&mut self, effective_at: Instant, mut changes: Vec<CounterChange>) -> Result<(), ApplyError> {
+        changes.retain(|change| change.change != 0);
+        if changes.is_empty() { Ok(()) } else { self.post(effective_at, Fact::Counted { changes }) }
     }
 
     /// Ends the open hold of an order; answers what it held.

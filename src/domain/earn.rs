@@ -1,13 +1,11 @@
 //! What an order earns, rule by rule, with the trace of why.
 
-use super::answer::{Explain, ExplainCondition, ExplainRule, Reason, Refusal, Subject};
+use super::answer::{Explain, ExplainRule, Reason, Refusal, Subject};
+use super::conditions::{Seen, View, holds};
 use super::id::{RuleId, UnitId};
 use super::money::{Ratio, Rounding, split};
 use super::order::{Line, Order};
-use super::program::{
-    Conditions, Earn, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, SpendOf, Then,
-};
-use super::time::Instant;
+use super::program::{Earn, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then};
 
 /// What an order earns.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -35,43 +33,32 @@ pub struct Plan {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct OutOfBounds;
 
-/// Works out what an order earns at an instant. `discounts` and `payments` are what rewards and units take off
-/// each line. An order that cannot earn is told so, and earns nothing: that is no reason to refuse the order.
-pub fn earn(
-    program: &Program,
-    order: &Order,
-    at: Instant,
-    discounts: &[i64],
-    payments: &[i64],
-    explain: bool,
-) -> Earned {
+/// Works out what an order earns. `view` holds the order and, of each line, what earns (see [`earning_amounts`]). An
+/// order that cannot earn is told so, and earns nothing: that is no reason to refuse the order.
+pub fn earn(view: &View<'_>, explain: bool) -> Earned {
+    let Some(seen) = view.order else { return Earned::default() };
+    let earning = seen.earning.to_vec();
     let refused = |earning: Vec<i64>, reason: Reason| {
         let refusals = vec![Refusal::new(Subject::Earn, reason)];
         Earned { earning, refusals, ..Earned::default() }
     };
-    if !program.currencies.contains(&order.currency) {
-        return refused(vec![0; order.lines.len()], Reason::CurrencyNotListed);
+    if !view.program.currencies.contains(&seen.order.currency) {
+        return refused(earning, Reason::CurrencyNotListed);
     }
-    let earning = earning_amounts(program, order, discounts, payments);
-    match by_rules(program, order, at, &earning, explain) {
+    match by_rules(view, seen, explain) {
         Ok((grants, explain)) => Earned { earning, grants, refusals: Vec::new(), explain },
         Err(OutOfBounds) => refused(earning, Reason::OutOfBounds),
     }
 }
 
-fn by_rules(
-    program: &Program,
-    order: &Order,
-    at: Instant,
-    earning: &[i64],
-    explain: bool,
-) -> Result<(Vec<Plan>, Option<Explain>), OutOfBounds> {
-    let candidates = program.index.candidates(&order.lines);
+fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<(Vec<Plan>, Option<Explain>), OutOfBounds> {
+    let program = view.program;
+    let candidates = program.index.candidates(&seen.order.lines);
     let mut round = Round {
+        view: *view,
         program,
-        order,
-        at,
-        earning,
+        order: seen.order,
+        earning: seen.earning,
         earns: Vec::new(),
         multiplies: Vec::new(),
         plans: Vec::new(),
@@ -93,9 +80,13 @@ fn by_rules(
     Ok((plans.into_iter().map(|(_, plan)| plan).collect(), trace))
 }
 
-/// What of each line earns: the stated base, never below zero.
-fn earning_amounts(program: &Program, order: &Order, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
+/// What of each line earns: the stated base, never below zero. `discounts` and `payments` are what rewards and units take
+/// off each line. An order in a currency that the program does not list earns on nothing.
+pub fn earning_amounts(program: &Program, order: &Order, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
     let terms = &program.earning;
+    if !program.currencies.contains(&order.currency) {
+        return vec![0; order.lines.len()];
+    }
     let reductions = discounts.iter().zip(payments);
     let lines = order.lines.iter().zip(reductions);
     lines
@@ -126,9 +117,9 @@ pub fn scaled_tax(line: &Line, net_minor: i64) -> i64 {
 }
 
 struct Round<'a> {
+    view: View<'a>,
     program: &'a Program,
     order: &'a Order,
-    at: Instant,
     earning: &'a [i64],
     /// Rules of each sort that apply, with their place in the trace.
     earns: Vec<Applies<'a, Earn>>,
@@ -159,7 +150,7 @@ impl<'a> Round<'a> {
         let selector = &rule.conditions.lines;
         let amounts: Vec<i64> = lines.map(|(line, e)| if selector.selects(line) { *e } else { 0 }).collect();
         let mut conditions = self.explain.is_some().then(Vec::new);
-        let applies = self.holds(&rule.conditions, &amounts, &mut conditions);
+        let applies = holds(&self.view, &rule.conditions, Some(&amounts), &mut conditions);
         let trace = self.explain.as_mut().map_or(0, |explain| {
             explain.rules.push(ExplainRule {
                 rule: rule.id.clone(),
@@ -190,76 +181,6 @@ impl<'a> Round<'a> {
                 self.plans.push((number, plan));
             }
         }
-    }
-
-    /// Whether every condition holds. Without a trace it stops at the first that does not.
-    fn holds(&self, conditions: &Conditions, amounts: &[i64], trace: &mut Option<Vec<ExplainCondition>>) -> bool {
-        let mut all = true;
-        let mut check = |met: bool, name: &str, actual: &dyn Fn() -> String, required: &dyn Fn() -> String| {
-            all &= met;
-            if let Some(trace) = trace {
-                trace.push(ExplainCondition {
-                    condition: name.to_owned(),
-                    met,
-                    actual: actual(),
-                    required: required(),
-                });
-            }
-            met || trace.is_some()
-        };
-        let at = self.at;
-        if let Some(from) = conditions.starts_at
-            && !check(from <= at, "starts_at", &|| at.text(), &|| format!("from {}", from.text()))
-        {
-            return false;
-        }
-        if let Some(until) = conditions.ends_at
-            && !check(at < until, "ends_at", &|| at.text(), &|| format!("before {}", until.text()))
-        {
-            return false;
-        }
-        if !conditions.channels.is_empty() {
-            let met = self.order.channel.as_ref().is_some_and(|channel| conditions.channels.contains(channel));
-            let actual = || self.order.channel.as_ref().map_or_else(|| "none".to_owned(), |c| c.to_string());
-            if !check(met, "channels", &actual, &|| list(&conditions.channels)) {
-                return false;
-            }
-        }
-        if !conditions.stores.is_empty() {
-            let met = self.order.store.as_ref().is_some_and(|store| conditions.stores.contains(store));
-            let actual = || self.order.store.as_ref().map_or_else(|| "none".to_owned(), |s| s.to_string());
-            if !check(met, "stores", &actual, &|| list(&conditions.stores)) {
-                return false;
-            }
-        }
-        if !conditions.windows.is_empty() {
-            let zone = |window: &super::time::LocalWindow| self.program.window_zone(window.zone, self.order);
-            let met = conditions.windows.iter().any(|window| window.contains(at, &zone(window)));
-            let actual = || conditions.windows.first().map_or_else(String::new, |w| at.zoned(&zone(w)).to_string());
-            let required = || conditions.windows.iter().map(|w| w.text()).collect::<Vec<_>>().join(" or ");
-            if !check(met, "hours", &actual, &required) {
-                return false;
-            }
-        }
-        let matching: i64 = amounts.iter().sum();
-        let count = amounts.iter().filter(|amount| 0 < **amount).count();
-        if !check(0 < matching, "lines", &|| format!("{count} lines earn on {matching}"), &|| "at least one".to_owned())
-        {
-            return false;
-        }
-        if let Some(spend) = &conditions.spend_min {
-            let actual = match spend.of {
-                SpendOf::Order => self.earning.iter().sum(),
-                SpendOf::Matching => matching,
-            };
-            let required = spend.amount.get(self.order.currency);
-            let met = required.is_some_and(|required| required <= actual);
-            let wanted = || required.map_or_else(|| "not listed".to_owned(), |r| format!("at least {r}"));
-            if !check(met, "spend_at_least", &|| actual.to_string(), &wanted) {
-                return false;
-            }
-        }
-        all
     }
 
     fn per(&self, earn: &Earn) -> Option<i64> {
@@ -465,8 +386,4 @@ fn scaled(weights: &[i128]) -> Vec<i64> {
         shift += 1;
     }
     weights.iter().map(|weight| i64::try_from(weight >> shift).unwrap_or(0)).collect()
-}
-
-fn list<T: std::fmt::Display>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

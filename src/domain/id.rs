@@ -159,6 +159,11 @@ id! {
     Code, 40
 }
 
+id! {
+    /// A counter of the program.
+    CounterId, 48
+}
+
 impl From<&MemberId> for AccountId {
     /// A member who has joined no household owns an account of the same name.
     fn from(member: &MemberId) -> AccountId {

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::account::SideGrant;
 use super::answer::ReservationState;
 use super::command::{AdjustReason, Redeem};
+use super::counters::CounterChange;
 use super::id::{
     AccountId, CampaignId, Code, GrantId, Label, OrderId, ReferralId, RequestId, ReturnId, RuleId, UnitId,
 };
@@ -218,11 +219,12 @@ pub enum Fact {
         order: OrderId,
         digest: Hash,
     },
-    /// Something of an order came back; `digest` is the SHA-256 of its record since.
+    /// Something of an order came back; `digest` is the SHA-256 of its record since. `whole`: nothing is left of it.
     OrderReturned {
         order: OrderId,
         return_id: ReturnId,
         digest: Hash,
+        whole: bool,
     },
     /// A grant, or part of it, taken back: `taken` from lots, `lapsed` from what had expired of the grant's own
     /// lot `dates`, the rest owed or forgiven.
@@ -320,6 +322,10 @@ pub enum Fact {
         unit: UnitId,
         parts: Vec<Part>,
     },
+    /// Counters move.
+    Counted {
+        changes: Vec<CounterChange>,
+    },
 }
 
 impl Fact {
@@ -347,6 +353,7 @@ impl Fact {
             Fact::Received { .. } => "received",
             Fact::Recalled { .. } => "recalled",
             Fact::Settled { .. } => "settled",
+            Fact::Counted { .. } => "counted",
         }
     }
 }
@@ -491,6 +498,7 @@ impl Entry {
             Fact::Enrolled
             | Fact::OrderCommitted { .. }
             | Fact::OrderReturned { .. }
+            | Fact::Counted { .. }
             | Fact::CodeCreated { .. }
             | Fact::Attributed { .. }
             | Fact::Qualified { .. }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{Decided, OrderLineView, OrderReturnView, OrderState, OrderView, Refund};
 use super::command::{Measure, ReturnCause, Tender};
+use super::counters::Tally;
 use super::id::{GrantId, LineId, MemberId, OrderId, ReturnId, UnitId};
 use super::ledger::{Dates, Hash, Part};
 use super::money::share_floor;
@@ -30,6 +31,8 @@ pub struct OrderRecord {
     pub returns: Vec<ReturnRecord>,
     /// What was decided, for whoever asks again; without the trace.
     pub decided: Decided,
+    /// What it added to counters.
+    pub counts: Vec<Tally>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

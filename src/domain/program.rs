@@ -6,14 +6,19 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::id::{CampaignId, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
-use super::money::Rounding;
+use super::id::{CampaignId, CounterId, Label, ProgramId, RewardId, Sku, UnitId};
 use super::order::{Currency, Line, LineKind, Order};
-use super::time::{Instant, LocalWindow, Period, RoundUpTo, WindowZone};
+use super::time::{Instant, Period, RoundUpTo, WindowZone};
 
+pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use index::RuleIndex;
+pub use rule::{
+    Bonus, Conditions, CounterCondition, Earn, Multiply, OrderNumber, RoundPer, Rule, SpendMin, SpendOf, Then, Trigger,
+};
 
+mod counter;
 mod index;
+mod rule;
 
 /// Names one immutable version of a program: the first 16 hex digits of the SHA-256 of its text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -59,6 +64,7 @@ pub struct Program {
     pub returns: ReturnTerms,
     /// How far in the past a command may have happened, in milliseconds.
     pub back_dating_ms_max: i64,
+    pub counters: Vec<CounterTerms>,
 }
 
 impl Program {
@@ -72,6 +78,16 @@ impl Program {
 
     pub fn campaign(&self, campaign: &CampaignId) -> Option<&Campaign> {
         self.campaigns.iter().find(|c| c.id == *campaign)
+    }
+
+    pub fn counter(&self, counter: &CounterId) -> Option<&CounterTerms> {
+        self.counters.iter().find(|terms| terms.id == *counter)
+    }
+
+    /// An amount of an order in the program's first currency, in which sums over orders are kept; `None` for a
+    /// currency that cannot be told in it.
+    pub fn in_first_currency(&self, currency: Currency, minor: i64) -> Option<i64> {
+        (self.currencies.first() == Some(&currency)).then_some(minor)
     }
 
     /// The clock on the wall where the order was made: its store's zone, else its own, else the program's.
@@ -233,106 +249,6 @@ impl Selector {
     pub fn selects(&self, line: &Line) -> bool {
         self.include.names(line) && !self.exclude.names_any(line)
     }
-}
-
-/// What a rule acts on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Trigger {
-    Order,
-    Enrolment,
-}
-
-/// What must hold before a rule applies. Everything stated must hold.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Conditions {
-    /// Inclusive; by effective instant.
-    pub starts_at: Option<Instant>,
-    /// Exclusive.
-    pub ends_at: Option<Instant>,
-    /// Empty: any time; else inside at least one.
-    pub windows: Vec<LocalWindow>,
-    /// Empty: any.
-    pub channels: Vec<Label>,
-    /// Empty: any.
-    pub stores: Vec<Label>,
-    /// At least this much; equal is reached.
-    pub spend_min: Option<SpendMin>,
-    pub lines: Selector,
-}
-
-/// A threshold on what earns.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SpendMin {
-    pub amount: PerCurrency,
-    pub of: SpendOf,
-}
-
-/// Over which lines a threshold sums.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum SpendOf {
-    /// All lines that earn.
-    #[default]
-    Order,
-    /// The lines that the rule selects.
-    Matching,
-}
-
-#[derive(Clone, Debug)]
-pub struct Rule {
-    pub id: RuleId,
-    pub kind: Kind,
-    pub on: Trigger,
-    pub conditions: Conditions,
-    pub then: Then,
-}
-
-/// What follows when a rule applies.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Then {
-    Earn(Earn),
-    Multiply(Multiply),
-    Bonus(Bonus),
-}
-
-/// `units` for each `per` of the amount that earns.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Earn {
-    pub unit: UnitId,
-    pub units: i64,
-    pub per: PerCurrency,
-    pub rounding: Rounding,
-    pub round_per: RoundPer,
-    /// Overrides the unit's terms.
-    pub life: Option<LifeTerms>,
-}
-
-/// Where a base rate's fractions are rounded away.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum RoundPer {
-    /// Each line by itself.
-    Line,
-    /// The rule's lines together.
-    Rule,
-    /// All rules of the unit that round per order together, by the rounding of the first of them.
-    #[default]
-    Order,
-}
-
-/// Adds `(factor − 1) × base` on the lines selected; the base is what [`Then::Earn`] rules give there.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Multiply {
-    pub unit: UnitId,
-    /// The factor times 1,000: 2,500 is two and a half. At least 1,001.
-    pub factor_permille: i64,
-    pub rounding: Rounding,
-}
-
-/// A fixed number of units, once per order or enrolment; no multiplier touches it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Bonus {
-    pub unit: UnitId,
-    pub units: i64,
-    pub life: Option<LifeTerms>,
 }
 
 /// Units as payment.

@@ -1,6 +1,6 @@
 //! Instants, civil dates and recurring local-time windows. No clock is read here: time is an argument.
 
-use jiff::civil::{Time as CivilTime, Weekday};
+use jiff::civil::{Date, Time as CivilTime, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Zoned};
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,85 @@ impl Period {
     }
 }
 
+/// A period of the calendar. Weeks begin on Monday.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum CalendarPeriod {
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+impl CalendarPeriod {
+    /// The first day of the period that `date` lies in.
+    pub fn start(self, date: Date) -> Date {
+        match self {
+            CalendarPeriod::Day => date,
+            CalendarPeriod::Week => {
+                let since_monday = i32::from(date.weekday().to_monday_zero_offset());
+                date.checked_sub(Span::new().days(since_monday)).unwrap_or(date)
+            }
+            CalendarPeriod::Month => date.first_of_month(),
+            CalendarPeriod::Quarter => {
+                let month = (date.month() - 1) / 3 * 3 + 1;
+                date.with().day(1).month(month).build().unwrap_or_else(|_| date.first_of_month())
+            }
+            CalendarPeriod::Year => date.first_of_year(),
+        }
+    }
+
+    fn span(self) -> Span {
+        match self {
+            CalendarPeriod::Day => Span::new().days(1),
+            CalendarPeriod::Week => Span::new().weeks(1),
+            CalendarPeriod::Month => Span::new().months(1),
+            CalendarPeriod::Quarter => Span::new().months(3),
+            CalendarPeriod::Year => Span::new().years(1),
+        }
+    }
+
+    /// The first day of the period after the one that `date` lies in.
+    pub fn next(self, date: Date) -> Date {
+        self.start(date).checked_add(self.span()).unwrap_or(Date::MAX)
+    }
+
+    /// The first day of the period before the one that `date` lies in.
+    pub fn previous(self, date: Date) -> Date {
+        self.start(date).checked_sub(self.span()).unwrap_or(Date::MIN)
+    }
+}
+
+/// A civil day, counted from 1970-01-01: small to store, and ordered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct Day(pub i32);
+
+impl Day {
+    /// The day that the calendar of `zone` shows at an instant.
+    pub fn at(at: Instant, zone: &TimeZone) -> Day {
+        Day::of(at.zoned(zone).date())
+    }
+
+    pub fn of(date: Date) -> Day {
+        let days = date.since(EPOCH).map_or(0, |span| span.get_days());
+        Day(days)
+    }
+
+    pub fn date(self) -> Date {
+        EPOCH.checked_add(Span::new().days(self.0.clamp(DAYS_MIN, DAYS_MAX))).unwrap_or(EPOCH)
+    }
+
+    /// The first instant of the day in a zone.
+    pub fn begins(self, zone: &TimeZone) -> Instant {
+        self.date().to_zoned(zone.clone()).map_or(Instant::MAX, |zoned| Instant::from(&zoned).min(Instant::MAX))
+    }
+}
+
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+/// Within what calendars compute with.
+const DAYS_MIN: i32 = -700_000;
+const DAYS_MAX: i32 = 2_900_000;
+
 /// To which boundary an expiry is moved, always forward: units never live shorter than stated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum RoundUpTo {
@@ -116,7 +195,7 @@ impl RoundUpTo {
             RoundUpTo::EndOfQuarter => start.checked_add(Span::new().months(3)),
             RoundUpTo::EndOfYear => start.checked_add(Span::new().years(1)),
         };
-        let begins = |date: jiff::civil::Date| date.to_zoned(zone.clone()).map(|zoned| Instant::from(&zoned));
+        let begins = |date: Date| date.to_zoned(zone.clone()).map(|zoned| Instant::from(&zoned));
         if begins(start).is_ok_and(|begin| begin == at) {
             return at;
         }

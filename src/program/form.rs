@@ -12,21 +12,25 @@ use super::read::{
 };
 use super::tree::Node;
 use super::value::{
-    AttributeAtWord, Clock, CurrencyCode, DAY_S, DayWord, Factor, Flag, KindWord, LabelText, Length, LengthOrNone,
-    Moment, Money, MultiplierWord, Name, RoundPerWord, RoundUpToWord, RoundingWord, SettlesAsWord, Share,
-    ShortfallWord, SkuText, SpendOfWord, Stopwatch, StoreName, Title, TriggerWord, UnitName, Units, Whole,
-    WindowZoneWord, ZoneName, stopwatch_text,
+    AttributeAtWord, CalendarPeriodWord, Clock, CounterName, CountsWord, CurrencyCode, DAY_S, DayWord, Factor, Flag,
+    KindWord, LabelText, Length, LengthOrNone, Moment, Money, MultiplierWord, Name, RoundPerWord, RoundUpToWord,
+    RoundingWord, SettlesAsWord, Share, ShortfallWord, SkuText, SpendOfWord, Stopwatch, StoreName, Title, TriggerWord,
+    UnitName, Units, Whole, WindowText, WindowZoneWord, ZoneName, stopwatch_text,
 };
-use super::{CAMPAIGNS_MAX, CURRENCIES_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX, SELECTED_MAX, STORES_MAX, UNITS_MAX};
-use crate::domain::id::{CampaignId, Label, ProgramId, RewardId, RuleId, UnitId};
+use super::{
+    CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX, SELECTED_MAX, STORES_MAX, UNITS_MAX,
+};
+use crate::domain::id::{CampaignId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::Currency;
 use crate::domain::program::{
-    Bonus, Campaign, Conditions, Earn, EarningTerms, Kind, LifeTerms, LineMatch, Multiply, PaymentTerms, PerCurrency,
-    Program, ProgramVersion, ReservationTerms, ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector,
-    SideReward, SpendMin, SpendOf, StoreTerms, Then, Trigger, UnitTerms,
+    Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts, Earn, EarningTerms, Kind,
+    LifeTerms, LineMatch, Multiply, OrderNumber, PaymentTerms, PerCurrency, Program, ProgramVersion, ReservationTerms,
+    ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms,
+    Then, Trigger, UnitTerms,
 };
 use crate::domain::time::{Instant, LocalWindow};
 
+use counter::{CountSection, CounterSection, OrderNumberSection};
 use lines::{LinesSection, MatchSection};
 use offer::{PaymentSection, RewardSection};
 use place::{EarningSection, StoreSection};
@@ -35,8 +39,10 @@ use rule::{BonusSection, RuleSection, check_span};
 use terms::{ReservationSection, ReturnSection};
 use unit::{LifeSection, UnitList, life_of, unit_of};
 
+pub(super) use counter::CountsOf;
 pub(super) use lines::names_nothing;
 
+mod counter;
 mod lines;
 mod offer;
 mod place;
@@ -68,6 +74,9 @@ section! {
         stores: ByName<LabelText, StoreSection, 0, STORES_MAX>, Default("{}");
         /// What amount of a line earns.
         earning: EarningSection, Default("{}");
+        /// What is counted for each account, by name: rules and tiers ask for it. Orders in a currency other than the
+        /// program's first add nothing to a counter of `spend`.
+        counters: ByName<Name<CounterId>, CounterSection, 0, COUNTERS_MAX>, Default("{}");
         /// What is granted, and for what. In this order: of two equal multipliers, the earlier counts.
         rules: Identified<RuleSection, RULES_MAX>, Default("[]");
         /// Which units are means of payment, by unit.
@@ -124,6 +133,7 @@ impl Build for FileSection {
             reservations: self.reservations?.value,
             returns: self.returns?.value,
             back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
+            counters: counter::named(self.counters?.value),
         };
         Some(Compiled { program, rules_at })
     }

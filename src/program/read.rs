@@ -248,7 +248,39 @@ macro_rules! words {
     };
 }
 
-pub(super) use {choice, section, section_value, words};
+/// Declares a value that names something which a section of the file declares, by key or by `id`.
+macro_rules! declared {
+    ($name:ident -> $id:ty, $section:literal, $what:literal) => {
+        pub(in crate::program) struct $name;
+
+        impl Value for $name {
+            type Out = $id;
+
+            fn read(node: &Node, r: &mut Reader) -> Option<$id> {
+                let found = Name::<$id>::read(node, r)?;
+                let known = r.names.declared($section);
+                if known.contains(&found.as_str()) {
+                    return Some(found);
+                }
+                let hint = r.suggestion(found.as_str(), &known);
+                let hint = hint.unwrap_or_else(|| concat!("declare it under `", $section, "`").to_owned());
+                let message = format!(concat!("{} is no ", $what, " of this program"), quoted(found.as_str()));
+                r.fault(node.pos, message, Some(&hint));
+                None
+            }
+
+            fn phrase() -> String {
+                concat!("the name of a ", $what, " that `", $section, "` declares").to_owned()
+            }
+
+            fn schema() -> Json {
+                Name::<$id>::schema()
+            }
+        }
+    };
+}
+
+pub(super) use {choice, declared, section, section_value, words};
 
 /// What the whole file declares, gathered before it is read, so that names can be used before they are declared
 /// and a fault in a declaration does not make every use of it a fault.
@@ -262,6 +294,8 @@ pub(super) struct Names {
     pub(super) zone: Option<TimeZone>,
     /// Filled as units are read, which is before rules are.
     pub(super) lives: BTreeMap<UnitId, LifeTerms>,
+    /// By section of the file: the keys of its mapping, or the ids in its list.
+    declared: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Names {
@@ -278,7 +312,25 @@ impl Names {
         };
         let stores = root.get("stores").into_iter().flat_map(keys).filter_map(|key| Label::parse(key).ok());
         let zone = root.get("time_zone").and_then(Node::text).and_then(|name| TimeZone::get(name).ok());
-        Names { currencies, units, stores: stores.collect(), zone, lives: BTreeMap::new() }
+        let mut declared = BTreeMap::new();
+        if let Content::Map(sections) = &root.content {
+            for section in sections {
+                let names: BTreeSet<String> = match &section.value.content {
+                    Content::Map(entries) => entries.iter().map(|entry| entry.key.clone()).collect(),
+                    Content::List(items) => {
+                        items.iter().filter_map(|item| Some(item.get("id")?.text()?.to_owned())).collect()
+                    }
+                    Content::Scalar { .. } | Content::Broken => BTreeSet::new(),
+                };
+                declared.insert(section.key.clone(), names);
+            }
+        }
+        Names { currencies, units, stores: stores.collect(), zone, lives: BTreeMap::new(), declared }
+    }
+
+    /// What a section of the file declares by name or id.
+    pub(super) fn declared(&self, section: &str) -> Vec<&str> {
+        self.declared.get(section).into_iter().flatten().map(String::as_str).collect()
     }
 }
 

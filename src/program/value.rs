@@ -9,14 +9,15 @@ use serde_json::{Value as Json, json};
 
 use super::fault::quoted;
 use super::tree::{Content, Node, Resolved};
-use crate::domain::id::{CampaignId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
+use crate::domain::id::{CampaignId, CounterId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::order::{Currency, Order};
 use crate::domain::program::{
-    AttributeAt, Kind, MultiplierPolicy, PerCurrency, RoundPer, SettlesAs, Shortfall, SpendOf, Trigger,
+    AttributeAt, CounterWindow, Kind, MultiplierPolicy, PerCurrency, RoundPer, SettlesAs, Shortfall, SpendOf, Trigger,
 };
-use crate::domain::time::{Instant, Period, RoundUpTo, WindowZone};
-use crate::program::read::{Reader, Step, Value, words};
+use crate::domain::time::{CalendarPeriod, Instant, Period, RoundUpTo, WindowZone};
+use crate::program::form::CountsOf;
+use crate::program::read::{Reader, Step, Value, declared, words};
 
 /// The most that any amount of money (minor units) or units in a program may be; the same bound that orders have.
 pub(super) const AMOUNT_MAX: i64 = Order::AMOUNT_MINOR_MAX;
@@ -442,7 +443,7 @@ macro_rules! own_ids {
     )+};
 }
 
-own_ids!(ProgramId RuleId UnitId RewardId CampaignId);
+own_ids!(ProgramId RuleId UnitId RewardId CampaignId CounterId);
 
 /// A name that the program file gives: letters, digits, `.`, `_` and `-`, beginning with a letter or digit. Narrower
 /// than ids from outside, for these are joined into other ids and shown in reports.
@@ -928,6 +929,78 @@ words!(SpendOfWord -> SpendOf {
     "order" => SpendOf::Order, "all lines that earn";
     "matching" => SpendOf::Matching, "the lines that the rule selects";
 });
+
+declared!(CounterName -> CounterId, "counters", "counter");
+
+words!(CalendarPeriodWord -> CalendarPeriod {
+    "day" => CalendarPeriod::Day, "days of the program's calendar";
+    "week" => CalendarPeriod::Week, "weeks from Monday";
+    "month" => CalendarPeriod::Month, "calendar months";
+    "quarter" => CalendarPeriod::Quarter, "calendar quarters";
+    "year" => CalendarPeriod::Year, "calendar years";
+});
+
+words!(CountsWord -> CountsOf {
+    "orders" => CountsOf::Orders, "orders; one that comes back whole counts no more";
+    "visits" => CountsOf::Visits, "days on which there was an order";
+    "items" => CountsOf::Items, "whole items bought";
+    "spend" => CountsOf::Spend, "what earns, in minor units of the program's first currency";
+    "units" => CountsOf::Units, "units granted, less what is taken back";
+    "events" => CountsOf::Events, "events of the types in `events`";
+    "event_value" => CountsOf::EventValue, "the sum of what these events carry";
+    "friends" => CountsOf::Friends, "friends who qualified";
+});
+
+/// Over what time a counter counts, but for streaks.
+pub(super) struct WindowText;
+
+const WINDOW_WORDS: [(&str, CounterWindow); 7] = [
+    ("lifetime", CounterWindow::Lifetime),
+    ("day", CounterWindow::Calendar(CalendarPeriod::Day)),
+    ("week", CounterWindow::Calendar(CalendarPeriod::Week)),
+    ("month", CounterWindow::Calendar(CalendarPeriod::Month)),
+    ("quarter", CounterWindow::Calendar(CalendarPeriod::Quarter)),
+    ("year", CounterWindow::Calendar(CalendarPeriod::Year)),
+    ("membership_year", CounterWindow::MembershipYear),
+];
+
+impl Value for WindowText {
+    type Out = CounterWindow;
+
+    fn read(node: &Node, r: &mut Reader) -> Option<CounterWindow> {
+        let text = r.scalar(node, "a window, such as `month` or `90 days`")?;
+        if let Some((_, window)) = WINDOW_WORDS.iter().find(|(word, _)| *word == text) {
+            return Some(*window);
+        }
+        if !text.starts_with(|c: char| c.is_ascii_digit()) {
+            r.unknown_word(node.pos, text, &WINDOW_WORDS.map(|(word, _)| word));
+            return None;
+        }
+        let days = match period(node, r)? {
+            Period::Days(days) => Some(days),
+            Period::Weeks(weeks) => weeks.checked_mul(7),
+            _ => None,
+        };
+        let days = days.and_then(|days| u16::try_from(days).ok()).filter(|days| *days <= CounterWindow::DAYS_MAX);
+        if days.is_none() {
+            let hint = format!("write days or weeks, at most {} days, or a calendar window", CounterWindow::DAYS_MAX);
+            r.fault(node.pos, format!("{} is no window", quoted(text)), Some(&hint));
+        }
+        days.map(CounterWindow::Days)
+    }
+
+    fn phrase() -> String {
+        let words = WINDOW_WORDS.map(|(word, _)| format!("`{word}`")).join(", ");
+        format!(
+            "{words} (that of the calendar, or the year since the last anniversary of joining), or the last days: `90 days`, today included"
+        )
+    }
+
+    fn schema() -> Json {
+        let words = WINDOW_WORDS.map(|(word, _)| word).join("|");
+        json!({ "type": "string", "pattern": format!("^({words}|[1-9][0-9]* +(day|week)s?)$") })
+    }
+}
 
 words!(WindowZoneWord -> WindowZone {
     "store" => WindowZone::Store, "the order's store, else the zone that the order carries, else the program's";

@@ -6,8 +6,10 @@ use super::super::answer::{
     ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, Share, Subject,
 };
 use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode, Release, Reserve};
+use super::super::conditions::Seen;
+use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
-use super::super::earn::{Earned, Plan, earn, scaled_tax};
+use super::super::earn::{Earned, Plan, earn, earning_amounts, scaled_tax};
 use super::super::id::{GrantId, UnitId};
 use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::order::{Line, Order};
@@ -72,9 +74,11 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
     let redeem = settled(&command.redeem, &redemption);
     desk.post(at, Fact::Held { order: order.order_id.clone(), revision, expires_at, redeem, units })?;
-    let earned = earn_on(scene, order, &redemption, at, command.explain);
     show_uses(order, &redemption, &mut decided, &[]);
-    decided.explain = earned.explain;
+    if command.explain {
+        let (earned, _) = earn_on(scene, &mut desk.clone(), order, &redemption, true)?;
+        decided.explain = earned.explain;
+    }
     desk.advance(scene.timeline)?;
     let reservation = desk.state.hold(&order.order_id).map(Hold::view);
     let answer = Answer::Reserve(ReserveAnswer { reserved: true, reservation, decided });
@@ -91,9 +95,22 @@ fn settled(asked: &Redeem, redemption: &Redemption) -> Redeem {
     Redeem { mode: asked.mode, pay, rewards }
 }
 
-fn earn_on(scene: &Scene<'_>, order: &Order, redemption: &Redemption, at: Instant, explain: bool) -> Earned {
+/// Counts the order, and works out what it earns: what rules ask of counters includes it.
+fn earn_on(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    order: &Order,
+    redemption: &Redemption,
+    explain: bool,
+) -> Result<(Earned, Vec<Tally>), Halt> {
+    let at = scene.times.effective_at;
     let lines = order.lines.len();
-    earn(scene.program, order, at, &redemption.discounts(lines), &redemption.payments(lines), explain)
+    let (discounts, payments) = (redemption.discounts(lines), redemption.payments(lines));
+    let earning = earning_amounts(scene.program, order, &discounts, &payments);
+    let tallies = counters::of_order(scene.program, order, &earning, at)?;
+    desk.count(at, tallies.iter().map(Tally::change).collect())?;
+    let seen = Seen { order, earning: &earning };
+    Ok((earn(&scene.view(&desk.state, Some(seen)), explain), tallies))
 }
 
 pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Halt> {
@@ -126,8 +143,10 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     if redemption.falls_short && whole && !command.paid {
         let wrapped = super::Command::Commit(command.clone());
         let mut decided = scene.decided();
-        let earned = earn_on(scene, order, &redemption, at, command.explain);
-        decided.explain = earned.explain;
+        if command.explain {
+            let (earned, _) = earn_on(scene, &mut desk, order, &redemption, true)?;
+            decided.explain = earned.explain;
+        }
         return Ok(scene.unchanged(refusal_answer(&wrapped, decided, redemption.refusals), true));
     }
     let mut decided = scene.decided();
@@ -135,7 +154,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let (uses, debts) = spend(&mut desk, order, &redemption, at)?;
     show_uses(order, &redemption, &mut decided, &debts);
 
-    let earned = earn_on(scene, order, &redemption, at, command.explain);
+    let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
     decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
     let mut grants = Vec::with_capacity(earned.grants.len());
@@ -168,6 +187,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
         money_refunded_minor: 0,
         returns: Vec::new(),
         decided: Decided { explain: None, refusals: Vec::new(), ..decided.clone() },
+        counts,
     };
     let record = OrderRecord { money_minor: record.lines.iter().map(|line| line.money_minor).sum(), ..record };
     let digest = digest(&encode(&record));
@@ -309,6 +329,7 @@ pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, pl
             dates,
         },
     )?;
+    desk.count(at, counters::of_units(scene.program, &plan.unit, plan.amount, at))?;
     Ok(Granted {
         grant,
         rule: plan.rule.clone(),

@@ -7,12 +7,14 @@ use super::super::answer::{
     Answer, Decided, Effect, OrderState, Reason, Refund, Refusal, RestoredLot, ReturnAnswer, ReturnStatus, Subject,
 };
 use super::super::command::{Return, ReturnCause, ReturnWhat, Tender};
+use super::super::counters::{self, CounterChange};
 use super::super::desk::{Desk, dates as unit_dates};
 use super::super::id::{GrantId, UnitId};
 use super::super::ledger::{Dates, Fact, Part, digest, encode, sum};
 use super::super::money::{share_floor, split};
 use super::super::order_record::{LineRecord, NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
 use super::super::program::Shortfall;
+use super::super::time::Instant;
 use super::{Decision, Halt, OVERFLOW, Scene, no, referral};
 
 pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision, Halt> {
@@ -44,6 +46,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     // What came back to a lot that has expired expires first: it covers nothing.
     desk.advance(scene.timeline)?;
     reverse(scene, &mut desk, &mut record, &mut decided)?;
+    uncount(scene, &mut desk, &mut record)?;
     let refund = Refund { units, ..refund(&mut record)? };
     let mut transfers = Vec::new();
     referral::on_return(scene, &mut desk, &record, &command.return_id, &mut decided, &mut transfers)?;
@@ -62,7 +65,8 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     });
     let digest = digest(&encode(&record));
     let (order, return_id) = (record.order_id.clone(), command.return_id.clone());
-    desk.post(scene.times.effective_at, Fact::OrderReturned { order, return_id, digest })?;
+    let whole = record.is_all_returned();
+    desk.post(scene.times.effective_at, Fact::OrderReturned { order, return_id, digest, whole })?;
     desk.advance(scene.timeline)?;
     let answer = Answer::Return(ReturnAnswer {
         status: ReturnStatus::Applied,
@@ -206,12 +210,32 @@ fn reverse(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord, decided
         if amount <= 0 {
             continue;
         }
-        take_back(scene, desk, &grant.grant, &grant.unit, grant.dates, amount, decided)?;
+        take_back(scene, desk, &grant.grant, &grant.unit, grant.dates, record.committed_at, amount, decided)?;
         if let Some(grant) = record.grants.get_mut(at) {
             grant.reversed = target;
         }
     }
     Ok(())
+}
+
+/// Takes off the counters what has come back of what the order added to them, in the buckets in which it counted.
+fn uncount(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord) -> Result<(), Halt> {
+    let all = record.is_all_returned();
+    let mut changes = Vec::new();
+    for at in 0..record.counts.len() {
+        let Some(tally) = record.counts.get(at) else { continue };
+        let target = match tally.shares.as_slice() {
+            [] if all => tally.amount,
+            [] => 0,
+            shares => record.returned_of(shares).ok_or(OVERFLOW)?,
+        };
+        let change = tally.reversed.checked_sub(target).ok_or(OVERFLOW)?;
+        changes.push(CounterChange { counter: tally.counter.clone(), day: tally.day, change });
+        if let Some(tally) = record.counts.get_mut(at) {
+            tally.reversed = target;
+        }
+    }
+    Ok(desk.count(scene.times.effective_at, changes)?)
 }
 
 /// Where units that are taken back come from.
@@ -253,13 +277,15 @@ pub(super) fn sources(scene: &Scene<'_>, desk: &Desk, unit: &UnitId, own: Dates,
     Ok(Source { taken, lapsed, debt, forgiven })
 }
 
-/// Posts the reversal of a grant, or part of it.
+/// Posts the reversal of a grant of `granted_at`, or part of it.
+#[expect(clippy::too_many_arguments, reason = "each names one thing of the grant")]
 pub(super) fn take_back(
     scene: &Scene<'_>,
     desk: &mut Desk,
     grant: &GrantId,
     unit: &UnitId,
     own: Dates,
+    granted_at: Instant,
     amount: i64,
     decided: &mut Decided,
 ) -> Result<(), Halt> {
@@ -272,9 +298,10 @@ pub(super) fn take_back(
         forgiven,
         expired: lapsed,
     });
+    let uncounted = counters::of_units(scene.program, unit, amount.checked_neg().ok_or(OVERFLOW)?, granted_at);
     let (grant, unit) = (grant.clone(), unit.clone());
     desk.post(scene.times.effective_at, Fact::Reversed { grant, unit, dates: own, taken, lapsed, debt, forgiven })?;
-    Ok(())
+    Ok(desk.count(scene.times.effective_at, uncounted)?)
 }
 
 /// The money for what has come back, and how it falls on the tenders. What each tender gets when everything is back

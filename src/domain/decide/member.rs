@@ -4,13 +4,11 @@ use super::super::account::AccountState;
 use super::super::answer::{AdjustAnswer, Answer, CreateCodeAnswer, Effect, EnrollAnswer, Reason, Refusal, Subject};
 use super::super::command::{Adjust, CreateCode, Enroll};
 use super::super::desk::{Desk, dates};
-use super::super::earn::Plan;
-use super::super::id::{AccountId, CampaignId, Code, GrantId};
+use super::super::id::{AccountId, CampaignId, Code};
 use super::super::ledger::{Book, Dates, Fact};
-use super::super::program::{Program, Then, Trigger};
+use super::super::program::{Program, Trigger};
 use super::super::time::Instant;
-use super::checkout::grant_units;
-use super::{Decision, Halt, Scene, no, referral};
+use super::{Decision, Halt, Scene, no, referral, rules};
 
 pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Halt> {
     scene.check_times(Subject::Member)?;
@@ -25,25 +23,7 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
     let mut desk = scene.desk_of(AccountState::new(AccountId::from(&command.member)))?;
     desk.post(at, Fact::Enrolled)?;
     let mut decided = scene.decided();
-    for rule in scene.program.rules.iter().filter(|rule| rule.on == Trigger::Enrolment) {
-        let Then::Bonus(bonus) = &rule.then else { continue };
-        let begun = rule.conditions.starts_at.is_none_or(|from| from <= at);
-        let over = rule.conditions.ends_at.is_some_and(|until| until <= at);
-        if !begun || over {
-            continue;
-        }
-        let plan = Plan {
-            rule: rule.id.clone(),
-            kind: rule.kind,
-            unit: bonus.unit.clone(),
-            amount: bonus.units,
-            shares: Vec::new(),
-            life: bonus.life,
-        };
-        let grant = GrantId::of(&["enrolment", rule.id.as_str()]);
-        let granted = grant_units(scene, &mut desk, grant, &plan)?;
-        decided.effects.push(Effect::Granted(granted));
-    }
+    rules::fire(scene, &mut desk, |rule| rule.on == Trigger::Enrolment, &["enrolment"], at, &mut decided)?;
     referral::take_codes(scene, &mut desk, &command.codes, referral::Moment::Enrolment, &mut decided)?;
     desk.advance(scene.timeline)?;
     let answer = EnrollAnswer { enrolled: true, decided, balances: desk.state.balances() };

@@ -3,6 +3,7 @@
 use super::super::account::{Inbound, SideGrant};
 use super::super::answer::{Answer, AttributeAnswer, Decided, Effect, Reason, ReferralState, Refusal, Subject};
 use super::super::command::{Attribute, Commit, EnteredCode, Transfer};
+use super::super::counters;
 use super::super::desk::{Desk, dates};
 use super::super::earn::{Earned, Plan};
 use super::super::id::{GrantId, ReferralId, ReturnId, RuleId};
@@ -217,7 +218,8 @@ pub(super) fn on_return(
     let id = referral.referral.clone();
     if let Some(side) = &referral.friend {
         let amount = side.amount.checked_sub(side.reversed).ok_or(OVERFLOW)?;
-        take_back(scene, desk, &side.grant, &side.unit, side.dates, amount, decided)?;
+        let granted_at = referral.qualified_at.unwrap_or(at);
+        take_back(scene, desk, &side.grant, &side.unit, side.dates, granted_at, amount, decided)?;
     }
     desk.post(at, Fact::ReferralRejected { referral: id.clone(), return_id: return_id.clone() })?;
     decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Rejected });
@@ -279,6 +281,9 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
                 dates: own,
             },
         )?;
+        let friend = if transfer.net == change { counters::of_friend(scene.program, 1, at) } else { Vec::new() };
+        let units = counters::of_units(scene.program, &transfer.unit, change, at);
+        desk.count(at, units.into_iter().chain(friend).collect())?;
     } else if change < 0 {
         let amount = change.checked_neg().ok_or(OVERFLOW)?;
         let source = super::giveback::sources(scene, &desk, &transfer.unit, own, amount)?;
@@ -296,6 +301,9 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
                 forgiven: source.forgiven,
             },
         )?;
+        let friend = if transfer.net == 0 { counters::of_friend(scene.program, -1, at) } else { Vec::new() };
+        let units = counters::of_units(scene.program, &transfer.unit, change, at);
+        desk.count(at, units.into_iter().chain(friend).collect())?;
     }
     desk.advance(scene.timeline)?;
     let inbound = Inbound { revision: transfer.revision, net: transfer.net, dates: own };

@@ -68,6 +68,10 @@ section! {
         spend_at_least: Money, Without("with any amount");
         /// Over which lines `spend_at_least` sums.
         spend_of: SpendOfWord, Without("`order`");
+        /// Which of the member's orders it is.
+        order_number: OrderNumberSection, Without("any order");
+        /// What counters must say, by name.
+        counters: ByName<CounterName, CountSection, 1, COUNTERS_MAX>, Without("anything");
     }
 }
 
@@ -80,6 +84,13 @@ impl Build for WhenSection {
             r.fault_at(of, "there is no `spend_at_least` that it could be about", Some("remove it"));
         }
         let of = self.spend_of.map_or(SpendOf::default(), |at| at.value);
+        let counters = self.counters.map(|at| at.value).unwrap_or_default().into_iter();
+        let counters = counters.map(|(counter, (at_least, at_most, every))| CounterCondition {
+            counter,
+            at_least,
+            at_most,
+            every,
+        });
         Some(Conditions {
             starts_at: self.starts_at.map(|at| at.value),
             ends_at: self.ends_at.map(|at| at.value),
@@ -88,6 +99,8 @@ impl Build for WhenSection {
             stores: self.stores.map(|at| at.value).unwrap_or_default(),
             spend_min: self.spend_at_least.map(|at| SpendMin { amount: at.value, of }),
             lines: Selector::default(),
+            order_number: self.order_number.map(|at| at.value),
+            counters: counters.collect(),
         })
     }
 }

@@ -1,0 +1,365 @@
+//! Counts and sums over time, kept for each account: what "the fifth order", "500 in a year" and "three weeks on end"
+//! are decided on.
+
+use jiff::Span;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::account::{AccountState, ApplyError};
+use super::id::{CounterId, UnitId};
+use super::money::split;
+use super::order::Order;
+use super::program::{CounterTerms, CounterWindow, Counts, Program};
+use super::time::{CalendarPeriod, Day, Instant};
+
+/// What an account has counted under one name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CounterState {
+    pub counter: CounterId,
+    /// Sums of buckets that are no longer told apart.
+    pub older: i64,
+    /// By first day of what they sum, ascending; at most [`CounterState::BUCKETS_MAX`]. None is zero.
+    pub buckets: Vec<Bucket>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Bucket {
+    pub day: Day,
+    pub count: i64,
+}
+
+/// A change to one bucket of a counter.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CounterChange {
+    pub counter: CounterId,
+    pub day: Day,
+    pub change: i64,
+}
+
+impl CounterState {
+    /// Enough for a day each over two years.
+    pub const BUCKETS_MAX: usize = 800;
+    /// Counters of one account, those of earlier program versions included.
+    pub const COUNTERS_MAX: usize = 64;
+
+    fn add(&mut self, day: Day, change: i64) -> Result<(), ApplyError> {
+        match self.buckets.binary_search_by_key(&day, |bucket| bucket.day) {
+            Ok(at) => {
+                let Some(bucket) = self.buckets.get_mut(at) else { return Ok(()) };
+                bucket.count = bucket.count.checked_add(change).ok_or(ApplyError::Overflow)?;
+                if bucket.count == 0 {
+                    self.buckets.remove(at);
+                }
+            }
+            Err(at) => self.buckets.insert(at, Bucket { day, count: change }),
+        }
+        if CounterState::BUCKETS_MAX < self.buckets.len() {
+            let oldest = self.buckets.remove(0);
+            self.older = self.older.checked_add(oldest.count).ok_or(ApplyError::Overflow)?;
+        }
+        Ok(())
+    }
+
+    fn bucket(&self, day: Day) -> i64 {
+        let found = self.buckets.binary_search_by_key(&day, |bucket| bucket.day).ok();
+        found.and_then(|at| self.buckets.get(at)).map_or(0, |bucket| bucket.count)
+    }
+
+    fn between(&self, first: Day, last: Day) -> impl Iterator<Item = &Bucket> {
+        self.buckets.iter().filter(move |bucket| first <= bucket.day && bucket.day <= last)
+    }
+}
+
+impl AccountState {
+    /// Applies changes to counters.
+    pub(super) fn count(&mut self, changes: &[CounterChange]) -> Result<(), ApplyError> {
+        for change in changes.iter().filter(|change| change.change != 0) {
+            let at = match self.counters.iter().position(|known| known.counter == change.counter) {
+                Some(at) => at,
+                None => {
+                    if CounterState::COUNTERS_MAX <= self.counters.len() {
+                        self.forget_counter();
+                    }
+                    let counter = change.counter.clone();
+                    self.counters.push(CounterState { counter, older: 0, buckets: Vec::new() });
+                    self.counters.len() - 1
+                }
+            };
+            if let Some(counter) = self.counters.get_mut(at) {
+                counter.add(change.day, change.change)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room by the counter that has stood still the longest: one of an earlier version of the program, for a
+    /// version has fewer than fit.
+    fn forget_counter(&mut self) {
+        let last = |counter: &CounterState| counter.buckets.last().map(|bucket| bucket.day);
+        let stale = self.counters.iter().enumerate().min_by_key(|(_, counter)| last(counter)).map(|(at, _)| at);
+        if let Some(stale) = stale {
+            self.counters.remove(stale);
+        }
+    }
+
+    /// What a counter says at an instant; 0 for one that has counted nothing yet.
+    pub fn counted(&self, program: &Program, counter: &CounterId, at: Instant) -> i64 {
+        let Some(terms) = program.counter(counter) else { return 0 };
+        let Some(state) = self.counters.iter().find(|known| known.counter == *counter) else { return 0 };
+        let today = at.zoned(&program.zone).date();
+        value(terms, state, today, self.joined(&program.zone))
+    }
+
+    /// The day of joining, by the calendar of a zone.
+    pub fn joined(&self, zone: &TimeZone) -> Date {
+        self.enrolled_at.zoned(zone).date()
+    }
+}
+
+/// What a counter says on a day.
+fn value(terms: &CounterTerms, state: &CounterState, today: Date, joined: Date) -> i64 {
+    let visits = terms.counts == Counts::Visits;
+    let sum = |buckets: &mut dyn Iterator<Item = &Bucket>| {
+        let counts = buckets.map(|bucket| if visits { i64::from(0 < bucket.count) } else { bucket.count });
+        counts.fold(0i64, i64::saturating_add)
+    };
+    match terms.window {
+        CounterWindow::Lifetime => sum(&mut state.buckets.iter()).saturating_add(state.older),
+        CounterWindow::Calendar(period) => sum(&mut state.between(Day::of(period.start(today)), Day::of(today))),
+        CounterWindow::MembershipYear => sum(&mut state.between(Day::of(anniversary(joined, today)), Day::of(today))),
+        CounterWindow::Days(days) => {
+            let first = Day(Day::of(today).0.saturating_sub(i32::from(days.max(1)) - 1));
+            sum(&mut state.between(first, Day::of(today)))
+        }
+        CounterWindow::Streak { of, gap } => streak(state, of, gap, today),
+    }
+}
+
+/// The last anniversary of joining on or before a day; who joined on 29 February has it on 28 February in other years.
+pub fn anniversary(joined: Date, today: Date) -> Date {
+    let years = i32::from(today.year()) - i32::from(joined.year());
+    let of = |years: i32| joined.checked_add(Span::new().years(years.clamp(0, 10_000))).unwrap_or(joined);
+    let this_year = of(years);
+    if this_year <= today { this_year } else { of(years - 1) }
+}
+
+/// Periods on end in which something was counted, up to the one of `today`.
+fn streak(state: &CounterState, of: CalendarPeriod, gap: u16, today: Date) -> i64 {
+    let mut run = 0;
+    let mut missed = 0;
+    let mut period = of.start(today);
+    if state.bucket(Day::of(period)) <= 0 {
+        // It lasts: nothing is missed yet.
+        period = of.previous(period);
+    }
+    let oldest = state.buckets.first().map_or(Day(i32::MAX), |bucket| bucket.day);
+    while oldest <= Day::of(period) {
+        if 0 < state.bucket(Day::of(period)) {
+            run += 1;
+            missed = 0;
+        } else {
+            missed += 1;
+            if gap < missed {
+                break;
+            }
+        }
+        period = of.previous(period);
+    }
+    run
+}
+
+/// The bucket in which a counter counts what happened at an instant.
+pub fn bucket_day(terms: &CounterTerms, at: Instant, zone: &TimeZone) -> Day {
+    let date = at.zoned(zone).date();
+    match terms.window {
+        // Visits are days, told apart as long as they can be.
+        _ if terms.counts == Counts::Visits && !matches!(terms.window, CounterWindow::Streak { .. }) => Day::of(date),
+        CounterWindow::Lifetime => Day(0),
+        CounterWindow::Calendar(period) | CounterWindow::Streak { of: period, .. } => Day::of(period.start(date)),
+        CounterWindow::MembershipYear | CounterWindow::Days(_) => Day::of(date),
+    }
+}
+
+/// What an order adds to one counter.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tally {
+    pub counter: CounterId,
+    pub day: Day,
+    pub amount: i64,
+    /// How it falls on the lines; empty: on the order as a whole, and it goes when all lines have come back.
+    pub shares: Vec<i64>,
+    /// What returns have taken from it.
+    pub reversed: i64,
+}
+
+impl Tally {
+    pub fn change(&self) -> CounterChange {
+        CounterChange { counter: self.counter.clone(), day: self.day, change: self.amount }
+    }
+}
+
+/// What an order adds to the program's counters. `earning`: of each line, what earns.
+pub fn of_order(program: &Program, order: &Order, earning: &[i64], at: Instant) -> Result<Vec<Tally>, ApplyError> {
+    let mut tallies = Vec::new();
+    for terms in &program.counters {
+        let here = |of: &[super::id::Label], is: Option<&super::id::Label>| {
+            of.is_empty() || is.is_some_and(|is| of.contains(is))
+        };
+        if !here(&terms.channels, order.channel.as_ref()) || !here(&terms.stores, order.store.as_ref()) {
+            continue;
+        }
+        let counts = |at: usize| order.lines.get(at).is_some_and(|line| terms.lines.selects(line));
+        let any = (0..order.lines.len()).any(counts);
+        let (amount, shares) = match &terms.counts {
+            Counts::Orders | Counts::Visits => (i64::from(any), Vec::new()),
+            Counts::Items => {
+                let lines = order.lines.iter().enumerate();
+                let shares: Vec<i64> = lines.map(|(n, line)| if counts(n) { line.quantity } else { 0 }).collect();
+                (total(&shares)?, shares)
+            }
+            Counts::Spend => {
+                let lines = earning.iter().enumerate();
+                let weights: Vec<i64> = lines.map(|(n, minor)| if counts(n) { *minor } else { 0 }).collect();
+                let Some(amount) = program.in_first_currency(order.currency, total(&weights)?) else { continue };
+                (amount, split(amount, &weights))
+            }
+            Counts::Units(_) | Counts::Events(_) | Counts::EventValue(_) | Counts::Friends => continue,
+        };
+        if amount != 0 {
+            let day = bucket_day(terms, at, &program.zone);
+            tallies.push(Tally { counter: terms.id.clone(), day, amount, shares, reversed: 0 });
+        }
+    }
+    Ok(tallies)
+}
+
+fn total(amounts: &[i64]) -> Result<i64, ApplyError> {
+    amounts.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(ApplyError::Overflow)
+}
+
+/// The changes to all counters that count something of one sort.
+fn changes(
+    program: &Program,
+    at: Instant,
+    change: i64,
+    counts: impl Fn(&Counts) -> bool,
+) -> impl Iterator<Item = CounterChange> {
+    program.counters.iter().filter(move |terms| counts(&terms.counts)).map(move |terms| CounterChange {
+        counter: terms.id.clone(),
+        day: bucket_day(terms, at, &program.zone),
+        change,
+    })
+}
+
+/// What units granted (or, negative, taken back) at an instant change in the program's counters.
+pub fn of_units(program: &Program, unit: &UnitId, change: i64, at: Instant) -> Vec<CounterChange> {
+    changes(program, at, change, |counts| matches!(counts, Counts::Units(of) if of == unit)).collect()
+}
+
+/// What a friend who qualified (1) or no longer does (-1) changes in the program's counters.
+pub fn of_friend(program: &Program, change: i64, at: Instant) -> Vec<CounterChange> {
+    changes(program, at, change, |counts| *counts == Counts::Friends).collect()
+}
+
+/// What an event changes in the program's counters.
+pub fn of_event(program: &Program, event: &super::id::Label, value: Option<i64>, at: Instant) -> Vec<CounterChange> {
+    let events = changes(program, at, 1, |counts| matches!(counts, Counts::Events(types) if types.contains(event)));
+    let values = changes(
+        program,
+        at,
+        value.unwrap_or(0),
+        |counts| matches!(counts, Counts::EventValue(types) if types.contains(event)),
+    );
+    events.chain(values).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::program::Selector;
+
+    fn terms(counts: Counts, window: CounterWindow) -> CounterTerms {
+        let id = CounterId::parse("c").expect("an id");
+        CounterTerms { id, counts, window, lines: Selector::default(), channels: Vec::new(), stores: Vec::new() }
+    }
+
+    fn state(days: &[(&str, i64)]) -> CounterState {
+        let mut state = CounterState { counter: CounterId::parse("c").expect("an id"), older: 0, buckets: Vec::new() };
+        for (day, count) in days {
+            state.add(Day::of(date(day)), *count).expect("fits");
+        }
+        state
+    }
+
+    fn date(text: &str) -> Date {
+        text.parse().expect("a date")
+    }
+
+    #[test]
+    fn windows_end_where_they_say() {
+        let days = [("2026-01-31", 1), ("2026-02-01", 2), ("2026-02-28", 4), ("2026-03-01", 8)];
+        let joined = date("2024-02-29");
+        for (window, today, expected) in [
+            (CounterWindow::Calendar(CalendarPeriod::Month), "2026-02-28", 6),
+            (CounterWindow::Calendar(CalendarPeriod::Month), "2026-03-01", 8),
+            (CounterWindow::Calendar(CalendarPeriod::Quarter), "2026-03-31", 15),
+            (CounterWindow::Calendar(CalendarPeriod::Year), "2027-01-01", 0),
+            (CounterWindow::Days(1), "2026-03-01", 8),
+            (CounterWindow::Days(2), "2026-03-01", 12),
+            (CounterWindow::Days(30), "2026-03-01", 15),
+            (CounterWindow::Days(29), "2026-03-01", 14),
+            (CounterWindow::Lifetime, "2030-01-01", 15),
+            // Joined on 29 February: the year turns on 28 February.
+            (CounterWindow::MembershipYear, "2026-03-01", 12),
+            (CounterWindow::MembershipYear, "2026-02-27", 3),
+        ] {
+            let found = value(&terms(Counts::Items, window), &state(&days), date(today), joined);
+            assert_eq!(found, expected, "{window:?} on {today}");
+        }
+    }
+
+    #[test]
+    fn a_visit_is_a_day() {
+        let days = [("2026-05-01", 3), ("2026-05-02", 1)];
+        let found = value(
+            &terms(Counts::Visits, CounterWindow::Calendar(CalendarPeriod::Month)),
+            &state(&days),
+            date("2026-05-31"),
+            date("2026-01-01"),
+        );
+        assert_eq!(found, 2);
+    }
+
+    #[test]
+    fn a_streak_forgives_its_gap_and_lasts_through_today() {
+        // Mondays
+        let weeks = [("2026-05-04", 1), ("2026-05-11", 2), ("2026-05-25", 1)];
+        for (gap, today, expected) in [
+            (0, "2026-05-17", 2),
+            (0, "2026-05-24", 2), // the week of 18 May is not over
+            (0, "2026-05-31", 1),
+            (1, "2026-05-31", 3),
+            (1, "2026-06-07", 3),
+            (0, "2026-06-07", 1),
+            (0, "2026-06-08", 0),
+            (1, "2026-06-14", 3),
+            (1, "2026-06-21", 0),
+        ] {
+            let window = CounterWindow::Streak { of: CalendarPeriod::Week, gap };
+            let found = value(&terms(Counts::Orders, window), &state(&weeks), date(today), date("2026-01-01"));
+            assert_eq!(found, expected, "gap {gap}, {today}");
+        }
+    }
+
+    #[test]
+    fn a_counter_stays_bounded_and_forgets_nothing_of_a_lifetime() {
+        let mut state = state(&[]);
+        for day in 0..2_000 {
+            state.add(Day(day), 1).expect("fits");
+        }
+        assert_eq!(state.buckets.len(), CounterState::BUCKETS_MAX);
+        let all = value(&terms(Counts::Items, CounterWindow::Lifetime), &state, date("2026-01-01"), date("2026-01-01"));
+        assert_eq!(all, 2_000);
+    }
+}
