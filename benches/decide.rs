@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use guerdon::domain::command::{Command, Commit, Enroll};
+use guerdon::domain::command::{Command, Commit, Enroll, ProfileChange};
 use guerdon::domain::decide::{Snapshot, decide};
 use guerdon::domain::id::{AccountId, Label, LineId, MemberId, OrderId, RequestId};
 use guerdon::domain::order::{Currency, Line, LineKind, Order};
@@ -71,8 +71,10 @@ fn member(timeline: &Timeline) -> Snapshot {
         order: None,
         codes: Vec::new(),
         inbound: None,
+        member: Some(member.clone()),
+        salt: [0; 16],
     };
-    let enroll = Command::Enroll(Enroll { member, codes: Vec::new() });
+    let enroll = Command::Enroll(Enroll { member, codes: Vec::new(), profile: ProfileChange::default() });
     let decided = decide(timeline, &snapshot, &enroll, times(), None, false).unwrap();
     Snapshot { account: decided.account, ..snapshot }
 }

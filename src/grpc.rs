@@ -5,6 +5,7 @@ mod fingerprints;
 mod guard;
 mod ledger;
 mod member;
+mod profile;
 mod referral;
 mod request;
 mod response;

@@ -16,6 +16,7 @@ mod domain {
     mod earn;
     mod history;
     mod members;
+    mod people;
     mod properties;
     mod redeem;
     mod referral;

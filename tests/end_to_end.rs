@@ -23,6 +23,7 @@ mod end_to_end_cases {
     pub(crate) mod jobs;
     pub(crate) mod once;
     pub(crate) mod outages;
+    pub(crate) mod people;
     pub(crate) mod races;
     pub(crate) mod traps;
     pub(crate) mod trips;
@@ -95,6 +96,9 @@ cases! {
         an_effect_counts_once_though_the_relay_stops_before_it_says_so
         effects_may_come_twice_and_in_any_order
         an_effect_waits_for_its_account_and_blocks_no_other
+    }
+    people {
+        a_profile_is_set_changed_shown_and_verified
     }
     trips {
         a_warm_commit_is_one_trip_and_a_cold_one_two

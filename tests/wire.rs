@@ -17,5 +17,6 @@ mod wire {
     mod hostile;
     mod malformed;
     mod meaning;
+    mod people;
     mod server;
 }

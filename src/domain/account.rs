@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Balance, ReferralState, Reservation, ReservationState};
 use super::command::Redeem;
 use super::counters::CounterState;
-use super::id::{AccountId, CampaignId, Code, GrantId, OrderId, ReferralId, UnitId};
+use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, OrderId, ReferralId, UnitId};
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
 use super::time::{DAY_MS, Instant};
+
+pub use people::{AccountKind, AttributeValue, Birthday, Person, Profile, Role, Salt};
+
+mod people;
 
 /// The record found under a member id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -44,6 +48,9 @@ pub struct AccountState {
     pub orders_returned: u64,
     /// What the program's counters have counted; at most [`CounterState::COUNTERS_MAX`].
     pub counters: Vec<CounterState>,
+    pub kind: AccountKind,
+    /// Who belongs to it, in the order in which they came; one for an account of [`AccountKind::Person`].
+    pub people: Vec<Person>,
 }
 
 /// What an account has of one unit.
@@ -193,6 +200,8 @@ impl AccountState {
             friends_qualified: 0,
             orders_returned: 0,
             counters: Vec::new(),
+            kind: AccountKind::Person,
+            people: Vec::new(),
         }
     }
 
@@ -243,7 +252,16 @@ impl AccountState {
 
     fn apply_fact(&mut self, entry: &Entry) -> Result<(), ApplyError> {
         match &entry.fact {
-            Fact::Enrolled => self.enrolled_at = entry.effective_at,
+            Fact::Enrolled => {
+                self.enrolled_at = entry.effective_at;
+                self.people.push(Person {
+                    member: MemberId::from(&self.account),
+                    role: Role::Owner,
+                    joined_at: entry.effective_at,
+                    profile_digest: None,
+                    profile: Profile::default(),
+                });
+            }
             Fact::Granted { unit, amount, repaid, dates, .. } | Fact::Received { unit, amount, repaid, dates, .. } => {
                 let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
                 let lot = dates.lot_at(entry.posted_at);
@@ -360,6 +378,7 @@ impl AccountState {
                 referral.advocate_grant =
                     Some(SentGrant { grant: grant.clone(), unit: unit.clone(), revision: *revision, amount, net });
             }
+            Fact::ProfileChanged { member, digest } => self.person_mut(member)?.profile_digest = *digest,
         }
         Ok(())
     }
@@ -415,6 +434,7 @@ impl AccountState {
         for book in &self.units {
             book.faults(&mut faults);
         }
+        self.profile_faults(&mut faults);
         let mut held: Vec<(&UnitId, i64)> = Vec::new();
         for units in self.holds.iter().flat_map(|hold| &hold.units) {
             match held.iter_mut().find(|(unit, _)| **unit == units.unit) {

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::account::{AccountKind, Person};
 use super::command::{ReturnCause, Tender};
-use super::id::{Code, GrantId, LineId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId};
+use super::id::{Code, GrantId, Label, LineId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId};
 use super::order::Currency;
 use super::program::{Kind, ProgramVersion, SettlesAs};
 use super::time::Instant;
@@ -23,6 +24,7 @@ pub enum Answer {
     Done,
     /// The request id was burnt before the request came.
     Fenced,
+    UpdateMember(UpdateMemberAnswer),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -93,6 +95,13 @@ pub struct CreateCodeAnswer {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct AttributeAnswer {
     pub attributed: bool,
+    pub decided: Decided,
+}
+
+/// Holds nothing of the profile: answers are kept longer than that may be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UpdateMemberAnswer {
+    pub updated: bool,
     pub decided: Decided,
 }
 
@@ -201,6 +210,10 @@ pub enum Subject {
     Line(LineId),
     Member,
     Adjustment,
+    /// By name.
+    Attribute(Label),
+    /// By field.
+    Profile(String),
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.
@@ -243,6 +256,8 @@ pub enum Reason {
     OutOfBounds,
     TooLarge,
     TooManyCodes,
+    AttributeUnknown,
+    AttributeType,
 }
 
 impl Reason {
@@ -292,6 +307,8 @@ impl Reason {
             Reason::OutOfBounds => "a number would leave its bounds",
             Reason::TooLarge => "a record would grow past its limit",
             Reason::TooManyCodes => "the member has as many codes as allowed",
+            Reason::AttributeUnknown => "the program declares no such attribute",
+            Reason::AttributeType => "the value is not of the type that the program declares",
         }
     }
 }
@@ -452,6 +469,9 @@ pub struct MemberView {
     pub codes: Vec<Code>,
     pub friends_qualified: i64,
     pub entries: u64,
+    pub kind: AccountKind,
+    /// The member as one of the account's people.
+    pub person: Option<Person>,
 }
 
 /// A referral as it stands.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::account::{AttributeValue, Birthday};
 use super::id::{
     AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId,
 };
@@ -25,6 +26,7 @@ pub enum Command {
     Receive(Transfer),
     /// Nothing but the passing of time.
     Advance,
+    UpdateMember(UpdateMember),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -32,6 +34,29 @@ pub struct Enroll {
     pub member: MemberId,
     /// As entered, at most [`CODES_MAX`].
     pub codes: Vec<EnteredCode>,
+    /// What is known of them from the start.
+    pub profile: ProfileChange,
+}
+
+/// What is to change in a profile; fields that it leaves out stay. Removals come before additions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProfileChange {
+    pub set_attributes: Vec<(Label, AttributeValue)>,
+    pub clear_attributes: Vec<Label>,
+    pub add_tags: Vec<Label>,
+    pub remove_tags: Vec<Label>,
+    pub add_segments: Vec<Label>,
+    pub remove_segments: Vec<Label>,
+    /// The inner `None` clears it.
+    pub birthday: Option<Option<Birthday>>,
+    /// An IANA name; the inner `None` clears it.
+    pub zone: Option<Option<String>>,
+    pub leaderboard_opt_out: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpdateMember {
+    pub change: ProfileChange,
 }
 
 /// Most codes in one request.

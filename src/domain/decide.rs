@@ -4,6 +4,7 @@
 mod checkout;
 mod giveback;
 mod member;
+mod people;
 mod referral;
 mod rules;
 
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{AccountState, ApplyError, Inbound};
+use super::account::{AccountState, ApplyError, Inbound, Salt};
 use super::answer::{Answer, Decided, Reason, Refusal, Subject};
 use super::command::{Command, Transfer};
 use super::conditions::{Seen, View};
@@ -46,6 +47,10 @@ pub struct Snapshot {
     pub codes: Vec<(Code, Option<CodeOwner>)>,
     /// For a delivered effect: what came in before under its grant.
     pub inbound: Option<Inbound>,
+    /// Who acts: one of the account's people. A guest is nobody.
+    pub member: Option<MemberId>,
+    /// Random bytes, should a profile change.
+    pub salt: Salt,
 }
 
 impl Snapshot {
@@ -107,6 +112,7 @@ pub fn decide(
         Command::Attribute(attribute) => referral::attribute(&scene, attribute),
         Command::Receive(transfer) => referral::receive(&scene, transfer),
         Command::Advance => member::advance(&scene),
+        Command::UpdateMember(update) => people::update(&scene, update),
     };
     match decided {
         Ok(decision) => Ok(decision),
@@ -196,7 +202,18 @@ impl Scene<'_> {
 
     /// What rules may look at.
     fn view<'v>(&'v self, state: &'v AccountState, order: Option<Seen<'v>>) -> View<'v> {
-        View { program: self.program, at: self.times.effective_at, state, member: None, order }
+        View { program: self.program, at: self.times.effective_at, state, member: self.snapshot.member.as_ref(), order }
+    }
+
+    /// The person who acts, as one of the account's people.
+    fn acting(&self, state: &AccountState) -> Result<MemberId, Halt> {
+        let person = self.snapshot.member.as_ref().and_then(|member| state.person(member));
+        person.map(|person| person.member.clone()).ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))
+    }
+
+    /// Who acts.
+    fn member(&self) -> &Option<MemberId> {
+        &self.snapshot.member
     }
 
     fn decided(&self) -> Decided {
@@ -265,6 +282,7 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
         }
         Command::Attribute(_) => Answer::Attribute(a::AttributeAnswer { attributed: false, decided }),
         Command::Receive(_) | Command::Advance => Answer::Done,
+        Command::UpdateMember(_) => Answer::UpdateMember(a::UpdateMemberAnswer { updated: false, decided }),
     }
 }
 
@@ -275,12 +293,10 @@ fn subject_of(command: &Command) -> Subject {
         Command::Return(_) => Subject::Return,
         Command::Adjust(_) => Subject::Adjustment,
         Command::Attribute(attribute) => Subject::Code(attribute.code.raw.clone()),
-        Command::Enroll(_) | Command::CreateCode(_) | Command::Receive(_) | Command::Advance => Subject::Member,
+        Command::Enroll(_)
+        | Command::CreateCode(_)
+        | Command::Receive(_)
+        | Command::Advance
+        | Command::UpdateMember(_) => Subject::Member,
     }
-}
-
-/// A member's own account, for the record of an order.
-fn member_of(account: &AccountId) -> Result<MemberId, Halt> {
-    MemberId::parse(account.as_str())
-        .map_err(|_| Halt::Apply(ApplyError::Inconsistent("an account id is no member id")))
 }

@@ -171,6 +171,13 @@ impl From<&MemberId> for AccountId {
     }
 }
 
+impl From<&AccountId> for MemberId {
+    /// The inverse: whose own account it is, or was.
+    fn from(account: &AccountId) -> MemberId {
+        MemberId(account.0.clone())
+    }
+}
+
 impl UnitId {
     /// The unit that a program has when it names none.
     pub fn points() -> UnitId {

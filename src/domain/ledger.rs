@@ -11,7 +11,7 @@ use super::answer::ReservationState;
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
 use super::id::{
-    AccountId, CampaignId, Code, GrantId, Label, OrderId, ReferralId, RequestId, ReturnId, RuleId, UnitId,
+    AccountId, CampaignId, Code, GrantId, Label, MemberId, OrderId, ReferralId, RequestId, ReturnId, RuleId, UnitId,
 };
 use super::program::{Kind, ProgramVersion};
 use super::time::Instant;
@@ -326,6 +326,11 @@ pub enum Fact {
     Counted {
         changes: Vec<CounterChange>,
     },
+    /// What is known of a person changed, to what has this digest; `None`: to nothing.
+    ProfileChanged {
+        member: MemberId,
+        digest: Option<Hash>,
+    },
 }
 
 impl Fact {
@@ -354,6 +359,7 @@ impl Fact {
             Fact::Recalled { .. } => "recalled",
             Fact::Settled { .. } => "settled",
             Fact::Counted { .. } => "counted",
+            Fact::ProfileChanged { .. } => "profile_changed",
         }
     }
 }
@@ -503,7 +509,8 @@ impl Entry {
             | Fact::Attributed { .. }
             | Fact::Qualified { .. }
             | Fact::ReferralExpired { .. }
-            | Fact::ReferralRejected { .. } => {}
+            | Fact::ReferralRejected { .. }
+            | Fact::ProfileChanged { .. } => {}
         }
         Some(to.0)
     }

@@ -65,6 +65,16 @@ pub struct Program {
     /// How far in the past a command may have happened, in milliseconds.
     pub back_dating_ms_max: i64,
     pub counters: Vec<CounterTerms>,
+    /// What may be known of members beside what this program defines itself.
+    pub attributes: BTreeMap<Label, AttributeType>,
+}
+
+/// What values an attribute of members has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttributeType {
+    Int,
+    Bool,
+    Text,
 }
 
 impl Program {

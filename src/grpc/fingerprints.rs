@@ -16,12 +16,23 @@ const RETURN: u8 = 5;
 const ADJUST: u8 = 6;
 const CREATE_CODE: u8 = 7;
 const ATTRIBUTE: u8 = 8;
+const UPDATE_MEMBER: u8 = 10;
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
-    let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at } = raw;
+    let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
     Fingerprint::of(ENROLL)
         .field("member_id", member_id.as_bytes())
         .field("codes", &list(codes.iter().map(|code| code.as_bytes().to_vec())))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .field("profile", &message(profile.as_ref()))
+        .done()
+}
+
+pub(super) fn update_member(raw: &wire::UpdateMemberRequest) -> Fingerprint {
+    let wire::UpdateMemberRequest { program_id: _, member_id, request_id: _, change, occurred_at } = raw;
+    Fingerprint::of(UPDATE_MEMBER)
+        .field("member_id", member_id.as_bytes())
+        .field("change", &message(change.as_ref()))
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

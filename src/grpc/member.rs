@@ -5,9 +5,9 @@ use tonic::{Request, Response};
 use super::request::{self, Envelope};
 use super::violations::{Path, Violations, read};
 use super::wire::{self, member_service_server::MemberService};
-use super::{Face, Reply, fingerprints, response, status, trace};
+use super::{Face, Reply, fingerprints, profile, response, status, trace};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Adjust, AdjustReason, Command, Enroll};
+use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, ProfileChange};
 use crate::domain::id::{Label, MemberId, ProgramId, UnitId};
 use crate::domain::order::Order;
 use crate::service::{Calls, Write};
@@ -15,6 +15,7 @@ use crate::service::{Calls, Write};
 pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/Enroll",
     "guerdon.v1.MemberService/GetMember",
+    "guerdon.v1.MemberService/UpdateMember",
     "guerdon.v1.MemberService/Adjust",
     "guerdon.v1.MemberService/ListEntries",
 ];
@@ -45,6 +46,15 @@ impl MemberService for Face {
         Ok(Response::new(wire::GetMemberResponse { member: Some(response::member(view)) }))
     }
 
+    async fn update_member(&self, raw: Request<wire::UpdateMemberRequest>) -> Reply<wire::UpdateMemberResponse> {
+        let write = read(|bad| profile::update_member(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::UpdateMember(answer) => Some(response::update_member(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
     async fn adjust(&self, raw: Request<wire::AdjustRequest>) -> Reply<wire::AdjustResponse> {
         let write = read(|bad| adjust(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
@@ -70,11 +80,15 @@ impl MemberService for Face {
 }
 
 fn enroll(bad: &mut Violations, calls: &dyn Calls, raw: &wire::EnrollRequest) -> Option<Write> {
-    let wire::EnrollRequest { program_id, member_id, request_id, codes, occurred_at } = raw;
+    let wire::EnrollRequest { program_id, member_id, request_id, codes, occurred_at, profile } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let codes = request::codes(bad, codes);
+    let profile = match profile {
+        Some(raw) => profile::change(bad, &Path::Of("profile"), raw),
+        None => Some(ProfileChange::default()),
+    };
     let envelope = envelope?;
-    let enroll = Enroll { member: envelope.member().clone(), codes: codes? };
+    let enroll = Enroll { member: envelope.member().clone(), codes: codes?, profile: profile? };
     Some(envelope.write(fingerprints::enroll(raw), Command::Enroll(enroll)))
 }
 

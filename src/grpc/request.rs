@@ -181,7 +181,7 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
 }
 
 /// A time zone by its IANA name alone: neither offsets nor rules as POSIX writes them.
-fn zone(bad: &mut Violations, at: &Path<'_>, raw: &str) -> Option<Option<TimeZone>> {
+pub(super) fn zone(bad: &mut Violations, at: &Path<'_>, raw: &str) -> Option<Option<TimeZone>> {
     if raw.is_empty() {
         return Some(None);
     }

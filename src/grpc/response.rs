@@ -2,12 +2,12 @@
 
 use prost_types::Timestamp;
 
-use super::wire;
+use super::{profile, wire};
 use crate::domain::answer::{
     AdjustAnswer, Answer, AttributeAnswer, Balance, CommitAnswer, CommitStatus, CreateCodeAnswer, Decided, Discount,
     Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView, OrderState, OrderView, Reason,
     Redeemed, ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation, ReservationState,
-    ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, VerifyView,
+    ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, UpdateMemberAnswer, VerifyView,
 };
 use crate::domain::command::{ReturnCause, Tender};
 use crate::domain::id::UnitId;
@@ -88,6 +88,11 @@ pub(super) fn attribute(answer: AttributeAnswer, replayed: bool) -> wire::Attrib
     wire::AttributeResponse { attributed, decision: Some(decision(decided)), replayed }
 }
 
+pub(super) fn update_member(answer: UpdateMemberAnswer, replayed: bool) -> wire::UpdateMemberResponse {
+    let UpdateMemberAnswer { updated, decided } = answer;
+    wire::UpdateMemberResponse { updated, decision: Some(decision(decided)), replayed }
+}
+
 /// The answer as a resend would get it; `None` for what no caller's write is answered with.
 pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answer> {
     use wire::get_outcome_response::Answer as Known;
@@ -101,6 +106,7 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::Adjust(answer) => Some(Known::Adjust(adjust(answer, true))),
         Answer::CreateCode(answer) => Some(Known::CreateCode(create_code(answer, true))),
         Answer::Attribute(answer) => Some(Known::Attribute(attribute(answer, true))),
+        Answer::UpdateMember(answer) => Some(Known::UpdateMember(update_member(answer, true))),
         Answer::Done | Answer::Fenced => None,
     }
 }
@@ -116,6 +122,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::Adjust(answer) => &answer.decided.refusals,
         Answer::CreateCode(answer) => &answer.refusals,
         Answer::Attribute(answer) => &answer.decided.refusals,
+        Answer::UpdateMember(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -163,6 +170,9 @@ pub(super) fn member(view: MemberView) -> wire::Member {
         codes: all(view.codes, |code| code.to_string()),
         friends_qualified: view.friends_qualified,
         entries: count(view.entries),
+        role: view.person.as_ref().map_or(wire::Role::Unspecified, |person| profile::role(person.role)).into(),
+        account_kind: profile::account_kind(view.kind).into(),
+        profile: view.person.and_then(|person| profile::shown(person.profile)),
     }
 }
 
@@ -344,6 +354,8 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Line(line) => (wire::Subject::Line, line.to_string()),
         Subject::Member => (wire::Subject::Member, String::new()),
         Subject::Adjustment => (wire::Subject::Adjustment, String::new()),
+        Subject::Attribute(name) => (wire::Subject::Attribute, name.to_string()),
+        Subject::Profile(field) => (wire::Subject::Profile, field),
     }
 }
 
@@ -388,6 +400,8 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::OutOfBounds => Wire::OutOfBounds,
         Reason::TooLarge => Wire::TooLarge,
         Reason::TooManyCodes => Wire::TooManyCodes,
+        Reason::AttributeUnknown => Wire::AttributeUnknown,
+        Reason::AttributeType => Wire::AttributeType,
     }
 }
 

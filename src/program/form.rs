@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::fault::{Pos, quoted};
 use super::read::{
     At, Build, ByName, Distinct, FieldInfo, Identified, Items, Presence, Reader, Section, SectionInfo, Step, Value,
-    choice, section, section_value,
+    choice, section, section_value, words,
 };
 use super::tree::Node;
 use super::value::{
@@ -18,7 +18,8 @@ use super::value::{
     UnitName, Units, Whole, WindowText, WindowZoneWord, ZoneName, stopwatch_text,
 };
 use super::{
-    CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX, SELECTED_MAX, STORES_MAX, UNITS_MAX,
+    ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX, SELECTED_MAX,
+    STORES_MAX, UNITS_MAX,
 };
 use crate::domain::id::{CampaignId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::Currency;
@@ -33,6 +34,7 @@ use crate::domain::time::{Instant, LocalWindow};
 use counter::{CountSection, CounterSection, OrderNumberSection};
 use lines::{LinesSection, MatchSection};
 use offer::{PaymentSection, RewardSection};
+use people::AttributeTypeWord;
 use place::{EarningSection, StoreSection};
 use referral::CampaignSection;
 use rule::{BonusSection, RuleSection, check_span};
@@ -45,6 +47,7 @@ pub(super) use lines::names_nothing;
 mod counter;
 mod lines;
 mod offer;
+mod people;
 mod place;
 mod referral;
 mod rule;
@@ -91,6 +94,9 @@ section! {
         returns: ReturnSection, Default("{}");
         /// How far in the past a command may have happened.
         back_dating_max: Stopwatch<0, { 366 * DAY_S }>, Default("30 days");
+        /// What may be known of members besides, by name, and what values it has. A value is set with Enroll or
+        /// UpdateMember; one of another type, or of an attribute that is not listed, is refused.
+        attributes: ByName<LabelText, AttributeTypeWord, 0, ATTRIBUTES_MAX>, Default("{}");
     }
 }
 
@@ -134,6 +140,7 @@ impl Build for FileSection {
             returns: self.returns?.value,
             back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
             counters: counter::named(self.counters?.value),
+            attributes: self.attributes?.value.into_iter().collect(),
         };
         Some(Compiled { program, rules_at })
     }

@@ -2,7 +2,7 @@
 
 use super::write::{read, read_member};
 use super::{Error, Inner, Preview, codes};
-use crate::domain::account::{AccountState, MemberRecord};
+use crate::domain::account::{AccountState, MemberRecord, Salt};
 use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView};
 use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
@@ -63,7 +63,9 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
     };
     let codes = codes::named(inner, &preview.program, &preview.command).await?;
     let program = preview.program.clone();
-    let snapshot = Snapshot { program, account_id, account, order, codes, inbound: None };
+    let member = preview.member.clone();
+    let snapshot =
+        Snapshot { program, account_id, account, order, codes, inbound: None, member, salt: Salt::default() };
     let times = inner.times(preview.occurred_at);
     let decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
     let mut answer = decision.answer;
@@ -98,6 +100,8 @@ pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId
         codes: state.codes.iter().map(|(_, code)| code.clone()).collect(),
         friends_qualified: state.friends_qualified,
         entries,
+        kind: state.kind,
+        person: state.person(member).cloned(),
     })
 }
 

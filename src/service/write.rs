@@ -6,7 +6,7 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::{Answered, Error, Inner, Known, Write, codes};
-use crate::domain::account::{AccountState, Inbound, MemberRecord};
+use crate::domain::account::{AccountState, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Command, EnteredCode, Transfer};
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
@@ -90,6 +90,15 @@ struct Basis {
     fresh: bool,
 }
 
+/// Random bytes for a profile that a command may change.
+fn salt_for(command: &Command) -> Result<Salt, Error> {
+    let mut salt = Salt::default();
+    if matches!(command, Command::Enroll(_) | Command::UpdateMember(_)) {
+        getrandom::fill(&mut salt).map_err(|_| Error::Internal("the machine gives no random bytes".to_owned()))?;
+    }
+    Ok(salt)
+}
+
 /// Decides and commits a command of one account until it is settled.
 pub(super) async fn settle(
     inner: &Inner,
@@ -109,7 +118,8 @@ pub(super) async fn settle(
     for _ in 0..inner.options.attempts_max.max(1) {
         let times = times();
         let codes = codes::resolve(inner, cause, &basis.account_id, basis.state(), command, times).await?;
-        let snapshot = basis.snapshot(cause.program, codes);
+        let snapshot =
+            Snapshot { member: Some(member.clone()), salt: salt_for(command)?, ..basis.snapshot(cause.program, codes) };
         let request = cause.request.map(|(id, _)| id);
         let decision = decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?;
         if !decision.remember {
@@ -233,7 +243,8 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::CreateCode(_)
         | Command::Attribute(_)
         | Command::Receive(_)
-        | Command::Advance => None,
+        | Command::Advance
+        | Command::UpdateMember(_) => None,
     }
 }
 
@@ -391,6 +402,8 @@ impl Basis {
             order: self.order.as_ref().and_then(|(_, found)| of(found)),
             codes,
             inbound: self.inbound.as_ref().and_then(|(_, found)| found.as_ref().map(|(_, inbound)| inbound.clone())),
+            member: None,
+            salt: Salt::default(),
         }
     }
 

@@ -45,6 +45,7 @@ fn one_of_each(code: &str) -> Vec<Write> {
             },
         ),
         attribute("mia", "refused-attribute", code),
+        update("mia", "update", wire::ProfileChange { add_tags: vec!["vip".into()], ..Default::default() }),
     ]
 }
 
@@ -125,6 +126,10 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
             Write::CreateCode(raw) => {
                 let vanity = "MIAMIA".into();
                 others.push((Write::CreateCode(wire::CreateCodeRequest { vanity, ..raw }), "vanity"));
+            }
+            Write::UpdateMember(raw) => {
+                let change = Some(wire::ProfileChange { add_tags: vec!["new".into()], ..Default::default() });
+                others.push((Write::UpdateMember(wire::UpdateMemberRequest { change, ..raw }), "change"));
             }
             Write::Attribute(raw) => {
                 others.push((Write::Attribute(wire::AttributeRequest { code: "x".into(), ..raw }), "code"));

@@ -139,6 +139,12 @@ pub trait World: Sized + Send + Sync + 'static {
         Server::start(self.store(), self.clock(), options())
     }
 
+    /// A server without jobs, for a program with further sections.
+    fn serve_with(&self, sections: &str) -> impl Future<Output = Server> + Send {
+        let program = format!("{PROGRAM}{sections}");
+        async move { Server::start_idle_with(self.store(), self.clock(), options(), &program).await }
+    }
+
     /// A server without relay and sweeper: what only they do does not happen.
     fn serve_idle(&self) -> impl Future<Output = Server> + Send {
         Server::start_idle(self.store(), self.clock(), options())
@@ -416,6 +422,9 @@ impl Clients {
             Write::Adjust(raw) => Answer::Adjust(self.member.clone().adjust(raw).await?.into_inner()),
             Write::CreateCode(raw) => Answer::CreateCode(self.referral.clone().create_code(raw).await?.into_inner()),
             Write::Attribute(raw) => Answer::Attribute(self.referral.clone().attribute(raw).await?.into_inner()),
+            Write::UpdateMember(raw) => {
+                Answer::UpdateMember(self.member.clone().update_member(raw).await?.into_inner())
+            }
         })
     }
 
@@ -473,6 +482,7 @@ pub enum Write {
     Adjust(wire::AdjustRequest),
     CreateCode(wire::CreateCodeRequest),
     Attribute(wire::AttributeRequest),
+    UpdateMember(wire::UpdateMemberRequest),
 }
 
 macro_rules! each_write {
@@ -486,6 +496,7 @@ macro_rules! each_write {
             Write::Adjust($raw) => $body,
             Write::CreateCode($raw) => $body,
             Write::Attribute($raw) => $body,
+            Write::UpdateMember($raw) => $body,
         }
     };
 }
@@ -525,6 +536,7 @@ pub enum Answer {
     Adjust(wire::AdjustResponse),
     CreateCode(wire::CreateCodeResponse),
     Attribute(wire::AttributeResponse),
+    UpdateMember(wire::UpdateMemberResponse),
 }
 
 macro_rules! answers {
@@ -573,6 +585,7 @@ answers! {
     Adjust adjust AdjustResponse
     CreateCode create_code CreateCodeResponse
     Attribute attribute AttributeResponse
+    UpdateMember update_member UpdateMemberResponse
 }
 
 impl Answer {
@@ -587,6 +600,7 @@ impl Answer {
             Of::Adjust(answer) => Answer::Adjust(answer),
             Of::CreateCode(answer) => Answer::CreateCode(answer),
             Of::Attribute(answer) => Answer::Attribute(answer),
+            Of::UpdateMember(answer) => Answer::UpdateMember(answer),
         }
     }
 
@@ -599,6 +613,7 @@ impl Answer {
             Answer::Return(answer) => decided(&answer.decision),
             Answer::Adjust(answer) => decided(&answer.decision),
             Answer::Attribute(answer) => decided(&answer.decision),
+            Answer::UpdateMember(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
         };
@@ -749,6 +764,20 @@ pub fn attribute(member: &str, request: &str, code: &str) -> Write {
         code: code.into(),
         ..Default::default()
     })
+}
+
+pub fn update(member: &str, request: &str, change: wire::ProfileChange) -> Write {
+    Write::UpdateMember(wire::UpdateMemberRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        change: Some(change),
+        ..Default::default()
+    })
+}
+
+/// An attribute whose value is text.
+pub fn text_attribute(name: &str, text: &str) -> wire::Attribute {
+    wire::Attribute { name: name.into(), value: Some(wire::attribute::Value::TextValue(text.into())) }
 }
 
 /// The machine-readable reason of a status, and its metadata `field`.

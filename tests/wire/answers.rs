@@ -474,6 +474,7 @@ fn the_outcome_of_every_write() {
         Answer::Adjust(AdjustAnswer { adjusted: true, decided: decided(), balances: Vec::new() }),
         Answer::CreateCode(CreateCodeAnswer { code: None, created: true, refusals: none() }),
         Answer::Attribute(AttributeAnswer { attributed: true, decided: decided() }),
+        Answer::UpdateMember(UpdateMemberAnswer { updated: true, decided: decided() }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -487,6 +488,7 @@ fn the_outcome_of_every_write() {
             Shown::Adjust(shown) => (5, shown.adjusted && shown.replayed),
             Shown::CreateCode(shown) => (6, shown.created && shown.replayed),
             Shown::Attribute(shown) => (7, shown.attributed && shown.replayed),
+            Shown::UpdateMember(shown) => (8, shown.updated && shown.replayed),
         };
         assert_eq!(found, (number, true));
     }

@@ -220,6 +220,20 @@ proptest! {
         let (program_id, member_id, request_id) = (a, b, c);
         send(wire::EnrollRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), codes, occurred_at: when,
+            profile: None,
+        })?;
+        send(wire::UpdateMemberRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), occurred_at: when,
+            change: Some(wire::ProfileChange {
+                set_attributes: vec![wire::Attribute {
+                    name: d.clone(), value: Some(wire::attribute::Value::TextValue(d.clone())),
+                }],
+                clear_attributes: vec![d.clone()], add_tags: vec![d.clone()], remove_tags: vec![d.clone()],
+                add_segments: vec![d.clone()], remove_segments: vec![d.clone()],
+                birthday: Some(wire::Birthday { month: reason, day: page_size, year: reason }),
+                clear_birthday: amount == 0, time_zone: d.clone(), clear_time_zone: amount == 1,
+                leaderboard_opt_out: None,
+            }),
         })?;
         send(wire::AdjustRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use guerdon::domain::account::AccountKind;
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
 use guerdon::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
@@ -126,6 +127,8 @@ impl Calls for Fake {
             codes: Vec::new(),
             friends_qualified: 0,
             entries: 1,
+            kind: AccountKind::Person,
+            person: None,
         })
     }
 
@@ -203,6 +206,7 @@ fn fitting(command: &Command) -> Answer {
             Answer::CreateCode(CreateCodeAnswer { code: None, created: true, refusals: Vec::new() })
         }
         Command::Attribute(_) => Answer::Attribute(AttributeAnswer { attributed: true, decided }),
+        Command::UpdateMember(_) => Answer::UpdateMember(UpdateMemberAnswer { updated: true, decided }),
         Command::Receive(_) | Command::Advance => panic!("no caller sends {command:?}"),
     }
 }
@@ -262,6 +266,7 @@ rpc! {
     GetOutcomeRequest, GetOutcomeResponse, CheckoutServiceClient, get_outcome;
     EnrollRequest, EnrollResponse, MemberServiceClient, enroll;
     GetMemberRequest, GetMemberResponse, MemberServiceClient, get_member;
+    UpdateMemberRequest, UpdateMemberResponse, MemberServiceClient, update_member;
     AdjustRequest, AdjustResponse, MemberServiceClient, adjust;
     ListEntriesRequest, ListEntriesResponse, MemberServiceClient, list_entries;
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;
@@ -432,6 +437,37 @@ pub(crate) fn enroll() -> wire::EnrollRequest {
         member_id: "mia".into(),
         request_id: "r-1".into(),
         codes: vec!["ABCD-1234".into()],
+        occurred_at: None,
+        profile: None,
+    }
+}
+
+pub(crate) fn change() -> wire::ProfileChange {
+    let attribute = |name: &str, value| wire::Attribute { name: name.into(), value: Some(value) };
+    wire::ProfileChange {
+        set_attributes: vec![
+            attribute("children", wire::attribute::Value::IntValue(2)),
+            attribute("pet", wire::attribute::Value::TextValue("cat".into())),
+        ],
+        clear_attributes: vec!["car".into()],
+        add_tags: vec!["vip".into()],
+        remove_tags: vec!["new".into()],
+        add_segments: vec!["city".into()],
+        remove_segments: vec!["country".into()],
+        birthday: Some(wire::Birthday { month: 2, day: 29, year: 0 }),
+        clear_birthday: false,
+        time_zone: "Europe/Berlin".into(),
+        clear_time_zone: false,
+        leaderboard_opt_out: Some(true),
+    }
+}
+
+pub(crate) fn update_member() -> wire::UpdateMemberRequest {
+    wire::UpdateMemberRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        change: Some(change()),
         occurred_at: None,
     }
 }

@@ -195,7 +195,11 @@ fn releases_and_returns() {
 #[test]
 fn members_and_referrals() {
     let enroll = written(enroll());
-    let expected = Enroll { member: MemberId::parse("mia").unwrap(), codes: vec![entered("ABCD-1234")] };
+    let expected = Enroll {
+        member: MemberId::parse("mia").unwrap(),
+        codes: vec![entered("ABCD-1234")],
+        profile: ProfileChange::default(),
+    };
     assert_eq!(enroll.command, Command::Enroll(expected));
 
     for (reason, expected) in [

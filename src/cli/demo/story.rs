@@ -514,6 +514,7 @@ pub async fn enroll(
         request_id: "demo:enroll".to_owned(),
         codes: codes.iter().map(|code| (*code).to_owned()).collect(),
         occurred_at: Some(stamp(at)),
+        profile: None,
     };
     let answer = client.enroll(request).await?;
     expect(answer.enrolled, &format!("{member_id} to be a new member"))?;

@@ -174,6 +174,7 @@ impl Driver {
             request_id: "replay:enroll".to_owned(),
             codes: Vec::new(),
             occurred_at: Some(stamp(at)),
+            profile: None,
         };
         let answer = self.client.enroll(request).await?;
         self.note_replayed(answer.replayed);

@@ -10,14 +10,14 @@ use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
 use super::super::earn::{Earned, Plan, earn, earning_amounts, scaled_tax};
-use super::super::id::{GrantId, UnitId};
+use super::super::id::{GrantId, MemberId, UnitId};
 use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord};
 use super::super::program::SettlesAs;
 use super::super::redeem::{Cover, Redemption, redeem};
 use super::super::time::{Instant, SECOND_MS};
-use super::{Decision, Halt, OVERFLOW, Scene, member_of, no, referral, refusal_answer};
+use super::{Decision, Halt, OVERFLOW, Scene, no, referral, refusal_answer};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
 const MARK_MS: i64 = 600 * SECOND_MS;
@@ -174,7 +174,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
 
     let record = OrderRecord {
         order_id: order.order_id.clone(),
-        member: member_of(&desk.state.account)?,
+        member: scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account)),
         content,
         currency: order.currency,
         committed_at: at,

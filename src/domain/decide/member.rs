@@ -8,7 +8,7 @@ use super::super::id::{AccountId, CampaignId, Code};
 use super::super::ledger::{Book, Dates, Fact};
 use super::super::program::{Program, Trigger};
 use super::super::time::Instant;
-use super::{Decision, Halt, Scene, no, referral, rules};
+use super::{Decision, Halt, Scene, no, people, referral, rules};
 
 pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Halt> {
     scene.check_times(Subject::Member)?;
@@ -23,6 +23,9 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
     let mut desk = scene.desk_of(AccountState::new(AccountId::from(&command.member)))?;
     desk.post(at, Fact::Enrolled)?;
     let mut decided = scene.decided();
+    // What cannot be known of them as stated is answered and left out; it never refuses the enrolment.
+    let refusals = people::change_profile(scene, &mut desk, &command.member, &command.profile)?;
+    decided.refusals.extend(refusals);
     rules::fire(scene, &mut desk, |rule| rule.on == Trigger::Enrolment, &["enrolment"], at, &mut decided)?;
     referral::take_codes(scene, &mut desk, &command.codes, referral::Moment::Enrolment, &mut decided)?;
     desk.advance(scene.timeline)?;
