@@ -3,6 +3,7 @@
 mod limit;
 mod observe;
 mod readiness;
+pub mod rehearsal;
 
 use std::collections::BTreeMap;
 use std::fmt;

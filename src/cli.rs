@@ -1,5 +1,6 @@
 //! The commands of the binary.
 
+pub mod cases;
 pub mod check;
 pub mod client;
 pub mod demo;
@@ -43,6 +44,7 @@ enum Command {
     Schema,
     /// Ask a server whether it serves.
     Health(health::HealthArgs),
+    Test(cases::CasesArgs),
     Replay(Box<replay::ReplayArgs>),
     Demo(demo::DemoArgs),
 }
@@ -75,6 +77,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => exit(check::EXIT_NO_OUTPUT),
         },
+        Command::Test(args) => in_runtime(async { exit(cases::cases_command(&args, &mut out).await) }),
         Command::Replay(args) => in_runtime(async { exit(replay::run(*args).await) }),
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
         Command::Health(args) => in_runtime(async { ExitCode::from(health::health_command(&args, &mut out).await) }),

@@ -12,6 +12,7 @@ pub use describe::{reference, schema};
 pub use fault::{Fault, Faults};
 
 mod describe;
+pub mod document;
 mod fault;
 mod form;
 mod read;

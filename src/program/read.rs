@@ -368,6 +368,15 @@ impl Reader {
         result
     }
 
+    /// For what cannot be read [`within`](Reader::within) a closure; to be undone by [`pop`](Reader::pop).
+    pub(super) fn push(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    pub(super) fn pop(&mut self) {
+        self.steps.pop();
+    }
+
     fn path(&self, last: Option<&str>) -> String {
         let mut path = Path::default();
         for step in &self.steps {

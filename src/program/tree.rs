@@ -145,7 +145,7 @@ pub(super) fn parse(text: &str, faults: &mut Collector) -> Option<Node> {
         if let Event::DocumentStart(..) = event {
             documents += 1;
             if 1 < documents {
-                builder.report(&span, "a program file holds one document, here a second one begins", None);
+                builder.report(&span, "a file holds one document, here a second one begins", None);
                 break;
             }
             continue;
@@ -205,11 +205,11 @@ impl Builder<'_> {
                 None => {}
             },
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                self.report(span, "aliases are not part of a program file", Some("write the value out"));
+                self.report(span, "aliases are not part of this format", Some("write the value out"));
                 self.put(Node { pos, content: Content::Broken });
             }
             Event::Anchor(..) => {
-                self.report(span, "anchors are not part of a program file", Some("remove it"));
+                self.report(span, "anchors are not part of this format", Some("remove it"));
             }
             _ => {} // starts and ends of stream and document
         }
@@ -218,7 +218,7 @@ impl Builder<'_> {
     fn refuse_tag(&mut self, tagged: bool, span: &Span) {
         if tagged {
             let at = span.tag_start().unwrap_or(span.start);
-            self.report(&Span::empty(at), "tags are not part of a program file", Some("remove it"));
+            self.report(&Span::empty(at), "tags are not part of this format", Some("remove it"));
         }
     }
 

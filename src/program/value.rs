@@ -107,7 +107,7 @@ impl<const MIN: i64, const MAX: i64> Value for Whole<MIN, MAX> {
 
 /// Why a text is not a decimal number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum NoDecimal {
+pub(super) enum NoDecimal {
     Shape,
     Negative,
     /// More decimals than the place has room for.
@@ -116,7 +116,7 @@ enum NoDecimal {
 }
 
 /// `text` times ten to the power of `places`, exactly.
-fn scaled(text: &str, places: usize) -> Result<i64, NoDecimal> {
+pub(super) fn scaled(text: &str, places: usize) -> Result<i64, NoDecimal> {
     let (whole, fraction) = match text.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
         Some(_) => return Err(NoDecimal::Shape),
@@ -139,7 +139,7 @@ fn scaled(text: &str, places: usize) -> Result<i64, NoDecimal> {
 }
 
 /// `minor` as people write it.
-fn major(minor: i64, places: usize) -> String {
+pub(super) fn major(minor: i64, places: usize) -> String {
     let padded = format!("{minor:0width$}", width = places + 1);
     match padded.split_at_checked(padded.len() - places) {
         Some((whole, fraction)) if !fraction.is_empty() => format!("{whole}.{fraction}"),
