@@ -329,10 +329,14 @@ fn compile(programs: &[ProgramText]) -> Result<Vec<Source>, StartError> {
     if faults.is_empty() { Ok(sources) } else { Err(StartError::Programs(faults.join("\n"))) }
 }
 
+fn in_memory(clock: &Clock) -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new(clock.for_store()))
+}
+
 async fn open(settings: &Settings, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
     let layout = settings.layout;
     match &settings.store {
-        StoreSettings::Memory => Ok(Arc::new(MemoryStore::new(clock.for_store()))),
+        StoreSettings::Memory => Ok(in_memory(clock)),
         StoreSettings::Embedded { path } => {
             let (path, clock) = (path.clone(), clock.for_store());
             // Opening reads the file and may replay its log.

@@ -103,7 +103,7 @@ fn what_a_case_does_not_expect_fails_it_too() {
     for (what, more, expect, part) in [
         ("a refusal", ", redeem: {rewards: [x]}", "earned: none", "expected  none (or say what"),
         ("another refusal", ", redeem: {rewards: [x]}", "refused: [{reason: not_new}]", "actual    reward_unknown"),
-        ("an error", ", channel: a b", "earned: {points: 1}", "the call failed with InvalidArgument"),
+        ("an error", ", time_zone: Nowhere", "earned: {points: 1}", "the call failed with InvalidArgument"),
         ("no error", "", "error: request_malformed", "actual    an answer"),
         ("something", "", "effects: none", "expected  none"),
         ("more than that", "", "effects: {count: 2}", "expected  {count: 2}"),

@@ -14,7 +14,6 @@ use crate::domain::time::Instant;
 use crate::service::meter::Meter;
 use crate::service::{self, Calls, Service, Source};
 use crate::store::Layout;
-use crate::store::memory::MemoryStore;
 use crate::{grpc, program};
 
 /// A program that is ready to be rehearsed, any number of times.
@@ -57,7 +56,7 @@ impl Rehearsal {
     pub async fn begin(play: &Play, at: Instant) -> Result<Rehearsal, String> {
         let clock = Clock::manual(at);
         let layout = Layout::new(PARTITIONS).ok_or("the store cannot be laid out")?;
-        let store = Arc::new(MemoryStore::new(clock.for_store()));
+        let store = super::in_memory(&clock);
         let sources = vec![play.source.clone()];
         let options = service::Options::default();
         let service = Service::new(store, layout, clock.clone(), sources, options, Arc::new(Silent));

@@ -124,7 +124,8 @@ impl Reading {
             faults.push(Pos::START, String::new(), message, None);
         }
         let root = if faults.is_empty() { tree::parse(text, &mut faults) } else { None };
-        let names = Names { zone: Some(zone.clone()), ..Names::default() };
+        let mut names = Names::default();
+        names.zone = Some(zone.clone());
         (root.map(lifted), Reading { reader: Reader::new(names, faults) })
     }
 

@@ -89,7 +89,8 @@ impl Comparison<'_> {
         for expected in missing {
             let weighed = free.iter().map(|(index, item)| {
                 let differences = self.differences(&format!("{path}[{index}]"), expected, item);
-                (self.distance(expected, item), differences)
+                let is_leaf = matches!(expected.what, What::Is(_) | What::All(_));
+                (if is_leaf { FAR } else { self.distance(expected, item) }, differences)
             });
             let closest = weighed.min_by_key(|(distance, _)| *distance);
             match closest {

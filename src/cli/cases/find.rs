@@ -109,7 +109,7 @@ fn is_cases(path: &Path) -> bool {
 fn paired(cases: &Path) -> Result<Pair, String> {
     let text = read_text(cases)?;
     let folder = cases.parent().unwrap_or(Path::new(""));
-    let pair = |program: PathBuf| Pair { program: tidy(&program), cases: cases.to_owned() };
+    let pair = |program: PathBuf| Pair { program: tidy(&program), cases: tidy(cases) };
     if let Some(named) = program_of(&text) {
         return Ok(pair(folder.join(named)));
     }

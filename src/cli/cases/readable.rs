@@ -202,7 +202,7 @@ fn of_map(values: &HashMap<MapKey, Value>, field: &Field, context: &Context, dep
     Tree::Map(named.collect::<BTreeMap<_, _>>().into_iter().collect())
 }
 
-fn of_json(value: &Json, zone: &TimeZone) -> Tree {
+fn of_json(value: &Json) -> Tree {
     match value {
         Json::Null => Tree::Nothing,
         Json::Bool(flag) => Tree::Flag(*flag),
@@ -211,10 +211,8 @@ fn of_json(value: &Json, zone: &TimeZone) -> Tree {
             Ok(timestamp) => Tree::Instant(Instant(timestamp.as_millisecond())),
             Err(_) => Tree::Text(text.clone()),
         },
-        Json::Array(items) => Tree::List(items.iter().map(|item| of_json(item, zone)).collect()),
-        Json::Object(fields) => {
-            Tree::Map(fields.iter().map(|(name, value)| (name.clone(), of_json(value, zone))).collect())
-        }
+        Json::Array(items) => Tree::List(items.iter().map(of_json).collect()),
+        Json::Object(fields) => Tree::Map(fields.iter().map(|(name, value)| (name.clone(), of_json(value))).collect()),
     }
 }
 
@@ -232,7 +230,7 @@ fn of_value(value: &Value, sort: &Sort, context: &Context, depth: usize) -> Tree
         (_, Value::Bool(flag)) => Tree::Flag(*flag),
         (_, Value::String(text)) if text.is_empty() => Tree::Nothing,
         (Sort::Json, Value::String(text)) => {
-            serde_json::from_str(text).map_or_else(|_| Tree::Text(text.clone()), |json| of_json(&json, &context.zone))
+            serde_json::from_str(text).map_or_else(|_| Tree::Text(text.clone()), |json| of_json(&json))
         }
         (_, Value::String(text)) => Tree::Text(text.clone()),
         (_, Value::Bytes(bytes)) => Tree::Text(bytes.iter().map(|byte| format!("{byte:02x}")).collect()),

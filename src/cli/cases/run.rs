@@ -233,6 +233,7 @@ impl Stage<'_> {
                 differences.extend(self.compare(&format!("{}.{key}", lookup.word), expected, &actual));
             }
         }
+        differences.sort_by_key(|difference| (difference.place.line, difference.place.column));
         Ok(differences)
     }
 
@@ -252,6 +253,9 @@ impl Stage<'_> {
                 Some(found) => key = found,
                 None => return Ok(Tree::Nothing),
             }
+        }
+        if lookup.key == "order_id" && !self.orders.contains_key(&key) {
+            return Ok(Tree::Nothing); // nobody has sent it
         }
         let context = self.context(Some(&key), None)?;
         let mut token = String::new();
