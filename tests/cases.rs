@@ -251,3 +251,24 @@ fn cases_lie_beside_a_program_or_in_a_folder() {
     assert_eq!(code, 65, "{text}");
     assert_eq!(text.matches("`units` is missing").count(), 1, "a fault of the program is said once: {text}");
 }
+
+#[test]
+fn the_first_file_of_the_page_passes() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CASES.md")).expect("a page");
+    let cases = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a first file");
+    let dir = kiosk(cases);
+    let program = PROGRAM.replace("rules:", "units: {points: {activates_after: 14 days}}\nrules:");
+    fs::write(dir.path().join("kiosk.yaml"), program).expect("written");
+    let (code, text) = guerdon(&["test"], dir.path());
+    assert_eq!(code, 0, "{text}");
+    let (code, text) = guerdon(&["test"], {
+        fs::write(dir.path().join("kiosk.cases.yaml"), cases.replace("earned: {points: 7}", "earned: {points: 8}"))
+            .expect("written");
+        dir.path()
+    });
+    assert_eq!(code, 1, "{text}");
+    let printed = page.split("$ guerdon test kiosk.yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    for line in printed.expect("an output").lines() {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+}

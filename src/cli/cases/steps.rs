@@ -25,6 +25,7 @@ const fn step(
 
 pub(super) const STEPS: &[StepWord] = &[
     step("enroll", "MemberService/Enroll", &[], "member", "a member joins"),
+    step("update", "MemberService/UpdateMember", &[], "member", "what is known of a member changes"),
     step("quote", "CheckoutService/Quote", &["order"], "id", "a cart is shown: nothing happens"),
     step("reserve", "CheckoutService/Reserve", &["order"], "id", "a checkout holds units for an order"),
     step("order", "CheckoutService/Commit", &["order"], "id", "an order is placed"),
