@@ -4,6 +4,7 @@ pub mod cases;
 pub mod check;
 pub mod client;
 pub mod demo;
+pub mod explain;
 pub mod health;
 pub mod local;
 pub mod replay;
@@ -47,6 +48,7 @@ enum Command {
     Test(cases::CasesArgs),
     Replay(Box<replay::ReplayArgs>),
     Demo(demo::DemoArgs),
+    Explain(explain::ExplainArgs),
 }
 
 /// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
@@ -80,6 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
         Command::Test(args) => in_runtime(async { exit(cases::cases_command(&args, &mut out).await) }),
         Command::Replay(args) => in_runtime(async { exit(replay::run(*args).await) }),
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
+        Command::Explain(args) => in_runtime(async { exit(explain::explain_command(&args, &mut out).await) }),
         Command::Health(args) => in_runtime(async { ExitCode::from(health::health_command(&args, &mut out).await) }),
     }
 }

@@ -160,6 +160,7 @@ methods! {
     enroll: members, "Enroll", EnrollRequest -> EnrollResponse;
     get_member: members, "GetMember", GetMemberRequest -> GetMemberResponse;
     adjust: members, "Adjust", AdjustRequest -> AdjustResponse;
+    list_entries: members, "ListEntries", ListEntriesRequest -> ListEntriesResponse;
     create_code: referrals, "CreateCode", CreateCodeRequest -> CreateCodeResponse;
     attribute: referrals, "Attribute", AttributeRequest -> AttributeResponse;
     get_referral: referrals, "GetReferral", GetReferralRequest -> GetReferralResponse;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 
 use crate::cli::replay::summary::grouped;
+use crate::domain::order::Currency;
 use crate::domain::time::Instant;
 use crate::grpc::wire;
 use wire::effect::Effect;
@@ -22,9 +23,14 @@ fn date(at: Option<&prost_types::Timestamp>, zone: &TimeZone) -> Option<String> 
 
 /// `12.40 GBP`.
 pub fn money(minor: i64, currency: &str) -> String {
+    let places = Currency::parse(currency).map_or(2, Currency::exponent);
     let sign = if minor < 0 { "-" } else { "" };
-    let digits = minor.unsigned_abs();
-    format!("{sign}{}.{:02} {currency}", grouped((digits / 100).into()), digits % 100)
+    let scale = 10u64.saturating_pow(places);
+    let (whole, rest) = (minor.unsigned_abs() / scale, minor.unsigned_abs() % scale);
+    match places {
+        0 => format!("{sign}{} {currency}", grouped(whole.into())),
+        places => format!("{sign}{}.{rest:0width$} {currency}", grouped(whole.into()), width = places as usize),
+    }
 }
 
 /// What a decision does, one phrase an effect.
@@ -137,6 +143,7 @@ mod tests {
             assert_eq!(one(&effect, "GBP", &zone), expected);
         }
         assert_eq!(money(-123_456, "EUR"), "-1,234.56 EUR");
+        assert_eq!(money(1_234, "JPY"), "1,234 JPY");
         assert_eq!(when(Instant(1_794_471_000_000), &zone), "Thu 12 Nov 08:10");
     }
 
