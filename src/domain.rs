@@ -18,4 +18,5 @@ pub mod order;
 pub mod order_record;
 pub mod program;
 pub mod redeem;
+pub mod sent_order;
 pub mod time;

@@ -2,6 +2,7 @@
 //! sweeper.
 
 mod cache;
+mod claims;
 mod codes;
 mod error;
 pub mod fingerprint;

@@ -318,6 +318,7 @@ impl AccountState {
             Fact::OrderCommitted { .. } => self.orders += 1,
             Fact::OrderReturned { whole, .. } => self.orders_returned += u64::from(*whole),
             Fact::Counted { changes } => self.count(changes)?,
+            Fact::OrderClaimed { .. } => {}
             Fact::Reversed { grant, unit, dates, taken, lapsed, debt, forgiven } => {
                 self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
                 let all = sum(taken).and_then(|n| n.checked_add(*lapsed)?.checked_add(*debt)?.checked_add(*forgiven));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{AccountKind, Person};
 use super::command::{ReturnCause, Tender};
 use super::id::{Code, GrantId, Label, LineId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId};
-use super::order::Currency;
+use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
 use super::time::Instant;
 
@@ -25,6 +25,7 @@ pub enum Answer {
     /// The request id was burnt before the request came.
     Fenced,
     UpdateMember(UpdateMemberAnswer),
+    Claim(ClaimAnswer),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -76,6 +77,21 @@ pub enum ReturnStatus {
     Applied,
     Refused,
     AlreadyApplied,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClaimAnswer {
+    pub status: ClaimStatus,
+    pub decided: Decided,
+    pub order_state: Option<OrderState>,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ClaimStatus {
+    Claimed,
+    Refused,
+    AlreadyClaimed,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -134,10 +150,35 @@ pub enum Effect {
     Granted(Granted),
     Redeemed(Redeemed),
     Discount(Discount),
-    Reversed { grant: GrantId, unit: UnitId, amount: i64, debt: i64, forgiven: i64, expired: i64 },
-    Restored { unit: UnitId, amount: i64, lots: Vec<RestoredLot>, repaid: i64, expired: i64 },
-    Referral { referral: ReferralId, state: ReferralState },
-    Adjusted { unit: UnitId, amount: i64, repaid: i64 },
+    Reversed {
+        grant: GrantId,
+        unit: UnitId,
+        amount: i64,
+        debt: i64,
+        forgiven: i64,
+        expired: i64,
+    },
+    Restored {
+        unit: UnitId,
+        amount: i64,
+        lots: Vec<RestoredLot>,
+        repaid: i64,
+        expired: i64,
+    },
+    Referral {
+        referral: ReferralId,
+        state: ReferralState,
+    },
+    Adjusted {
+        unit: UnitId,
+        amount: i64,
+        repaid: i64,
+    },
+    /// What a guest's order would have earned a member, and will when it is claimed in time.
+    Claimable {
+        granted: Granted,
+        claim_by: Instant,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -258,6 +299,11 @@ pub enum Reason {
     TooManyCodes,
     AttributeUnknown,
     AttributeType,
+    KindEarnsNothing,
+    AnsweredAtClaim,
+    ClaimedByOther,
+    ClaimTooLate,
+    NotClaimable,
 }
 
 impl Reason {
@@ -309,6 +355,13 @@ impl Reason {
             Reason::TooManyCodes => "the member has as many codes as allowed",
             Reason::AttributeUnknown => "the program declares no such attribute",
             Reason::AttributeType => "the value is not of the type that the program declares",
+            Reason::KindEarnsNothing => "orders of this kind earn nothing",
+            Reason::AnsweredAtClaim => {
+                "a guest has nothing that a code could change; it is answered when the order is claimed"
+            }
+            Reason::ClaimedByOther => "another member has claimed the order",
+            Reason::ClaimTooLate => "the time in which the order could be claimed is over",
+            Reason::NotClaimable => "the program lets nobody claim the orders of guests",
         }
     }
 }
@@ -434,6 +487,8 @@ pub struct OrderView {
     pub lines: Vec<OrderLineView>,
     pub decided: Decided,
     pub returns: Vec<OrderReturnView>,
+    pub kind: OrderKind,
+    pub claimed_at: Option<Instant>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

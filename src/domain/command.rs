@@ -8,6 +8,7 @@ use super::id::{
 };
 use super::id::{Label, ReturnId};
 use super::order::Order;
+use super::order_record::OrderRecord;
 use super::program::Kind;
 use super::time::Instant;
 
@@ -27,6 +28,7 @@ pub enum Command {
     /// Nothing but the passing of time.
     Advance,
     UpdateMember(UpdateMember),
+    Claim(Claim),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -67,7 +69,7 @@ pub const REWARDS_MAX: usize = 20;
 pub const TENDERS_MAX: usize = 20;
 
 /// A code as the shopper typed it, and what it reads as.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EnteredCode {
     /// For the answer; up to 64 bytes.
     pub raw: String,
@@ -124,6 +126,27 @@ pub enum Measure {
     Quantity(i64),
     /// Minor units of the line's amount, at least 1.
     Amount(i64),
+}
+
+/// A member says that a guest's order was theirs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Claim {
+    pub order_id: OrderId,
+    pub claimed_at: Instant,
+    pub guest: GuestOrder,
+}
+
+/// What was found under the guest of the order that is claimed.
+#[derive(Clone, PartialEq, Debug)]
+pub enum GuestOrder {
+    /// No guest has committed such an order.
+    Absent,
+    /// Somebody else has claimed it.
+    Taken,
+    /// Nobody has claimed it, and this member may not.
+    Open(Box<OrderRecord>),
+    /// It is this member's for good; as it stood when it became so.
+    Claimed(Box<OrderRecord>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

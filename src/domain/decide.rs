@@ -2,6 +2,7 @@
 //! kind of input; they differ in whether the result is committed.
 
 mod checkout;
+mod claim;
 mod giveback;
 mod member;
 mod people;
@@ -23,6 +24,7 @@ use super::order_record::OrderRecord;
 use super::program::{Program, Timeline};
 use super::time::{Instant, Times};
 
+pub use claim::claimable;
 pub use member::CodeWanted;
 pub use member::code_wanted;
 
@@ -113,6 +115,7 @@ pub fn decide(
         Command::Receive(transfer) => referral::receive(&scene, transfer),
         Command::Advance => member::advance(&scene),
         Command::UpdateMember(update) => people::update(&scene, update),
+        Command::Claim(claim) => claim::claim(&scene, claim),
     };
     match decided {
         Ok(decision) => Ok(decision),
@@ -283,12 +286,18 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
         Command::Attribute(_) => Answer::Attribute(a::AttributeAnswer { attributed: false, decided }),
         Command::Receive(_) | Command::Advance => Answer::Done,
         Command::UpdateMember(_) => Answer::UpdateMember(a::UpdateMemberAnswer { updated: false, decided }),
+        Command::Claim(_) => Answer::Claim(a::ClaimAnswer {
+            status: a::ClaimStatus::Refused,
+            decided,
+            order_state: None,
+            balances: Vec::new(),
+        }),
     }
 }
 
 fn subject_of(command: &Command) -> Subject {
     match command {
-        Command::Reserve(_) | Command::Commit(_) => Subject::Order,
+        Command::Reserve(_) | Command::Commit(_) | Command::Claim(_) => Subject::Order,
         Command::Release(_) => Subject::Reservation,
         Command::Return(_) => Subject::Return,
         Command::Adjust(_) => Subject::Adjustment,

@@ -18,6 +18,8 @@ pub enum IdError {
         "has {found:?} at byte {at}; allowed is any text except '|', '{{', '}}', control characters, and white space at its ends"
     )]
     LabelCharacter { found: char, at: usize },
+    #[error("begins with \"~guest~\", which is reserved")]
+    Reserved,
 }
 
 /// Printable ASCII without the bytes that mean something inside a store key. Wide enough for UUIDs, e-mail-like
@@ -33,6 +35,15 @@ fn check(raw: &str, max: usize) -> Result<(), IdError> {
         Some((at, found)) => Err(IdError::Character { found, at }),
         None => Ok(()),
     }
+}
+
+/// What begins the ids that are made here for guests; no caller can send one.
+const GUEST: &str = "~guest~";
+
+/// An id that a caller may choose for a person.
+fn check_member(raw: &str, max: usize) -> Result<(), IdError> {
+    check(raw, max)?;
+    if raw.starts_with(GUEST) { Err(IdError::Reserved) } else { Ok(()) }
 }
 
 /// What shops call their categories: any language, spaces inside. Without the bytes that mean something inside a
@@ -99,8 +110,8 @@ id! {
     ProgramId, 48
 }
 id! {
-    /// A person. Scope: program.
-    MemberId, 64
+    /// A person, or the stand-in for the guest of one order. Scope: program.
+    MemberId, 64, check_member, "printable ASCII except space, `|`, `{` and `}`; not the form of a guest"
 }
 id! {
     /// What owns units; for one person it equals the member id. Scope: program.
@@ -117,6 +128,10 @@ id! {
 id! {
     /// One return of goods, unique within its order.
     ReturnId, 64
+}
+id! {
+    /// One thing that happened to an order after it was bought, unique within the order.
+    OrderEventId, 64
 }
 id! {
     /// Chosen by the caller, one for each write. Scope: program and account.
@@ -171,10 +186,31 @@ impl From<&MemberId> for AccountId {
     }
 }
 
+impl MemberId {
+    /// Who placed an order as a guest: one stand-in for each order, under a name that no caller can send. It is
+    /// derived, so that whoever knows the order finds its account without being told.
+    pub fn guest(order: &OrderId) -> MemberId {
+        let digest = super::ledger::digest(order.as_str().as_bytes());
+        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        MemberId(format!("{GUEST}{hex}").into())
+    }
+
+    pub fn is_guest(&self) -> bool {
+        self.0.starts_with(GUEST)
+    }
+}
+
 impl From<&AccountId> for MemberId {
     /// The inverse: whose own account it is, or was.
     fn from(account: &AccountId) -> MemberId {
         MemberId(account.0.clone())
+    }
+}
+
+impl AccountId {
+    /// Whether it is the account of one guest order.
+    pub fn is_guest(&self) -> bool {
+        self.0.starts_with(GUEST)
     }
 }
 
@@ -231,6 +267,10 @@ mod tests {
         ] {
             assert_eq!(MemberId::parse(raw).map(|_| ()), expected, "{raw:?}");
         }
+        assert_eq!(MemberId::parse("~guest~00"), Err(IdError::Reserved));
+        let guest = MemberId::guest(&OrderId::parse("order-1").expect("an id"));
+        assert!(guest.is_guest() && AccountId::from(&guest).is_guest() && AccountId::parse(guest.as_str()).is_ok());
+        assert_ne!(guest, MemberId::guest(&OrderId::parse("order-2").expect("an id")));
         let odd = |found, at| Err(IdError::LabelCharacter { found, at });
         for (raw, expected) in [
             ("FLUID MILK PRODUCTS", Ok(())),

@@ -331,6 +331,11 @@ pub enum Fact {
         member: MemberId,
         digest: Option<Hash>,
     },
+    /// An order that a guest had placed is this account's from here on.
+    OrderClaimed {
+        order: OrderId,
+        guest: AccountId,
+    },
 }
 
 impl Fact {
@@ -360,6 +365,7 @@ impl Fact {
             Fact::Settled { .. } => "settled",
             Fact::Counted { .. } => "counted",
             Fact::ProfileChanged { .. } => "profile_changed",
+            Fact::OrderClaimed { .. } => "order_claimed",
         }
     }
 }
@@ -510,7 +516,8 @@ impl Entry {
             | Fact::Qualified { .. }
             | Fact::ReferralExpired { .. }
             | Fact::ReferralRejected { .. }
-            | Fact::ProfileChanged { .. } => {}
+            | Fact::ProfileChanged { .. }
+            | Fact::OrderClaimed { .. } => {}
         }
         Some(to.0)
     }

@@ -50,6 +50,26 @@ pub enum LineKind {
     GiftCard,
 }
 
+/// What sort of purchase an order is. A program says which sorts earn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum OrderKind {
+    #[default]
+    Ordinary,
+    /// The first of a subscription.
+    First,
+    /// A later one of a subscription.
+    Renewal,
+    /// Tried before it is bought.
+    Trial,
+    /// Sent instead of what was bought before.
+    Replacement,
+}
+
+impl OrderKind {
+    pub const ALL: [OrderKind; 5] =
+        [OrderKind::Ordinary, OrderKind::First, OrderKind::Renewal, OrderKind::Trial, OrderKind::Replacement];
+}
+
 /// One line of an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Line {
@@ -80,6 +100,7 @@ pub struct Order {
     pub zone: Option<TimeZone>,
     pub prices_include_tax: bool,
     pub lines: Vec<Line>,
+    pub kind: OrderKind,
 }
 
 impl Order {

@@ -4,12 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Decided, OrderLineView, OrderReturnView, OrderState, OrderView, Refund};
-use super::command::{Measure, ReturnCause, Tender};
+use super::command::{EnteredCode, Measure, ReturnCause, Tender};
 use super::counters::Tally;
 use super::id::{GrantId, LineId, MemberId, OrderId, ReturnId, UnitId};
 use super::ledger::{Dates, Hash, Part};
 use super::money::share_floor;
 use super::order::Currency;
+use super::sent_order::SentOrder;
 use super::time::Instant;
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -33,6 +34,12 @@ pub struct OrderRecord {
     pub decided: Decided,
     /// What it added to counters.
     pub counts: Vec<Tally>,
+    /// What else was sent: with the lines, the whole order.
+    pub sent: SentOrder,
+    /// Codes that a guest entered: answered when the order is claimed.
+    pub codes: Vec<EnteredCode>,
+    /// When it was claimed from its guest.
+    pub claimed_at: Option<Instant>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -181,6 +188,8 @@ impl OrderRecord {
             lines: lines.collect(),
             decided: self.decided.clone(),
             returns: returns.collect(),
+            kind: self.sent.kind,
+            claimed_at: self.claimed_at,
         }
     }
 }

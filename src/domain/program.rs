@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::id::{CampaignId, CounterId, Label, ProgramId, RewardId, Sku, UnitId};
-use super::order::{Currency, Line, LineKind, Order};
+use super::order::{Currency, Line, LineKind, Order, OrderKind};
 use super::time::{Instant, Period, RoundUpTo, WindowZone};
 
 pub use counter::{CounterTerms, CounterWindow, Counts};
@@ -65,6 +65,7 @@ pub struct Program {
     /// How far in the past a command may have happened, in milliseconds.
     pub back_dating_ms_max: i64,
     pub counters: Vec<CounterTerms>,
+    pub guests: GuestTerms,
     /// What may be known of members beside what this program defines itself.
     pub attributes: BTreeMap<Label, AttributeType>,
 }
@@ -172,6 +173,8 @@ pub struct EarningTerms {
     pub excluded: LineMatch,
     /// What happens when several multipliers match a line.
     pub multipliers: MultiplierPolicy,
+    /// Sorts of orders that earn.
+    pub order_kinds: Vec<OrderKind>,
 }
 
 impl EarningTerms {
@@ -352,6 +355,13 @@ pub struct ReservationTerms {
     /// Used when the caller states none.
     pub ttl_s_default: i64,
     pub ttl_s_max: i64,
+}
+
+/// What becomes of the orders of guests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GuestTerms {
+    /// From the order until before when a member may claim it; `None`: nobody may.
+    pub claim_within: Option<Period>,
 }
 
 /// What happens to units when goods come back.

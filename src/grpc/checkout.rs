@@ -7,9 +7,12 @@ use super::violations::{Path, Violations, read};
 use super::wire::{self, checkout_service_server::CheckoutService};
 use super::{Face, Reply, fingerprints, response, status, trace};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Command, Commit, Measure, Release, Reserve, Return, ReturnCause, ReturnWhat};
+use crate::domain::command::{
+    Claim, Command, Commit, GuestOrder, Measure, Release, Reserve, Return, ReturnCause, ReturnWhat,
+};
 use crate::domain::id::{LineId, MemberId, OrderId, ProgramId, RequestId, ReturnId};
 use crate::domain::order::Order;
+use crate::domain::time::Instant;
 use crate::service::{Calls, Error, Known, Preview, Write};
 
 pub(super) const METHODS: &[&str] = &[
@@ -19,6 +22,7 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.CheckoutService/Release",
     "guerdon.v1.CheckoutService/QuoteReturn",
     "guerdon.v1.CheckoutService/Return",
+    "guerdon.v1.CheckoutService/ClaimOrder",
     "guerdon.v1.CheckoutService/GetOrder",
     "guerdon.v1.CheckoutService/GetOutcome",
 ];
@@ -77,6 +81,15 @@ impl CheckoutService for Face {
         let write = read(|bad| r#return(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
             Answer::Return(answer) => Some(response::r#return(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn claim_order(&self, raw: Request<wire::ClaimOrderRequest>) -> Reply<wire::ClaimOrderResponse> {
+        let write = read(|bad| claim_order(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Claim(answer) => Some(response::claim_order(answer, replayed)),
             _ => None,
         })
         .await
@@ -146,8 +159,9 @@ fn reserve(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReserveRequest) 
 
 fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) -> Option<Write> {
     let wire::CommitRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
-    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let order = request::order(bad, raw.order.as_ref());
+    let member = request::member_or_guest(bad, member_id, order.as_ref().map(|order| &order.order_id));
+    let envelope = Envelope::of(bad, calls, program_id, member, request_id, occurred_at.as_ref());
     let redeem = request::redeem(bad, raw.redeem.as_ref());
     let codes = request::codes(bad, &raw.codes);
     let tenders = request::tenders(bad, &raw.tenders);
@@ -172,9 +186,9 @@ fn release(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReleaseRequest) 
 
 fn quote_return(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteReturnRequest) -> Option<Preview> {
     let program = request::program(bad, calls, &raw.program_id);
-    let member = bad.take(&Path::Of("member_id"), MemberId::parse(&raw.member_id));
     let occurred_at = request::instant(bad, &Path::Of("occurred_at"), raw.occurred_at.as_ref());
     let order_id = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
+    let member = request::member_or_guest(bad, &raw.member_id, order_id.as_ref());
     let what = return_what(bad, raw.what.as_ref(), raw.cause);
     let (what, cause) = what?;
     let back = Return { order_id: order_id?, return_id: ReturnId::preview(), what, cause };
@@ -188,13 +202,23 @@ fn quote_return(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteReturn
 
 fn r#return(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReturnRequest) -> Option<Write> {
     let wire::ReturnRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
-    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let order_id = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
+    let member = request::member_or_guest(bad, member_id, order_id.as_ref());
+    let envelope = Envelope::of(bad, calls, program_id, member, request_id, occurred_at.as_ref());
     let return_id = bad.take(&Path::Of("return_id"), ReturnId::parse(&raw.return_id));
     let what = return_what(bad, raw.what.as_ref(), raw.cause);
     let (what, cause) = what?;
     let back = Return { order_id: order_id?, return_id: return_id?, what, cause };
     Some(envelope?.write(fingerprints::r#return(raw), Command::Return(back)))
+}
+
+fn claim_order(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ClaimOrderRequest) -> Option<Write> {
+    let wire::ClaimOrderRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let order_id = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
+    // What stands under the guest, and the instant of a claim without one, is for the service to see.
+    let claim = Claim { order_id: order_id?, claimed_at: Instant::MAX, guest: GuestOrder::Absent };
+    Some(envelope?.write(fingerprints::claim_order(raw), Command::Claim(claim)))
 }
 
 fn get_order(
@@ -203,8 +227,8 @@ fn get_order(
     raw: &wire::GetOrderRequest,
 ) -> Option<(ProgramId, MemberId, OrderId)> {
     let program = request::program(bad, calls, &raw.program_id);
-    let member = bad.take(&Path::Of("member_id"), MemberId::parse(&raw.member_id));
     let order = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
+    let member = request::member_or_guest(bad, &raw.member_id, order.as_ref());
     Some((program?, member?, order?))
 }
 
@@ -214,7 +238,16 @@ fn get_outcome(
     raw: &wire::GetOutcomeRequest,
 ) -> Option<(ProgramId, MemberId, RequestId)> {
     let program = request::program(bad, calls, &raw.program_id);
-    let member = bad.take(&Path::Of("member_id"), MemberId::parse(&raw.member_id));
+    let order_at = &Path::Of("guest_order_id");
+    let order = request::optional(bad, order_at, &raw.guest_order_id, OrderId::parse);
+    let member = match (raw.member_id.is_empty(), &order) {
+        (true, Some(Some(order))) => Some(MemberId::guest(order)),
+        (true, None) => None,
+        (true, Some(None)) | (false, _) => bad.take(&Path::Of("member_id"), MemberId::parse(&raw.member_id)),
+    };
+    if !raw.member_id.is_empty() && !raw.guest_order_id.is_empty() {
+        bad.add(order_at, "must be empty where `member_id` is not");
+    }
     let request_id = bad.take(&Path::Of("request_id"), RequestId::parse(&raw.request_id));
     Some((program?, member?, request_id?))
 }

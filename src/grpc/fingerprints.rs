@@ -17,6 +17,7 @@ const ADJUST: u8 = 6;
 const CREATE_CODE: u8 = 7;
 const ATTRIBUTE: u8 = 8;
 const UPDATE_MEMBER: u8 = 10;
+const CLAIM_ORDER: u8 = 20;
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
     let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
@@ -145,6 +146,15 @@ pub(super) fn attribute(raw: &wire::AttributeRequest) -> Fingerprint {
     Fingerprint::of(ATTRIBUTE)
         .field("member_id", member_id.as_bytes())
         .field("code", code.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn claim_order(raw: &wire::ClaimOrderRequest) -> Fingerprint {
+    let wire::ClaimOrderRequest { program_id: _, member_id, request_id: _, order_id, occurred_at } = raw;
+    Fingerprint::of(CLAIM_ORDER)
+        .field("member_id", member_id.as_bytes())
+        .field("order_id", order_id.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

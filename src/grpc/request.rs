@@ -13,7 +13,7 @@ use crate::domain::command::{
     CODES_MAX, Command, EnteredCode, PayAmount, PayWithUnits, REWARDS_MAX, Redeem, RedeemMode, TENDERS_MAX, Tender,
 };
 use crate::domain::id::{IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId};
-use crate::domain::order::{Currency, Line, LineKind, Order};
+use crate::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use crate::domain::time::Instant;
 use crate::service::{Calls, Fingerprint, Write};
 
@@ -42,8 +42,20 @@ impl Envelope {
         request_id: &str,
         occurred_at: Option<&prost_types::Timestamp>,
     ) -> Option<Envelope> {
-        let program = program(bad, calls, program_id);
         let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
+        Envelope::of(bad, calls, program_id, member, request_id, occurred_at)
+    }
+
+    /// With a member that was read before.
+    pub(super) fn of(
+        bad: &mut Violations,
+        calls: &dyn Calls,
+        program_id: &str,
+        member: Option<MemberId>,
+        request_id: &str,
+        occurred_at: Option<&prost_types::Timestamp>,
+    ) -> Option<Envelope> {
+        let program = program(bad, calls, program_id);
         let request_id = bad.take(&Path::Of("request_id"), RequestId::parse(request_id));
         let occurred_at = instant(bad, &Path::Of("occurred_at"), occurred_at);
         Some(Envelope { program: program?, member: member?, request_id: request_id?, occurred_at: occurred_at? })
@@ -66,6 +78,14 @@ pub(super) fn program(bad: &mut Violations, calls: &dyn Calls, raw: &str) -> Opt
         return bad.take(&at, ProgramId::parse(raw));
     }
     bad.take(&at, calls.only_program().ok_or("required: this server has several programs"))
+}
+
+/// Empty: the guest of the order. Without an order, which is a fault of its own, there is none.
+pub(super) fn member_or_guest(bad: &mut Violations, raw: &str, order: Option<&OrderId>) -> Option<MemberId> {
+    if raw.is_empty() {
+        return order.map(MemberId::guest);
+    }
+    bad.take(&Path::Of("member_id"), MemberId::parse(raw))
 }
 
 /// An optional id or label: empty is none. The outer `None` is a fault.
@@ -169,6 +189,13 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
     let store = optional(bad, &at.field("store_id"), &raw.store_id, Label::parse);
     let zone = zone(bad, &at.field("time_zone"), &raw.time_zone);
     let lines = lines(bad, &at.field("lines"), &raw.lines, raw.prices_include_tax);
+    let kind = known(bad, &at.field("kind"), raw.kind).map(|kind| match kind {
+        wire::OrderKind::Unspecified | wire::OrderKind::Ordinary => OrderKind::Ordinary,
+        wire::OrderKind::First => OrderKind::First,
+        wire::OrderKind::Renewal => OrderKind::Renewal,
+        wire::OrderKind::Trial => OrderKind::Trial,
+        wire::OrderKind::Replacement => OrderKind::Replacement,
+    });
     Some(Order {
         order_id: order_id?,
         currency: currency?,
@@ -177,6 +204,7 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
         zone: zone?,
         prices_include_tax: raw.prices_include_tax,
         lines: lines?,
+        kind: kind?,
     })
 }
 

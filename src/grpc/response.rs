@@ -4,13 +4,14 @@ use prost_types::Timestamp;
 
 use super::{profile, wire};
 use crate::domain::answer::{
-    AdjustAnswer, Answer, AttributeAnswer, Balance, CommitAnswer, CommitStatus, CreateCodeAnswer, Decided, Discount,
-    Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView, OrderState, OrderView, Reason,
-    Redeemed, ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation, ReservationState,
-    ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, UpdateMemberAnswer, VerifyView,
+    AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
+    CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView,
+    OrderState, OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation,
+    ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, UpdateMemberAnswer, VerifyView,
 };
 use crate::domain::command::{ReturnCause, Tender};
 use crate::domain::id::UnitId;
+use crate::domain::order::OrderKind;
 use crate::domain::program::{Kind, SettlesAs};
 use crate::domain::time::Instant;
 
@@ -93,6 +94,22 @@ pub(super) fn update_member(answer: UpdateMemberAnswer, replayed: bool) -> wire:
     wire::UpdateMemberResponse { updated, decision: Some(decision(decided)), replayed }
 }
 
+pub(super) fn claim_order(answer: ClaimAnswer, replayed: bool) -> wire::ClaimOrderResponse {
+    let ClaimAnswer { status, decided, order_state: state, balances } = answer;
+    let status = match status {
+        ClaimStatus::Claimed => wire::ClaimStatus::Claimed,
+        ClaimStatus::Refused => wire::ClaimStatus::Refused,
+        ClaimStatus::AlreadyClaimed => wire::ClaimStatus::AlreadyClaimed,
+    };
+    wire::ClaimOrderResponse {
+        status: status.into(),
+        decision: Some(decision(decided)),
+        order_state: state.map_or(wire::OrderState::Unspecified, order_state).into(),
+        balances: all(balances, balance),
+        replayed,
+    }
+}
+
 /// The answer as a resend would get it; `None` for what no caller's write is answered with.
 pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answer> {
     use wire::get_outcome_response::Answer as Known;
@@ -107,6 +124,7 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::CreateCode(answer) => Some(Known::CreateCode(create_code(answer, true))),
         Answer::Attribute(answer) => Some(Known::Attribute(attribute(answer, true))),
         Answer::UpdateMember(answer) => Some(Known::UpdateMember(update_member(answer, true))),
+        Answer::Claim(answer) => Some(Known::ClaimOrder(claim_order(answer, true))),
         Answer::Done | Answer::Fenced => None,
     }
 }
@@ -123,6 +141,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::CreateCode(answer) => &answer.refusals,
         Answer::Attribute(answer) => &answer.decided.refusals,
         Answer::UpdateMember(answer) => &answer.decided.refusals,
+        Answer::Claim(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -130,7 +149,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
 pub(super) fn order(view: OrderView) -> wire::GetOrderResponse {
     wire::GetOrderResponse {
         order_id: view.order_id.to_string(),
-        member_id: view.member.to_string(),
+        member_id: if view.member.is_guest() { String::new() } else { view.member.to_string() },
         state: order_state(view.state).into(),
         currency_code: view.currency.to_string(),
         committed_at: Some(timestamp(view.committed_at)),
@@ -149,6 +168,8 @@ pub(super) fn order(view: OrderView) -> wire::GetOrderResponse {
             cause: return_cause(back.cause).into(),
             refund: Some(refund(back.refund)),
         }),
+        kind: order_kind(view.kind).into(),
+        claimed_at: view.claimed_at.map(timestamp),
     }
 }
 
@@ -266,6 +287,10 @@ fn effect(effect: Effect) -> wire::Effect {
         Effect::Adjusted { unit, amount, repaid } => {
             Kind::UnitsAdjusted(wire::UnitsAdjusted { unit: unit.to_string(), amount, repaid_debt: repaid })
         }
+        Effect::Claimable { granted: grant, claim_by } => Kind::UnitsClaimable(wire::UnitsClaimable {
+            would_grant: Some(granted(grant)),
+            claim_by: Some(timestamp(claim_by)),
+        }),
     };
     wire::Effect { effect: Some(effect) }
 }
@@ -402,6 +427,11 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::TooManyCodes => Wire::TooManyCodes,
         Reason::AttributeUnknown => Wire::AttributeUnknown,
         Reason::AttributeType => Wire::AttributeType,
+        Reason::KindEarnsNothing => Wire::KindEarnsNothing,
+        Reason::AnsweredAtClaim => Wire::AnsweredAtClaim,
+        Reason::ClaimedByOther => Wire::ClaimedByOther,
+        Reason::ClaimTooLate => Wire::ClaimTooLate,
+        Reason::NotClaimable => Wire::NotClaimable,
     }
 }
 
@@ -482,6 +512,16 @@ fn order_state(state: OrderState) -> wire::OrderState {
         OrderState::PartiallyReturned => wire::OrderState::PartiallyReturned,
         OrderState::Returned => wire::OrderState::Returned,
         OrderState::Cancelled => wire::OrderState::Cancelled,
+    }
+}
+
+fn order_kind(kind: OrderKind) -> wire::OrderKind {
+    match kind {
+        OrderKind::Ordinary => wire::OrderKind::Ordinary,
+        OrderKind::First => wire::OrderKind::First,
+        OrderKind::Renewal => wire::OrderKind::Renewal,
+        OrderKind::Trial => wire::OrderKind::Trial,
+        OrderKind::Replacement => wire::OrderKind::Replacement,
     }
 }
 

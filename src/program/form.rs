@@ -24,10 +24,10 @@ use super::{
 use crate::domain::id::{CampaignId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::Currency;
 use crate::domain::program::{
-    Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts, Earn, EarningTerms, Kind,
-    LifeTerms, LineMatch, Multiply, OrderNumber, PaymentTerms, PerCurrency, Program, ProgramVersion, ReservationTerms,
-    ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms,
-    Then, Trigger, UnitTerms,
+    Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts, Earn, EarningTerms, GuestTerms,
+    Kind, LifeTerms, LineMatch, Multiply, OrderNumber, PaymentTerms, PerCurrency, Program, ProgramVersion,
+    ReservationTerms, ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin,
+    SpendOf, StoreTerms, Then, Trigger, UnitTerms,
 };
 use crate::domain::time::{Instant, LocalWindow};
 
@@ -38,8 +38,9 @@ use people::AttributeTypeWord;
 use place::{EarningSection, StoreSection};
 use referral::CampaignSection;
 use rule::{BonusSection, RuleSection, check_span};
-use terms::{ReservationSection, ReturnSection};
+use terms::{GuestSection, ReservationSection, ReturnSection};
 use unit::{LifeSection, UnitList, life_of, unit_of};
+use words::OrderKindWord;
 
 pub(super) use counter::CountsOf;
 pub(super) use lines::names_nothing;
@@ -53,6 +54,7 @@ mod referral;
 mod rule;
 mod terms;
 mod unit;
+mod words;
 
 const SECOND_MS: i64 = crate::domain::time::SECOND_MS;
 
@@ -97,6 +99,8 @@ section! {
         /// What may be known of members besides, by name, and what values it has. A value is set with Enroll or
         /// UpdateMember; one of another type, or of an attribute that is not listed, is refused.
         attributes: ByName<LabelText, AttributeTypeWord, 0, ATTRIBUTES_MAX>, Default("{}");
+        /// What becomes of the orders of guests.
+        guests: GuestSection, Default("{}");
     }
 }
 
@@ -141,6 +145,7 @@ impl Build for FileSection {
             back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
             counters: counter::named(self.counters?.value),
             attributes: self.attributes?.value.into_iter().collect(),
+            guests: self.guests?.value,
         };
         Some(Compiled { program, rules_at })
     }

@@ -113,7 +113,7 @@ pub(super) async fn order(
 ) -> Result<OrderView, Error> {
     inner.timeline(program)?;
     let (_, state, record) = stored(inner, program, &AccountId::from(member), Some(order)).await?;
-    if state.is_none() {
+    if state.is_none() && !member.is_guest() {
         return Err(Error::NotFound { field: "member_id" });
     }
     Ok(record.ok_or(Error::NotFound { field: "order_id" })?.view())

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
-use super::{Answered, Error, Inner, Known, Write, codes};
+use super::{Answered, Error, Inner, Known, Write, claims, codes};
 use crate::domain::account::{AccountState, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Command, EnteredCode, Transfer};
+use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Transfer};
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::id::{AccountId, GrantId, MemberId, OrderId, ProgramId, RequestId};
 use crate::domain::ledger::{decode, encode};
@@ -22,8 +22,10 @@ use crate::store::{
 /// Members point to an account at most so many times: to a household, and from a merged one to what it became.
 const ALIASES_MAX: usize = 4;
 
-/// Largest record of an account or an order; far above what either takes in practice.
+/// Largest record of an account; far above what one takes in practice.
 const RECORD_BYTES_MAX: usize = 512 * 1024;
+/// Largest record of an order: holds the largest request, what was decided for each of its lines, and its returns.
+const ORDER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Runs a write detached from its caller: the caller may leave, the write may not be cut in half.
 pub(super) async fn write(inner: &Arc<Inner>, write: Write) -> Result<Answered, Error> {
@@ -51,7 +53,10 @@ async fn execute(inner: &Inner, write: &Write) -> Result<Answered, Error> {
     let cause =
         Cause { program: &write.program, timeline: &timeline, request: Some((&write.request_id, &write.fingerprint)) };
     let times = || inner.times(write.occurred_at);
-    let done = settle(inner, &cause, &write.member, &write.command, &times).await?;
+    let done = match &write.command {
+        Command::Claim(claim) => claims::claim(inner, &cause, write, claim).await?,
+        command => settle(inner, &cause, &write.member, command, &times).await?,
+    };
     Ok(Answered { answer: done.answer, replayed: done.replayed })
 }
 
@@ -80,7 +85,7 @@ impl Settled {
 }
 
 /// The records that a decision is made on.
-struct Basis {
+pub(super) struct Basis {
     account_id: AccountId,
     key: Key,
     account: Option<(Token, AccountState)>,
@@ -111,6 +116,9 @@ pub(super) async fn settle(
     inner.meter.queued(inner.queues.depth(&queue_key));
     let _turn = inner.queues.turn(&queue_key).await.ok_or(Error::Overloaded)?;
     let mut basis = begin(inner, cause.program, member, command).await?;
+    if member.is_guest() && basis.account_id != AccountId::from(member) {
+        basis = of_claimed(inner, cause, &basis.account_id, command).await?;
+    }
     // The account may be another than the member's own: then its queue is waited for too, always in this order.
     let _account_turn =
         if basis.key == queue_key { None } else { Some(inner.queues.turn(&basis.key).await.ok_or(Error::Overloaded)?) };
@@ -163,6 +171,18 @@ pub(super) async fn settle(
     }
     inner.records.forget(&basis.key);
     Err(Error::Contention)
+}
+
+/// The records for a call that names the guest of a claimed order: the claimant's, with the order in it.
+async fn of_claimed(inner: &Inner, cause: &Cause<'_>, account: &AccountId, command: &Command) -> Result<Basis, Error> {
+    let basis = load(inner, cause.program, account, command).await?;
+    match order_of(command) {
+        Some(order) if !basis.has_order() => {
+            claims::complete(inner, cause, order).await?;
+            load(inner, cause.program, account, command).await
+        }
+        _ => Ok(basis),
+    }
 }
 
 fn defect(error: DecideError) -> Error {
@@ -238,6 +258,7 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         Command::Commit(commit) => Some(&commit.order.order_id),
         Command::Release(release) => Some(&release.order_id),
         Command::Return(what) => Some(&what.order_id),
+        Command::Claim(claim) => Some(&claim.order_id),
         Command::Enroll(_)
         | Command::Adjust(_)
         | Command::CreateCode(_)
@@ -260,6 +281,7 @@ pub(super) fn codes_of(command: &Command) -> &[EnteredCode] {
     match command {
         Command::Enroll(enroll) => &enroll.codes,
         Command::Commit(commit) => &commit.codes,
+        Command::Claim(Claim { guest: GuestOrder::Claimed(record), .. }) => &record.codes,
         Command::Attribute(attribute) => std::slice::from_ref(&attribute.code),
         _ => &[],
     }
@@ -309,7 +331,12 @@ async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &
 }
 
 /// Reads the records that a command needs, in one trip, following aliases.
-async fn load(inner: &Inner, program: &ProgramId, start: &AccountId, command: &Command) -> Result<Basis, Error> {
+pub(super) async fn load(
+    inner: &Inner,
+    program: &ProgramId,
+    start: &AccountId,
+    command: &Command,
+) -> Result<Basis, Error> {
     let mut account = start.clone();
     for _ in 0..ALIASES_MAX {
         let key = inner.layout.account(program, &account);
@@ -385,6 +412,16 @@ fn expected<T>(found: Option<&(Token, T)>) -> Expected {
 }
 
 impl Basis {
+    /// Whether somebody is enrolled.
+    pub(super) fn has_member(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// Whether the order that the command names is recorded.
+    pub(super) fn has_order(&self) -> bool {
+        self.order.as_ref().is_some_and(|(_, found)| found.is_some())
+    }
+
     fn state(&self) -> Option<&AccountState> {
         self.account.as_ref().map(|(_, state)| state)
     }
@@ -477,7 +514,7 @@ fn to_commit(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decision: &Decisio
         put(basis.key.clone(), body);
         if let (Some(record), Some((key, _))) = (&decision.order, &basis.order) {
             let body = encode(record);
-            if RECORD_BYTES_MAX < body.len() {
+            if ORDER_BYTES_MAX < body.len() {
                 return Err(Error::LimitReached { limit: "order_record_bytes" });
             }
             put(key.clone(), body);

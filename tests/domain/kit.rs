@@ -121,6 +121,7 @@ pub(crate) fn order(id: &str, lines: Vec<Line>) -> Order {
         zone: None,
         prices_include_tax: true,
         lines,
+        kind: guerdon::domain::order::OrderKind::Ordinary,
     }
 }
 
@@ -243,6 +244,7 @@ impl World {
             Command::Commit(c) => Some(&c.order.order_id),
             Command::Release(c) => Some(&c.order_id),
             Command::Return(c) => Some(&c.order_id),
+            Command::Claim(c) => Some(&c.order_id),
             _ => None,
         };
         let codes: Vec<Code> = match command {
@@ -458,6 +460,7 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::Commit(a) => a.decided.clone(),
         Answer::Return(a) => a.decided.clone(),
         Answer::Adjust(a) => a.decided.clone(),
+        Answer::Claim(a) => a.decided.clone(),
         Answer::Attribute(a) => a.decided.clone(),
         Answer::UpdateMember(a) => a.decided.clone(),
         other => panic!("{other:?} decides nothing"),
@@ -496,6 +499,7 @@ fn effect(effect: &Effect) -> String {
             format!("{amount} units come back{}", extra(&[("repaid", *repaid), ("expired", *expired)]))
         }
         Effect::Referral { referral, state } => format!("{referral} is {state:?}"),
+        Effect::Claimable { granted: g, .. } => format!("{} would grant {}", g.rule, g.granted),
         Effect::Adjusted { amount, repaid, .. } => format!("adjusted by {amount}{}", extra(&[("repaid", *repaid)])),
     }
 }

@@ -72,6 +72,10 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
             };
             format!("referral {} is {state}", changed.referral_id)
         }
+        Effect::UnitsClaimable(would) => {
+            let would = would.would_grant.clone().unwrap_or_default();
+            format!("would be +{} {} ({}) for a member", would.granted, would.unit, would.rule_id)
+        }
         Effect::UnitsAdjusted(by) => format!("{:+} {} by hand", by.amount, by.unit),
     }
 }

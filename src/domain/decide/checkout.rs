@@ -2,22 +2,23 @@
 
 use super::super::account::{AccountState, Hold};
 use super::super::answer::{
-    Answer, CommitAnswer, CommitStatus, Decided, Discount, Effect, Granted, OrderState, Reason, Redeemed, Refusal,
-    ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, Share, Subject,
+    Answer, CommitAnswer, CommitStatus, Decided, Discount, Effect, Explain, Granted, OrderState, Reason, Redeemed,
+    Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, Share, Subject,
 };
 use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode, Release, Reserve};
 use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
 use super::super::earn::{Earned, Plan, earn, earning_amounts, scaled_tax};
-use super::super::id::{GrantId, MemberId, UnitId};
+use super::super::id::{AccountId, GrantId, MemberId, UnitId};
 use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord};
 use super::super::program::SettlesAs;
 use super::super::redeem::{Cover, Redemption, redeem};
+use super::super::sent_order::SentOrder;
 use super::super::time::{Instant, SECOND_MS};
-use super::{Decision, Halt, OVERFLOW, Scene, no, referral, refusal_answer};
+use super::{Decision, Halt, OVERFLOW, Scene, claim, no, referral, refusal_answer};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
 const MARK_MS: i64 = 600 * SECOND_MS;
@@ -26,7 +27,7 @@ const MARK_MS: i64 = 600 * SECOND_MS;
 fn content(order: &Order) -> [u8; 32] {
     let zone = order.zone.as_ref().and_then(|zone| zone.iana_name());
     let head = (&order.order_id, &order.currency, &order.channel, &order.store, zone, order.prices_include_tax);
-    digest(&encode(&(head, &order.lines)))
+    digest(&encode(&(head, &order.lines, order.kind)))
 }
 
 pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, Halt> {
@@ -95,8 +96,9 @@ fn settled(asked: &Redeem, redemption: &Redemption) -> Redeem {
     Redeem { mode: asked.mode, pay, rewards }
 }
 
-/// Counts the order, and works out what it earns: what rules ask of counters includes it.
-fn earn_on(
+/// Counts the order, and works out what it earns: what rules ask of counters includes it. An order of a kind that
+/// earns nothing counts for nothing either.
+pub(super) fn earn_on(
     scene: &Scene<'_>,
     desk: &mut Desk,
     order: &Order,
@@ -105,6 +107,14 @@ fn earn_on(
 ) -> Result<(Earned, Vec<Tally>), Halt> {
     let at = scene.times.effective_at;
     let lines = order.lines.len();
+    if !scene.program.earning.order_kinds.contains(&order.kind) {
+        let refusals = vec![Refusal::new(Subject::Earn, Reason::KindEarnsNothing)];
+        let explain = explain.then(|| Explain {
+            rules_left_out: u32::try_from(scene.program.rules.len()).unwrap_or(u32::MAX),
+            ..Explain::default()
+        });
+        return Ok((Earned { earning: vec![0; lines], grants: Vec::new(), refusals, explain }, Vec::new()));
+    }
     let (discounts, payments) = (redemption.discounts(lines), redemption.payments(lines));
     let earning = earning_amounts(scene.program, order, &discounts, &payments);
     let tallies = counters::of_order(scene.program, order, &earning, at)?;
@@ -131,10 +141,13 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
         return Ok(scene.unchanged(answer, true));
     }
     scene.check_times(Subject::Order)?;
+    if scene.snapshot.account_id.as_ref().is_some_and(AccountId::is_guest) {
+        return claim::commit_as_guest(scene, command, content);
+    }
     let at = scene.times.effective_at;
     let guest = scene.preview && scene.snapshot.account_id.is_none();
     let mut desk = match (&scene.snapshot.account, guest) {
-        (None, true) => scene.desk_of(AccountState::new(guest_account()?))?,
+        (None, true) => scene.desk_of(AccountState::new(AccountId::from(&MemberId::guest(&order.order_id))))?,
         _ => scene.desk()?,
     };
     let reserved = desk.state.hold(&order.order_id).cloned();
@@ -155,41 +168,14 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     show_uses(order, &redemption, &mut decided, &debts);
 
     let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
-    decided.refusals.extend(earned.refusals.iter().cloned());
-    decided.explain = earned.explain.clone();
-    let mut grants = Vec::with_capacity(earned.grants.len());
-    for plan in &earned.grants {
-        let dates = dates(scene.program, &plan.unit, plan.life, at);
-        if desk.state.book(&plan.unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
-            // A refused earn never refuses an order.
-            decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
-            continue;
-        }
-        let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
-        grants.push(make_grant(scene, &mut desk, grant, plan, order, &mut decided)?);
-    }
+    let grants = grant_all(scene, &mut desk, order, &earned, &mut decided)?;
 
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, command, &earned, &mut decided, &mut transfers)?;
 
-    let record = OrderRecord {
-        order_id: order.order_id.clone(),
-        member: scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account)),
-        content,
-        currency: order.currency,
-        committed_at: at,
-        state: OrderState::Committed,
-        lines: line_records(order, &redemption, &earned),
-        grants,
-        uses,
-        tenders: command.tenders.iter().map(|t| TenderRecord { tender: t.clone(), refunded_minor: 0 }).collect(),
-        money_minor: 0,
-        money_refunded_minor: 0,
-        returns: Vec::new(),
-        decided: Decided { explain: None, refusals: Vec::new(), ..decided.clone() },
-        counts,
-    };
-    let record = OrderRecord { money_minor: record.lines.iter().map(|line| line.money_minor).sum(), ..record };
+    let lines = line_records(order, &redemption, &earned);
+    let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
+    let record = OrderRecord { grants, uses, counts, ..record_of(command, content, member, lines, at, &decided) };
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     desk.advance(scene.timeline)?;
@@ -199,14 +185,71 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     Ok(Decision { order: Some(record), transfers, ..scene.done(desk, answer) })
 }
 
-fn guest_account() -> Result<super::super::id::AccountId, Halt> {
-    super::super::id::AccountId::parse("guest").map_err(|_| OVERFLOW)
+/// Grants what the order earns, as far as there is room; tells what it does not earn.
+pub(super) fn grant_all(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    order: &Order,
+    earned: &Earned,
+    decided: &mut Decided,
+) -> Result<Vec<GrantRecord>, Halt> {
+    decided.refusals.extend(earned.refusals.iter().cloned());
+    decided.explain = earned.explain.clone();
+    let mut grants = Vec::with_capacity(earned.grants.len());
+    for plan in &earned.grants {
+        let dates = dates(scene.program, &plan.unit, plan.life, scene.times.effective_at);
+        if desk.state.book(&plan.unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
+            // A refused earn never refuses an order.
+            decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
+            continue;
+        }
+        let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
+        grants.push(make_grant(scene, desk, grant, plan, order, decided)?);
+    }
+    Ok(grants)
+}
+
+/// The record of an order of which nothing was granted, used or returned.
+pub(super) fn record_of(
+    command: &Commit,
+    content: [u8; 32],
+    member: MemberId,
+    lines: Vec<LineRecord>,
+    at: Instant,
+    decided: &Decided,
+) -> OrderRecord {
+    let order = &command.order;
+    OrderRecord {
+        order_id: order.order_id.clone(),
+        member,
+        content,
+        currency: order.currency,
+        committed_at: at,
+        state: OrderState::Committed,
+        money_minor: lines.iter().map(|line| line.money_minor).sum(),
+        lines,
+        grants: Vec::new(),
+        uses: Vec::new(),
+        tenders: command.tenders.iter().map(|t| TenderRecord { tender: t.clone(), refunded_minor: 0 }).collect(),
+        money_refunded_minor: 0,
+        returns: Vec::new(),
+        decided: Decided { explain: None, refusals: Vec::new(), ..decided.clone() },
+        counts: Vec::new(),
+        sent: SentOrder::of(order),
+        codes: Vec::new(),
+        claimed_at: None,
+    }
 }
 
 /// What the order redeems, and whether it is that or nothing: what the request says, else what was reserved for the
 /// order. A reservation that has lapsed is covered from the balance, whole or not at all, for the shopper was told
 /// of a price; when the order has been paid it stands in any case, even released.
-fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Commit, reserved: Option<&Hold>) -> (Redemption, bool) {
+pub(super) fn redemption_of(
+    scene: &Scene<'_>,
+    desk: &Desk,
+    command: &Commit,
+    reserved: Option<&Hold>,
+) -> (Redemption, bool) {
     let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
     let order = &command.order;
     if let Some(asked) = &command.redeem {
@@ -259,7 +302,7 @@ fn spend(
 }
 
 /// Shows rewards and payment as effects; `debts` in the order in which `spend` posted them.
-fn show_uses(order: &Order, redemption: &Redemption, decided: &mut Decided, debts: &[i64]) {
+pub(super) fn show_uses(order: &Order, redemption: &Redemption, decided: &mut Decided, debts: &[i64]) {
     let mut debts = debts.iter().copied();
     for used in &redemption.rewards {
         let debt = if used.price.is_some() { debts.next().unwrap_or(0) } else { 0 };
@@ -286,7 +329,7 @@ fn show_uses(order: &Order, redemption: &Redemption, decided: &mut Decided, debt
 }
 
 /// Shares by line id; lines with nothing are left out.
-fn shares_of(lines: &[Line], shares: &[i64]) -> Vec<Share> {
+pub(super) fn shares_of(lines: &[Line], shares: &[i64]) -> Vec<Share> {
     let pairs = lines.iter().zip(shares).filter(|(_, amount)| **amount != 0);
     pairs.map(|(line, amount)| Share { line_id: line.line_id.clone(), amount: *amount }).collect()
 }
@@ -344,7 +387,7 @@ pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, pl
     })
 }
 
-fn line_records(order: &Order, redemption: &Redemption, earned: &Earned) -> Vec<LineRecord> {
+pub(super) fn line_records(order: &Order, redemption: &Redemption, earned: &Earned) -> Vec<LineRecord> {
     let count = order.lines.len();
     let discounts = redemption.discounts(count);
     let payments = redemption.payments(count);

@@ -202,7 +202,12 @@ fn put_back(
 }
 
 /// Takes back what was granted for what has come back.
-fn reverse(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord, decided: &mut Decided) -> Result<(), Halt> {
+pub(super) fn reverse(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    record: &mut OrderRecord,
+    decided: &mut Decided,
+) -> Result<(), Halt> {
     for at in 0..record.grants.len() {
         let Some(grant) = record.grants.get(at) else { continue };
         let target = record.returned_of(&grant.shares).ok_or(OVERFLOW)?;
@@ -219,7 +224,7 @@ fn reverse(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord, decided
 }
 
 /// Takes off the counters what has come back of what the order added to them, in the buckets in which it counted.
-fn uncount(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord) -> Result<(), Halt> {
+pub(super) fn uncount(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord) -> Result<(), Halt> {
     let all = record.is_all_returned();
     let mut changes = Vec::new();
     for at in 0..record.counts.len() {

@@ -35,6 +35,8 @@ section! {
         multipliers: MultiplierWord, Default("highest");
         /// Lines that earn nothing under any rule.
         exclude: MatchSection, Default("{}");
+        /// Sorts of orders that earn, as their `kind` says.
+        order_kinds: Distinct<OrderKindWord, 1, 5>, Default("[ordinary, first, renewal]");
     }
 }
 
@@ -50,6 +52,7 @@ impl Build for EarningSection {
             paid_with_units_earns: self.paid_with_units_earns?.value,
             excluded: self.exclude?.value,
             multipliers: self.multipliers?.value,
+            order_kinds: self.order_kinds?.value,
         })
     }
 }

@@ -32,6 +32,22 @@ impl Build for ReservationSection {
 }
 
 section! {
+    /// What becomes of the orders of guests, who are members only later.
+    GuestSection = "guests" {
+        /// How long after a guest's order a member may claim it; `none`: never.
+        claim_within: LengthOrNone, Default("30 days");
+    }
+}
+
+impl Build for GuestSection {
+    type Out = GuestTerms;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<GuestTerms> {
+        Some(GuestTerms { claim_within: self.claim_within?.value })
+    }
+}
+
+section! {
     /// What happens to units when goods come back.
     ReturnSection = "returns" {
         /// When a return must take back more units than the member has.

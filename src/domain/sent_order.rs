@@ -1,0 +1,108 @@
+//! An order as its Commit sent it, kept beside what was decided: a claim decides it again for another account, and an
+//! explanation needs it months later. Holds only what the record does not hold anyway.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{Label, Sku};
+use super::order::{Line, LineKind, Order, OrderKind};
+use super::order_record::{LineRecord, OrderRecord};
+
+/// What an [`OrderRecord`] lacks to give back the [`Order`]. Lines stand in the order of the record's.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SentOrder {
+    pub kind: OrderKind,
+    pub channel: Option<Label>,
+    pub store: Option<Label>,
+    /// By its IANA name.
+    pub zone: Option<String>,
+    pub prices_include_tax: bool,
+    /// Categories, brands and sellers of all lines, each once: lines of one order share most of them.
+    labels: Vec<Label>,
+    lines: Vec<SentLine>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct SentLine {
+    sku: Option<Sku>,
+    /// Places in `labels`, like those below.
+    categories: Vec<u32>,
+    brand: Option<u32>,
+    seller: Option<u32>,
+    kind: LineKind,
+    list_amount_minor: Option<i64>,
+    tax_minor: i64,
+}
+
+impl SentOrder {
+    pub fn of(order: &Order) -> SentOrder {
+        // Taken apart whole, so that a field added to orders cannot be forgotten here.
+        let Order { order_id: _, currency: _, channel, store, zone, prices_include_tax, lines, kind } = order;
+        let mut labels: Vec<Label> = Vec::new();
+        let mut place = |label: &Label| -> u32 {
+            let known = labels.iter().position(|known| known == label).unwrap_or_else(|| {
+                labels.push(label.clone());
+                labels.len() - 1
+            });
+            u32::try_from(known).unwrap_or(u32::MAX)
+        };
+        let sent = lines.iter().map(|line| {
+            let Line { line_id: _, sku, categories, brand, seller, kind, .. } = line;
+            let Line { quantity: _, amount_minor: _, list_amount_minor, tax_minor, .. } = line;
+            SentLine {
+                sku: sku.clone(),
+                categories: categories.iter().map(&mut place).collect(),
+                brand: brand.as_ref().map(&mut place),
+                seller: seller.as_ref().map(&mut place),
+                kind: *kind,
+                list_amount_minor: *list_amount_minor,
+                tax_minor: *tax_minor,
+            }
+        });
+        let lines = sent.collect();
+        SentOrder {
+            kind: *kind,
+            channel: channel.clone(),
+            store: store.clone(),
+            zone: zone.as_ref().and_then(|zone| zone.iana_name()).map(str::to_owned),
+            prices_include_tax: *prices_include_tax,
+            labels,
+            lines,
+        }
+    }
+
+    fn label(&self, place: u32) -> Option<Label> {
+        self.labels.get(usize::try_from(place).ok()?).cloned()
+    }
+
+    fn line(&self, record: &LineRecord, sent: &SentLine) -> Line {
+        Line {
+            line_id: record.line_id.clone(),
+            sku: sent.sku.clone(),
+            categories: sent.categories.iter().filter_map(|place| self.label(*place)).collect(),
+            brand: sent.brand.and_then(|place| self.label(place)),
+            seller: sent.seller.and_then(|place| self.label(place)),
+            kind: sent.kind,
+            quantity: record.quantity,
+            amount_minor: record.amount_minor,
+            list_amount_minor: sent.list_amount_minor,
+            tax_minor: sent.tax_minor,
+        }
+    }
+}
+
+impl OrderRecord {
+    /// The order as it was sent. A zone that this build no longer knows is left out.
+    pub fn order(&self) -> Order {
+        let sent = &self.sent;
+        Order {
+            order_id: self.order_id.clone(),
+            currency: self.currency,
+            channel: sent.channel.clone(),
+            store: sent.store.clone(),
+            zone: sent.zone.as_deref().and_then(|name| jiff::tz::TimeZone::get(name).ok()),
+            prices_include_tax: sent.prices_include_tax,
+            lines: self.lines.iter().zip(&sent.lines).map(|(record, line)| sent.line(record, line)).collect(),
+            kind: sent.kind,
+        }
+    }
+}
