@@ -13,7 +13,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use guerdon::domain::command::{Command, Commit, Enroll, ProfileChange};
 use guerdon::domain::decide::{Snapshot, decide};
 use guerdon::domain::id::{AccountId, Label, LineId, MemberId, OrderId, RequestId};
-use guerdon::domain::order::{Currency, Line, LineKind, Order};
+use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use guerdon::domain::program::Timeline;
 use guerdon::domain::time::{Instant, Times};
 use guerdon::program;
@@ -59,6 +59,7 @@ fn order(lines: usize, categories: usize) -> Order {
         zone: None,
         prices_include_tax: true,
         lines: (0..lines).map(line).collect(),
+        kind: OrderKind::Ordinary,
     }
 }
 

@@ -14,6 +14,7 @@ mod domain {
 
     mod advance;
     mod earn;
+    mod guests;
     mod history;
     mod members;
     mod people;

@@ -20,6 +20,7 @@ mod support {
 mod end_to_end_cases {
     pub(crate) mod faults;
     pub(crate) mod flows;
+    pub(crate) mod guests;
     pub(crate) mod jobs;
     pub(crate) mod once;
     pub(crate) mod outages;
@@ -96,6 +97,11 @@ cases! {
         an_effect_counts_once_though_the_relay_stops_before_it_says_so
         effects_may_come_twice_and_in_any_order
         an_effect_waits_for_its_account_and_blocks_no_other
+    }
+    guests {
+        a17_a_guest_order_is_recorded_returned_and_claimed_once
+        a17_of_many_claimants_at_once_one_has_the_order
+        a17_a_claim_that_stopped_half_way_is_finished_by_any_call
     }
     people {
         a_profile_is_set_changed_shown_and_verified

@@ -159,9 +159,9 @@ fn reserve(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReserveRequest) 
 
 fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) -> Option<Write> {
     let wire::CommitRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let order_id = raw.order.as_ref().map_or("", |order| &order.order_id);
+    let envelope = Envelope::or_guest(bad, calls, program_id, member_id, order_id, request_id, occurred_at.as_ref());
     let order = request::order(bad, raw.order.as_ref());
-    let member = request::member_or_guest(bad, member_id, order.as_ref().map(|order| &order.order_id));
-    let envelope = Envelope::of(bad, calls, program_id, member, request_id, occurred_at.as_ref());
     let redeem = request::redeem(bad, raw.redeem.as_ref());
     let codes = request::codes(bad, &raw.codes);
     let tenders = request::tenders(bad, &raw.tenders);
@@ -186,9 +186,9 @@ fn release(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReleaseRequest) 
 
 fn quote_return(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteReturnRequest) -> Option<Preview> {
     let program = request::program(bad, calls, &raw.program_id);
+    let member = request::member_or_guest(bad, &raw.member_id, &raw.order_id);
     let occurred_at = request::instant(bad, &Path::Of("occurred_at"), raw.occurred_at.as_ref());
     let order_id = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
-    let member = request::member_or_guest(bad, &raw.member_id, order_id.as_ref());
     let what = return_what(bad, raw.what.as_ref(), raw.cause);
     let (what, cause) = what?;
     let back = Return { order_id: order_id?, return_id: ReturnId::preview(), what, cause };
@@ -202,9 +202,9 @@ fn quote_return(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteReturn
 
 fn r#return(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReturnRequest) -> Option<Write> {
     let wire::ReturnRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope =
+        Envelope::or_guest(bad, calls, program_id, member_id, &raw.order_id, request_id, occurred_at.as_ref());
     let order_id = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
-    let member = request::member_or_guest(bad, member_id, order_id.as_ref());
-    let envelope = Envelope::of(bad, calls, program_id, member, request_id, occurred_at.as_ref());
     let return_id = bad.take(&Path::Of("return_id"), ReturnId::parse(&raw.return_id));
     let what = return_what(bad, raw.what.as_ref(), raw.cause);
     let (what, cause) = what?;
@@ -227,8 +227,8 @@ fn get_order(
     raw: &wire::GetOrderRequest,
 ) -> Option<(ProgramId, MemberId, OrderId)> {
     let program = request::program(bad, calls, &raw.program_id);
+    let member = request::member_or_guest(bad, &raw.member_id, &raw.order_id);
     let order = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
-    let member = request::member_or_guest(bad, &raw.member_id, order.as_ref());
     Some((program?, member?, order?))
 }
 

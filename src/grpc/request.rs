@@ -42,20 +42,33 @@ impl Envelope {
         request_id: &str,
         occurred_at: Option<&prost_types::Timestamp>,
     ) -> Option<Envelope> {
+        let program = program(bad, calls, program_id);
         let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
-        Envelope::of(bad, calls, program_id, member, request_id, occurred_at)
+        Envelope::of(bad, program, member, request_id, occurred_at)
     }
 
-    /// With a member that was read before.
-    pub(super) fn of(
+    /// Where no member is named, that of the order's guest.
+    pub(super) fn or_guest(
         bad: &mut Violations,
         calls: &dyn Calls,
         program_id: &str,
-        member: Option<MemberId>,
+        member_id: &str,
+        order_id: &str,
         request_id: &str,
         occurred_at: Option<&prost_types::Timestamp>,
     ) -> Option<Envelope> {
         let program = program(bad, calls, program_id);
+        let member = member_or_guest(bad, member_id, order_id);
+        Envelope::of(bad, program, member, request_id, occurred_at)
+    }
+
+    fn of(
+        bad: &mut Violations,
+        program: Option<ProgramId>,
+        member: Option<MemberId>,
+        request_id: &str,
+        occurred_at: Option<&prost_types::Timestamp>,
+    ) -> Option<Envelope> {
         let request_id = bad.take(&Path::Of("request_id"), RequestId::parse(request_id));
         let occurred_at = instant(bad, &Path::Of("occurred_at"), occurred_at);
         Some(Envelope { program: program?, member: member?, request_id: request_id?, occurred_at: occurred_at? })
@@ -80,10 +93,10 @@ pub(super) fn program(bad: &mut Violations, calls: &dyn Calls, raw: &str) -> Opt
     bad.take(&at, calls.only_program().ok_or("required: this server has several programs"))
 }
 
-/// Empty: the guest of the order. Without an order, which is a fault of its own, there is none.
-pub(super) fn member_or_guest(bad: &mut Violations, raw: &str, order: Option<&OrderId>) -> Option<MemberId> {
+/// Empty: the guest of the order. Where that has no proper id, which is a fault of its own, there is none.
+pub(super) fn member_or_guest(bad: &mut Violations, raw: &str, order_id: &str) -> Option<MemberId> {
     if raw.is_empty() {
-        return order.map(MemberId::guest);
+        return OrderId::parse(order_id).ok().as_ref().map(MemberId::guest);
     }
     bad.take(&Path::Of("member_id"), MemberId::parse(raw))
 }

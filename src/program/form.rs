@@ -22,7 +22,7 @@ use super::{
     STORES_MAX, UNITS_MAX,
 };
 use crate::domain::id::{CampaignId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
-use crate::domain::order::Currency;
+use crate::domain::order::{Currency, OrderKind};
 use crate::domain::program::{
     Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts, Earn, EarningTerms, GuestTerms,
     Kind, LifeTerms, LineMatch, Multiply, OrderNumber, PaymentTerms, PerCurrency, Program, ProgramVersion,

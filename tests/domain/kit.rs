@@ -8,8 +8,8 @@ use guerdon::domain::answer::{
     Answer, CommitAnswer, Decided, Effect, Refund, Refusal, ReleaseAnswer, ReserveAnswer, ReturnAnswer, Subject,
 };
 use guerdon::domain::command::{
-    Adjust, AdjustReason, Command, Commit, EnteredCode, Measure, PayAmount, PayWithUnits, ProfileChange, Redeem,
-    RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat, Tender, Transfer,
+    Adjust, AdjustReason, Claim, Command, Commit, EnteredCode, GuestOrder, Measure, PayAmount, PayWithUnits,
+    ProfileChange, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat, Tender, Transfer,
 };
 use guerdon::domain::decide::{CodeOwner, DecideError, Decision, Snapshot, decide};
 use guerdon::domain::id::{
@@ -251,6 +251,9 @@ impl World {
             Command::Commit(c) => c.codes.iter().filter_map(|c| c.code.clone()).collect(),
             Command::Enroll(c) => c.codes.iter().filter_map(|c| c.code.clone()).collect(),
             Command::Attribute(c) => c.code.code.iter().cloned().collect(),
+            Command::Claim(Claim { guest: GuestOrder::Claimed(record), .. }) => {
+                record.codes.iter().filter_map(|c| c.code.clone()).collect()
+            }
             Command::CreateCode(_) => self.codes.keys().cloned().collect(),
             _ => Vec::new(),
         };

@@ -118,6 +118,10 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
                 let order_id = "o9".into();
                 others.push((Write::Return(wire::ReturnRequest { order_id, ..raw }), "order_id"));
             }
+            Write::ClaimOrder(raw) => {
+                let order_id = "o9".into();
+                others.push((Write::ClaimOrder(wire::ClaimOrderRequest { order_id, ..raw }), "order_id"));
+            }
             Write::Adjust(raw) => {
                 let amount = raw.amount + 1;
                 others.push((Write::Adjust(wire::AdjustRequest { amount, ..raw.clone() }), "amount"));

@@ -422,6 +422,7 @@ impl Clients {
             Write::Adjust(raw) => Answer::Adjust(self.member.clone().adjust(raw).await?.into_inner()),
             Write::CreateCode(raw) => Answer::CreateCode(self.referral.clone().create_code(raw).await?.into_inner()),
             Write::Attribute(raw) => Answer::Attribute(self.referral.clone().attribute(raw).await?.into_inner()),
+            Write::ClaimOrder(raw) => Answer::ClaimOrder(self.checkout.clone().claim_order(raw).await?.into_inner()),
             Write::UpdateMember(raw) => {
                 Answer::UpdateMember(self.member.clone().update_member(raw).await?.into_inner())
             }
@@ -483,6 +484,7 @@ pub enum Write {
     CreateCode(wire::CreateCodeRequest),
     Attribute(wire::AttributeRequest),
     UpdateMember(wire::UpdateMemberRequest),
+    ClaimOrder(wire::ClaimOrderRequest),
 }
 
 macro_rules! each_write {
@@ -497,6 +499,7 @@ macro_rules! each_write {
             Write::CreateCode($raw) => $body,
             Write::Attribute($raw) => $body,
             Write::UpdateMember($raw) => $body,
+            Write::ClaimOrder($raw) => $body,
         }
     };
 }
@@ -537,6 +540,7 @@ pub enum Answer {
     CreateCode(wire::CreateCodeResponse),
     Attribute(wire::AttributeResponse),
     UpdateMember(wire::UpdateMemberResponse),
+    ClaimOrder(wire::ClaimOrderResponse),
 }
 
 macro_rules! answers {
@@ -586,6 +590,7 @@ answers! {
     CreateCode create_code CreateCodeResponse
     Attribute attribute AttributeResponse
     UpdateMember update_member UpdateMemberResponse
+    ClaimOrder claim_order ClaimOrderResponse
 }
 
 impl Answer {
@@ -601,6 +606,7 @@ impl Answer {
             Of::CreateCode(answer) => Answer::CreateCode(answer),
             Of::Attribute(answer) => Answer::Attribute(answer),
             Of::UpdateMember(answer) => Answer::UpdateMember(answer),
+            Of::ClaimOrder(answer) => Answer::ClaimOrder(answer),
         }
     }
 
@@ -614,6 +620,7 @@ impl Answer {
             Answer::Adjust(answer) => decided(&answer.decision),
             Answer::Attribute(answer) => decided(&answer.decision),
             Answer::UpdateMember(answer) => decided(&answer.decision),
+            Answer::ClaimOrder(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
         };
@@ -776,6 +783,15 @@ pub fn update(member: &str, request: &str, change: wire::ProfileChange) -> Write
 }
 
 /// An attribute whose value is text.
+pub fn claim(member: &str, request: &str, order: &str) -> Write {
+    Write::ClaimOrder(wire::ClaimOrderRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        order_id: order.into(),
+        ..Default::default()
+    })
+}
+
 pub fn text_attribute(name: &str, text: &str) -> wire::Attribute {
     wire::Attribute { name: name.into(), value: Some(wire::attribute::Value::TextValue(text.into())) }
 }

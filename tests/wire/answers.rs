@@ -475,6 +475,12 @@ fn the_outcome_of_every_write() {
         Answer::CreateCode(CreateCodeAnswer { code: None, created: true, refusals: none() }),
         Answer::Attribute(AttributeAnswer { attributed: true, decided: decided() }),
         Answer::UpdateMember(UpdateMemberAnswer { updated: true, decided: decided() }),
+        Answer::Claim(ClaimAnswer {
+            status: ClaimStatus::Claimed,
+            decided: decided(),
+            order_state: None,
+            balances: Vec::new(),
+        }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -489,6 +495,7 @@ fn the_outcome_of_every_write() {
             Shown::CreateCode(shown) => (6, shown.created && shown.replayed),
             Shown::Attribute(shown) => (7, shown.attributed && shown.replayed),
             Shown::UpdateMember(shown) => (8, shown.updated && shown.replayed),
+            Shown::ClaimOrder(shown) => (9, shown.status() == wire::ClaimStatus::Claimed && shown.replayed),
         };
         assert_eq!(found, (number, true));
     }

@@ -92,8 +92,9 @@ prop_compose! {
         (channel, store_id, time_zone) in (string(), string(), string()),
         prices_include_tax in any::<bool>(),
         lines in prop_oneof![lines(), Just(vec![line("1")])],
+        kind in any::<i32>(),
     ) -> wire::Order {
-        wire::Order { order_id, currency_code, channel, store_id, time_zone, prices_include_tax, lines }
+        wire::Order { order_id, currency_code, channel, store_id, time_zone, prices_include_tax, lines, kind }
     }
 }
 
@@ -254,9 +255,14 @@ proptest! {
         send(wire::ListEntriesRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), page_size, page_token: d.clone(),
         })?;
+        send(wire::ClaimOrderRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            order_id: d.clone(), occurred_at: when,
+        })?;
         send(wire::GetOrderRequest { program_id: program_id.clone(), member_id: member_id.clone(), order_id: d })?;
         send(wire::GetOutcomeRequest {
-            program_id: program_id.clone(), member_id: member_id.clone(), request_id, fence: true,
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), fence: true,
+            guest_order_id: request_id.clone(),
         })?;
         send(wire::GetMemberRequest { program_id: program_id.clone(), member_id: member_id.clone() })?;
         send(wire::VerifyMemberRequest { program_id, member_id })?;

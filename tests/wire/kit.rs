@@ -7,7 +7,7 @@ use guerdon::domain::account::AccountKind;
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
 use guerdon::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
-use guerdon::domain::order::Currency;
+use guerdon::domain::order::{Currency, OrderKind};
 use guerdon::domain::program::ProgramVersion;
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
@@ -143,6 +143,8 @@ impl Calls for Fake {
             lines: Vec::new(),
             decided: decided(),
             returns: Vec::new(),
+            kind: OrderKind::Ordinary,
+            claimed_at: None,
         })
     }
 
@@ -207,6 +209,12 @@ fn fitting(command: &Command) -> Answer {
         }
         Command::Attribute(_) => Answer::Attribute(AttributeAnswer { attributed: true, decided }),
         Command::UpdateMember(_) => Answer::UpdateMember(UpdateMemberAnswer { updated: true, decided }),
+        Command::Claim(_) => Answer::Claim(ClaimAnswer {
+            status: ClaimStatus::Claimed,
+            decided,
+            order_state: Some(OrderState::Committed),
+            balances,
+        }),
         Command::Receive(_) | Command::Advance => panic!("no caller sends {command:?}"),
     }
 }
@@ -267,6 +275,7 @@ rpc! {
     EnrollRequest, EnrollResponse, MemberServiceClient, enroll;
     GetMemberRequest, GetMemberResponse, MemberServiceClient, get_member;
     UpdateMemberRequest, UpdateMemberResponse, MemberServiceClient, update_member;
+    ClaimOrderRequest, ClaimOrderResponse, CheckoutServiceClient, claim_order;
     AdjustRequest, AdjustResponse, MemberServiceClient, adjust;
     ListEntriesRequest, ListEntriesResponse, MemberServiceClient, list_entries;
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;
@@ -319,6 +328,7 @@ pub(crate) fn order() -> wire::Order {
         time_zone: "Europe/Berlin".into(),
         prices_include_tax: true,
         lines: vec![line("1"), line("2")],
+        kind: wire::OrderKind::Renewal.into(),
     }
 }
 
@@ -428,6 +438,7 @@ pub(crate) fn get_outcome() -> wire::GetOutcomeRequest {
         member_id: "mia".into(),
         request_id: "r-1".into(),
         fence: false,
+        guest_order_id: String::new(),
     }
 }
 

@@ -276,11 +276,11 @@ fn returns() {
                 "what.lines[4].amount_minor",
             ],
         ),
-        ("empty", wire::ReturnRequest::default(), &["member_id", "request_id", "order_id", "return_id", "what"]),
+        ("empty", wire::ReturnRequest::default(), &["request_id", "order_id", "return_id", "what"]),
     ]);
     check(vec![
         ("as it should be", quote_return(), &[]),
-        ("empty", wire::QuoteReturnRequest::default(), &["member_id", "order_id", "what"]),
+        ("empty", wire::QuoteReturnRequest::default(), &["order_id", "what"]),
         ("when", wire::QuoteReturnRequest { occurred_at: timestamp(0, 0), ..quote_return() }, &["occurred_at"]),
     ]);
 }
@@ -365,7 +365,7 @@ fn other_reads() {
     check(vec![
         ("as it should be", get_order(), &[]),
         ("no order", wire::GetOrderRequest { order_id: String::new(), ..get_order() }, &["order_id"]),
-        ("empty", wire::GetOrderRequest::default(), &["member_id", "order_id"]),
+        ("empty", wire::GetOrderRequest::default(), &["order_id"]),
     ]);
     check(vec![
         ("as it should be", end_day(), &[]),
@@ -378,7 +378,7 @@ fn other_reads() {
 fn everything_that_is_wrong_is_said_at_once() {
     let request = wire::CommitRequest {
         program_id: "a b".into(),
-        member_id: String::new(),
+        member_id: "a b".into(),
         request_id: long(65),
         order: Some(wire::Order {
             currency_code: "??".into(),

@@ -3,7 +3,7 @@
 use guerdon::domain::code;
 use guerdon::domain::command::*;
 use guerdon::domain::id::*;
-use guerdon::domain::order::{Currency, Line, LineKind, Order};
+use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, pay_with_units::Amount};
 use jiff::tz::TimeZone;
@@ -50,6 +50,7 @@ fn domain_order() -> Order {
         zone: Some(TimeZone::get("Europe/Berlin").unwrap()),
         prices_include_tax: true,
         lines: vec![domain_line("1"), domain_line("2")],
+        kind: OrderKind::Renewal,
     }
 }
 

@@ -224,7 +224,7 @@ async fn malformed_requests_arrive_as_lists_of_fields() {
     let mut client = CheckoutServiceClient::new(server.channel().await);
     let request = wire::CommitRequest { member_id: String::new(), order: None, ..commit() };
     let status = client.commit(request).await.unwrap_err();
-    assert_eq!(paths(&status), ["member_id", "order"]);
+    assert_eq!(paths(&status), ["order"]);
     // The most that a list may hold gets through the headers of a real connection.
     let lines = (0..500).map(|_| wire::Line { quantity: -1, amount_minor: -1, ..line("{odd}") }).collect();
     let request = wire::CommitRequest { order: Some(wire::Order { lines, ..order() }), ..commit() };

@@ -36,8 +36,13 @@ section! {
         /// Lines that earn nothing under any rule.
         exclude: MatchSection, Default("{}");
         /// Sorts of orders that earn, as their `kind` says.
-        order_kinds: Distinct<OrderKindWord, 1, 5>, Default("[ordinary, first, renewal]");
+        order_kinds: Distinct<OrderKindWord, 1, 5>, Without("`ordinary`, `first` and `renewal`");
     }
+}
+
+/// A trial may never be bought, and what is replaced has earned already.
+fn earning_kinds() -> Vec<OrderKind> {
+    vec![OrderKind::Ordinary, OrderKind::First, OrderKind::Renewal]
 }
 
 impl Build for EarningSection {
@@ -52,7 +57,7 @@ impl Build for EarningSection {
             paid_with_units_earns: self.paid_with_units_earns?.value,
             excluded: self.exclude?.value,
             multipliers: self.multipliers?.value,
-            order_kinds: self.order_kinds?.value,
+            order_kinds: self.order_kinds.map_or_else(earning_kinds, |at| at.value),
         })
     }
 }

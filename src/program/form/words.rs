@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::super::read::words;
 use super::*;
-use crate::domain::order::OrderKind;
 
 words!(OrderKindWord -> OrderKind {
     "ordinary" => OrderKind::Ordinary, "none of the others";
