@@ -74,6 +74,7 @@ fn member(timeline: &Timeline) -> Snapshot {
         inbound: None,
         member: Some(member.clone()),
         salt: [0; 16],
+        set_aside: Vec::new(),
     };
     let enroll = Command::Enroll(Enroll { member, codes: Vec::new(), profile: ProfileChange::default() });
     let decided = decide(timeline, &snapshot, &enroll, times(), None, false).unwrap();

@@ -17,6 +17,7 @@ pub mod money;
 pub mod order;
 pub mod order_record;
 pub mod program;
+pub mod quota;
 pub mod redeem;
 pub mod sent_order;
 pub mod time;

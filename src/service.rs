@@ -9,6 +9,7 @@ pub mod fingerprint;
 pub mod meter;
 mod programs;
 mod queue;
+mod quotas;
 mod read;
 mod relay;
 mod sweeper;

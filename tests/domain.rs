@@ -12,6 +12,7 @@
 mod domain {
     pub(crate) mod kit;
 
+    mod adjustments;
     mod advance;
     mod earn;
     mod guests;

@@ -25,6 +25,7 @@ mod end_to_end_cases {
     pub(crate) mod once;
     pub(crate) mod outages;
     pub(crate) mod people;
+    pub(crate) mod quotas;
     pub(crate) mod races;
     pub(crate) mod traps;
     pub(crate) mod trips;
@@ -105,6 +106,13 @@ cases! {
     }
     people {
         a_profile_is_set_changed_shown_and_verified
+    }
+    quotas {
+        a13_global_many_at_once_are_granted_what_there_is_and_no_more
+        a13_global_a_resend_uses_what_its_first_attempt_has_claimed
+        a13_global_what_a_dead_write_has_claimed_comes_back_once
+        a13_global_a_write_that_was_taken_for_dead_claims_anew
+        a13_global_a_capacity_changed_by_a_new_version_counts_what_was_granted
     }
     trips {
         a_warm_commit_is_one_trip_and_a_cold_one_two

@@ -304,6 +304,10 @@ pub enum Reason {
     ClaimedByOther,
     ClaimTooLate,
     NotClaimable,
+    AgentLimit,
+    AboveUnitsMax,
+    ReasonNotAllowed,
+    CreditLimit,
 }
 
 impl Reason {
@@ -362,6 +366,10 @@ impl Reason {
             Reason::ClaimedByOther => "another member has claimed the order",
             Reason::ClaimTooLate => "the time in which the order could be claimed is over",
             Reason::NotClaimable => "the program lets nobody claim the orders of guests",
+            Reason::AgentLimit => "the agent would credit more than is allowed in a day",
+            Reason::AboveUnitsMax => "more units than are allowed at once",
+            Reason::ReasonNotAllowed => "this unit is not adjusted for this reason",
+            Reason::CreditLimit => "the account would be credited more by hand than is allowed in this period",
         }
     }
 }

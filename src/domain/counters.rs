@@ -117,6 +117,18 @@ impl AccountState {
     }
 }
 
+impl AccountState {
+    /// What the buckets of a counter sum to in the calendar period that an instant lies in.
+    pub fn counted_in(&self, counter: &CounterId, period: CalendarPeriod, at: Instant, zone: &TimeZone) -> i64 {
+        let Some(state) = self.counters.iter().find(|known| known.counter == *counter) else { return 0 };
+        let today = at.zoned(zone).date();
+        let first = Day::of(period.start(today));
+        let next = Day::of(period.next(today));
+        let inside = state.buckets.iter().filter(|bucket| first <= bucket.day && bucket.day < next);
+        inside.map(|bucket| bucket.count).fold(0, i64::saturating_add)
+    }
+}
+
 /// What a counter says on a day.
 fn value(terms: &CounterTerms, state: &CounterState, today: Date, joined: Date) -> i64 {
     let visits = terms.counts == Counts::Visits;

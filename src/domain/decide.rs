@@ -9,6 +9,7 @@ mod people;
 mod referral;
 mod rules;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,7 @@ use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, Reque
 use super::ledger::Entry;
 use super::order_record::OrderRecord;
 use super::program::{Program, Timeline};
+use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
 use super::time::{Instant, Times};
 
 pub use claim::claimable;
@@ -53,6 +55,8 @@ pub struct Snapshot {
     pub member: Option<MemberId>,
     /// Random bytes, should a profile change.
     pub salt: Salt,
+    /// What was set aside of limits over all members; in a preview, what is left of them.
+    pub set_aside: Vec<SetAside>,
 }
 
 impl Snapshot {
@@ -78,6 +82,11 @@ pub struct Decision {
     pub transfers: Vec<Transfer>,
     /// A note to keep beside the entry of that sequence.
     pub note: Option<(u64, String)>,
+    /// What has to be claimed of limits over all members before this can be decided for good. Unless it is empty, the
+    /// decision is provisional: it must not be committed.
+    pub wants: Vec<Want>,
+    /// What the decision uses of the claims in its snapshot.
+    pub used: Vec<Used>,
 }
 
 /// Why nothing could be decided.
@@ -102,7 +111,8 @@ pub fn decide(
     preview: bool,
 ) -> Result<Decision, DecideError> {
     let program = timeline.at(times.effective_at).ok_or(DecideError::NoProgram)?;
-    let scene = Scene { timeline, program, snapshot, times, request, preview };
+    let asked = RefCell::default();
+    let scene = Scene { timeline, program, snapshot, times, request, preview, asked };
     let decided = match command {
         Command::Enroll(enroll) => member::enroll(&scene, enroll),
         Command::Reserve(reserve) => checkout::reserve(&scene, reserve),
@@ -118,7 +128,11 @@ pub fn decide(
         Command::Claim(claim) => claim::claim(&scene, claim),
     };
     match decided {
-        Ok(decision) => Ok(decision),
+        // A refusal stands whatever limits would have granted: it asks nothing of them.
+        Ok(decision) => {
+            let Asked { wants, used } = scene.asked.into_inner();
+            Ok(Decision { wants, used, ..decision })
+        }
         Err(Halt::Refused(refusal)) => Ok(scene.refused(command, *refusal)),
         Err(Halt::Apply(ApplyError::Overflow)) => {
             Ok(scene.refused(command, Refusal::new(subject_of(command), Reason::OutOfBounds)))
@@ -175,6 +189,8 @@ struct Scene<'a> {
     times: Times,
     request: Option<&'a RequestId>,
     preview: bool,
+    /// What was asked of limits over all members so far.
+    asked: RefCell<Asked>,
 }
 
 impl Scene<'_> {
@@ -219,6 +235,17 @@ impl Scene<'_> {
         &self.snapshot.member
     }
 
+    /// How much of `desired` limits over all members allow.
+    fn take(&self, desired: i64, wants: Vec<Want>) -> Taken {
+        self.asked.borrow_mut().take(&self.snapshot.set_aside, desired, wants)
+    }
+
+    /// A want under the program that decides.
+    fn want(&self, quota: QuotaKey, deed: &[&str], capacity: i64, whole: bool) -> Want {
+        let since = self.timeline.since(self.times.effective_at);
+        Want { quota, deed: deed.join("|").into(), capacity, since, amount: 0, whole }
+    }
+
     fn decided(&self) -> Decided {
         Decided::empty(self.program.version.clone(), self.times.effective_at)
     }
@@ -234,6 +261,8 @@ impl Scene<'_> {
             inbound: None,
             transfers: Vec::new(),
             note: None,
+            wants: Vec::new(),
+            used: Vec::new(),
         }
     }
 
@@ -248,6 +277,8 @@ impl Scene<'_> {
             inbound: None,
             transfers: Vec::new(),
             note: None,
+            wants: Vec::new(),
+            used: Vec::new(),
         }
     }
 

@@ -221,6 +221,13 @@ impl UnitId {
     }
 }
 
+impl CounterId {
+    /// Counts what is credited by hand of a unit. No program can name a counter so.
+    pub fn adjusted(unit: &UnitId) -> CounterId {
+        CounterId(format!("{{adjusted:{unit}}}").into())
+    }
+}
+
 impl ReturnId {
     /// Names the return in its preview, which commits nothing. No caller can send this id, so a preview is never
     /// taken for a return that was applied.

@@ -10,12 +10,14 @@ use super::id::{CampaignId, CounterId, Label, ProgramId, RewardId, Sku, UnitId};
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
 use super::time::{Instant, Period, RoundUpTo, WindowZone};
 
+pub use adjustment::AdjustmentTerms;
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use index::RuleIndex;
 pub use rule::{
     Bonus, Conditions, CounterCondition, Earn, Multiply, OrderNumber, RoundPer, Rule, SpendMin, SpendOf, Then, Trigger,
 };
 
+mod adjustment;
 mod counter;
 mod index;
 mod rule;
@@ -68,6 +70,8 @@ pub struct Program {
     pub guests: GuestTerms,
     /// What may be known of members beside what this program defines itself.
     pub attributes: BTreeMap<Label, AttributeType>,
+    /// Of units that have bounds.
+    pub adjustments: Vec<AdjustmentTerms>,
 }
 
 /// What values an attribute of members has.
@@ -89,6 +93,10 @@ impl Program {
 
     pub fn campaign(&self, campaign: &CampaignId) -> Option<&Campaign> {
         self.campaigns.iter().find(|c| c.id == *campaign)
+    }
+
+    pub fn adjustment(&self, unit: &UnitId) -> Option<&AdjustmentTerms> {
+        self.adjustments.iter().find(|terms| terms.unit == *unit)
     }
 
     pub fn counter(&self, counter: &CounterId) -> Option<&CounterTerms> {
@@ -132,6 +140,11 @@ impl Timeline {
     pub fn at(&self, at: Instant) -> Option<&Arc<Program>> {
         let started = self.versions.iter().rev().find(|(from, _)| *from <= at);
         started.or(self.versions.first()).map(|(_, program)| program)
+    }
+
+    /// From when on the version active at `at` has been; the first counts from the beginning of time.
+    pub fn since(&self, at: Instant) -> Instant {
+        self.versions.iter().skip(1).rev().map(|(from, _)| *from).find(|from| *from <= at).unwrap_or(Instant(0))
     }
 }
 

@@ -432,6 +432,10 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::ClaimedByOther => Wire::ClaimedByOther,
         Reason::ClaimTooLate => Wire::ClaimTooLate,
         Reason::NotClaimable => Wire::NotClaimable,
+        Reason::AgentLimit => Wire::AgentLimit,
+        Reason::AboveUnitsMax => Wire::AboveUnitsMax,
+        Reason::ReasonNotAllowed => Wire::ReasonNotAllowed,
+        Reason::CreditLimit => Wire::CreditLimit,
     }
 }
 

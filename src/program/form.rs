@@ -31,6 +31,7 @@ use crate::domain::program::{
 };
 use crate::domain::time::{Instant, LocalWindow};
 
+use adjustment::AdjustmentsSection;
 use counter::{CountSection, CounterSection, OrderNumberSection};
 use lines::{LinesSection, MatchSection};
 use offer::{PaymentSection, RewardSection};
@@ -45,6 +46,7 @@ use words::OrderKindWord;
 pub(super) use counter::CountsOf;
 pub(super) use lines::names_nothing;
 
+mod adjustment;
 mod counter;
 mod lines;
 mod offer;
@@ -101,6 +103,8 @@ section! {
         attributes: ByName<LabelText, AttributeTypeWord, 0, ATTRIBUTES_MAX>, Default("{}");
         /// What becomes of the orders of guests.
         guests: GuestSection, Default("{}");
+        /// What may be credited and debited by hand.
+        adjustments: AdjustmentsSection, Default("{}");
     }
 }
 
@@ -146,6 +150,7 @@ impl Build for FileSection {
             counters: counter::named(self.counters?.value),
             attributes: self.attributes?.value.into_iter().collect(),
             guests: self.guests?.value,
+            adjustments: self.adjustments?.value,
         };
         Some(Compiled { program, rules_at })
     }

@@ -1,7 +1,7 @@
 //! Reads and previews: always from a fresh load, never from the cache; nothing is committed.
 
 use super::write::{read, read_member};
-use super::{Error, Inner, Preview, codes};
+use super::{Error, Inner, Preview, codes, quotas};
 use crate::domain::account::{AccountState, MemberRecord, Salt};
 use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView};
 use crate::domain::command::Command;
@@ -64,10 +64,26 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
     let codes = codes::named(inner, &preview.program, &preview.command).await?;
     let program = preview.program.clone();
     let member = preview.member.clone();
-    let snapshot =
-        Snapshot { program, account_id, account, order, codes, inbound: None, member, salt: Salt::default() };
+    let mut snapshot = Snapshot {
+        program,
+        account_id,
+        account,
+        order,
+        codes,
+        inbound: None,
+        member,
+        salt: Salt::default(),
+        set_aside: Vec::new(),
+    };
     let times = inner.times(preview.occurred_at);
-    let decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
+    let mut decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
+    for _ in 0..quotas::ROUNDS_MAX {
+        if decision.wants.is_empty() {
+            break;
+        }
+        quotas::peek(inner, &decision.wants, &mut snapshot.set_aside).await?;
+        decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
+    }
     let mut answer = decision.answer;
     if let Answer::Commit(commit) = &mut answer {
         // A commit tells what is there afterwards, its preview what is there now.

@@ -4,12 +4,12 @@
 use tracing::warn;
 
 use super::write::{Cause, read_member, settle};
-use super::{Error, Inner, Service};
+use super::{Error, Inner, Service, quotas};
 use crate::domain::account::MemberRecord;
 use crate::domain::command::Command;
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::time::{Instant, Times};
-use crate::store::{self, Commit, Due, DueItem, Expected, Outcome, Partition};
+use crate::store::{self, Commit, Due, DueItem, Expected, Layout, Outcome, Partition};
 
 /// Subjects read at a time.
 const PAGE: usize = 256;
@@ -69,6 +69,15 @@ pub(super) async fn sweep_through(inner: &Inner, through: Instant) -> Result<u64
 
 /// Whether the account could be brought up to date.
 async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, Error> {
+    if let Some(key) = Layout::due_claim(item.partition, &item.subject) {
+        return match quotas::sweep(inner, item, &key).await {
+            Err(error) if !is_everywhere(&error) => {
+                warn!(%error, subject = %item.subject, "a claim could not be closed; others are");
+                Ok(false)
+            }
+            closed => closed,
+        };
+    }
     let parsed = item
         .subject
         .split_once('|')

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
+use super::quotas::{self, Claims};
 use super::{Answered, Error, Inner, Known, Write, claims, codes};
 use crate::domain::account::{AccountState, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
@@ -14,6 +15,7 @@ use crate::domain::id::{AccountId, GrantId, MemberId, OrderId, ProgramId, Reques
 use crate::domain::ledger::{decode, encode};
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
+use crate::domain::quota::Used;
 use crate::domain::time::Times;
 use crate::store::{
     self, Append, Commit, Due, Expected, Key, NewReceipt, Outcome, Receipt, Record, Token, Write as RecordWrite,
@@ -48,7 +50,7 @@ pub(super) async fn write(inner: &Arc<Inner>, write: Write) -> Result<Answered, 
     })
 }
 
-async fn execute(inner: &Inner, write: &Write) -> Result<Answered, Error> {
+async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
     let timeline = inner.timeline(&write.program)?;
     let cause =
         Cause { program: &write.program, timeline: &timeline, request: Some((&write.request_id, &write.fingerprint)) };
@@ -57,6 +59,7 @@ async fn execute(inner: &Inner, write: &Write) -> Result<Answered, Error> {
         Command::Claim(claim) => claims::claim(inner, &cause, write, claim).await?,
         command => settle(inner, &cause, &write.member, command, &times).await?,
     };
+    done.set_aside.close(inner, &done.used);
     Ok(Answered { answer: done.answer, replayed: done.replayed })
 }
 
@@ -76,11 +79,15 @@ pub(super) struct Settled {
     pub(super) entries: usize,
     /// For an effect: whether the account has it now, by this delivery or an earlier one.
     pub(super) received: bool,
+    /// What was claimed of limits over all members, and what of it is used now. The sweeper closes claims that nobody else
+    /// does.
+    set_aside: Claims,
+    used: Vec<Used>,
 }
 
 impl Settled {
     fn answer(answer: Answer, replayed: bool) -> Settled {
-        Settled { answer, replayed, entries: 0, received: false }
+        Settled { answer, replayed, entries: 0, received: false, set_aside: Claims::default(), used: Vec::new() }
     }
 }
 
@@ -123,13 +130,16 @@ pub(super) async fn settle(
     let _account_turn =
         if basis.key == queue_key { None } else { Some(inner.queues.turn(&basis.key).await.ok_or(Error::Overloaded)?) };
     let mut resent = 0;
+    let mut set_aside = Claims::default();
     for _ in 0..inner.options.attempts_max.max(1) {
         let times = times();
         let codes = codes::resolve(inner, cause, &basis.account_id, basis.state(), command, times).await?;
         let snapshot =
             Snapshot { member: Some(member.clone()), salt: salt_for(command)?, ..basis.snapshot(cause.program, codes) };
-        let request = cause.request.map(|(id, _)| id);
-        let decision = decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?;
+        let decision = match with_claims(inner, cause, &basis, snapshot, command, times, &mut set_aside).await? {
+            Step::Decided(decision) => *decision,
+            Step::Answered(settled) => return Ok(*settled),
+        };
         if !decision.remember {
             // Something is missing. It may be there by now, and the request may have been answered before.
             if !basis.fresh {
@@ -139,7 +149,8 @@ pub(super) async fn settle(
             return not_remembered(inner, cause, &basis, decision).await;
         }
         let received = basis.receives(command, &decision);
-        let Some(commit) = to_commit(inner, cause, &basis, &decision)? else {
+        let marks = set_aside.marks(inner, cause.program, &decision);
+        let Some(commit) = to_commit(inner, cause, &basis, &decision, marks)? else {
             return Ok(Settled { received, ..Settled::answer(decision.answer, false) });
         };
         let outcome = send(inner, &commit, &mut resent).await;
@@ -148,7 +159,8 @@ pub(super) async fn settle(
         }
         match outcome? {
             Outcome::Applied => {
-                return Ok(Settled { received, ..applied(inner, &basis, decision, &commit) });
+                let used = decision.used.clone();
+                return Ok(Settled { received, set_aside, used, ..applied(inner, &basis, decision, &commit) });
             }
             Outcome::Seen(seen) => {
                 let Some(seen) = seen.into_iter().next() else {
@@ -156,6 +168,12 @@ pub(super) async fn settle(
                 };
                 // After a resend, what is found may well be this very write: then the cache is behind it.
                 inner.records.forget(&basis.key);
+                if cause.request.is_none() || 0 < seen.index {
+                    // A claim was closed or used by somebody else: things stand differently now.
+                    set_aside.give_up(inner).await?;
+                    basis = load(inner, cause.program, &basis.account_id, command).await?;
+                    continue;
+                }
                 let answer = answer_of(cause, &seen.receipt, seen.same_content)?;
                 return Ok(Settled::answer(answer, resent == 0));
             }
@@ -183,6 +201,40 @@ async fn of_claimed(inner: &Inner, cause: &Cause<'_>, account: &AccountId, comma
         }
         _ => Ok(basis),
     }
+}
+
+enum Step {
+    Decided(Box<Decision>),
+    /// The request was answered before.
+    Answered(Box<Settled>),
+}
+
+/// Decides, and claims what the decision wants of limits over all members, until there is nothing more to want.
+async fn with_claims(
+    inner: &Inner,
+    cause: &Cause<'_>,
+    basis: &Basis,
+    mut snapshot: Snapshot,
+    command: &Command,
+    times: Times,
+    set_aside: &mut Claims,
+) -> Result<Step, Error> {
+    let request = cause.request.map(|(id, _)| id);
+    for _ in 0..quotas::ROUNDS_MAX {
+        snapshot.set_aside = set_aside.granted();
+        let decision = decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?;
+        if decision.wants.is_empty() {
+            return Ok(Step::Decided(Box::new(decision)));
+        }
+        // A resend would claim in vain.
+        if set_aside.is_empty()
+            && let Some(settled) = answered_before(inner, cause, basis).await?
+        {
+            return Ok(Step::Answered(Box::new(settled)));
+        }
+        quotas::claim(inner, &basis.account_id, &decision.wants, times.now, set_aside).await?;
+    }
+    Err(Error::Internal("a decision does not come to an end of what it wants".to_owned()))
 }
 
 fn defect(error: DecideError) -> Error {
@@ -228,14 +280,17 @@ fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) ->
 
 /// A missing predecessor: nothing is kept, unless the request was answered when it was still there.
 async fn not_remembered(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decision: Decision) -> Result<Settled, Error> {
-    if let Some((request, fingerprint)) = cause.request {
-        let key = inner.layout.receipt(cause.program, &basis.account_id, request);
-        if let Some(receipt) = inner.store.receipt(&key).await? {
-            let same = receipt.fingerprint == fingerprint.to_bytes();
-            return Ok(Settled::answer(answer_of(cause, &receipt, same)?, true));
-        }
-    }
-    Ok(Settled::answer(decision.answer, false))
+    let before = answered_before(inner, cause, basis).await?;
+    Ok(before.unwrap_or_else(|| Settled::answer(decision.answer, false)))
+}
+
+/// The answer that the request was given before.
+async fn answered_before(inner: &Inner, cause: &Cause<'_>, basis: &Basis) -> Result<Option<Settled>, Error> {
+    let Some((request, fingerprint)) = cause.request else { return Ok(None) };
+    let key = inner.layout.receipt(cause.program, &basis.account_id, request);
+    let Some(receipt) = inner.store.receipt(&key).await? else { return Ok(None) };
+    let same = receipt.fingerprint == fingerprint.to_bytes();
+    Ok(Some(Settled::answer(answer_of(cause, &receipt, same)?, true)))
 }
 
 fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result<Answer, Error> {
@@ -441,6 +496,7 @@ impl Basis {
             inbound: self.inbound.as_ref().and_then(|(_, found)| found.as_ref().map(|(_, inbound)| inbound.clone())),
             member: None,
             salt: Salt::default(),
+            set_aside: Vec::new(),
         }
     }
 
@@ -491,7 +547,13 @@ impl Basis {
 }
 
 /// Turns a decision into plain data for the store. `None`: there is nothing to keep.
-fn to_commit(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decision: &Decision) -> Result<Option<Commit>, Error> {
+fn to_commit(
+    inner: &Inner,
+    cause: &Cause<'_>,
+    basis: &Basis,
+    decision: &Decision,
+    marks: Vec<NewReceipt>,
+) -> Result<Option<Commit>, Error> {
     let (program, layout) = (cause.program, inner.layout);
     let account_id = &basis.account_id;
     let mut commit = Commit { partition: basis.key.partition, expect: basis.expectations(), ..Commit::default() };
@@ -502,6 +564,8 @@ fn to_commit(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decision: &Decisio
             keep_s: inner.options.receipt_keep_s,
         });
     }
+    // After the request's own.
+    commit.receipts.extend(marks);
     if let (Some(state), Some(first)) = (&decision.account, decision.entries.first()) {
         let token = Token::new(state.sequence, &state.head);
         let mut put =

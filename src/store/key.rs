@@ -7,6 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::domain::id::{AccountId, Code, GrantId, MemberId, OrderId, ProgramId, RequestId};
+use crate::domain::quota::QuotaKey;
 
 /// One of the fixed number of groups that accounts are spread over; the unit of co-location.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -95,6 +96,40 @@ impl Layout {
     /// `code|bakery|MIA7Q2`: whose code it is. Lies in a partition of the code's own.
     pub fn code(self, program: &ProgramId, code: &Code) -> Key {
         Key { partition: self.place(program, code.as_str()), name: format!("code|{program}|{code}").into() }
+    }
+
+    /// `quo|bakery|agent|zoe|points|day.2026-05-01`: how much a limit over all members is in all. In a partition of its own.
+    pub fn quota(self, quota: &QuotaKey) -> Key {
+        self.in_quota(quota, "quo", "")
+    }
+
+    /// `left|bakery|agent|zoe|points|day.2026-05-01`: what is left of it; a guarded quantity.
+    pub fn quota_left(self, quota: &QuotaKey) -> Key {
+        self.in_quota(quota, "left", "")
+    }
+
+    /// `clm|bakery|agent|zoe|points|day.2026-05-01|mia-7|request|r-1`: what is set aside of it for a deed of an account.
+    /// The name is that of the due subject, too.
+    pub fn claim(self, quota: &QuotaKey, account: &AccountId, deed: &str) -> Key {
+        self.in_quota(quota, "clm", &format!("|{account}|{deed}"))
+    }
+
+    /// The claim that a due subject names; `None`: it names an account.
+    pub fn due_claim(partition: Partition, subject: &str) -> Option<Key> {
+        // An account is `program|account`, and a program may be called `clm`.
+        let parts = subject.split('|').count();
+        (subject.starts_with("clm|") && 2 < parts).then(|| Key { partition, name: subject.into() })
+    }
+
+    /// `use|bakery|mia-7|<nonce>`: what an account has used of a claim, or that it can use it no more; a receipt.
+    pub fn claim_used(self, program: &ProgramId, account: &AccountId, nonce: &str) -> Key {
+        self.in_account(program, account, format!("use|{program}|{account}|{nonce}"))
+    }
+
+    fn in_quota(self, quota: &QuotaKey, kind: &str, rest: &str) -> Key {
+        let QuotaKey { program, of, period } = quota;
+        let partition = self.place(program, &format!("{of}|{period}"));
+        Key { partition, name: format!("{kind}|{program}|{of}|{period}{rest}").into() }
     }
 
     /// `prog|bakery`: which versions of a program were active from when.

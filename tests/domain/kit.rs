@@ -20,6 +20,7 @@ use guerdon::domain::ledger::{Entry, decode, encode};
 use guerdon::domain::order::{Currency, Line, LineKind, Order};
 use guerdon::domain::order_record::{OrderRecord, Returned};
 use guerdon::domain::program::{Program, Timeline};
+use guerdon::domain::quota::{QuotaKey, SetAside, Want};
 use guerdon::domain::time::{Instant, Times};
 use guerdon::program::compile;
 
@@ -195,6 +196,8 @@ pub(crate) struct World {
     pub(crate) inbound: BTreeMap<(AccountId, GrantId), Inbound>,
     /// Effects that nobody has delivered yet.
     pub(crate) outbox: Vec<Transfer>,
+    /// What is left of limits over all members.
+    pub(crate) quotas: BTreeMap<QuotaKey, i64>,
 }
 
 impl World {
@@ -209,6 +212,7 @@ impl World {
             codes: BTreeMap::new(),
             inbound: BTreeMap::new(),
             outbox: Vec::new(),
+            quotas: BTreeMap::new(),
         }
     }
 
@@ -270,6 +274,7 @@ impl World {
             inbound,
             member: member.map(MemberId::from),
             salt: [7; 16],
+            set_aside: Vec::new(),
         }
     }
 
@@ -296,8 +301,15 @@ impl World {
     pub(crate) fn decide_at(&mut self, member: &str, command: Command, times: Times) -> Result<Decision, DecideError> {
         let member = account(member);
         let request = RequestId::parse("r").unwrap();
-        let snapshot = self.snapshot(Some(&member), &command);
-        let decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+        let mut snapshot = self.snapshot(Some(&member), &command);
+        let mut decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+        while !decision.wants.is_empty() {
+            snapshot.set_aside.extend(decision.wants.iter().map(|want| self.claim(want)));
+            decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+        }
+        for used in &decision.used {
+            *self.quotas.get_mut(&used.quota).unwrap() -= used.amount;
+        }
         let again = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         assert_eq!(decision, again, "the same input gives the same decision");
         let Some(after) = &decision.account else {
@@ -335,6 +347,13 @@ impl World {
         }
         self.outbox.extend(decision.transfers.iter().cloned());
         Ok(decision)
+    }
+
+    /// What of a quota a want is granted; nothing is taken before it is used.
+    fn claim(&mut self, want: &Want) -> SetAside {
+        let left = *self.quotas.entry(want.quota.clone()).or_insert(want.capacity);
+        let granted = if want.whole && left < want.amount { 0 } else { left.min(want.amount) };
+        SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left }
     }
 
     pub(crate) fn enrol(&mut self, member: &str, codes: &[&str]) -> Decision {

@@ -3,11 +3,13 @@
 use super::super::account::AccountState;
 use super::super::answer::{AdjustAnswer, Answer, CreateCodeAnswer, Effect, EnrollAnswer, Reason, Refusal, Subject};
 use super::super::command::{Adjust, CreateCode, Enroll};
+use super::super::counters::CounterChange;
 use super::super::desk::{Desk, dates};
-use super::super::id::{AccountId, CampaignId, Code};
+use super::super::id::{AccountId, CampaignId, Code, CounterId, RequestId, UnitId};
 use super::super::ledger::{Book, Dates, Fact};
 use super::super::program::{Program, Trigger};
-use super::super::time::Instant;
+use super::super::quota::QuotaKey;
+use super::super::time::{Day, Instant};
 use super::{Decision, Halt, Scene, no, people, referral, rules};
 
 pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Halt> {
@@ -42,6 +44,7 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
     let unit = unit.ok_or_else(|| no(Subject::Adjustment, Reason::UnitUnknown))?;
     let sequence = desk.next_sequence();
     let (reason, agent) = (command.reason, command.agent.clone());
+    check_adjustment(scene, &desk, command, &unit)?;
     let mut repaid = 0;
     if 0 < command.amount {
         let terms = dates(scene.program, &unit, None, at);
@@ -57,6 +60,7 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
         }
         repaid = desk.repays(&unit, command.amount, dates);
         desk.post(at, Fact::Credited { reason, agent, unit: unit.clone(), amount: command.amount, repaid, dates })?;
+        count_credit(scene, &mut desk, &unit, command.amount)?;
     } else {
         let wanted = command.amount.checked_neg().ok_or(super::OVERFLOW)?;
         let there = desk.state.amount(&unit, Book::Available);
@@ -72,6 +76,53 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
     let answer = AdjustAnswer { adjusted: true, decided, balances: desk.state.balances() };
     let note = command.note.clone().map(|note| (sequence, note));
     Ok(Decision { note, ..scene.done(desk, Answer::Adjust(answer)) })
+}
+
+/// Refuses an adjustment that the program does not allow: by reason, by size, by member and period, by agent and day.
+fn check_adjustment(scene: &Scene<'_>, desk: &Desk, command: &Adjust, unit: &UnitId) -> Result<(), Halt> {
+    let program = scene.program;
+    let Some(terms) = program.adjustment(unit) else { return Ok(()) };
+    if !terms.reasons.is_empty() && !terms.reasons.contains(&command.reason) {
+        return Err(no(Subject::Adjustment, Reason::ReasonNotAllowed));
+    }
+    let size = command.amount.checked_abs().ok_or(super::OVERFLOW)?;
+    if let Some(max) = terms.units_max.filter(|max| *max < size) {
+        return Err(Refusal::short(Subject::Adjustment, Reason::AboveUnitsMax, size, max).into());
+    }
+    if command.amount <= 0 {
+        return Ok(());
+    }
+    if let Some((max, period)) = terms.member_units_max {
+        let counter = CounterId::adjusted(unit);
+        let before = desk.state.counted_in(&counter, period, scene.times.effective_at, &program.zone);
+        let left = max.saturating_sub(before).max(0);
+        if left < size {
+            return Err(Refusal::short(Subject::Adjustment, Reason::CreditLimit, size, left).into());
+        }
+    }
+    if let Some(max) = terms.agent_day_units_max {
+        // By the day on which it is done: no agent gains a day by stating another.
+        let quota = QuotaKey::agent_day(&program.id, &command.agent, unit, scene.times.now, &program.zone);
+        let request = scene.request.map_or("", RequestId::as_str);
+        let taken = scene.take(size, vec![scene.want(quota, &["request", request], max, true)]);
+        if let Some(left) = taken.short {
+            return Err(Refusal::short(Subject::Adjustment, Reason::AgentLimit, size, left).into());
+        }
+    }
+    Ok(())
+}
+
+/// Counts what is credited by hand of a unit that is bounded by member and period.
+fn count_credit(scene: &Scene<'_>, desk: &mut Desk, unit: &UnitId, amount: i64) -> Result<(), Halt> {
+    let bounded = scene.program.adjustment(unit).is_some_and(|terms| terms.member_units_max.is_some());
+    if !bounded {
+        return Ok(());
+    }
+    let at = scene.times.effective_at;
+    let change =
+        CounterChange { counter: CounterId::adjusted(unit), day: Day::at(at, &scene.program.zone), change: amount };
+    desk.count(at, vec![change])?;
+    Ok(())
 }
 
 /// What has to be claimed before a code can be created.
