@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use prost_reflect::MessageDescriptor;
 
 use super::readable::{BECAUSE, length_text, moment_text};
-use super::steps::{LOOKUPS, Lookup, StepWord, main_of};
+use super::steps::{Lookup, StepWord, lookups, main_of};
 use super::words::{Field, Sort, fields, method, one_of, snake, words_of};
 use crate::domain::order::Currency;
 use crate::domain::time::{Instant, Period};
@@ -96,7 +96,7 @@ fn slots(answer: &MessageDescriptor) -> Vec<Slot> {
             _ => slots.push(Slot { name: called(&field), path: Vec::new(), field }),
         }
     }
-    slots.retain(|slot| LOOKUPS.iter().all(|lookup| lookup.word != slot.name));
+    slots.retain(|slot| lookups().iter().all(|lookup| lookup.word != slot.name));
     slots
 }
 
@@ -107,17 +107,17 @@ fn called(field: &Field) -> String {
 
 /// What an answer can be asked, for the reference.
 pub(super) fn answer_fields(step: &StepWord) -> Vec<(String, Field)> {
-    let answer = method(step.method).map(|method| method.output());
+    let answer = method(&step.method).map(|method| method.output());
     answer.map(|answer| slots(&answer).into_iter().map(|slot| (slot.name, slot.field)).collect()).unwrap_or_default()
 }
 
 /// Reads the value of `expect`. `step` is none where only time passes.
 pub(super) fn read(step: Option<&StepWord>, node: &Node, r: &mut Reading) -> Option<Expectation> {
-    let answer = step.and_then(|step| method(step.method)).map(|method| method.output());
+    let answer = step.and_then(|step| method(&step.method)).map(|method| method.output());
     let slots = answer.as_ref().map(slots).unwrap_or_default();
     let decides = slots.iter().any(|slot| slot.name == "effects");
     let mut known: Vec<&str> = slots.iter().map(|slot| slot.name.as_str()).collect();
-    known.extend(LOOKUPS.iter().map(|lookup| lookup.word));
+    known.extend(lookups().iter().map(|lookup| lookup.word.as_str()));
     known.extend(decides.then_some(EARNED));
     known.extend(step.is_some().then_some(ERROR));
     let entries = r.map(node, &format!("a mapping of {}", one_of(&known)))?;
@@ -131,9 +131,9 @@ pub(super) fn read(step: Option<&StepWord>, node: &Node, r: &mut Reading) -> Opt
                 Some(expected) => expectation.answer.push((slot.path.clone(), slot.field.name.clone(), expected)),
                 None => complete = false,
             }
-        } else if let Some(lookup) = LOOKUPS.iter().find(|lookup| lookup.word == key) {
+        } else if let Some(lookup) = lookups().iter().find(|lookup| lookup.word == key) {
             match r.within(key, |r| of_lookup(lookup, &entry.value, r)) {
-                Some(keys) => expectation.lookups.push((*lookup, keys)),
+                Some(keys) => expectation.lookups.push((lookup.clone(), keys)),
                 None => complete = false,
             }
         } else if key == EARNED && decides {
@@ -181,17 +181,17 @@ fn of_earned(node: &Node, r: &mut Reading) -> Option<Expected> {
 }
 
 fn of_lookup(lookup: &Lookup, node: &Node, r: &mut Reading) -> Option<Vec<(String, Expected)>> {
-    let answer = method(lookup.method)?.output();
+    let answer = method(&lookup.method)?.output();
     let entries = r.map(node, "a mapping from whose it is to what is expected")?;
     let read = entries.iter().map(|entry| {
-        let expected = r.within(&entry.key, |r| of_path(&answer, lookup.path, &entry.value, r));
+        let expected = r.within(&entry.key, |r| of_path(&answer, &lookup.path, &entry.value, r));
         expected.map(|expected| (entry.key.clone(), expected))
     });
     let read: Vec<Option<_>> = read.collect();
     read.into_iter().collect()
 }
 
-fn of_path(message: &MessageDescriptor, path: &[&str], node: &Node, r: &mut Reading) -> Option<Expected> {
+fn of_path(message: &MessageDescriptor, path: &[String], node: &Node, r: &mut Reading) -> Option<Expected> {
     let Some((first, rest)) = path.split_first() else { return of_message(message, node, r) };
     let field = fields(message).into_iter().find(|field| field.raw.name() == *first)?;
     match (&field.sort, rest) {

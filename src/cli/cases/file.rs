@@ -7,7 +7,7 @@ use prost_reflect::DynamicMessage;
 
 use super::expect::{self, Expectation};
 use super::request::{self, Request, Terms};
-use super::steps::{STEPS, StepWord};
+use super::steps::{StepWord, steps};
 use crate::domain::program::Program;
 use crate::domain::time::{DAY_MS, Instant, MINUTE_MS};
 use crate::program::Faults;
@@ -207,7 +207,7 @@ impl Course<'_> {
     }
 
     fn synthetic(&mut self, word: &str, member: &str, place: Place, mut fields: Vec<Entry>, r: &mut Reading) {
-        let Some(step) = STEPS.iter().find(|step| step.word == word) else { return };
+        let Some(step) = steps().iter().find(|step| step.word == word) else { return };
         let value = Node { place, content: Content::Scalar { text: member.to_owned(), plain: true } };
         fields.push(Entry { key: "member".to_owned(), key_place: place, value });
         let node = Node { place, content: Content::Map(fields) };
@@ -222,12 +222,12 @@ impl Course<'_> {
             number: self.steps.len() + 1,
             member: self.member,
         };
-        match r.within(step.word, |r| request::read(step, node, &terms, r)) {
+        match r.within(&step.word, |r| request::read(step, node, &terms, r)) {
             Some(request) => self.steps.push(Step {
                 place,
                 title,
                 at: self.now,
-                call: Some((*step, request)),
+                call: Some((step.clone(), request)),
                 keeps: None,
                 expectation: Expectation::default(),
             }),
@@ -250,7 +250,7 @@ impl Course<'_> {
     }
 
     fn step(&mut self, node: &Node, title: &str, r: &mut Reading) -> Option<()> {
-        let words: Vec<&str> = STEPS.iter().map(|step| step.word).collect();
+        let words: Vec<&str> = steps().iter().map(|step| step.word.as_str()).collect();
         let entries = r.map(node, "a mapping with what happens, such as `order:` or `wait:`")?;
         let known: Vec<&str> = words.iter().chain(MODIFIERS).copied().collect();
         unknown(entries, "a step", &known, r);
@@ -266,8 +266,8 @@ impl Course<'_> {
         if let Some(at) = node.get("at") {
             self.now = r.within("at", |r| self.moment(at, r))?;
         }
-        let steps = self.steps.len();
-        let word = happens.first().and_then(|entry| STEPS.iter().find(|step| step.word == entry.key));
+        let before = self.steps.len();
+        let word = happens.first().and_then(|entry| steps().iter().find(|step| step.word == entry.key));
         match (happens.first(), word) {
             (Some(entry), Some(word)) => {
                 let title = format!("{title} ({})", word.word);
@@ -295,7 +295,7 @@ impl Course<'_> {
             None => None,
         };
         self.kept.extend(keeps.clone());
-        if let Some(step) = self.steps.get_mut(steps) {
+        if let Some(step) = self.steps.get_mut(before) {
             step.expectation = expectation;
             step.keeps = keeps;
         }

@@ -4,24 +4,24 @@ use std::io::{self, Write};
 
 use super::expect::answer_fields;
 use super::request::step_fields;
-use super::steps::{LOOKUPS, STEPS, StepWord};
+use super::steps::{StepWord, lookups, steps};
 use super::words::{Field, Sort, fields, one_of, snake};
 
 /// Prints all steps, or the fields of one; whether there is such a step.
 pub(super) fn print(step: &str, out: &mut dyn Write) -> io::Result<bool> {
     if step.is_empty() {
         writeln!(out, "Steps (`guerdon test --fields STEP` shows what each can say):")?;
-        for step in STEPS {
+        for step in steps() {
             writeln!(out, "  {:<14}{}", step.word, step.about)?;
         }
         writeln!(out, "\nExpectations after any step, beside the answer of its own:")?;
-        for lookup in LOOKUPS {
+        for lookup in lookups() {
             writeln!(out, "  {:<14}{}", lookup.word, lookup.about)?;
         }
         return Ok(true);
     }
-    let Some(found) = STEPS.iter().find(|known| known.word == step) else {
-        let known: Vec<&str> = STEPS.iter().map(|step| step.word).collect();
+    let Some(found) = steps().iter().find(|known| known.word == step) else {
+        let known: Vec<&str> = steps().iter().map(|step| step.word.as_str()).collect();
         writeln!(out, "there is no step `{step}`; write {}", one_of(&known))?;
         return Ok(false);
     };
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn every_step_tells_its_fields() {
-        for step in STEPS {
+        for step in steps() {
             let mut out = Vec::new();
             assert!(print(step.word, &mut out).expect("printed"), "{}", step.word);
             let text = String::from_utf8(out).expect("UTF-8");

@@ -60,13 +60,13 @@ fn slots(step: &StepWord, request: &MessageDescriptor) -> Vec<Slot> {
 
 /// The fields that a step is written with, for the reference.
 pub(super) fn step_fields(step: &StepWord) -> Vec<Field> {
-    let request = method(step.method).map(|method| method.input());
+    let request = method(&step.method).map(|method| method.input());
     request.map(|request| slots(step, &request).into_iter().map(|slot| slot.field).collect()).unwrap_or_default()
 }
 
 /// Reads the value of a step word. `None`: a fault has been reported.
 pub(super) fn read(step: &StepWord, node: &Node, terms: &Terms<'_>, r: &mut Reading) -> Option<Request> {
-    let descriptor = method(step.method)?.input();
+    let descriptor = method(&step.method)?.input();
     let slots = slots(step, &descriptor);
     let single; // `return: order-1` stands for `return: {order: order-1}`
     let entries: &[Entry] = match &node.content {

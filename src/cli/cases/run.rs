@@ -15,7 +15,7 @@ use super::coverage::Seen;
 use super::expect::{Expectation, Expected};
 use super::file::{Case, Step, put_in};
 use super::readable::{Context, Tree, moment_text, tree};
-use super::steps::{LOOKUPS, Lookup};
+use super::steps::{Lookup, lookups};
 use super::words::{method, path_of};
 use crate::app::rehearsal::{Play, Rehearsal};
 use crate::domain::order::Currency;
@@ -139,7 +139,7 @@ impl Stage<'_> {
                 let owner = self.orders.get(order).map_or(&request.member, |(owner, _)| owner).clone();
                 self.orders.insert(order.clone(), (owner, context.currency));
             }
-            match self.call(word.method, request.message.clone(), &context).await {
+            match self.call(&word.method, request.message.clone(), &context).await {
                 Ok(found) => answer = found,
                 Err(Stop::Status { reason, text }) => failed = Some((reason, text)),
                 Err(stop) => return Err(stop),
@@ -261,7 +261,7 @@ impl Stage<'_> {
         let mut token = String::new();
         let mut found = Tree::Nothing;
         for _ in 0..PAGES_MAX {
-            let answer = match self.ask_page(lookup.method, lookup.key, &key, &token).await {
+            let answer = match self.ask_page(&lookup.method, &lookup.key, &key, &token).await {
                 Err(Stop::Status { reason: Some(reason), .. }) if reason == "not_found" => return Ok(Tree::Nothing),
                 answer => answer?,
             };
@@ -313,7 +313,7 @@ impl Stage<'_> {
                 let faults = proof.get("faults").map(|faults| faults.line(self.zone())).unwrap_or_default();
                 return Err(Stop::Broken(format!("the ledger of {member} does not verify: {faults}")));
             }
-            let entries = LOOKUPS.iter().find(|lookup| lookup.word == "entries");
+            let entries = lookups().iter().find(|lookup| lookup.word == "entries");
             if let Some(lookup) = entries {
                 let entries = self.look_up(lookup, &member).await?;
                 self.seen.entries(&entries);

@@ -8,7 +8,7 @@ use prost_reflect::{DescriptorPool, EnumDescriptor, FieldDescriptor, Kind, Messa
 
 use crate::grpc::wire;
 
-const PACKAGE: &str = "guerdon.v1";
+pub(super) const PACKAGE: &str = "guerdon.v1";
 const TIMESTAMP: &str = "google.protobuf.Timestamp";
 const MONEY: &str = "guerdon.v1.Money";
 
