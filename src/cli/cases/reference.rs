@@ -78,7 +78,7 @@ mod tests {
     fn every_step_tells_its_fields() {
         for step in steps() {
             let mut out = Vec::new();
-            assert!(print(step.word, &mut out).expect("printed"), "{}", step.word);
+            assert!(print(&step.word, &mut out).expect("printed"), "{}", step.word);
             let text = String::from_utf8(out).expect("UTF-8");
             assert!(text.contains("member") && text.contains("`expect` after it"), "{text}");
         }

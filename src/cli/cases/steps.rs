@@ -32,6 +32,7 @@ const STEPS: &[Row] = &[
     ("release", "CheckoutService/Release", &[], "order", "a checkout gives back what it held"),
     ("quote_return", "CheckoutService/QuoteReturn", &["what"], "order", "a return is shown: nothing happens"),
     ("return", "CheckoutService/Return", &["what"], "order", "goods come back; without `lines`, all of them"),
+    ("claim", "CheckoutService/ClaimOrder", &[], "order", "a member says that a guest's order was theirs"),
     ("adjust", "MemberService/Adjust", &[], "member", "an agent credits or debits by hand"),
     ("code", "ReferralService/CreateCode", &[], "member", "a member asks for a code for friends"),
     ("attribute", "ReferralService/Attribute", &[], "member", "a member names a friend's code"),
@@ -52,7 +53,8 @@ pub(super) fn steps() -> &'static [StepWord] {
         for method in methods() {
             let input = method.input();
             let name = name_of(&method);
-            if input.get_field_by_name("request_id").is_none() || steps.iter().any(|step| step.method == name) {
+            let writes = input.get_field_by_name("request_id").is_some() && input.get_field_by_name("fence").is_none();
+            if !writes || steps.iter().any(|step| step.method == name) {
                 continue;
             }
             let word = snake(method.name());
