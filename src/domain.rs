@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod money;
 pub mod order;
 pub mod order_record;
+pub mod predicate;
 pub mod program;
 pub mod quota;
 pub mod redeem;

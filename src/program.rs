@@ -11,10 +11,12 @@ use crate::domain::program::{Program, ProgramVersion};
 pub use describe::{reference, schema};
 pub use fault::{Fault, Faults};
 
+mod cel;
 mod describe;
 pub mod document;
 mod fault;
 mod form;
+mod place;
 mod read;
 mod suspect;
 mod tree;
@@ -65,7 +67,7 @@ pub fn check(text: &str) -> Result<Checked, Faults> {
     let Some(root) = tree::parse(text, &mut faults) else {
         return Err(faults.finish(text));
     };
-    let mut reader = read::Reader::new(read::Names::of(&root), faults);
+    let mut reader = read::Reader::new(read::Names::of(&root), place::Source::of(text), faults);
     let compiled = <form::FileSection as read::Value>::read(&root, &mut reader);
     let Some(mut compiled) = compiled.filter(|_| reader.faults.is_empty()) else {
         return Err(reader.faults.finish(text));

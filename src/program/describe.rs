@@ -79,5 +79,6 @@ pub fn reference() -> String {
         }
         text.push('\n');
     }
+    text.push_str(&super::cel::reference());
     text
 }

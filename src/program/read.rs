@@ -11,10 +11,12 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use super::fault::{Collector, Pos, nearest, quoted};
+use super::place::Source;
 use super::tree::{Content, Entry, Node, Path};
 use super::{CURRENCIES_MAX, UNITS_MAX};
 use crate::domain::id::{Label, UnitId};
 use crate::domain::order::Currency;
+use crate::domain::predicate::AttributeType;
 use crate::domain::program::LifeTerms;
 
 /// Something that can stand in a program file.
@@ -296,6 +298,8 @@ pub(super) struct Names {
     pub(super) lives: BTreeMap<UnitId, LifeTerms>,
     /// By section of the file: the keys of its mapping, or the ids in its list.
     declared: BTreeMap<String, BTreeSet<String>>,
+    /// What `attributes` declares.
+    pub(super) attributes: BTreeMap<Label, AttributeType>,
 }
 
 impl Names {
@@ -325,13 +329,24 @@ impl Names {
                 declared.insert(section.key.clone(), names);
             }
         }
-        Names { currencies, units, stores: stores.collect(), zone, lives: BTreeMap::new(), declared }
+        let (attributes, lives) = (attributes_of(root), BTreeMap::new());
+        Names { currencies, units, stores: stores.collect(), zone, lives, declared, attributes }
     }
 
     /// What a section of the file declares by name or id.
     pub(super) fn declared(&self, section: &str) -> Vec<&str> {
         self.declared.get(section).into_iter().flatten().map(String::as_str).collect()
     }
+}
+
+fn attributes_of(root: &Node) -> BTreeMap<Label, AttributeType> {
+    let declared = root.get("attributes").map(|node| &node.content);
+    let entries: &[Entry] = if let Some(Content::Map(entries)) = declared { entries } else { &[] };
+    let known = entries.iter().filter_map(|entry| {
+        let kind = super::value::attribute_type(entry.value.text()?)?;
+        Some((Label::parse(&entry.key).ok()?, kind))
+    });
+    known.collect()
 }
 
 fn keys(node: &Node) -> impl Iterator<Item = &str> {
@@ -346,6 +361,8 @@ fn keys(node: &Node) -> impl Iterator<Item = &str> {
 pub(super) struct Reader {
     steps: Vec<Step>,
     pub(super) names: Names,
+    /// For places inside of scalars.
+    pub(super) source: Source,
     pub(super) faults: Collector,
     pub(super) warnings: Collector,
 }
@@ -357,8 +374,8 @@ pub(super) enum Step {
 }
 
 impl Reader {
-    pub(super) fn new(names: Names, faults: Collector) -> Reader {
-        Reader { steps: Vec::new(), names, faults, warnings: Collector::default() }
+    pub(super) fn new(names: Names, source: Source, faults: Collector) -> Reader {
+        Reader { steps: Vec::new(), names, source, faults, warnings: Collector::default() }
     }
 
     pub(super) fn within<T>(&mut self, step: Step, read: impl FnOnce(&mut Reader) -> T) -> T {

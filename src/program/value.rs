@@ -12,6 +12,7 @@ use super::tree::{Content, Node, Resolved};
 use crate::domain::id::{CampaignId, CounterId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::order::{Currency, Order};
+use crate::domain::predicate::AttributeType;
 use crate::domain::program::{
     AttributeAt, CounterWindow, Kind, MultiplierPolicy, PerCurrency, RoundPer, SettlesAs, Shortfall, SpendOf, Trigger,
 };
@@ -1022,6 +1023,22 @@ words!(ShortfallWord -> Shortfall {
     "debt" => Shortfall::Debt, "the rest becomes debt, repaid from the next units granted";
     "forgive" => Shortfall::Forgive, "the rest is forgiven";
 });
+
+words!(AttributeWord -> AttributeType {
+    "whole" => AttributeType::Whole, "a whole number";
+    "text" => AttributeType::Text, "a text";
+    "flag" => AttributeType::Flag, "`true` or `false`";
+});
+
+/// As [`AttributeWord`] reads it, without reporting.
+pub(super) fn attribute_type(word: &str) -> Option<AttributeType> {
+    match word {
+        "whole" => Some(AttributeType::Whole),
+        "text" => Some(AttributeType::Text),
+        "flag" => Some(AttributeType::Flag),
+        _ => None,
+    }
+}
 
 words!(DayWord -> u8 {
     "mon" => 0, "Monday";
