@@ -60,6 +60,8 @@ fn order(lines: usize, categories: usize) -> Order {
         prices_include_tax: true,
         lines: (0..lines).map(line).collect(),
         kind: OrderKind::Ordinary,
+        coupons: Vec::new(),
+        payment_methods: Vec::new(),
     }
 }
 

@@ -21,4 +21,5 @@ pub mod program;
 pub mod quota;
 pub mod redeem;
 pub mod sent_order;
+pub mod sight;
 pub mod time;

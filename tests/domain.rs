@@ -14,6 +14,7 @@ mod domain {
 
     mod adjustments;
     mod advance;
+    mod conditions;
     mod earn;
     mod guests;
     mod history;

@@ -69,7 +69,8 @@ pub fn holds(
     let mut check = Check { all: true, trace };
     let going = times(view, conditions, &mut check)
         && history(view, conditions, &mut check)
-        && amounts.is_none_or(|amounts| of_order(view, conditions, amounts, &mut check));
+        && amounts.is_none_or(|amounts| of_order(view, conditions, amounts, &mut check))
+        && of_predicate(view, conditions, &mut check);
     going && check.all
 }
 
@@ -150,6 +151,20 @@ fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &m
     let met = required.is_some_and(|required| required <= actual);
     let wanted = || required.map_or_else(|| "not listed".to_owned(), |r| format!("at least {r}"));
     check.that(met, "spend_at_least", || actual.to_string(), wanted)
+}
+
+/// Each part that must hold by itself is one condition; under one that leaves a choice, the trace shows the ways.
+fn of_predicate(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> bool {
+    let Some(predicate) = &conditions.predicate else { return true };
+    let Some(trace) = check.trace else {
+        check.all &= predicate.holds(view);
+        return check.all;
+    };
+    for part in predicate.parts() {
+        check.all &= part.holds(view);
+        trace.extend(part.explain(view));
+    }
+    true
 }
 
 fn or_none<T: std::fmt::Display>(value: Option<&T>) -> String {

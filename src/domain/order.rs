@@ -101,10 +101,16 @@ pub struct Order {
     pub prices_include_tax: bool,
     pub lines: Vec<Line>,
     pub kind: OrderKind,
+    /// Coupons of others that were used; at most [`Order::LABELS_MAX`].
+    pub coupons: Vec<Label>,
+    /// How the shopper pays, as order and tenders say; at most [`Order::LABELS_MAX`] and one of each tender.
+    pub payment_methods: Vec<Label>,
 }
 
 impl Order {
     pub const LINES_MAX: usize = 500;
+    /// Of coupons, and of payment methods.
+    pub const LABELS_MAX: usize = 20;
     /// Keeps sums over all lines, and products with a rate, far inside `i64` and `i128`.
     pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000;
     pub const QUANTITY_MAX: i64 = 1_000_000_000;

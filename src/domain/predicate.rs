@@ -6,9 +6,8 @@
 //! That is how the Common Expression Language treats errors. Negation stands at the leaves only.
 
 use super::answer::ExplainCondition;
-use super::id::{Label, UnitId};
+use super::id::{CounterId, Label, UnitId};
 use super::order::Line;
-use super::program::Kind;
 
 pub use reach::can_hold;
 
@@ -28,7 +27,6 @@ pub enum Field {
     OrderChannel,
     OrderStore,
     OrderCurrency,
-    OrderKind,
     /// Coupons of others that the order names.
     OrderCoupons,
     /// How the rest is paid.
@@ -47,40 +45,14 @@ pub enum Field {
     /// From 1.
     TimeMonth,
     TimeYear,
-    /// The level on the ladder of this name.
-    MemberTier(Label),
-    MemberTags,
-    MemberSegments,
-    /// Of a type that the program declares.
-    MemberAttribute(Label),
     /// Committed before this one.
     MemberOrders,
     /// Whole days by the stopwatch.
     MemberDaysSinceJoined,
-    MemberDaysSinceLastOrder,
-    /// False for a guest.
-    MemberEnrolled,
-    Counter(Label),
+    /// What happens now is counted in.
+    Counter(CounterId),
     /// Available units.
     Balance(UnitId),
-    EventType,
-    EventValue,
-    /// A whole number or a text, as the event has it.
-    EventAttribute(Label),
-    ValueRecencyDays,
-    ValueFrequency,
-    ValueMonetaryMinor,
-    ValueTopCategory,
-    /// Of the member's loyalty mix, in thousandths.
-    ValueShare(Kind),
-}
-
-/// What a program declares an attribute of its members to be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AttributeType {
-    Whole,
-    Text,
-    Flag,
 }
 
 /// What must be there for a field ever to be seen.
@@ -90,7 +62,6 @@ pub enum Needs {
     Nothing,
     Member,
     Order,
-    Event,
 }
 
 impl Field {
@@ -99,26 +70,9 @@ impl Field {
         use Field::*;
         match self {
             OrderTotal | OrderEarning | OrderQuantity | OrderLineCount | OrderChannel | OrderStore | OrderCurrency
-            | OrderKind | OrderCoupons | OrderPaymentMethods | OrderCategories | OrderSkus | OrderBrands => {
-                Needs::Order
-            }
+            | OrderCoupons | OrderPaymentMethods | OrderCategories | OrderSkus | OrderBrands => Needs::Order,
             TimeHour | TimeMinute | TimeWeekday | TimeDay | TimeMonth | TimeYear => Needs::Nothing,
-            MemberTier(_)
-            | MemberTags
-            | MemberSegments
-            | MemberAttribute(_)
-            | MemberOrders
-            | MemberDaysSinceJoined
-            | MemberDaysSinceLastOrder
-            | MemberEnrolled
-            | Counter(_)
-            | Balance(_)
-            | ValueRecencyDays
-            | ValueFrequency
-            | ValueMonetaryMinor
-            | ValueTopCategory
-            | ValueShare(_) => Needs::Member,
-            EventType | EventValue | EventAttribute(_) => Needs::Event,
+            MemberOrders | MemberDaysSinceJoined | Counter(_) | Balance(_) => Needs::Member,
         }
     }
 
@@ -136,17 +90,13 @@ impl Field {
             TimeDay => (1, 31),
             TimeMonth => (1, 12),
             TimeYear => (1_970, 9_000),
-            ValueShare(_) => (0, 1_000),
             OrderTotal
             | OrderEarning
             | OrderQuantity
             | OrderLineCount
             | MemberOrders
             | MemberDaysSinceJoined
-            | MemberDaysSinceLastOrder
-            | Balance(_)
-            | ValueRecencyDays
-            | ValueFrequency => (0, i64::MAX),
+            | Balance(_) => (0, i64::MAX),
             _ => (i64::MIN, i64::MAX),
         }
     }
@@ -478,7 +428,15 @@ impl Predicate {
         }
     }
 
-    /// Every condition in it with what it found and what it asks for, in the order of the text.
+    /// What must hold together; itself when it is no conjunction.
+    pub fn parts(&self) -> &[Predicate] {
+        match self {
+            Predicate::All(parts) => parts,
+            other => std::slice::from_ref(other),
+        }
+    }
+
+    /// What it found and what it asks for. A choice comes first, then each of its ways, whether or not it is met.
     pub fn explain(&self, sight: &dyn Sight) -> Vec<ExplainCondition> {
         let mut found = Vec::new();
         self.explain_into(sight, &mut found);
@@ -486,12 +444,11 @@ impl Predicate {
     }
 
     fn explain_into(&self, sight: &dyn Sight, found: &mut Vec<ExplainCondition>) {
-        if let Predicate::All(parts) | Predicate::Any(parts) = self {
-            parts.iter().for_each(|part| part.explain_into(sight, found));
-            return;
-        }
         let (actual, required) = self.actual_and_required(sight);
         found.push(ExplainCondition { condition: self.to_string(), met: self.holds(sight), actual, required });
+        if let Predicate::All(parts) | Predicate::Any(parts) = self {
+            parts.iter().for_each(|part| part.explain_into(sight, found));
+        }
     }
 }
 

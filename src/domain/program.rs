@@ -212,7 +212,7 @@ pub enum MultiplierPolicy {
 }
 
 /// Which of the five kinds of loyalty a rule serves; reports are by kind.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Kind {
     Transactional,
     Social,

@@ -8,7 +8,7 @@ use super::wire::{self, checkout_service_server::CheckoutService};
 use super::{Face, Reply, fingerprints, response, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{
-    Claim, Command, Commit, GuestOrder, Measure, Release, Reserve, Return, ReturnCause, ReturnWhat,
+    Claim, Command, Commit, GuestOrder, Measure, Release, Reserve, Return, ReturnCause, ReturnWhat, TENDERS_MAX,
 };
 use crate::domain::id::{LineId, MemberId, OrderId, ProgramId, RequestId, ReturnId};
 use crate::domain::order::Order;
@@ -165,14 +165,11 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
     let redeem = request::redeem(bad, raw.redeem.as_ref());
     let codes = request::codes(bad, &raw.codes);
     let tenders = request::tenders(bad, &raw.tenders);
-    let commit = Commit {
-        order: order?,
-        redeem: redeem?,
-        codes: codes?,
-        paid: raw.paid,
-        tenders: tenders?,
-        explain: raw.explain,
-    };
+    let methods = request::methods(bad, raw.tenders.get(..TENDERS_MAX).unwrap_or(&raw.tenders));
+    let (mut order, methods) = (order?, methods?);
+    order.payment_methods.extend(methods);
+    let commit =
+        Commit { order, redeem: redeem?, codes: codes?, paid: raw.paid, tenders: tenders?, explain: raw.explain };
     Some(envelope?.write(fingerprints::commit(raw), Command::Commit(commit)))
 }
 

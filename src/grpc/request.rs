@@ -209,6 +209,8 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
         wire::OrderKind::Trial => OrderKind::Trial,
         wire::OrderKind::Replacement => OrderKind::Replacement,
     });
+    let coupons = labels(bad, &at.field("coupons"), &raw.coupons);
+    let payment_methods = labels(bad, &at.field("payment_methods"), &raw.payment_methods);
     Some(Order {
         order_id: order_id?,
         currency: currency?,
@@ -218,7 +220,14 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
         prices_include_tax: raw.prices_include_tax,
         lines: lines?,
         kind: kind?,
+        coupons: coupons?,
+        payment_methods: payment_methods?,
     })
+}
+
+/// Labels that rules may ask for.
+fn labels(bad: &mut Violations, at: &Path<'_>, raw: &[String]) -> Option<Vec<Label>> {
+    each(bad, at, raw, Order::LABELS_MAX, |bad, at, _, raw| bad.take(at, Label::parse(raw)))
 }
 
 /// A time zone by its IANA name alone: neither offsets nor rules as POSIX writes them.
@@ -348,6 +357,14 @@ pub(super) fn entered_code(bad: &mut Violations, at: &Path<'_>, raw: &str) -> Op
         return None;
     }
     Some(EnteredCode { raw: raw.to_owned(), code: code::read(raw) })
+}
+
+/// The methods that tenders name, for the order's own.
+pub(super) fn methods(bad: &mut Violations, raw: &[wire::Tender]) -> Option<Vec<Label>> {
+    let methods = each(bad, &Path::Of("tenders"), raw, TENDERS_MAX, |bad, at, _, raw| {
+        optional(bad, &at.field("method"), &raw.method, Label::parse)
+    });
+    Some(methods?.into_iter().flatten().collect())
 }
 
 pub(super) fn tenders(bad: &mut Violations, raw: &[wire::Tender]) -> Option<Vec<Tender>> {

@@ -498,7 +498,11 @@ fn reservation(reservation: Reservation) -> wire::Reservation {
 }
 
 fn refund(refund: Refund) -> wire::Refund {
-    let tender = |Tender { tender, amount_minor }| wire::Tender { tender_id: tender.to_string(), amount_minor };
+    let tender = |Tender { tender, amount_minor }| wire::Tender {
+        tender_id: tender.to_string(),
+        amount_minor,
+        method: String::new(),
+    };
     wire::Refund {
         money_minor: refund.money_minor,
         tenders: all(refund.tenders, tender),

@@ -12,7 +12,6 @@ use super::tree::{Content, Node, Resolved};
 use crate::domain::id::{CampaignId, CounterId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::order::{Currency, Order};
-use crate::domain::predicate::AttributeType;
 use crate::domain::program::{
     AttributeAt, CounterWindow, Kind, MultiplierPolicy, PerCurrency, RoundPer, SettlesAs, Shortfall, SpendOf, Trigger,
 };
@@ -268,6 +267,26 @@ impl Value for CurrencyCode {
     }
 }
 
+/// One of the program's currencies.
+pub(super) struct OwnCurrency;
+
+impl Value for OwnCurrency {
+    type Out = Currency;
+
+    fn read(node: &Node, r: &mut Reader) -> Option<Currency> {
+        let currency = CurrencyCode::read(node, r)?;
+        Money::listed(currency, node, r).then_some(currency)
+    }
+
+    fn phrase() -> String {
+        "one of the program's `currencies`".to_owned()
+    }
+
+    fn schema() -> Json {
+        CurrencyCode::schema()
+    }
+}
+
 /// An amount above zero for every currency of the program, written in major units.
 pub(super) struct Money;
 
@@ -300,7 +319,7 @@ impl Money {
     fn listed(currency: Currency, node: &Node, r: &mut Reader) -> bool {
         let listed = r.names.currencies.as_ref().is_none_or(|listed| listed.contains(&currency));
         if !listed {
-            let hint = "add it to `currencies`, or remove this amount";
+            let hint = "add it to the program's `currencies`, or remove it here";
             r.fault(node.pos, format!("{currency} is not among the program's `currencies`"), Some(hint));
         }
         listed
@@ -1023,22 +1042,6 @@ words!(ShortfallWord -> Shortfall {
     "debt" => Shortfall::Debt, "the rest becomes debt, repaid from the next units granted";
     "forgive" => Shortfall::Forgive, "the rest is forgiven";
 });
-
-words!(AttributeWord -> AttributeType {
-    "whole" => AttributeType::Whole, "a whole number";
-    "text" => AttributeType::Text, "a text";
-    "flag" => AttributeType::Flag, "`true` or `false`";
-});
-
-/// As [`AttributeWord`] reads it, without reporting.
-pub(super) fn attribute_type(word: &str) -> Option<AttributeType> {
-    match word {
-        "whole" => Some(AttributeType::Whole),
-        "text" => Some(AttributeType::Text),
-        "flag" => Some(AttributeType::Flag),
-        _ => None,
-    }
-}
 
 words!(DayWord -> u8 {
     "mon" => 0, "Monday";

@@ -123,6 +123,8 @@ pub(crate) fn order(id: &str, lines: Vec<Line>) -> Order {
         prices_include_tax: true,
         lines,
         kind: guerdon::domain::order::OrderKind::Ordinary,
+        coupons: Vec::new(),
+        payment_methods: Vec::new(),
     }
 }
 

@@ -364,7 +364,7 @@ fn states_and_replays() {
         assert_eq!((response.status(), response.order_state()), (expected_status, expected_state));
         let refund = wire::Refund {
             money_minor: 700,
-            tenders: vec![wire::Tender { tender_id: "card-1".into(), amount_minor: 700 }],
+            tenders: vec![wire::Tender { tender_id: "card-1".into(), amount_minor: 700, ..Default::default() }],
             units: vec![wire::UnitAmount { unit: "points".into(), amount: 30 }],
         };
         assert_eq!(response.refund, Some(refund.clone()));

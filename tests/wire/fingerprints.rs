@@ -29,7 +29,7 @@ fn commits() {
     use wire::CommitRequest as R;
     let mut other_order = order();
     other_order.lines[1].tax_minor += 1;
-    let tender = |tender_id: &str| wire::Tender { tender_id: tender_id.into(), amount_minor: 1 };
+    let tender = |tender_id: &str| wire::Tender { tender_id: tender_id.into(), amount_minor: 1, ..Default::default() };
     check(
         commit(),
         // The program and the request id are the key that the fingerprint is stored under.

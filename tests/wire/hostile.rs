@@ -93,8 +93,20 @@ prop_compose! {
         prices_include_tax in any::<bool>(),
         lines in prop_oneof![lines(), Just(vec![line("1")])],
         kind in any::<i32>(),
+        (coupons, payment_methods) in (prop::collection::vec(string(), 0..3), prop::collection::vec(string(), 0..3)),
     ) -> wire::Order {
-        wire::Order { order_id, currency_code, channel, store_id, time_zone, prices_include_tax, lines, kind }
+        wire::Order {
+            order_id,
+            currency_code,
+            channel,
+            store_id,
+            time_zone,
+            prices_include_tax,
+            lines,
+            kind,
+            coupons,
+            payment_methods,
+        }
     }
 }
 
@@ -124,7 +136,7 @@ prop_compose! {
         (paid, explain) in any::<(bool, bool)>(),
         tenders in prop::collection::vec((string(), number()), 0..23),
     ) -> wire::CommitRequest {
-        let tender = |(tender_id, amount_minor)| wire::Tender { tender_id, amount_minor };
+        let tender = |(tender_id, amount_minor)| wire::Tender { method: String::clone(&tender_id), tender_id, amount_minor };
         let tenders = tenders.into_iter().map(tender).collect();
         wire::CommitRequest { program_id, member_id, request_id, order, redeem, codes, occurred_at, paid, tenders, explain }
     }

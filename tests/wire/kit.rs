@@ -329,6 +329,8 @@ pub(crate) fn order() -> wire::Order {
         prices_include_tax: true,
         lines: vec![line("1"), line("2")],
         kind: wire::OrderKind::Renewal.into(),
+        coupons: vec!["SPRING".into()],
+        payment_methods: vec!["card".into()],
     }
 }
 
@@ -378,7 +380,7 @@ pub(crate) fn commit() -> wire::CommitRequest {
         codes: vec!["ABCD-1234".into()],
         occurred_at: timestamp(1_767_225_600, 0),
         paid: true,
-        tenders: vec![wire::Tender { tender_id: "card-1".into(), amount_minor: 1_420 }],
+        tenders: vec![wire::Tender { tender_id: "card-1".into(), amount_minor: 1_420, method: "visa".into() }],
         explain: false,
     }
 }

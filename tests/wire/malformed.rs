@@ -106,6 +106,10 @@ fn orders() {
         ("unknown place", with_order(|o| o.time_zone = "Europe/Atlantis".into()), &["order.time_zone"]),
         ("lower case place", with_order(|o| o.time_zone = "europe/berlin".into()), &["order.time_zone"]),
         ("a path", with_order(|o| o.time_zone = "../../etc/passwd".into()), &["order.time_zone"]),
+        ("20 coupons", with_order(|o| o.coupons = vec!["a".into(); 20]), &[]),
+        ("21 coupons", with_order(|o| o.coupons = vec!["a".into(); 21]), &["order.coupons"]),
+        ("a coupon", with_order(|o| o.coupons = vec!["a".into(), " b".into()]), &["order.coupons[1]"]),
+        ("a way to pay", with_order(|o| o.payment_methods = vec![String::new()]), &["order.payment_methods[0]"]),
         ("no lines", with_order(|o| o.lines.clear()), &["order.lines"]),
         ("500 lines", with_order(|o| o.lines = (0..500).map(|i| line(&i.to_string())).collect()), &[]),
         ("501 lines", with_order(|o| o.lines = (0..501).map(|i| line(&i.to_string())).collect()), &["order.lines"]),
@@ -172,8 +176,13 @@ fn lines() {
 #[test]
 fn redemptions_codes_and_tenders() {
     let rewards = |n: usize| (0..n).map(|i| format!("reward-{i}")).collect::<Vec<_>>();
-    let tenders = |n: usize| (0..n).map(|i| wire::Tender { tender_id: format!("card {i}"), amount_minor: 0 }).collect();
-    let tender = |tender_id: &str, amount_minor| wire::Tender { tender_id: tender_id.into(), amount_minor };
+    let tenders =
+        |n: usize| (0..n).map(|i| wire::Tender { tender_id: format!("card {i}"), ..Default::default() }).collect();
+    let tender = |tender_id: &str, amount_minor| wire::Tender {
+        tender_id: tender_id.into(),
+        amount_minor,
+        ..Default::default()
+    };
     check(vec![
         ("nothing", wire::CommitRequest { redeem: None, codes: vec![], tenders: vec![], ..commit() }, &[]),
         ("no such mode", with_redeem(|r| r.mode = 3), &["redeem.mode"]),

@@ -51,6 +51,8 @@ fn domain_order() -> Order {
         prices_include_tax: true,
         lines: vec![domain_line("1"), domain_line("2")],
         kind: OrderKind::Renewal,
+        coupons: vec![label("SPRING")],
+        payment_methods: vec![label("card")],
     }
 }
 

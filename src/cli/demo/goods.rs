@@ -79,7 +79,7 @@ pub fn order(order_id: &str, place: Place, wanted: &[(&str, i64)]) -> wire::Orde
         time_zone: String::new(),
         prices_include_tax: true,
         lines: lines.collect(),
-        kind: wire::OrderKind::Unspecified.into(),
+        ..Default::default()
     }
 }
 

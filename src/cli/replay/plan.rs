@@ -76,7 +76,7 @@ pub fn wire_order(history: &History, order: &OrderRows) -> wire::Order {
         time_zone: String::new(),
         prices_include_tax: true,
         lines: lines.collect(),
-        kind: wire::OrderKind::Unspecified.into(),
+        ..Default::default()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Kind, LifeTerms, PerCurrency, Selector};
 use crate::domain::id::{CounterId, Label, RuleId, UnitId};
 use crate::domain::money::Rounding;
+use crate::domain::predicate::Predicate;
 use crate::domain::time::{Instant, LocalWindow};
 
 /// What a rule acts on.
@@ -32,6 +33,8 @@ pub struct Conditions {
     pub order_number: Option<OrderNumber>,
     /// What counters must say; what happens now is counted in.
     pub counters: Vec<CounterCondition>,
+    /// Everything else that is asked of order, member and time, typed selectors and expression together.
+    pub predicate: Option<Predicate>,
 }
 
 /// Which orders of a member, by their number: 1 is the first. Orders that came back whole do not count.

@@ -1,9 +1,8 @@
 //! What an expression may name.
 
 use super::super::read::Names;
-use crate::domain::id::{Label, UnitId};
-use crate::domain::predicate::{AttributeType, Field};
-use crate::domain::program::Kind;
+use crate::domain::id::{CounterId, UnitId};
+use crate::domain::predicate::Field;
 
 /// What can be done with a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,8 +11,6 @@ pub(super) enum Type {
     Flag,
     Text,
     Texts,
-    /// A whole number or a text: what it is compared with decides.
-    Open,
 }
 
 impl Type {
@@ -23,7 +20,6 @@ impl Type {
             Type::Flag => "true or false",
             Type::Text => "a text",
             Type::Texts => "a list of texts",
-            Type::Open => "a whole number or a text",
         }
     }
 }
@@ -36,13 +32,10 @@ pub(super) struct Known {
     pub(super) meaning: &'static str,
 }
 
-pub(super) const GROUPS: &[&str] = &["order", "time", "member", "counter", "balance", "event", "value"];
-
 /// The names that every program has.
 pub(super) fn known() -> Vec<Known> {
     use Field::*;
-    use Type::{Flag, Text, Texts, Whole};
-    let share = "of what the member was granted for this kind of loyalty, in permille of all kinds; 250 is a quarter";
+    use Type::{Text, Texts, Whole};
     let rows: Vec<(&str, Field, Type, &str)> = vec![
         (
             "order.total",
@@ -56,7 +49,6 @@ pub(super) fn known() -> Vec<Known> {
         ("order.channel", OrderChannel, Text, "the sales channel, when the order names one"),
         ("order.store", OrderStore, Text, "the store, when the order names one; compared with declared stores only"),
         ("order.currency", OrderCurrency, Text, "the currency, one of the program's"),
-        ("order.kind", OrderKind, Text, "`'first'`, `'renewal'`, `'trial'` or `'replacement'`, when the order says so"),
         ("order.coupons", OrderCoupons, Texts, "the coupons of others that the order names"),
         ("order.payment_methods", OrderPaymentMethods, Texts, "how the shopper pays, as order and tenders name it"),
         (
@@ -78,40 +70,16 @@ pub(super) fn known() -> Vec<Known> {
         ("time.day", TimeDay, Whole, "of the month, from 1"),
         ("time.month", TimeMonth, Whole, "1 is January"),
         ("time.year", TimeYear, Whole, "such as 2026"),
-        ("member.tags", MemberTags, Texts, "the member's tags"),
-        ("member.segments", MemberSegments, Texts, "the segments that the member is in"),
-        ("member.orders", MemberOrders, Whole, "orders committed before this one"),
+        ("member.orders", MemberOrders, Whole, "orders before this one; those that came back whole do not count"),
         ("member.days_since_joined", MemberDaysSinceJoined, Whole, "days of 24 hours since enrolment"),
-        (
-            "member.days_since_last_order",
-            MemberDaysSinceLastOrder,
-            Whole,
-            "days of 24 hours since the order before; missing without one",
-        ),
-        ("member.enrolled", MemberEnrolled, Flag, "false for a guest"),
-        ("event.type", EventType, Text, "what happened, on `event` rules"),
-        ("event.value", EventValue, Whole, "the event's number, when it has one"),
-        ("value.recency_days", ValueRecencyDays, Whole, "days since the last order"),
-        ("value.frequency", ValueFrequency, Whole, "orders in the profile's window"),
-        ("value.monetary_minor", ValueMonetaryMinor, Whole, "spend in the profile's window, in minor units"),
-        ("value.top_category", ValueTopCategory, Text, "the category that the member buys most"),
-        ("value.share.transactional", ValueShare(Kind::Transactional), Whole, share),
-        ("value.share.social", ValueShare(Kind::Social), Whole, share),
-        ("value.share.emotional", ValueShare(Kind::Emotional), Whole, share),
-        ("value.share.behavioural", ValueShare(Kind::Behavioural), Whole, share),
-        ("value.share.advocacy", ValueShare(Kind::Advocacy), Whole, share),
     ];
     rows.into_iter().map(|(path, field, kind, meaning)| Known { path, field, kind, meaning }).collect()
 }
 
 /// Names with a part that the program chooses: how they are written, their type, and what they mean.
 pub(super) const CHOSEN: &[(&str, &str, &str)] = &[
-    ("member.tier", "a text", "the level on the program's only ladder of tiers"),
-    ("member.tiers.<ladder>", "a text", "the level on this ladder; compared with its levels only"),
-    ("member.attr.<name>", "as declared", "what `attributes` declares; missing when the member has none"),
-    ("counter.<id>", "a whole number", "what the counter shows before this order or event"),
-    ("balance.<unit>", "a whole number", "units available before this order or event"),
-    ("event.attr.<name>", "a whole number or a text", "what the event carries; what it is compared with decides"),
+    ("counter.<id>", "a whole number", "what the counter says, with what happens now counted in"),
+    ("balance.<unit>", "a whole number", "units that can be spent, before what happens now"),
 ];
 
 /// Why a path names nothing: which of its segments, and what could stand there.
@@ -131,59 +99,19 @@ pub(super) fn resolve(path: &[&str], names: &Names) -> Result<(Field, Type), Unk
     }
     let texts = |labels: &mut dyn Iterator<Item = &str>| labels.map(str::to_owned).collect::<Vec<_>>();
     match path {
-        ["member", "attr", name] => {
-            let found = names.attributes.iter().find(|(label, _)| label.as_str() == *name);
-            match found {
-                Some((label, AttributeType::Whole)) => Ok((Field::MemberAttribute(label.clone()), Type::Whole)),
-                Some((label, AttributeType::Text)) => Ok((Field::MemberAttribute(label.clone()), Type::Text)),
-                Some((label, AttributeType::Flag)) => Ok((Field::MemberAttribute(label.clone()), Type::Flag)),
-                None => {
-                    let known = texts(&mut names.attributes.keys().map(Label::as_str));
-                    let message = format!("the program's `attributes` declare no `{name}`");
-                    Err(Unknown { segment: 2, known, message: Some(message) })
-                }
-            }
+        ["counter", name] => {
+            let declared = names.declared("counters");
+            let found = declared.iter().find(|counter| *counter == name).and_then(|name| CounterId::parse(name).ok());
+            found.map(|counter| (Field::Counter(counter), Type::Whole)).ok_or_else(|| {
+                let known = texts(&mut declared.into_iter());
+                Unknown { segment: 1, known, message: Some(format!("the program declares no counter `{name}`")) }
+            })
         }
-        ["member", "tier"] => match names.ladders.keys().next() {
-            Some(ladder) if names.ladders.len() == 1 => Ok((Field::MemberTier(ladder.clone()), Type::Text)),
-            Some(_) => {
-                let known = names.ladders.keys().map(|ladder| format!("tiers.{ladder}")).collect();
-                let message = "there are several ladders of tiers".to_owned();
-                Err(Unknown { segment: 1, known, message: Some(message) })
-            }
-            None => {
-                let message = "the program declares no tiers".to_owned();
-                Err(Unknown { segment: 1, known: Vec::new(), message: Some(message) })
-            }
-        },
-        ["member", "tiers", name] => match names.ladders.keys().find(|ladder| ladder.as_str() == *name) {
-            Some(ladder) => Ok((Field::MemberTier(ladder.clone()), Type::Text)),
-            None => {
-                let known = texts(&mut names.ladders.keys().map(Label::as_str));
-                let message = format!("the program declares no ladder `{name}`");
-                Err(Unknown { segment: 2, known, message: Some(message) })
-            }
-        },
-        ["counter", name] => match names.counters.iter().find(|counter| counter.as_str() == *name) {
-            Some(counter) => Ok((Field::Counter(counter.clone()), Type::Whole)),
-            None => {
-                let known = texts(&mut names.counters.iter().map(Label::as_str));
-                let message = format!("the program declares no counter `{name}`");
-                Err(Unknown { segment: 1, known, message: Some(message) })
-            }
-        },
         ["balance", name] => match names.units.iter().find(|unit| unit.as_str() == *name) {
             Some(unit) => Ok((Field::Balance(unit.clone()), Type::Whole)),
             None => {
                 let known = texts(&mut names.units.iter().map(UnitId::as_str));
                 Err(Unknown { segment: 1, known, message: Some(format!("`{name}` is no unit of this program")) })
-            }
-        },
-        ["event", "attr", name] => match Label::parse(name) {
-            Ok(label) => Ok((Field::EventAttribute(label), Type::Open)),
-            Err(error) => {
-                let message = format!("the name of the attribute {error}");
-                Err(Unknown { segment: 2, known: Vec::new(), message: Some(message) })
             }
         },
         _ => Err(unknown(path, &known)),
@@ -215,7 +143,6 @@ pub(super) fn words(field: &Field, names: &Names) -> Option<(Vec<String>, &'stat
         Field::TimeWeekday => {
             Some((fixed(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"]), "is no day of the week"))
         }
-        Field::OrderKind => Some((fixed(super::ORDER_KINDS), "is no kind of order")),
         Field::OrderCurrency => {
             let currencies = names.currencies.as_ref()?;
             Some((
@@ -226,10 +153,6 @@ pub(super) fn words(field: &Field, names: &Names) -> Option<(Vec<String>, &'stat
         Field::OrderStore => {
             let stores = names.stores.iter().map(|store| store.as_str().to_owned()).collect();
             Some((stores, "is no store of this program"))
-        }
-        Field::MemberTier(ladder) => {
-            let levels = names.ladders.get(ladder)?.iter().map(|level| level.as_str().to_owned()).collect();
-            Some((levels, "is no level of this ladder"))
         }
         _ => None,
     }

@@ -1,6 +1,9 @@
 //! Rules: on what they act, when they apply, and what follows.
 
 use super::*;
+use crate::domain::predicate::{Field, Needs, Predicate, Text};
+use crate::program::cel::Expression;
+use crate::program::value::OwnCurrency;
 
 section! {
     /// One rule: on what it acts, when it applies, and what follows.
@@ -11,7 +14,8 @@ section! {
         kind: KindWord, Required;
         /// What it acts on.
         on: TriggerWord, Required;
-        /// What must hold; everything stated must. On `enrolment` only `starts_at` and `ends_at` can be stated.
+        /// What must hold; everything stated must. On `enrolment` only `starts_at`, `ends_at` and an `expression` that
+        /// asks for nothing of an order can be stated.
         when: WhenSection, Default("{}");
         /// The lines it acts on. On `order`, the rule applies only when one of them earns on more than nothing.
         lines: LinesSection, Default("{}");
@@ -27,10 +31,16 @@ impl Build for RuleSection {
         if let (Some(on), Some(when)) = (&self.on, &self.when)
             && on.value == Trigger::Enrolment
         {
-            let Conditions { starts_at, ends_at, .. } = when.value;
-            if when.value != (Conditions { starts_at, ends_at, ..Conditions::default() }) {
-                let message = "who enrols has no order: only `starts_at` and `ends_at` can hold";
+            let stated = &when.value.conditions;
+            let Conditions { starts_at, ends_at, .. } = *stated;
+            let predicate = stated.predicate.clone();
+            if *stated != (Conditions { starts_at, ends_at, predicate, ..Conditions::default() }) {
+                let message = "who enrols has no order: only `starts_at`, `ends_at` and `expression` can hold";
                 r.fault_at(when, message, Some("remove the other conditions"));
+            }
+            for (field, pos) in when.value.uses.iter().filter(|(field, _)| field.needs() == Needs::Order) {
+                let message = format!("who enrols has no order, hence no `{field}`");
+                r.fault(*pos, message, Some("ask for something of the member or the time"));
             }
         }
         if let (Some(on), Some(lines)) = (&self.on, &self.lines)
@@ -46,7 +56,7 @@ impl Build for RuleSection {
             r.fault_at(then, "who enrols has spent nothing yet: only a `bonus` can follow", None);
         }
         let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
-        let conditions = Conditions { lines: self.lines?.value, ..self.when?.value };
+        let conditions = Conditions { lines: self.lines?.value, ..self.when?.value.conditions };
         Some(Rule { id, kind, on, conditions, then: self.then?.value })
     }
 }
@@ -72,13 +82,51 @@ section! {
         order_number: OrderNumberSection, Without("any order");
         /// What counters must say, by name.
         counters: ByName<CounterName, CountSection, 1, COUNTERS_MAX>, Without("anything");
+        /// In one of these currencies.
+        currencies: Distinct<OwnCurrency, 1, CURRENCIES_MAX>, Without("in any currency of the program");
+        /// With at least one of these coupons of others.
+        coupons: Distinct<LabelText, 1, ASKED_MAX>, Without("with any coupons or none");
+        /// Paid, at least in part, by one of these methods.
+        payment_methods: Distinct<LabelText, 1, ASKED_MAX>, Without("however it is paid");
+        /// What nothing else here can say.
+        expression: Expression, Without("anything");
+    }
+}
+
+const ASKED_MAX: usize = Predicate::LISTED_MAX;
+
+/// What must hold, and where an expression names what it looks at.
+pub(in crate::program) struct When {
+    pub(super) conditions: Conditions,
+    pub(super) uses: Vec<(Field, Pos)>,
+}
+
+/// What the order has at least one of.
+fn lists<T: std::fmt::Display>(list: Field, asked: Option<At<Vec<T>>>) -> Option<Predicate> {
+    asked.map(|at| Predicate::ListsOneOf { list, of: texts(&at.value), wanted: true })
+}
+
+fn texts<T: std::fmt::Display>(labels: &[T]) -> Box<[Box<str>]> {
+    labels.iter().map(|label| label.to_string().into()).collect()
+}
+
+/// An amount means something else in each currency.
+fn warn_of_currencies(uses: &[(Field, Pos)], r: &mut Reader) {
+    let several = r.names.currencies.as_ref().is_some_and(|currencies| 1 < currencies.len());
+    let told_apart = uses.iter().any(|(field, _)| *field == Field::OrderCurrency);
+    if !several || told_apart {
+        return;
+    }
+    for (field, pos) in uses.iter().filter(|(field, _)| field.is_money()) {
+        let message = format!("`{field}` counts minor units of the order's currency, and the program lists several");
+        r.warn(*pos, message, Some("state `currencies`, compare order.currency too, or use `spend_at_least`"));
     }
 }
 
 impl Build for WhenSection {
-    type Out = Conditions;
+    type Out = When;
 
-    fn build(self, _: Pos, r: &mut Reader) -> Option<Conditions> {
+    fn build(self, _: Pos, r: &mut Reader) -> Option<When> {
         check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
         if let (None, Some(of)) = (&self.spend_at_least, &self.spend_of) {
             r.fault_at(of, "there is no `spend_at_least` that it could be about", Some("remove it"));
@@ -91,7 +139,27 @@ impl Build for WhenSection {
             at_most,
             every,
         });
-        Some(Conditions {
+        let stated = [
+            (Field::OrderCurrency, self.currencies.as_ref().map(|at| at.pos)),
+            (Field::OrderCoupons, self.coupons.as_ref().map(|at| at.pos)),
+            (Field::OrderPaymentMethods, self.payment_methods.as_ref().map(|at| at.pos)),
+        ];
+        let mut uses: Vec<(Field, Pos)> = stated.into_iter().filter_map(|(field, pos)| Some((field, pos?))).collect();
+        let by_currency = self.currencies.map(|at| Predicate::TextOneOf {
+            value: Text::Field(Field::OrderCurrency),
+            of: texts(&at.value),
+            wanted: true,
+        });
+        let stated = self.expression.map(|at| {
+            uses.extend(at.value.uses);
+            at.value.predicate
+        });
+        warn_of_currencies(&uses, r);
+        let coupons = lists(Field::OrderCoupons, self.coupons);
+        let methods = lists(Field::OrderPaymentMethods, self.payment_methods);
+        let asked: Vec<Predicate> = [by_currency, coupons, methods, stated].into_iter().flatten().collect();
+        let predicate = (!asked.is_empty()).then(|| Predicate::all(asked));
+        let conditions = Conditions {
             starts_at: self.starts_at.map(|at| at.value),
             ends_at: self.ends_at.map(|at| at.value),
             windows: self.hours.map(|at| at.value).unwrap_or_default(),
@@ -101,7 +169,9 @@ impl Build for WhenSection {
             lines: Selector::default(),
             order_number: self.order_number.map(|at| at.value),
             counters: counters.collect(),
-        })
+            predicate,
+        };
+        Some(When { conditions, uses })
     }
 }
 

@@ -1,0 +1,81 @@
+//! What conditions see of what is being decided.
+
+use jiff::civil::Weekday;
+
+use super::conditions::View;
+use super::ledger::Book;
+use super::predicate::{Field, Seen, Sight, Texts};
+use super::time::DAY_MS;
+
+impl Sight for View<'_> {
+    fn see<'a>(&'a self, field: &Field) -> Seen<'a> {
+        self.of_order(field).or_else(|| self.of_time(field)).or_else(|| self.of_member(field)).unwrap_or(Seen::Missing)
+    }
+}
+
+impl View<'_> {
+    fn of_order(&self, field: &Field) -> Option<Seen<'_>> {
+        let super::conditions::Seen { order, earning } = self.order?;
+        let sum = |amounts: &mut dyn Iterator<Item = i64>| Seen::Whole(amounts.fold(0, i64::saturating_add));
+        Some(match field {
+            Field::OrderTotal => sum(&mut order.lines.iter().map(|line| line.amount_minor)),
+            Field::OrderEarning => sum(&mut earning.iter().copied()),
+            Field::OrderQuantity => sum(&mut order.lines.iter().map(|line| line.quantity)),
+            Field::OrderLineCount => Seen::Whole(i64::try_from(order.lines.len()).unwrap_or(i64::MAX)),
+            Field::OrderChannel => Seen::Text(order.channel.as_ref()?.as_str()),
+            Field::OrderStore => Seen::Text(order.store.as_ref()?.as_str()),
+            Field::OrderCurrency => Seen::Text(order.currency.as_str()),
+            Field::OrderCoupons => Seen::Texts(Texts::Labels(&order.coupons)),
+            Field::OrderPaymentMethods => Seen::Texts(Texts::Labels(&order.payment_methods)),
+            Field::OrderCategories => Seen::Texts(Texts::Categories(&order.lines)),
+            Field::OrderSkus => Seen::Texts(Texts::Skus(&order.lines)),
+            Field::OrderBrands => Seen::Texts(Texts::Brands(&order.lines)),
+            _ => return None,
+        })
+    }
+
+    fn of_time(&self, field: &Field) -> Option<Seen<'_>> {
+        let zoned = || match self.order {
+            Some(seen) => self.at.zoned(self.program.zone_of(seen.order)),
+            None => self.at.zoned(&self.program.zone),
+        };
+        Some(match field {
+            Field::TimeHour => Seen::Whole(zoned().hour().into()),
+            Field::TimeMinute => Seen::Whole(zoned().minute().into()),
+            Field::TimeWeekday => Seen::Text(word(zoned().weekday())),
+            Field::TimeDay => Seen::Whole(zoned().day().into()),
+            Field::TimeMonth => Seen::Whole(zoned().month().into()),
+            Field::TimeYear => Seen::Whole(zoned().year().into()),
+            _ => return None,
+        })
+    }
+
+    fn of_member(&self, field: &Field) -> Option<Seen<'_>> {
+        let whole = |number: u64| Seen::Whole(i64::try_from(number).unwrap_or(i64::MAX));
+        Some(match field {
+            Field::MemberOrders => whole(self.order_number().saturating_sub(1)),
+            Field::MemberDaysSinceJoined => {
+                Seen::Whole(self.at.0.saturating_sub(self.state.enrolled_at.0).max(0) / DAY_MS)
+            }
+            Field::Counter(counter) => Seen::Whole(self.state.counted(self.program, counter, self.at)),
+            Field::Balance(unit) => {
+                let book = self.state.units.iter().find(|book| book.unit == *unit);
+                Seen::Whole(book.map_or(0, |book| book.amount(Book::Available)))
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// As programs write it.
+fn word(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Monday => "mon",
+        Weekday::Tuesday => "tue",
+        Weekday::Wednesday => "wed",
+        Weekday::Thursday => "thu",
+        Weekday::Friday => "fri",
+        Weekday::Saturday => "sat",
+        Weekday::Sunday => "sun",
+    }
+}
