@@ -161,6 +161,39 @@ fn a11_conditions_every_wrong_expression_is_reported_where_it_is_wrong() {
 }
 
 #[test]
+fn a11_conditions_typed_selectors_of_the_member_are_checked() {
+    // what `member` says, part of the message
+    let rows = [
+        ("▸{}", "asks nothing of the member"),
+        ("{▸tag: [a]}", "`member` has no field `tag`"),
+        ("{tags: [a], without_tags: ▸[a, b]}", "takes out every tag"),
+        ("{attributes: {▸aeg: [1]}}", "`attributes` declares no `aeg`"),
+        ("{attributes: ▸{}}", "names no attribute"),
+        ("{attributes: ▸[age]}", "a mapping from attributes"),
+        ("{attributes: {age: ▸41}}", "expected a list"),
+        ("{attributes: {age: [▸old]}}", "expected a whole number"),
+        ("{attributes: {vegan: [▸maybe]}}", "expected `true` or `false`"),
+        ("{attributes: {town: [▸\" Ely\"]}}", "the label"),
+        ("{joined_at_least: 30 days, joined_at_most: ▸2 weeks}", "at once that long and that short"),
+    ];
+    let mut wrong = Vec::new();
+    for (marked, message) in rows {
+        let at = marked.find(MARK).unwrap_or_else(|| panic!("no mark in {marked}"));
+        let text = BASE
+            .replace("rules:", "attributes: {age: int, vegan: bool, town: text}\nrules:")
+            .replace("expression: EXPRESSION", &format!("member: {}", marked.replace(MARK, "")));
+        let faults = faults_of(&text);
+        let column = "      member: ".len() + marked[..at].chars().count() + 1;
+        match faults.as_slice() {
+            [fault] if fault.message.contains(message) && (fault.line, fault.column as usize) == (LINE + 1, column) => {
+            }
+            other => wrong.push(format!("{marked}: {other:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn a11_conditions_several_faults_of_one_expression_are_told_at_once() {
     let faults = faults_of(&with("order.totl > 1 && time.houre < 12 && order.channel == 5"));
     let columns: Vec<u32> = faults.iter().map(|fault| fault.column).collect();

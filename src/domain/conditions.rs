@@ -100,6 +100,20 @@ fn times(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> boo
 }
 
 fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> bool {
+    let joined = view.member.and_then(|member| view.state.person(member)).map(|person| person.joined_at);
+    let ages = [("joined_at_least", conditions.joined_at_least), ("joined_at_most", conditions.joined_at_most)];
+    for (name, period) in ages {
+        let Some(period) = period else { continue };
+        let turns = joined.map(|joined| period.after(joined, &view.program.zone));
+        let met = turns.is_some_and(|turns| match name {
+            "joined_at_least" => turns <= view.at,
+            _ => view.at <= turns,
+        });
+        let actual = || joined.map_or_else(|| "nobody joined".to_owned(), |joined| format!("joined {}", joined.text()));
+        if !check.that(met, name, actual, || format!("{} ago", period.text())) {
+            return false;
+        }
+    }
     if let Some(wanted) = &conditions.order_number {
         let number = view.order_number();
         if !check.that(wanted.holds(number), "order_number", || number.to_string(), || wanted.text()) {

@@ -45,6 +45,10 @@ pub enum Field {
     /// From 1.
     TimeMonth,
     TimeYear,
+    MemberTags,
+    MemberSegments,
+    /// Of a type that the program declares.
+    MemberAttribute(Label),
     /// Committed before this one.
     MemberOrders,
     /// Whole days by the stopwatch.
@@ -72,7 +76,13 @@ impl Field {
             OrderTotal | OrderEarning | OrderQuantity | OrderLineCount | OrderChannel | OrderStore | OrderCurrency
             | OrderCoupons | OrderPaymentMethods | OrderCategories | OrderSkus | OrderBrands => Needs::Order,
             TimeHour | TimeMinute | TimeWeekday | TimeDay | TimeMonth | TimeYear => Needs::Nothing,
-            MemberOrders | MemberDaysSinceJoined | Counter(_) | Balance(_) => Needs::Member,
+            MemberTags
+            | MemberSegments
+            | MemberAttribute(_)
+            | MemberOrders
+            | MemberDaysSinceJoined
+            | Counter(_)
+            | Balance(_) => Needs::Member,
         }
     }
 

@@ -2,7 +2,9 @@
 
 use jiff::civil::Weekday;
 
+use super::account::AttributeValue;
 use super::conditions::View;
+use super::id::Label;
 use super::ledger::Book;
 use super::predicate::{Field, Seen, Sight, Texts};
 use super::time::DAY_MS;
@@ -52,10 +54,18 @@ impl View<'_> {
 
     fn of_member(&self, field: &Field) -> Option<Seen<'_>> {
         let whole = |number: u64| Seen::Whole(i64::try_from(number).unwrap_or(i64::MAX));
+        let person = || self.member.and_then(|member| self.state.person(member));
         Some(match field {
+            Field::MemberTags => labels(person().map(|person| &person.profile.tags)),
+            Field::MemberSegments => labels(person().map(|person| &person.profile.segments)),
+            Field::MemberAttribute(name) => match person()?.profile.attribute(name)? {
+                AttributeValue::Int(number) => Seen::Whole(*number),
+                AttributeValue::Bool(flag) => Seen::Flag(*flag),
+                AttributeValue::Text(text) => Seen::Text(text),
+            },
             Field::MemberOrders => whole(self.order_number().saturating_sub(1)),
             Field::MemberDaysSinceJoined => {
-                Seen::Whole(self.at.0.saturating_sub(self.state.enrolled_at.0).max(0) / DAY_MS)
+                Seen::Whole(self.at.0.saturating_sub(person()?.joined_at.0).max(0) / DAY_MS)
             }
             Field::Counter(counter) => Seen::Whole(self.state.counted(self.program, counter, self.at)),
             Field::Balance(unit) => {
@@ -65,6 +75,11 @@ impl View<'_> {
             _ => return None,
         })
     }
+}
+
+/// A guest has none.
+fn labels(labels: Option<&Vec<Label>>) -> Seen<'_> {
+    Seen::Texts(Texts::Labels(labels.map_or(&[], Vec::as_slice)))
 }
 
 /// As programs write it.

@@ -66,6 +66,20 @@ pub enum Period {
 }
 
 impl Period {
+    /// As programs write it: `14 days`.
+    pub fn text(self) -> String {
+        let (count, word) = match self {
+            Period::Seconds(n) => (n, "second"),
+            Period::Minutes(n) => (n, "minute"),
+            Period::Hours(n) => (n, "hour"),
+            Period::Days(n) => (n, "day"),
+            Period::Weeks(n) => (n, "week"),
+            Period::Months(n) => (n, "month"),
+            Period::Years(n) => (n, "year"),
+        };
+        format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+    }
+
     /// `from` moved forward by the period, by the calendar of `zone`; clamped to [`Instant::MAX`].
     pub fn after(self, from: Instant, zone: &TimeZone) -> Instant {
         let span = match self {

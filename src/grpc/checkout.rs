@@ -167,7 +167,11 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
     let tenders = request::tenders(bad, &raw.tenders);
     let methods = request::methods(bad, raw.tenders.get(..TENDERS_MAX).unwrap_or(&raw.tenders));
     let (mut order, methods) = (order?, methods?);
-    order.payment_methods.extend(methods);
+    for method in methods {
+        if !order.payment_methods.contains(&method) {
+            order.payment_methods.push(method);
+        }
+    }
     let commit =
         Commit { order, redeem: redeem?, codes: codes?, paid: raw.paid, tenders: tenders?, explain: raw.explain };
     Some(envelope?.write(fingerprints::commit(raw), Command::Commit(commit)))

@@ -10,7 +10,7 @@ use super::read::{
     At, Build, ByName, Distinct, FieldInfo, Identified, Items, Presence, Reader, Section, SectionInfo, Step, Value,
     choice, section, section_value, words,
 };
-use super::tree::Node;
+use super::tree::{Content, Node};
 use super::value::{
     AttributeAtWord, CalendarPeriodWord, Clock, CounterName, CountsWord, CurrencyCode, DAY_S, DayWord, Factor, Flag,
     KindWord, LabelText, Length, LengthOrNone, Moment, Money, MultiplierWord, Name, RoundPerWord, RoundUpToWord,
@@ -45,10 +45,12 @@ use words::OrderKindWord;
 
 pub(super) use counter::CountsOf;
 pub(super) use lines::names_nothing;
+pub(super) use people::attribute_type;
 
 mod adjustment;
 mod counter;
 mod lines;
+mod member;
 mod offer;
 mod people;
 mod place;

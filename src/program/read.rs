@@ -16,7 +16,7 @@ use super::tree::{Content, Entry, Node, Path};
 use super::{CURRENCIES_MAX, UNITS_MAX};
 use crate::domain::id::{Label, UnitId};
 use crate::domain::order::Currency;
-use crate::domain::program::LifeTerms;
+use crate::domain::program::{AttributeType, LifeTerms};
 
 /// Something that can stand in a program file.
 pub(super) trait Value {
@@ -297,6 +297,8 @@ pub(super) struct Names {
     pub(super) lives: BTreeMap<UnitId, LifeTerms>,
     /// By section of the file: the keys of its mapping, or the ids in its list.
     declared: BTreeMap<String, BTreeSet<String>>,
+    /// What `attributes` declares.
+    pub(super) attributes: BTreeMap<Label, AttributeType>,
 }
 
 impl Names {
@@ -326,13 +328,31 @@ impl Names {
                 declared.insert(section.key.clone(), names);
             }
         }
-        Names { currencies, units, stores: stores.collect(), zone, lives: BTreeMap::new(), declared }
+        Names {
+            currencies,
+            units,
+            stores: stores.collect(),
+            zone,
+            lives: BTreeMap::new(),
+            declared,
+            attributes: attributes_of(root),
+        }
     }
 
     /// What a section of the file declares by name or id.
     pub(super) fn declared(&self, section: &str) -> Vec<&str> {
         self.declared.get(section).into_iter().flatten().map(String::as_str).collect()
     }
+}
+
+fn attributes_of(root: &Node) -> BTreeMap<Label, AttributeType> {
+    let declared = root.get("attributes").map(|node| &node.content);
+    let entries: &[Entry] = if let Some(Content::Map(entries)) = declared { entries } else { &[] };
+    let known = entries.iter().filter_map(|entry| {
+        let kind = super::form::attribute_type(entry.value.text()?)?;
+        Some((Label::parse(&entry.key).ok()?, kind))
+    });
+    known.collect()
 }
 
 fn keys(node: &Node) -> impl Iterator<Item = &str> {

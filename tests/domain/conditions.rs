@@ -1,8 +1,10 @@
 //! Conditions beyond lines and hours: typed selectors and expressions on order, member and time.
 
+use guerdon::domain::account::AttributeValue;
 use guerdon::domain::answer::{Effect, ExplainCondition};
-use guerdon::domain::command::Command;
+use guerdon::domain::command::{Command, Enroll, ProfileChange};
 use guerdon::domain::decide::Decision;
+use guerdon::domain::id::MemberId;
 use guerdon::domain::order::{Currency, Order};
 
 use super::kit::*;
@@ -156,6 +158,78 @@ rules:
         .on("2026-05-15T10:30:00Z");
         let decision = world.enrol("leo", &[]);
         assert_eq!(applied(&decision), expected == 100, "{text}");
+    }
+}
+
+#[test]
+fn a11_conditions_typed_selectors_and_names_of_the_member() {
+    let profile = |tags: &[&str], attributes: &[(&str, AttributeValue)]| ProfileChange {
+        add_tags: tags.iter().map(|tag| label(tag)).collect(),
+        add_segments: vec![label("loyal")],
+        set_attributes: attributes.iter().map(|(name, value)| (label(name), value.clone())).collect(),
+        ..ProfileChange::default()
+    };
+    let known = profile(
+        &["vip", "press"],
+        &[
+            ("age", AttributeValue::Int(41)),
+            ("vegan", AttributeValue::Bool(true)),
+            ("home-town", AttributeValue::Text("Ely".into())),
+        ],
+    );
+    let blank = ProfileChange::default();
+    for (when, of_known, of_blank) in [
+        ("{member: {tags: [vip, staff]}}", true, false),
+        ("{member: {tags: [staff]}}", false, false),
+        ("{member: {without_tags: [staff]}}", true, true),
+        ("{member: {without_tags: [staff, press]}}", false, true),
+        ("{member: {segments: [loyal]}}", true, false),
+        ("{member: {attributes: {age: [40, 41]}}}", true, false),
+        ("{member: {attributes: {age: [40], vegan: [true]}}}", false, false),
+        ("{member: {attributes: {vegan: [true], home-town: [Ely, Wells]}}}", true, false),
+        ("{expression: \"'vip' in member.tags && member.attr.age >= 18\"}", true, false),
+        ("{expression: \"!('vip' in member.tags)\"}", false, true),
+        ("{expression: \"member.attr.vegan\"}", true, false),
+        ("{expression: \"!member.attr.vegan\"}", false, false),
+        ("{expression: \"member.attr['home-town'] == 'Ely' && size(member.segments) == 1\"}", true, false),
+        ("{expression: \"!has(member.attr.age)\"}", false, true),
+        // Enrolled at noon on 4 May; it is noon on 4 June.
+        ("{member: {joined_at_least: 1 month}}", true, true),
+        ("{member: {joined_at_least: 32 days}}", false, false),
+        ("{member: {joined_at_most: 31 days}}", true, true),
+        ("{member: {joined_at_most: 30 days}}", false, false),
+        ("{expression: member.days_since_joined == 31}", true, true),
+    ] {
+        for (profile, expected) in [(&known, of_known), (&blank, of_blank)] {
+            let mut world = World::new(&format!(
+                "
+attributes: {{age: int, vegan: bool, home-town: text}}
+rules:
+  - {{id: asked, kind: behavioural, on: order, when: {when}, then: {{bonus: {{units: 100}}}}}}
+"
+            ));
+            let member = MemberId::parse("mia").expect("an id");
+            world.decide("mia", Command::Enroll(Enroll { member, codes: Vec::new(), profile: profile.clone() }));
+            world.go("2026-06-04");
+            let decision = world.commit("mia", commit(bare()));
+            assert_eq!(applied(&decision), expected, "{when}");
+        }
+    }
+}
+
+#[test]
+fn a11_conditions_what_is_known_from_the_start_counts_on_enrolment() {
+    for (tag, expected) in [("press", true), ("staff", false)] {
+        let mut world = World::new(
+            "
+rules:
+  - {id: asked, kind: emotional, on: enrolment, when: {member: {tags: [press]}}, then: {bonus: {units: 100}}}
+",
+        );
+        let profile = ProfileChange { add_tags: vec![label(tag)], ..ProfileChange::default() };
+        let member = MemberId::parse("mia").expect("an id");
+        let decision = world.decide("mia", Command::Enroll(Enroll { member, codes: Vec::new(), profile }));
+        assert_eq!(applied(&decision), expected, "{tag}");
     }
 }
 

@@ -73,8 +73,10 @@ fn a_commit() {
     let write = written(commit());
     assert_eq!((write.program.as_str(), write.member.as_str(), write.request_id.as_str()), ("bakery", "mia", "r-1"));
     assert_eq!(write.occurred_at, Some(Instant(1_767_225_600_000)));
+    // The methods of its tenders count for the order.
+    let order = Order { payment_methods: vec![label("card"), label("visa")], ..domain_order() };
     let expected = Commit {
-        order: domain_order(),
+        order,
         redeem: Some(domain_redeem()),
         codes: vec![entered("ABCD-1234")],
         paid: true,

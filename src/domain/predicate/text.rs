@@ -26,8 +26,11 @@ impl fmt::Display for Field {
             Field::TimeDay => "time.day",
             Field::TimeMonth => "time.month",
             Field::TimeYear => "time.year",
+            Field::MemberTags => "member.tags",
+            Field::MemberSegments => "member.segments",
             Field::MemberOrders => "member.orders",
             Field::MemberDaysSinceJoined => "member.days_since_joined",
+            Field::MemberAttribute(name) => return named(f, "member.attr", name.as_str()),
             Field::Counter(id) => return named(f, "counter", id.as_str()),
             Field::Balance(unit) => return named(f, "balance", unit.as_str()),
         };

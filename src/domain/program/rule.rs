@@ -4,7 +4,7 @@ use super::{Kind, LifeTerms, PerCurrency, Selector};
 use crate::domain::id::{CounterId, Label, RuleId, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::predicate::Predicate;
-use crate::domain::time::{Instant, LocalWindow};
+use crate::domain::time::{Instant, LocalWindow, Period};
 
 /// What a rule acts on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +35,10 @@ pub struct Conditions {
     pub counters: Vec<CounterCondition>,
     /// Everything else that is asked of order, member and time, typed selectors and expression together.
     pub predicate: Option<Predicate>,
+    /// Who acts joined at least so long ago; equal is enough.
+    pub joined_at_least: Option<Period>,
+    /// Who acts joined at most so long ago, inclusive.
+    pub joined_at_most: Option<Period>,
 }
 
 /// Which orders of a member, by their number: 1 is the first. Orders that came back whole do not count.

@@ -1,8 +1,9 @@
 //! What an expression may name.
 
 use super::super::read::Names;
-use crate::domain::id::{CounterId, UnitId};
+use crate::domain::id::{CounterId, Label, UnitId};
 use crate::domain::predicate::Field;
+use crate::domain::program::AttributeType;
 
 /// What can be done with a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +71,8 @@ pub(super) fn known() -> Vec<Known> {
         ("time.day", TimeDay, Whole, "of the month, from 1"),
         ("time.month", TimeMonth, Whole, "1 is January"),
         ("time.year", TimeYear, Whole, "such as 2026"),
+        ("member.tags", MemberTags, Texts, "the tags of who acts"),
+        ("member.segments", MemberSegments, Texts, "the segments that who acts is in"),
         ("member.orders", MemberOrders, Whole, "orders before this one; those that came back whole do not count"),
         ("member.days_since_joined", MemberDaysSinceJoined, Whole, "days of 24 hours since enrolment"),
     ];
@@ -78,6 +81,7 @@ pub(super) fn known() -> Vec<Known> {
 
 /// Names with a part that the program chooses: how they are written, their type, and what they mean.
 pub(super) const CHOSEN: &[(&str, &str, &str)] = &[
+    ("member.attr.<name>", "as `attributes` declares it", "what is known of who acts; missing when nothing is"),
     ("counter.<id>", "a whole number", "what the counter says, with what happens now counted in"),
     ("balance.<unit>", "a whole number", "units that can be spent, before what happens now"),
 ];
@@ -99,6 +103,21 @@ pub(super) fn resolve(path: &[&str], names: &Names) -> Result<(Field, Type), Unk
     }
     let texts = |labels: &mut dyn Iterator<Item = &str>| labels.map(str::to_owned).collect::<Vec<_>>();
     match path {
+        ["member", "attr", name] => {
+            let found = names.attributes.iter().find(|(label, _)| label.as_str() == *name);
+            let found = found.map(|(label, kind)| {
+                let kind = match kind {
+                    AttributeType::Int => Type::Whole,
+                    AttributeType::Bool => Type::Flag,
+                    AttributeType::Text => Type::Text,
+                };
+                (Field::MemberAttribute(label.clone()), kind)
+            });
+            found.ok_or_else(|| {
+                let known = texts(&mut names.attributes.keys().map(Label::as_str));
+                Unknown { segment: 2, known, message: Some(format!("`attributes` declares no `{name}`")) }
+            })
+        }
         ["counter", name] => {
             let declared = names.declared("counters");
             let found = declared.iter().find(|counter| *counter == name).and_then(|name| CounterId::parse(name).ok());

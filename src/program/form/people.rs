@@ -10,3 +10,13 @@ words!(AttributeTypeWord -> AttributeType {
     "bool" => AttributeType::Bool, "true or false";
     "text" => AttributeType::Text, "text of up to 256 bytes";
 });
+
+/// As [`AttributeTypeWord`] reads it, without reporting.
+pub(in crate::program) fn attribute_type(word: &str) -> Option<AttributeType> {
+    match word {
+        "int" => Some(AttributeType::Int),
+        "bool" => Some(AttributeType::Bool),
+        "text" => Some(AttributeType::Text),
+        _ => None,
+    }
+}

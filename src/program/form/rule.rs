@@ -1,5 +1,6 @@
 //! Rules: on what they act, when they apply, and what follows.
 
+use super::member::{MemberSection, texts};
 use super::*;
 use crate::domain::predicate::{Field, Needs, Predicate, Text};
 use crate::program::cel::Expression;
@@ -14,8 +15,8 @@ section! {
         kind: KindWord, Required;
         /// What it acts on.
         on: TriggerWord, Required;
-        /// What must hold; everything stated must. On `enrolment` only `starts_at`, `ends_at` and an `expression` that
-        /// asks for nothing of an order can be stated.
+        /// What must hold; everything stated must. On `enrolment` only `starts_at`, `ends_at`, `member` (but not how
+        /// long ago they joined) and an `expression` that asks for nothing of an order can be stated.
         when: WhenSection, Default("{}");
         /// The lines it acts on. On `order`, the rule applies only when one of them earns on more than nothing.
         lines: LinesSection, Default("{}");
@@ -35,7 +36,7 @@ impl Build for RuleSection {
             let Conditions { starts_at, ends_at, .. } = *stated;
             let predicate = stated.predicate.clone();
             if *stated != (Conditions { starts_at, ends_at, predicate, ..Conditions::default() }) {
-                let message = "who enrols has no order: only `starts_at`, `ends_at` and `expression` can hold";
+                let message = "who enrols has no order and no past: only `starts_at`, `ends_at`, `member` and `expression` can hold";
                 r.fault_at(when, message, Some("remove the other conditions"));
             }
             for (field, pos) in when.value.uses.iter().filter(|(field, _)| field.needs() == Needs::Order) {
@@ -88,6 +89,8 @@ section! {
         coupons: Distinct<LabelText, 1, ASKED_MAX>, Without("with any coupons or none");
         /// Paid, at least in part, by one of these methods.
         payment_methods: Distinct<LabelText, 1, ASKED_MAX>, Without("however it is paid");
+        /// What is known of who acts.
+        member: MemberSection, Without("anybody");
         /// What nothing else here can say.
         expression: Expression, Without("anything");
     }
@@ -104,10 +107,6 @@ pub(in crate::program) struct When {
 /// What the order has at least one of.
 fn lists<T: std::fmt::Display>(list: Field, asked: Option<At<Vec<T>>>) -> Option<Predicate> {
     asked.map(|at| Predicate::ListsOneOf { list, of: texts(&at.value), wanted: true })
-}
-
-fn texts<T: std::fmt::Display>(labels: &[T]) -> Box<[Box<str>]> {
-    labels.iter().map(|label| label.to_string().into()).collect()
 }
 
 /// An amount means something else in each currency.
@@ -157,7 +156,9 @@ impl Build for WhenSection {
         warn_of_currencies(&uses, r);
         let coupons = lists(Field::OrderCoupons, self.coupons);
         let methods = lists(Field::OrderPaymentMethods, self.payment_methods);
-        let asked: Vec<Predicate> = [by_currency, coupons, methods, stated].into_iter().flatten().collect();
+        let member = self.member.map(|at| at.value).unwrap_or_default();
+        let asked = [by_currency, coupons, methods].into_iter().flatten().chain(member.all).chain(stated);
+        let asked: Vec<Predicate> = asked.collect();
         let predicate = (!asked.is_empty()).then(|| Predicate::all(asked));
         let conditions = Conditions {
             starts_at: self.starts_at.map(|at| at.value),
@@ -170,6 +171,8 @@ impl Build for WhenSection {
             order_number: self.order_number.map(|at| at.value),
             counters: counters.collect(),
             predicate,
+            joined_at_least: member.joined_at_least,
+            joined_at_most: member.joined_at_most,
         };
         Some(When { conditions, uses })
     }
