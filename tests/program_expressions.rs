@@ -68,6 +68,7 @@ fn a11_conditions_every_wrong_expression_is_reported_where_it_is_wrong() {
         ("▸'quai' == order.store", "`quai` is no store", "did you mean `quay`?"),
         ("order.store in ['quay', ▸'mil-lane']", "`mil-lane` is no store", "did you mean `mill-lane`?"),
         ("order.currency == ▸'GBB'", "`GBB` is not among", "did you mean `GBP`?"),
+        ("order.kind != ▸'renewel'", "`renewel` is no kind", "did you mean `renewal`?"),
         ("time.weekday == ▸'saturday'", "`saturday` is no day", "known are mon"),
         ("time.weekday in ['sat', ▸'Sun']", "`Sun` is no day", "did you mean `sun`?"),
         // Types.

@@ -66,6 +66,17 @@ pub enum OrderKind {
 }
 
 impl OrderKind {
+    /// As programs write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            OrderKind::Ordinary => "ordinary",
+            OrderKind::First => "first",
+            OrderKind::Renewal => "renewal",
+            OrderKind::Trial => "trial",
+            OrderKind::Replacement => "replacement",
+        }
+    }
+
     pub const ALL: [OrderKind; 5] =
         [OrderKind::Ordinary, OrderKind::First, OrderKind::Renewal, OrderKind::Trial, OrderKind::Replacement];
 }

@@ -27,6 +27,7 @@ pub enum Field {
     OrderChannel,
     OrderStore,
     OrderCurrency,
+    OrderKind,
     /// Coupons of others that the order names.
     OrderCoupons,
     /// How the rest is paid.
@@ -74,7 +75,9 @@ impl Field {
         use Field::*;
         match self {
             OrderTotal | OrderEarning | OrderQuantity | OrderLineCount | OrderChannel | OrderStore | OrderCurrency
-            | OrderCoupons | OrderPaymentMethods | OrderCategories | OrderSkus | OrderBrands => Needs::Order,
+            | OrderKind | OrderCoupons | OrderPaymentMethods | OrderCategories | OrderSkus | OrderBrands => {
+                Needs::Order
+            }
             TimeHour | TimeMinute | TimeWeekday | TimeDay | TimeMonth | TimeYear => Needs::Nothing,
             MemberTags
             | MemberSegments

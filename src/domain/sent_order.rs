@@ -19,6 +19,8 @@ pub struct SentOrder {
     /// Categories, brands and sellers of all lines, each once: lines of one order share most of them.
     labels: Vec<Label>,
     lines: Vec<SentLine>,
+    pub coupons: Vec<Label>,
+    pub payment_methods: Vec<Label>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,7 +38,18 @@ struct SentLine {
 impl SentOrder {
     pub fn of(order: &Order) -> SentOrder {
         // Taken apart whole, so that a field added to orders cannot be forgotten here.
-        let Order { order_id: _, currency: _, channel, store, zone, prices_include_tax, lines, kind } = order;
+        let Order {
+            order_id: _,
+            currency: _,
+            channel,
+            store,
+            zone,
+            prices_include_tax,
+            lines,
+            kind,
+            coupons,
+            payment_methods,
+        } = order;
         let mut labels: Vec<Label> = Vec::new();
         let mut place = |label: &Label| -> u32 {
             let known = labels.iter().position(|known| known == label).unwrap_or_else(|| {
@@ -67,6 +80,8 @@ impl SentOrder {
             prices_include_tax: *prices_include_tax,
             labels,
             lines,
+            coupons: coupons.clone(),
+            payment_methods: payment_methods.clone(),
         }
     }
 
@@ -103,6 +118,8 @@ impl OrderRecord {
             prices_include_tax: sent.prices_include_tax,
             lines: self.lines.iter().zip(&sent.lines).map(|(record, line)| sent.line(record, line)).collect(),
             kind: sent.kind,
+            coupons: sent.coupons.clone(),
+            payment_methods: sent.payment_methods.clone(),
         }
     }
 }

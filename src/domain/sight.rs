@@ -27,6 +27,7 @@ impl View<'_> {
             Field::OrderChannel => Seen::Text(order.channel.as_ref()?.as_str()),
             Field::OrderStore => Seen::Text(order.store.as_ref()?.as_str()),
             Field::OrderCurrency => Seen::Text(order.currency.as_str()),
+            Field::OrderKind => Seen::Text(order.kind.name()),
             Field::OrderCoupons => Seen::Texts(Texts::Labels(&order.coupons)),
             Field::OrderPaymentMethods => Seen::Texts(Texts::Labels(&order.payment_methods)),
             Field::OrderCategories => Seen::Texts(Texts::Categories(&order.lines)),

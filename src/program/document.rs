@@ -126,7 +126,7 @@ impl Reading {
         let root = if faults.is_empty() { tree::parse(text, &mut faults) } else { None };
         let mut names = Names::default();
         names.zone = Some(zone.clone());
-        (root.map(lifted), Reading { reader: Reader::new(names, faults) })
+        (root.map(lifted), Reading { reader: Reader::new(names, super::place::Source::of(text), faults) })
     }
 
     /// All faults by position, if there is any.

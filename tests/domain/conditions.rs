@@ -5,7 +5,7 @@ use guerdon::domain::answer::{Effect, ExplainCondition};
 use guerdon::domain::command::{Command, Enroll, ProfileChange};
 use guerdon::domain::decide::Decision;
 use guerdon::domain::id::MemberId;
-use guerdon::domain::order::{Currency, Order};
+use guerdon::domain::order::{Currency, Order, OrderKind};
 
 use super::kit::*;
 
@@ -41,6 +41,7 @@ fn full() -> Order {
     Order {
         channel: Some(label("web")),
         store: Some(label("mill-lane")),
+        kind: OrderKind::Renewal,
         coupons: vec![label("SPRING")],
         payment_methods: vec![label("card"), label("voucher")],
         ..order("o", lines)
@@ -73,6 +74,7 @@ fn a11_conditions_an_expression_looks_at_order_member_and_time() {
         ("order.channel.startsWith('w') && order.channel.endsWith('b') && order.channel.contains('e')", true, false),
         ("order.store == 'mill-lane'", true, false),
         ("order.currency == 'GBP'", true, true),
+        ("order.kind == 'renewal'", true, false),
         ("'SPRING' in order.coupons", true, false),
         ("order.coupons.contains('SPRING')", true, false),
         ("!('SPRING' in order.coupons)", false, true),
@@ -121,6 +123,8 @@ fn a11_conditions_time_is_told_by_the_clock_of_the_store() {
 fn a11_conditions_typed_selectors_on_currency_coupon_and_payment_method() {
     for (when, of_full, of_bare) in [
         ("{currencies: [GBP]}", true, true),
+        ("{order_kinds: [renewal]}", true, false),
+        ("{order_kinds: [ordinary, first]}", false, true),
         ("{coupons: [SUMMER, SPRING]}", true, false),
         ("{coupons: [SUMMER]}", false, false),
         ("{payment_methods: [card]}", true, false),

@@ -15,6 +15,7 @@ impl fmt::Display for Field {
             Field::OrderChannel => "order.channel",
             Field::OrderStore => "order.store",
             Field::OrderCurrency => "order.currency",
+            Field::OrderKind => "order.kind",
             Field::OrderCoupons => "order.coupons",
             Field::OrderPaymentMethods => "order.payment_methods",
             Field::OrderCategories => "order.categories",

@@ -50,6 +50,12 @@ pub(super) fn known() -> Vec<Known> {
         ("order.channel", OrderChannel, Text, "the sales channel, when the order names one"),
         ("order.store", OrderStore, Text, "the store, when the order names one; compared with declared stores only"),
         ("order.currency", OrderCurrency, Text, "the currency, one of the program's"),
+        (
+            "order.kind",
+            OrderKind,
+            Text,
+            "`'ordinary'`, `'first'`, `'renewal'`, `'trial'` or `'replacement'`; which kinds earn at all, `earning.order_kinds` says",
+        ),
         ("order.coupons", OrderCoupons, Texts, "the coupons of others that the order names"),
         ("order.payment_methods", OrderPaymentMethods, Texts, "how the shopper pays, as order and tenders name it"),
         (
@@ -161,6 +167,10 @@ pub(super) fn words(field: &Field, names: &Names) -> Option<(Vec<String>, &'stat
     match field {
         Field::TimeWeekday => {
             Some((fixed(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"]), "is no day of the week"))
+        }
+        Field::OrderKind => {
+            let kinds = crate::domain::order::OrderKind::ALL.map(|kind| kind.name());
+            Some((fixed(&kinds), "is no kind of order"))
         }
         Field::OrderCurrency => {
             let currencies = names.currencies.as_ref()?;

@@ -89,6 +89,8 @@ section! {
         coupons: Distinct<LabelText, 1, ASKED_MAX>, Without("with any coupons or none");
         /// Paid, at least in part, by one of these methods.
         payment_methods: Distinct<LabelText, 1, ASKED_MAX>, Without("however it is paid");
+        /// Of one of these kinds.
+        order_kinds: Distinct<OrderKindWord, 1, 5>, Without("of any kind that earns");
         /// What is known of who acts.
         member: MemberSection, Without("anybody");
         /// What nothing else here can say.
@@ -140,6 +142,7 @@ impl Build for WhenSection {
         });
         let stated = [
             (Field::OrderCurrency, self.currencies.as_ref().map(|at| at.pos)),
+            (Field::OrderKind, self.order_kinds.as_ref().map(|at| at.pos)),
             (Field::OrderCoupons, self.coupons.as_ref().map(|at| at.pos)),
             (Field::OrderPaymentMethods, self.payment_methods.as_ref().map(|at| at.pos)),
         ];
@@ -147,6 +150,11 @@ impl Build for WhenSection {
         let by_currency = self.currencies.map(|at| Predicate::TextOneOf {
             value: Text::Field(Field::OrderCurrency),
             of: texts(&at.value),
+            wanted: true,
+        });
+        let by_kind = self.order_kinds.map(|at| Predicate::TextOneOf {
+            value: Text::Field(Field::OrderKind),
+            of: at.value.iter().map(|kind| kind.name().into()).collect(),
             wanted: true,
         });
         let stated = self.expression.map(|at| {
@@ -157,7 +165,7 @@ impl Build for WhenSection {
         let coupons = lists(Field::OrderCoupons, self.coupons);
         let methods = lists(Field::OrderPaymentMethods, self.payment_methods);
         let member = self.member.map(|at| at.value).unwrap_or_default();
-        let asked = [by_currency, coupons, methods].into_iter().flatten().chain(member.all).chain(stated);
+        let asked = [by_currency, by_kind, coupons, methods].into_iter().flatten().chain(member.all).chain(stated);
         let asked: Vec<Predicate> = asked.collect();
         let predicate = (!asked.is_empty()).then(|| Predicate::all(asked));
         let conditions = Conditions {
