@@ -199,7 +199,7 @@ impl Course<'_> {
                 key_place: amount.place,
                 value: Node { place: amount.place, content: scalar(text) },
             };
-            let mut fields = vec![field("unit", unit), field("reason", "migration")];
+            let mut fields = vec![field("unit", unit), field("reason", "migration"), field("agent", "given")];
             fields.push(Entry { key: "amount".to_owned(), key_place: amount.place, value: amount.clone() });
             self.synthetic("adjust", &entry.key, entry.key_place, fields, r);
         }
