@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod answer;
+pub mod awards;
 pub mod code;
 pub mod command;
 pub mod conditions;

@@ -28,6 +28,8 @@ pub const RULES_MAX: usize = 10_000;
 pub const REWARDS_MAX: usize = 1_000;
 pub const CAMPAIGNS_MAX: usize = 100;
 pub const STORES_MAX: usize = 10_000;
+/// Fewer than an account keeps, so that a new version's find room.
+pub const STAMP_CARDS_MAX: usize = 20;
 pub const ATTRIBUTES_MAX: usize = 64;
 pub const UNITS_MAX: usize = 20;
 pub const CURRENCIES_MAX: usize = 50;

@@ -25,6 +25,7 @@ mod domain {
     mod referral;
     mod reserve;
     mod returns;
+    mod stamps;
     mod stored;
     mod traps;
 }

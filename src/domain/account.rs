@@ -9,9 +9,16 @@ use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, OrderId, Referra
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
 use super::time::{DAY_MS, Instant};
 
+pub use cards::{CardState, FilledCard, LapsedStamps, NewCard, OpenCard, StampsOn, TakenStamps};
 pub use people::{AccountKind, AttributeValue, Birthday, Person, Profile, Role, Salt};
 
+pub use tags::Tag;
+pub use vouchers::{Voucher, VoucherIssue, VoucherState};
+
+mod cards;
 mod people;
+mod tags;
+mod vouchers;
 
 /// The record found under a member id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,6 +58,12 @@ pub struct AccountState {
     pub kind: AccountKind,
     /// Who belongs to it, in the order in which they came; one for an account of [`AccountKind::Person`].
     pub people: Vec<Person>,
+    /// At most [`CardState::IDS_MAX`].
+    pub cards: Vec<CardState>,
+    /// Those that can be used, and for a time the others.
+    pub vouchers: Vec<Voucher>,
+    /// Given by rules; at most [`AccountState::TAGS_MAX`].
+    pub tags: Vec<Tag>,
 }
 
 /// What an account has of one unit.
@@ -202,6 +215,9 @@ impl AccountState {
             counters: Vec::new(),
             kind: AccountKind::Person,
             people: Vec::new(),
+            cards: Vec::new(),
+            vouchers: Vec::new(),
+            tags: Vec::new(),
         }
     }
 
@@ -228,7 +244,8 @@ impl AccountState {
         let holds = self.holds.iter().filter(|hold| hold.is_open()).map(|hold| hold.at);
         let open = self.referral.as_ref().filter(|r| r.state == ReferralState::Attributed);
         let referral = open.map(|r| r.qualify_by);
-        lots.chain(holds).chain(referral).min().filter(|at| *at < Instant::MAX)
+        let offers = self.card_due().into_iter().chain(self.voucher_due());
+        lots.chain(holds).chain(referral).chain(offers).min().filter(|at| *at < Instant::MAX)
     }
 
     /// Applies the next entry. On an error the state is left half-changed and must be dropped.
@@ -282,6 +299,7 @@ impl AccountState {
                     let book = self.unit(&held.unit);
                     held.parts.iter().try_for_each(|part| book.hold(part.dates, part.amount))?;
                 }
+                self.hold_vouchers(redeem, order, entry.posted_at)?;
                 self.holds.retain(|hold| hold.order != *order);
                 self.holds.push(Hold {
                     order: order.clone(),
@@ -298,6 +316,7 @@ impl AccountState {
                     let book = self.unit(&held.unit);
                     held.parts.iter().try_for_each(|part| book.unhold(part.dates, part.amount))?;
                 }
+                self.free_vouchers(order, entry.posted_at);
                 let before = self.holds.iter().position(|hold| hold.order == *order).map(|at| self.holds.remove(at));
                 if let Some(state) = why.leaves() {
                     self.holds.push(Hold {
@@ -379,6 +398,27 @@ impl AccountState {
                 referral.advocate_grant =
                     Some(SentGrant { grant: grant.clone(), unit: unit.clone(), revision: *revision, amount, net });
             }
+            Fact::Stamped { card, stamps, repaid, begins, visit, .. } => {
+                self.stamp(card, *stamps, *repaid, *begins, *visit, entry.effective_at)?;
+            }
+            Fact::CardFilled { card, voucher } => self.fill_card(card, voucher)?,
+            Fact::CardExpired { card, .. } => self.expire_card(card, entry.posted_at)?,
+            Fact::Unstamped { card, what, .. } => self.unstamp(card, what)?,
+            Fact::CardReopened { card, voucher } => self.reopen_card(card, voucher, entry.posted_at)?,
+            Fact::VoucherIssued { issue, .. } => self.issue(issue, entry.effective_at, entry.posted_at)?,
+            Fact::VoucherUsed { voucher, order } => {
+                self.move_voucher(voucher, VoucherState::Used, Some(order), entry.posted_at)?;
+            }
+            Fact::VoucherReturned { issue, .. } => self.issue(issue, entry.effective_at, entry.posted_at)?,
+            Fact::VoucherExpired { voucher } => {
+                self.move_voucher(voucher, VoucherState::Expired, None, entry.posted_at)?;
+                self.lapse_with(voucher, entry.posted_at);
+            }
+            Fact::VoucherCancelled { voucher, .. } => {
+                self.move_voucher(voucher, VoucherState::Cancelled, None, entry.posted_at)?;
+            }
+            Fact::Tagged { add, remove, .. } => self.tag(add, remove, entry.sequence)?,
+            Fact::Untagged { given, back, .. } => self.untag(given, back),
             Fact::ProfileChanged { member, digest } => self.person_mut(member)?.profile_digest = *digest,
         }
         Ok(())
@@ -422,6 +462,8 @@ impl AccountState {
             let surplus = book.lapsed.len().saturating_sub(AccountState::LAPSED_MAX);
             book.lapsed.drain(..surplus);
         }
+        self.forget_vouchers(now);
+        self.forget_cards(lapsed_since);
     }
 
     /// Balances as they stand; bring the state up to date first.
@@ -436,6 +478,8 @@ impl AccountState {
             book.faults(&mut faults);
         }
         self.profile_faults(&mut faults);
+        self.voucher_faults(&mut faults);
+        self.card_faults(&mut faults);
         let mut held: Vec<(&UnitId, i64)> = Vec::new();
         for units in self.holds.iter().flat_map(|hold| &hold.units) {
             match held.iter_mut().find(|(unit, _)| **unit == units.unit) {

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{AccountKind, Person};
+use super::account::{AccountKind, Person, VoucherState};
 use super::command::{ReturnCause, Tender};
-use super::id::{Code, GrantId, Label, LineId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId};
+use super::id::{
+    CardId, Code, GrantId, Label, LineId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
+};
 use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
 use super::time::Instant;
@@ -179,6 +181,58 @@ pub enum Effect {
         granted: Granted,
         claim_by: Instant,
     },
+    StampsGiven(StampsGiven),
+    StampsTaken(StampsTaken),
+    Voucher(VoucherEffect),
+    Tags {
+        added: Vec<Label>,
+        removed: Vec<Label>,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StampsGiven {
+    pub card: CardId,
+    pub rule: RuleId,
+    pub kind: Kind,
+    /// In all.
+    pub stamps: i64,
+    /// Of `stamps`, what repaid stamps that were owed.
+    pub repaid: i64,
+    /// Of `stamps`, what found no room.
+    pub lost: i64,
+    /// On the open card since, those for free included.
+    pub stands: i64,
+    /// What fills it.
+    pub goal: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StampsTaken {
+    pub card: CardId,
+    /// In all.
+    pub stamps: i64,
+    /// What the member owes since.
+    pub owed: i64,
+    /// Of `stamps`.
+    pub forgiven: i64,
+    /// Of `stamps`, what had been lost with an expired card.
+    pub expired: i64,
+    /// On the open card since, those for free included.
+    pub stands: i64,
+}
+
+/// A voucher came into a state.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VoucherEffect {
+    pub voucher: VoucherId,
+    pub reward: RewardId,
+    pub state: VoucherState,
+    /// [`Instant::MAX`]: never.
+    pub expires_at: Instant,
+    /// Which issued it, where that is what happened or is undone.
+    pub rule: Option<RuleId>,
+    pub kind: Option<Kind>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -219,6 +273,10 @@ pub struct Discount {
     pub unit_shares: Vec<Share>,
     /// Of the price, what became debt.
     pub debt: i64,
+    /// By which it is given, instead of for its price.
+    pub voucher: Option<VoucherId>,
+    /// Items given for free, by line.
+    pub free: Vec<Share>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -255,6 +313,8 @@ pub enum Subject {
     Attribute(Label),
     /// By field.
     Profile(String),
+    Card(CardId),
+    Voucher(VoucherId),
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.
@@ -308,6 +368,14 @@ pub enum Reason {
     AboveUnitsMax,
     ReasonNotAllowed,
     CreditLimit,
+    TooManyVouchers,
+    TooManyCards,
+    VoucherUnknown,
+    VoucherHeld,
+    VoucherUsed,
+    VoucherExpired,
+    VoucherCancelled,
+    OnlyByVoucher,
 }
 
 impl Reason {
@@ -370,6 +438,14 @@ impl Reason {
             Reason::AboveUnitsMax => "more units than are allowed at once",
             Reason::ReasonNotAllowed => "this unit is not adjusted for this reason",
             Reason::CreditLimit => "the account would be credited more by hand than is allowed in this period",
+            Reason::TooManyVouchers => "the account has as many vouchers as fit",
+            Reason::TooManyCards => "the account has begun as many cards as the program allows",
+            Reason::VoucherUnknown => "the account has no such voucher",
+            Reason::VoucherHeld => "the voucher is held for another order",
+            Reason::VoucherUsed => "the voucher was used before",
+            Reason::VoucherExpired => "the voucher has expired",
+            Reason::VoucherCancelled => "the voucher was taken back",
+            Reason::OnlyByVoucher => "the reward is given by voucher alone",
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{AttributeValue, Birthday};
 use super::id::{
-    AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId,
+    AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId, VoucherId,
 };
 use super::id::{Label, ReturnId};
 use super::order::Order;
@@ -65,6 +65,8 @@ pub struct UpdateMember {
 pub const CODES_MAX: usize = 10;
 /// Most rewards in one redemption.
 pub const REWARDS_MAX: usize = 20;
+/// Most vouchers in one redemption.
+pub const VOUCHERS_MAX: usize = 20;
 /// Most tenders of one order.
 pub const TENDERS_MAX: usize = 20;
 
@@ -198,6 +200,8 @@ pub struct Redeem {
     pub pay: Option<PayWithUnits>,
     /// Each at most once; applied in this order, before units as payment.
     pub rewards: Vec<RewardId>,
+    /// Each at most once; applied in this order, before rewards.
+    pub vouchers: Vec<VoucherId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

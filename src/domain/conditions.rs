@@ -26,6 +26,8 @@ pub struct Seen<'a> {
     pub order: &'a Order,
     /// Of each line, what earns; minor units.
     pub earning: &'a [i64],
+    /// Of each line, the items that rewards gave for free.
+    pub free: &'a [i64],
 }
 
 impl View<'_> {
@@ -137,7 +139,7 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
 }
 
 fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &mut Check<'_>) -> bool {
-    let Some(Seen { order, earning }) = view.order else { return false };
+    let Some(Seen { order, earning, .. }) = view.order else { return false };
     if !conditions.channels.is_empty() {
         let met = order.channel.as_ref().is_some_and(|channel| conditions.channels.contains(channel));
         if !check.that(met, "channels", || or_none(order.channel.as_ref()), || list(&conditions.channels)) {

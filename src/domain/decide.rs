@@ -1,6 +1,7 @@
 //! The decision: one pure function family. A preview and the write it previews call the same function on the same
 //! kind of input; they differ in whether the result is committed.
 
+mod awards;
 mod checkout;
 mod claim;
 mod giveback;

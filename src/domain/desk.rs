@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::account::{AccountState, ApplyError, UnitBook};
+use super::account::{AccountState, ApplyError, UnitBook, VoucherState};
 use super::answer::ReferralState;
 use super::counters::CounterChange;
-use super::id::{RequestId, UnitId};
+use super::id::{RequestId, RewardId, UnitId, VoucherId};
 use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
 use super::program::{LifeTerms, Program, ProgramVersion, Timeline};
 use super::time::Instant;
@@ -29,6 +29,8 @@ enum Due {
     Lapse,
     Expire,
     Referral,
+    Card,
+    Voucher,
 }
 
 impl Desk {
@@ -65,7 +67,9 @@ impl Desk {
         let lots: usize = self.state.units.iter().map(|book| book.lots.len()).sum();
         let holds: usize =
             self.state.holds.iter().map(|hold| hold.units.iter().map(|u| u.parts.len() + 1).sum::<usize>() + 1).sum();
-        let steps_max = 2 * lots + holds + 2;
+        // A full card may be reopened once for what its voucher has covered, and expire then.
+        let full: usize = self.state.cards.iter().map(|card| card.filled.len() + 1).sum();
+        let steps_max = 2 * lots + holds + self.state.vouchers.len() + full + 2;
         self.settle(timeline, self.now)?;
         for _ in 0..steps_max {
             let Some((at, due)) = self.first_due() else { return Ok(()) };
@@ -81,14 +85,30 @@ impl Desk {
         Err(ApplyError::Inconsistent("what is due does not come to an end"))
     }
 
-    /// Nobody owes and has units to spend at once: what becomes free again repays the debt.
+    /// Nobody owes and has units to spend at once: what becomes free again repays the debt. Nor does anybody owe
+    /// stamps and have an unused voucher for them.
     fn settle(&mut self, timeline: &Timeline, at: Instant) -> Result<(), ApplyError> {
         let facts: Vec<Fact> = self.state.units.iter().filter_map(|book| settled(book, at)).collect();
         for fact in facts {
             let version = self.version_at(timeline, at);
             self.post_as(at, version, None, fact)?;
         }
+        self.cover_owed_stamps(at)?;
         Ok(())
+    }
+
+    /// Takes back unused vouchers of full cards for stamps that are owed; answers which, with reward and expiry.
+    pub fn cover_owed_stamps(&mut self, at: Instant) -> Result<Vec<(VoucherId, RewardId, Instant)>, ApplyError> {
+        let full: usize = self.state.cards.iter().map(|card| card.filled.len()).sum();
+        let mut taken = Vec::new();
+        for _ in 0..full {
+            let Some((card, voucher)) = self.state.reopenable() else { break };
+            if let Some(stands) = self.state.voucher(&voucher) {
+                taken.push((voucher.clone(), stands.reward.clone(), stands.expires_at));
+            }
+            self.post(at, Fact::CardReopened { card, voucher })?;
+        }
+        Ok(taken)
     }
 
     fn version_at(&self, timeline: &Timeline, at: Instant) -> ProgramVersion {
@@ -106,7 +126,9 @@ impl Desk {
         let of_holds = self.state.holds.iter().filter(|hold| hold.is_open()).map(|hold| (hold.at, Due::Lapse));
         let referral = self.state.referral.as_ref().filter(|r| r.state == ReferralState::Attributed);
         let of_referral = referral.map(|r| (r.qualify_by, Due::Referral));
-        let first = of_lots.chain(of_holds).chain(of_referral).min()?;
+        let of_card = self.state.card_due().map(|at| (at, Due::Card));
+        let of_voucher = self.state.voucher_due().map(|at| (at, Due::Voucher));
+        let first = of_lots.chain(of_holds).chain(of_referral).chain(of_card).chain(of_voucher).min()?;
         (first.0 <= self.now && first.0 < Instant::MAX).then_some(first)
     }
 
@@ -139,6 +161,21 @@ impl Desk {
             Due::Referral => {
                 let referral = self.state.referral.as_ref().map(|r| r.referral.clone());
                 referral.map(|referral| Fact::ReferralExpired { referral }).into_iter().collect()
+            }
+            Due::Card => {
+                let open = self.state.cards.iter().filter_map(|known| Some((&known.card, known.open.as_ref()?)));
+                let due = open.filter(|(_, open)| open.expires_at <= at);
+                due.map(|(card, open)| Fact::CardExpired {
+                    card: card.clone(),
+                    number: open.number,
+                    stamps: open.stamps,
+                })
+                .collect()
+            }
+            Due::Voucher => {
+                let issued = self.state.vouchers.iter().filter(|voucher| voucher.state == VoucherState::Issued);
+                let due = issued.filter(|voucher| voucher.expires_at <= at);
+                due.map(|voucher| Fact::VoucherExpired { voucher: voucher.voucher.clone() }).collect()
             }
         }
     }

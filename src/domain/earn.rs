@@ -1,6 +1,7 @@
 //! What an order earns, rule by rule, with the trace of why.
 
 use super::answer::{Explain, ExplainRule, Reason, Refusal, Subject};
+use super::awards::Award;
 use super::conditions::{Seen, View, holds};
 use super::id::{RuleId, UnitId};
 use super::money::{Ratio, Rounding, split};
@@ -15,6 +16,8 @@ pub struct Earned {
     pub grants: Vec<Plan>,
     pub refusals: Vec<Refusal>,
     pub explain: Option<Explain>,
+    /// What it brings besides.
+    pub awards: Vec<Award>,
 }
 
 /// One grant to be made.
@@ -46,12 +49,14 @@ pub fn earn(view: &View<'_>, explain: bool) -> Earned {
         return refused(earning, Reason::CurrencyNotListed);
     }
     match by_rules(view, seen, explain) {
-        Ok((grants, explain)) => Earned { earning, grants, refusals: Vec::new(), explain },
+        Ok((grants, explain, awards)) => Earned { earning, grants, refusals: Vec::new(), explain, awards },
         Err(OutOfBounds) => refused(earning, Reason::OutOfBounds),
     }
 }
 
-fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<(Vec<Plan>, Option<Explain>), OutOfBounds> {
+type ByRules = (Vec<Plan>, Option<Explain>, Vec<Award>);
+
+fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<ByRules, OutOfBounds> {
     let program = view.program;
     let candidates = program.index.candidates(&seen.order.lines);
     let mut round = Round {
@@ -63,6 +68,7 @@ fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<(Vec<Plan>
         multiplies: Vec::new(),
         plans: Vec::new(),
         explain: explain.then(Explain::default),
+        awards: Vec::new(),
     };
     for number in &candidates {
         let Some(rule) = program.rules.get(*number as usize) else { continue };
@@ -70,14 +76,14 @@ fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<(Vec<Plan>
     }
     round.base()?;
     round.multiply()?;
-    let (mut plans, mut trace) = (round.plans, round.explain);
+    let (mut plans, mut trace, awards) = (round.plans, round.explain, round.awards);
     plans.retain(|(_, plan)| 0 < plan.amount);
     plans.sort_by_key(|(number, _)| *number);
     if let Some(trace) = &mut trace {
         let of_orders = program.rules.iter().filter(|rule| rule.on == super::program::Trigger::Order).count();
         trace.rules_left_out = u32::try_from(of_orders.saturating_sub(candidates.len())).unwrap_or(u32::MAX);
     }
-    Ok((plans.into_iter().map(|(_, plan)| plan).collect(), trace))
+    Ok((plans.into_iter().map(|(_, plan)| plan).collect(), trace, awards))
 }
 
 /// What of each line earns: the stated base, never below zero. `discounts` and `payments` are what rewards and units take
@@ -127,6 +133,8 @@ struct Round<'a> {
     /// With the rule's number, for the order of the file.
     plans: Vec<(u32, Plan)>,
     explain: Option<Explain>,
+    /// In the order of the file.
+    awards: Vec<Award>,
 }
 
 struct Applies<'a, T> {
@@ -179,6 +187,11 @@ impl<'a> Round<'a> {
                     life: bonus.life,
                 };
                 self.plans.push((number, plan));
+            }
+            Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => {
+                let award = Award::of_order(&self.view, rule, &amounts);
+                self.step(trace, || award.as_ref().map_or_else(|| "nothing".to_owned(), Award::text));
+                self.awards.extend(award);
             }
         }
     }

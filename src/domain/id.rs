@@ -179,6 +179,16 @@ id! {
     CounterId, 48
 }
 
+id! {
+    /// A stamp card of the program.
+    CardId, 48
+}
+
+id! {
+    /// A voucher: `<account>:<what issued it>`, spelled out, so that the same cause never issues twice.
+    VoucherId, 280
+}
+
 impl From<&MemberId> for AccountId {
     /// A member who has joined no household owns an account of the same name.
     fn from(member: &MemberId) -> AccountId {
@@ -240,6 +250,13 @@ impl GrantId {
     /// Joins parts that are valid ids of bounded length, so the result is valid.
     pub fn of(parts: &[&str]) -> GrantId {
         GrantId(parts.join(":").into())
+    }
+}
+
+impl VoucherId {
+    /// Joins valid ids of bounded length, so the result is valid.
+    pub fn of(account: &AccountId, cause: &GrantId) -> VoucherId {
+        VoucherId(format!("{account}:{cause}").into())
     }
 }
 

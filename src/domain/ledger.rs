@@ -6,15 +6,16 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::account::SideGrant;
+use super::account::{NewCard, SideGrant, Tag, TakenStamps, VoucherIssue};
 use super::answer::ReservationState;
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
 use super::id::{
-    AccountId, CampaignId, Code, GrantId, Label, MemberId, OrderId, ReferralId, RequestId, ReturnId, RuleId, UnitId,
+    AccountId, CampaignId, CardId, Code, GrantId, Label, MemberId, OrderId, ReferralId, RequestId, ReturnId, RuleId,
+    UnitId, VoucherId,
 };
 use super::program::{Kind, ProgramVersion};
-use super::time::Instant;
+use super::time::{Day, Instant};
 
 /// SHA-256 of an entry chained to all before it.
 pub type Hash = [u8; 32];
@@ -336,6 +337,76 @@ pub enum Fact {
         order: OrderId,
         guest: AccountId,
     },
+    /// Stamps on the open card, or on the one that they begin; `repaid` cover what was owed and are on no card.
+    Stamped {
+        card: CardId,
+        cause: GrantId,
+        rule: RuleId,
+        kind: Kind,
+        stamps: i64,
+        repaid: i64,
+        begins: Option<NewCard>,
+        visit: Option<Day>,
+    },
+    /// The open card is full; the voucher was issued before.
+    CardFilled {
+        card: CardId,
+        voucher: VoucherId,
+    },
+    /// The open card ceases to be, with the stamps on it.
+    CardExpired {
+        card: CardId,
+        number: u32,
+        stamps: i64,
+    },
+    /// Stamps are taken back.
+    Unstamped {
+        card: CardId,
+        cause: GrantId,
+        what: TakenStamps,
+    },
+    /// Stamps were owed while a voucher that a full card had issued was not used: it is taken back, its stamps cover
+    /// what is owed, and the rest of them stands on the card again.
+    CardReopened {
+        card: CardId,
+        voucher: VoucherId,
+    },
+    VoucherIssued {
+        issue: VoucherIssue,
+        cause: GrantId,
+        rule: RuleId,
+        kind: Kind,
+    },
+    VoucherUsed {
+        voucher: VoucherId,
+        order: OrderId,
+    },
+    /// The goods that it was used on came back, and so does it.
+    VoucherReturned {
+        issue: VoucherIssue,
+        order: OrderId,
+    },
+    VoucherExpired {
+        voucher: VoucherId,
+    },
+    /// What issued it was undone.
+    VoucherCancelled {
+        voucher: VoucherId,
+        cause: GrantId,
+    },
+    /// A rule gave tags and took others away.
+    Tagged {
+        cause: GrantId,
+        rule: RuleId,
+        add: Vec<Label>,
+        remove: Vec<Label>,
+    },
+    /// That is undone.
+    Untagged {
+        cause: GrantId,
+        given: Vec<(Label, u64)>,
+        back: Vec<Tag>,
+    },
 }
 
 impl Fact {
@@ -366,6 +437,18 @@ impl Fact {
             Fact::Counted { .. } => "counted",
             Fact::ProfileChanged { .. } => "profile_changed",
             Fact::OrderClaimed { .. } => "order_claimed",
+            Fact::Stamped { .. } => "stamped",
+            Fact::CardFilled { .. } => "card_filled",
+            Fact::CardExpired { .. } => "card_expired",
+            Fact::Unstamped { .. } => "unstamped",
+            Fact::CardReopened { .. } => "card_reopened",
+            Fact::VoucherIssued { .. } => "voucher_issued",
+            Fact::VoucherUsed { .. } => "voucher_used",
+            Fact::VoucherReturned { .. } => "voucher_returned",
+            Fact::VoucherExpired { .. } => "voucher_expired",
+            Fact::VoucherCancelled { .. } => "voucher_cancelled",
+            Fact::Tagged { .. } => "tagged",
+            Fact::Untagged { .. } => "untagged",
         }
     }
 }
@@ -517,7 +600,19 @@ impl Entry {
             | Fact::ReferralExpired { .. }
             | Fact::ReferralRejected { .. }
             | Fact::ProfileChanged { .. }
-            | Fact::OrderClaimed { .. } => {}
+            | Fact::OrderClaimed { .. }
+            | Fact::Stamped { .. }
+            | Fact::CardFilled { .. }
+            | Fact::CardExpired { .. }
+            | Fact::Unstamped { .. }
+            | Fact::CardReopened { .. }
+            | Fact::VoucherIssued { .. }
+            | Fact::VoucherUsed { .. }
+            | Fact::VoucherReturned { .. }
+            | Fact::VoucherExpired { .. }
+            | Fact::VoucherCancelled { .. }
+            | Fact::Tagged { .. }
+            | Fact::Untagged { .. } => {}
         }
         Some(to.0)
     }

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::account::VoucherIssue;
 use super::answer::{Decided, OrderLineView, OrderReturnView, OrderState, OrderView, Refund};
+use super::awards::Consequence;
 use super::command::{EnteredCode, Measure, ReturnCause, Tender};
 use super::counters::Tally;
 use super::id::{GrantId, LineId, MemberId, OrderId, ReturnId, UnitId};
@@ -40,6 +42,10 @@ pub struct OrderRecord {
     pub codes: Vec<EnteredCode>,
     /// When it was claimed from its guest.
     pub claimed_at: Option<Instant>,
+    /// What else it brought.
+    pub consequences: Vec<Consequence>,
+    /// Vouchers used on it.
+    pub vouchers: Vec<VoucherUse>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -89,6 +95,15 @@ pub struct UseRecord {
     /// Of `units`, what no lot covered.
     pub debt: i64,
     pub restored: i64,
+}
+
+/// A voucher used on the order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VoucherUse {
+    pub issue: VoucherIssue,
+    /// What it took off each line; minor units.
+    pub shares: Vec<i64>,
+    pub given_back: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

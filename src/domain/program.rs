@@ -6,11 +6,12 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::id::{CampaignId, CounterId, Label, ProgramId, RewardId, Sku, UnitId};
+use super::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, Sku, UnitId};
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
 use super::time::{Instant, Period, RoundUpTo, WindowZone};
 
 pub use adjustment::AdjustmentTerms;
+pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use index::RuleIndex;
 pub use rule::{
@@ -18,6 +19,7 @@ pub use rule::{
 };
 
 mod adjustment;
+mod award;
 mod counter;
 mod index;
 mod rule;
@@ -72,6 +74,8 @@ pub struct Program {
     pub attributes: BTreeMap<Label, AttributeType>,
     /// Of units that have bounds.
     pub adjustments: Vec<AdjustmentTerms>,
+    pub stamp_cards: Vec<StampCard>,
+    pub vouchers: VoucherTerms,
 }
 
 /// What values an attribute of members has.
@@ -97,6 +101,10 @@ impl Program {
 
     pub fn adjustment(&self, unit: &UnitId) -> Option<&AdjustmentTerms> {
         self.adjustments.iter().find(|terms| terms.unit == *unit)
+    }
+
+    pub fn stamp_card(&self, card: &CardId) -> Option<&StampCard> {
+        self.stamp_cards.iter().find(|c| c.id == *card)
     }
 
     pub fn counter(&self, counter: &CounterId) -> Option<&CounterTerms> {

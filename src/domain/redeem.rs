@@ -3,7 +3,7 @@
 
 use super::answer::{Reason, Refusal, Subject};
 use super::command::{PayAmount, PayWithUnits, Redeem, RedeemMode};
-use super::id::{RewardId, UnitId};
+use super::id::{RewardId, UnitId, VoucherId};
 use super::money::split;
 use super::order::{Line, LineKind, Order};
 use super::program::{PaymentTerms, Program, Reward, RewardKind, Selector, SettlesAs};
@@ -37,6 +37,10 @@ pub struct RewardUse {
     pub price: Option<(UnitId, i64)>,
     /// By line; sums to the price.
     pub unit_shares: Vec<i64>,
+    /// By which it is given, instead of for its price.
+    pub voucher: Option<VoucherId>,
+    /// Items given for free, by line.
+    pub free: Vec<i64>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,6 +65,15 @@ impl Redemption {
         let mut sums = vec![0i64; lines];
         for used in &self.rewards {
             sums.iter_mut().zip(&used.shares).for_each(|(sum, share)| *sum += share);
+        }
+        sums
+    }
+
+    /// Items of each line that rewards give for free.
+    pub fn free_items(&self, lines: usize) -> Vec<i64> {
+        let mut sums = vec![0i64; lines];
+        for used in &self.rewards {
+            sums.iter_mut().zip(&used.free).for_each(|(sum, free)| *sum += free);
         }
         sums
     }
@@ -185,7 +198,8 @@ impl Till<'_> {
         let shares = split(amount_minor, &weights);
         let unit_shares = reward.price.as_ref().map_or_else(|| vec![0; shares.len()], |(_, n)| split(*n, &shares));
         self.reduce(&shares);
-        Ok(RewardUse { reward: id.clone(), amount_minor, shares, price: reward.price.clone(), unit_shares })
+        let (reward, price) = (id.clone(), reward.price.clone());
+        Ok(RewardUse { reward, amount_minor, shares, price, unit_shares, voucher: None, free: Vec::new() })
     }
 
     fn pay(&mut self, pay: &PayWithUnits, mode: RedeemMode) -> Result<PaymentUse, Refusal> {

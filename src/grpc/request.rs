@@ -11,8 +11,11 @@ use super::wire;
 use crate::domain::code;
 use crate::domain::command::{
     CODES_MAX, Command, EnteredCode, PayAmount, PayWithUnits, REWARDS_MAX, Redeem, RedeemMode, TENDERS_MAX, Tender,
+    VOUCHERS_MAX,
 };
-use crate::domain::id::{IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId};
+use crate::domain::id::{
+    IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId, VoucherId,
+};
 use crate::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use crate::domain::time::Instant;
 use crate::service::{Calls, Fingerprint, Write};
@@ -319,7 +322,12 @@ pub(super) fn redeem(bad: &mut Violations, raw: Option<&wire::Redeem>) -> Option
         let reward = bad.take(at, RewardId::parse(raw));
         is_unique.and(reward)
     });
-    Some(Some(Redeem { mode: mode?, pay: pay?, rewards: rewards? }))
+    let vouchers = each(bad, &at.field("voucher_ids"), &raw.voucher_ids, VOUCHERS_MAX, |bad, at, unique, raw| {
+        let is_unique = unique.check(bad, at, raw);
+        let voucher = bad.take(at, VoucherId::parse(raw));
+        is_unique.and(voucher)
+    });
+    Some(Some(Redeem { mode: mode?, pay: pay?, rewards: rewards?, vouchers: vouchers? }))
 }
 
 fn pay_with_units(bad: &mut Violations, at: &Path<'_>, raw: &wire::PayWithUnits) -> Option<PayWithUnits> {

@@ -1,5 +1,7 @@
 //! Answers, from domain to wire.
 
+mod offers;
+
 use prost_types::Timestamp;
 
 use super::{profile, wire};
@@ -291,6 +293,13 @@ fn effect(effect: Effect) -> wire::Effect {
             would_grant: Some(granted(grant)),
             claim_by: Some(timestamp(claim_by)),
         }),
+        Effect::StampsGiven(given) => Kind::StampsGiven(offers::stamps_given(given)),
+        Effect::StampsTaken(taken) => Kind::StampsTaken(offers::stamps_taken(taken)),
+        Effect::Voucher(changed) => Kind::VoucherChanged(offers::voucher_changed(changed)),
+        Effect::Tags { added, removed } => Kind::TagsChanged(wire::TagsChanged {
+            added: all(added, |tag| tag.to_string()),
+            removed: all(removed, |tag| tag.to_string()),
+        }),
     };
     wire::Effect { effect: Some(effect) }
 }
@@ -336,6 +345,8 @@ fn discount(reward: Discount) -> wire::Discount {
         unit_amount,
         unit_shares: all(reward.unit_shares, share),
         debt: reward.debt,
+        voucher_id: text(reward.voucher),
+        free_items: all(reward.free, share),
     }
 }
 
@@ -381,6 +392,8 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Adjustment => (wire::Subject::Adjustment, String::new()),
         Subject::Attribute(name) => (wire::Subject::Attribute, name.to_string()),
         Subject::Profile(field) => (wire::Subject::Profile, field),
+        Subject::Card(card) => (wire::Subject::Card, card.to_string()),
+        Subject::Voucher(voucher) => (wire::Subject::Voucher, voucher.to_string()),
     }
 }
 
@@ -436,6 +449,14 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::AboveUnitsMax => Wire::AboveUnitsMax,
         Reason::ReasonNotAllowed => Wire::ReasonNotAllowed,
         Reason::CreditLimit => Wire::CreditLimit,
+        Reason::TooManyVouchers => Wire::TooManyVouchers,
+        Reason::TooManyCards => Wire::TooManyCards,
+        Reason::VoucherUnknown => Wire::VoucherUnknown,
+        Reason::VoucherHeld => Wire::VoucherHeld,
+        Reason::VoucherUsed => Wire::VoucherUsed,
+        Reason::VoucherExpired => Wire::VoucherExpired,
+        Reason::VoucherCancelled => Wire::VoucherCancelled,
+        Reason::OnlyByVoucher => Wire::OnlyByVoucher,
     }
 }
 

@@ -19,9 +19,9 @@ use super::value::{
 };
 use super::{
     ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX, SELECTED_MAX,
-    STORES_MAX, UNITS_MAX,
+    STAMP_CARDS_MAX, STORES_MAX, UNITS_MAX,
 };
-use crate::domain::id::{CampaignId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
+use crate::domain::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::{Currency, OrderKind};
 use crate::domain::program::{
     Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts, Earn, EarningTerms, GuestTerms,
@@ -32,6 +32,7 @@ use crate::domain::program::{
 use crate::domain::time::{Instant, LocalWindow};
 
 use adjustment::AdjustmentsSection;
+use award::{StampCardSection, StampsSection, TagSection, VoucherSection, VouchersSection};
 use counter::{CountSection, CounterSection, OrderNumberSection};
 use lines::{LinesSection, MatchSection};
 use offer::{PaymentSection, RewardSection};
@@ -48,6 +49,7 @@ pub(super) use lines::names_nothing;
 pub(super) use people::attribute_type;
 
 mod adjustment;
+mod award;
 mod counter;
 mod lines;
 mod member;
@@ -107,6 +109,10 @@ section! {
         guests: GuestSection, Default("{}");
         /// What may be credited and debited by hand.
         adjustments: AdjustmentsSection, Default("{}");
+        /// Cards that collect stamps. Rules give the stamps.
+        stamp_cards: Identified<StampCardSection, STAMP_CARDS_MAX>, Default("[]");
+        /// How the vouchers live that full cards and rules hand out.
+        vouchers: VouchersSection, Default("{}");
     }
 }
 
@@ -153,6 +159,8 @@ impl Build for FileSection {
             attributes: self.attributes?.value.into_iter().collect(),
             guests: self.guests?.value,
             adjustments: self.adjustments?.value,
+            stamp_cards: without_places(self.stamp_cards?.value),
+            vouchers: self.vouchers?.value,
         };
         Some(Compiled { program, rules_at })
     }

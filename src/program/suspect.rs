@@ -14,7 +14,7 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
     let program = &compiled.program;
     let earned = program.rules.iter().filter_map(|rule| match &rule.then {
         Then::Earn(earn) => Some(&earn.unit),
-        Then::Multiply(_) | Then::Bonus(_) => None,
+        Then::Multiply(_) | Then::Bonus(_) | Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => None,
     });
     let earned: BTreeSet<&UnitId> = earned.collect();
     let mut roundings: BTreeMap<&UnitId, &Rule> = BTreeMap::new();

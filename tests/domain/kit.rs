@@ -142,7 +142,7 @@ pub(crate) fn reserve(order: Order, redeem: Redeem) -> Reserve {
 }
 
 pub(crate) fn nothing() -> Redeem {
-    Redeem { mode: RedeemMode::AllOrNothing, pay: None, rewards: Vec::new() }
+    Redeem { mode: RedeemMode::AllOrNothing, pay: None, rewards: Vec::new(), vouchers: Vec::new() }
 }
 
 pub(crate) fn pay(amount: PayAmount) -> Redeem {
@@ -525,6 +525,19 @@ fn effect(effect: &Effect) -> String {
         Effect::Referral { referral, state } => format!("{referral} is {state:?}"),
         Effect::Claimable { granted: g, .. } => format!("{} would grant {}", g.rule, g.granted),
         Effect::Adjusted { amount, repaid, .. } => format!("adjusted by {amount}{}", extra(&[("repaid", *repaid)])),
+        Effect::StampsGiven(g) => {
+            let extra = extra(&[("repaid", g.repaid), ("lost", g.lost)]);
+            format!("{} stamps {}: {} of {}{extra}", g.rule, g.stamps, g.stands, g.goal)
+        }
+        Effect::StampsTaken(t) => {
+            let extra = extra(&[("owed", t.owed), ("forgiven", t.forgiven), ("expired", t.expired)]);
+            format!("{} stamps taken: {}{extra}", t.stamps, t.stands)
+        }
+        Effect::Voucher(v) => format!("{} {}", v.voucher, format!("{:?}", v.state).to_lowercase()),
+        Effect::Tags { added, removed } => {
+            let list = |labels: &[Label]| labels.iter().map(Label::to_string).collect::<Vec<_>>().join(" ");
+            format!("tags +[{}] -[{}]", list(added), list(removed))
+        }
     }
 }
 
@@ -536,6 +549,8 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Subject::Line(line) => format!("line {line}"),
         Subject::Attribute(name) => format!("attribute {name}"),
         Subject::Profile(field) => format!("profile {field}"),
+        Subject::Card(card) => format!("card {card}"),
+        Subject::Voucher(voucher) => format!("voucher {voucher}"),
         other => format!("{other:?}").to_lowercase(),
     };
     let numbers = match (refusal.required, refusal.available) {

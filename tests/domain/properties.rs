@@ -127,6 +127,7 @@ fn a_redeem() -> impl Strategy<Value = Redeem> {
         mode: if as_possible { RedeemMode::AsPossible } else { RedeemMode::AllOrNothing },
         pay: amount.map(|amount| PayWithUnits { unit: None, amount }),
         rewards: if reward { vec![RewardId::parse("off").unwrap()] } else { Vec::new() },
+        vouchers: Vec::new(),
     })
 }
 

@@ -192,6 +192,8 @@ fn every_effect() {
         price: Some((unit("stars"), 9)),
         unit_shares: vec![share("2", 9)],
         debt: 1,
+        voucher: Some(VoucherId::parse("mia:card:coffee:1").unwrap()),
+        free: vec![share("2", 1)],
     };
     let wire_discount = wire::Discount {
         reward_id: "mug".into(),
@@ -201,6 +203,8 @@ fn every_effect() {
         unit_amount: 9,
         unit_shares: vec![wire_share("2", 9)],
         debt: 1,
+        voucher_id: "mia:card:coffee:1".into(),
+        free_items: vec![wire_share("2", 1)],
     };
     let referral = |state| Effect::Referral { referral: ReferralId::parse("friends:ben").unwrap(), state };
     let wire_referral = |state: wire::ReferralState| {

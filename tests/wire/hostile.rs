@@ -121,8 +121,10 @@ prop_compose! {
         ]),
         pays in any::<bool>(),
         reward_ids in prop::collection::vec(string(), 0..23),
+        voucher_ids in prop::collection::vec(string(), 0..23),
     ) -> wire::Redeem {
-        wire::Redeem { mode, pay_with_units: pays.then_some(wire::PayWithUnits { unit, amount }), reward_ids }
+        let pay_with_units = pays.then_some(wire::PayWithUnits { unit, amount });
+        wire::Redeem { mode, pay_with_units, reward_ids, voucher_ids }
     }
 }
 

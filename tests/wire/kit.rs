@@ -342,6 +342,7 @@ pub(crate) fn redeem() -> wire::Redeem {
             amount: Some(wire::pay_with_units::Amount::Exactly(100)),
         }),
         reward_ids: vec!["free-coffee".into()],
+        voucher_ids: vec!["mia:card:coffee:1".into()],
     }
 }
 

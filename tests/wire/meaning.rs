@@ -61,6 +61,7 @@ fn domain_redeem() -> Redeem {
         mode: RedeemMode::AsPossible,
         pay: Some(PayWithUnits { unit: Some(UnitId::points()), amount: PayAmount::Exactly(100) }),
         rewards: vec![RewardId::parse("free-coffee").unwrap()],
+        vouchers: vec![VoucherId::parse("mia:card:coffee:1").unwrap()],
     }
 }
 
@@ -158,12 +159,13 @@ fn kinds_modes_and_amounts() {
         (2, Amount::AllPossible(true), RedeemMode::AsPossible, PayAmount::AllPossible),
     ] {
         let pay = wire::PayWithUnits { unit: String::new(), amount: Some(amount) };
-        let redeem = wire::Redeem { mode, pay_with_units: Some(pay), reward_ids: vec![] };
+        let redeem = wire::Redeem { mode, pay_with_units: Some(pay), ..Default::default() };
         let Command::Commit(commit) = written(wire::CommitRequest { redeem: Some(redeem), ..commit() }).command else {
             panic!("not a commit")
         };
         let pay = PayWithUnits { unit: None, amount: expected_amount };
-        assert_eq!(commit.redeem, Some(Redeem { mode: expected_mode, pay: Some(pay), rewards: vec![] }));
+        let expected = Redeem { mode: expected_mode, pay: Some(pay), rewards: vec![], vouchers: vec![] };
+        assert_eq!(commit.redeem, Some(expected));
     }
 }
 

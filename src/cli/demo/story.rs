@@ -398,6 +398,7 @@ impl<'a, W: Write> Story<'a, W> {
                 mode: wire::RedeemMode::AllOrNothing.into(),
                 pay_with_units: Some(wire::PayWithUnits { unit: String::new(), amount }),
                 reward_ids: Vec::new(),
+                voucher_ids: Vec::new(),
             }),
             ttl_seconds,
             occurred_at: Some(stamp(at)),

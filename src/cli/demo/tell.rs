@@ -77,6 +77,24 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
             format!("would be +{} {} ({}) for a member", would.granted, would.unit, would.rule_id)
         }
         Effect::UnitsAdjusted(by) => format!("{:+} {} by hand", by.amount, by.unit),
+        Effect::StampsGiven(given) => {
+            format!("+{} stamps on {}: {} of {}", given.stamps, given.card_id, given.stands, given.goal)
+        }
+        Effect::StampsTaken(taken) => format!("-{} stamps on {} taken back", taken.stamps, taken.card_id),
+        Effect::VoucherChanged(changed) => {
+            let state = match changed.state() {
+                wire::VoucherState::Unspecified => "unknown",
+                wire::VoucherState::Issued => "issued",
+                wire::VoucherState::Held => "held",
+                wire::VoucherState::Used => "used",
+                wire::VoucherState::Expired => "expired",
+                wire::VoucherState::Cancelled => "taken back",
+            };
+            format!("voucher for {} is {state}", changed.reward_id)
+        }
+        Effect::TagsChanged(changed) => {
+            format!("tags added: {}, removed: {}", changed.added.join(" "), changed.removed.join(" "))
+        }
     }
 }
 

@@ -198,6 +198,7 @@ impl Driver {
                 mode: wire::RedeemMode::AsPossible.into(),
                 pay_with_units: Some(pay_with_units),
                 reward_ids: Vec::new(),
+                voucher_ids: Vec::new(),
             }),
             order: Some(order),
             ttl_seconds: None,

@@ -18,6 +18,7 @@ use super::super::program::SettlesAs;
 use super::super::redeem::{Cover, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::time::{Instant, SECOND_MS};
+use super::awards::{self, Given};
 use super::{Decision, Halt, OVERFLOW, Scene, claim, no, referral, refusal_answer};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
@@ -92,8 +93,10 @@ fn settled(asked: &Redeem, redemption: &Redemption) -> Redeem {
         .payment
         .as_ref()
         .map(|payment| PayWithUnits { unit: Some(payment.unit.clone()), amount: PayAmount::Exactly(payment.units) });
-    let rewards = redemption.rewards.iter().map(|used| used.reward.clone()).collect();
-    Redeem { mode: asked.mode, pay, rewards }
+    let own = redemption.rewards.iter().filter(|used| used.voucher.is_none());
+    let rewards = own.map(|used| used.reward.clone()).collect();
+    let vouchers = redemption.rewards.iter().filter_map(|used| used.voucher.clone()).collect();
+    Redeem { mode: asked.mode, pay, rewards, vouchers }
 }
 
 /// Counts the order, and works out what it earns: what rules ask of counters includes it. An order of a kind that
@@ -113,13 +116,17 @@ pub(super) fn earn_on(
             rules_left_out: u32::try_from(scene.program.rules.len()).unwrap_or(u32::MAX),
             ..Explain::default()
         });
-        return Ok((Earned { earning: vec![0; lines], grants: Vec::new(), refusals, explain }, Vec::new()));
+        return Ok((
+            Earned { earning: vec![0; lines], grants: Vec::new(), refusals, explain, awards: Vec::new() },
+            Vec::new(),
+        ));
     }
     let (discounts, payments) = (redemption.discounts(lines), redemption.payments(lines));
     let earning = earning_amounts(scene.program, order, &discounts, &payments);
     let tallies = counters::of_order(scene.program, order, &earning, at)?;
     desk.count(at, tallies.iter().map(Tally::change).collect())?;
-    let seen = Seen { order, earning: &earning };
+    let free = redemption.free_items(lines);
+    let seen = Seen { order, earning: &earning, free: &free };
     Ok((earn(&scene.view(&desk.state, Some(seen)), explain), tallies))
 }
 
@@ -168,14 +175,15 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     show_uses(order, &redemption, &mut decided, &debts);
 
     let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
-    let grants = grant_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let Given { grants, consequences } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
 
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, command, &earned, &mut decided, &mut transfers)?;
 
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
-    let record = OrderRecord { grants, uses, counts, ..record_of(command, content, member, lines, at, &decided) };
+    let brought = record_of(command, content, member, lines, at, &decided);
+    let record = OrderRecord { grants, uses, counts, consequences, ..brought };
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     desk.advance(scene.timeline)?;
@@ -185,14 +193,14 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     Ok(Decision { order: Some(record), transfers, ..scene.done(desk, answer) })
 }
 
-/// Grants what the order earns, as far as there is room; tells what it does not earn.
-pub(super) fn grant_all(
+/// Hands out what the order earns, as far as there is room; tells what it does not earn.
+pub(super) fn give_all(
     scene: &Scene<'_>,
     desk: &mut Desk,
     order: &Order,
     earned: &Earned,
     decided: &mut Decided,
-) -> Result<Vec<GrantRecord>, Halt> {
+) -> Result<Given, Halt> {
     decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
     let mut grants = Vec::with_capacity(earned.grants.len());
@@ -206,7 +214,12 @@ pub(super) fn grant_all(
         let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
         grants.push(make_grant(scene, desk, grant, plan, order, decided)?);
     }
-    Ok(grants)
+    let mut given = Given { grants, consequences: Vec::new() };
+    for award in &earned.awards {
+        let cause = GrantId::of(&[order.order_id.as_str(), award.rule.as_str()]);
+        given.extend(awards::give(scene, desk, award, cause, scene.times.effective_at, decided)?);
+    }
+    Ok(given)
 }
 
 /// The record of an order of which nothing was granted, used or returned.
@@ -238,6 +251,8 @@ pub(super) fn record_of(
         sent: SentOrder::of(order),
         codes: Vec::new(),
         claimed_at: None,
+        consequences: Vec::new(),
+        vouchers: Vec::new(),
     }
 }
 
@@ -313,6 +328,8 @@ pub(super) fn show_uses(order: &Order, redemption: &Redemption, decided: &mut De
             price: used.price.clone(),
             unit_shares: if used.price.is_some() { shares_of(&order.lines, &used.unit_shares) } else { Vec::new() },
             debt,
+            voucher: used.voucher.clone(),
+            free: shares_of(&order.lines, &used.free),
         }));
     }
     if let Some(payment) = &redemption.payment {

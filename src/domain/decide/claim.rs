@@ -2,7 +2,7 @@
 
 use super::super::account::AccountState;
 use super::super::answer::{
-    Answer, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus, Effect, Granted, Reason, Refusal, Subject,
+    Answer, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus, Effect, Granted, Reason, Refusal, Share, Subject,
 };
 use super::super::command::{Claim, Command, Commit, GuestOrder};
 use super::super::desk::dates;
@@ -12,8 +12,9 @@ use super::super::order_record::{LineRecord, OrderRecord};
 use super::super::program::Timeline;
 use super::super::redeem::{Redemption, RewardUse};
 use super::super::time::Instant;
-use super::checkout::{earn_on, grant_all, line_records, record_of, redemption_of, shares_of, show_uses};
-use super::{Decision, Halt, Scene, giveback, no, referral, refusal_answer};
+use super::awards::Given;
+use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses};
+use super::{Decision, Halt, Scene, awards, giveback, no, referral, refusal_answer};
 
 /// Records the order of a guest. Nothing is granted: there is nobody to own it. The answer says what a member would
 /// have earned, by the same function.
@@ -121,7 +122,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     let mut decided = scene.decided();
     show_uses(order, &redemption, &mut decided, &[]);
     let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, false)?;
-    let grants = grant_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let Given { grants, consequences } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, &commit, &earned, &mut decided, &mut transfers)?;
     desk.advance(scene.timeline)?;
@@ -136,11 +137,13 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         lines,
         grants,
         counts,
+        consequences,
         codes: Vec::new(),
         claimed_at: Some(command.claimed_at),
         ..(**guest).clone()
     };
     giveback::reverse(scene, &mut desk, &mut record, &mut decided)?;
+    awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
     giveback::uncount(scene, &mut desk, &mut record)?;
     if let Some(last) = record.returns.last() {
         let last = last.return_id.clone();
@@ -174,17 +177,19 @@ fn check_claim(scene: &Scene<'_>, command: &Claim, record: &OrderRecord) -> Resu
 fn discounts_of(guest: &OrderRecord) -> Redemption {
     let rewards = guest.decided.effects.iter().filter_map(|effect| {
         let Effect::Discount(discount) = effect else { return None };
-        let of_line = |line: &LineRecord| {
-            let share = discount.shares.iter().find(|share| share.line_id == line.line_id);
-            share.map_or(0, |share| share.amount)
+        let by_line = |shares: &[Share]| {
+            let of = |line: &LineRecord| shares.iter().find(|share| share.line_id == line.line_id);
+            guest.lines.iter().map(|line| of(line).map_or(0, |share| share.amount)).collect::<Vec<i64>>()
         };
-        let shares: Vec<i64> = guest.lines.iter().map(of_line).collect();
+        let shares = by_line(&discount.shares);
         Some(RewardUse {
             reward: discount.reward.clone(),
             amount_minor: discount.amount_minor,
             unit_shares: vec![0; shares.len()],
             shares,
             price: None,
+            voucher: None,
+            free: by_line(&discount.free),
         })
     });
     Redemption { rewards: rewards.collect(), ..Redemption::default() }

@@ -15,7 +15,7 @@ use super::super::money::{share_floor, split};
 use super::super::order_record::{LineRecord, NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
 use super::super::program::Shortfall;
 use super::super::time::Instant;
-use super::{Decision, Halt, OVERFLOW, Scene, no, referral};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, no, referral};
 
 pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision, Halt> {
     let mut desk = scene.desk()?;
@@ -46,6 +46,8 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     // What came back to a lot that has expired expires first: it covers nothing.
     desk.advance(scene.timeline)?;
     reverse(scene, &mut desk, &mut record, &mut decided)?;
+    awards::return_vouchers(scene, &mut desk, &mut record, &mut decided)?;
+    awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
     uncount(scene, &mut desk, &mut record)?;
     let refund = Refund { units, ..refund(&mut record)? };
     let mut transfers = Vec::new();

@@ -1,6 +1,6 @@
 //! Rules: on what they act, when they apply, and what follows.
 
-use super::{Kind, LifeTerms, PerCurrency, Selector};
+use super::{GiveStamps, GiveTags, GiveVoucher, Kind, LifeTerms, PerCurrency, Selector};
 use crate::domain::id::{CounterId, Label, RuleId, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::predicate::Predicate;
@@ -124,6 +124,9 @@ pub enum Then {
     Earn(Earn),
     Multiply(Multiply),
     Bonus(Bonus),
+    Stamps(GiveStamps),
+    Voucher(GiveVoucher),
+    Tag(GiveTags),
 }
 
 /// `units` for each `per` of the amount that earns.

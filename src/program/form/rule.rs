@@ -20,7 +20,7 @@ section! {
         when: WhenSection, Default("{}");
         /// The lines it acts on. On `order`, the rule applies only when one of them earns on more than nothing.
         lines: LinesSection, Default("{}");
-        /// What follows. On `enrolment`, only a `bonus`.
+        /// What follows. On `enrolment`, neither `earn` nor `multiply`.
         then: ThenChoice, Required;
     }
 }
@@ -52,9 +52,9 @@ impl Build for RuleSection {
         }
         if let (Some(on), Some(then)) = (&self.on, &self.then)
             && on.value == Trigger::Enrolment
-            && !matches!(then.value, Then::Bonus(_))
+            && matches!(then.value, Then::Earn(_) | Then::Multiply(_))
         {
-            r.fault_at(then, "who enrols has spent nothing yet: only a `bonus` can follow", None);
+            r.fault_at(then, "who enrols has spent nothing yet: there is nothing to `earn` or to `multiply`", None);
         }
         let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
         let conditions = Conditions { lines: self.lines?.value, ..self.when?.value.conditions };
@@ -235,6 +235,12 @@ choice! {
         multiply: MultiplySection => Then::Multiply;
         /// A fixed number of units, once per order or enrolment; no multiplier touches it.
         bonus: BonusSection => Then::Bonus;
+        /// Stamps on a card.
+        stamps: StampsSection => Then::Stamps;
+        /// A voucher for a reward.
+        voucher: VoucherSection => Then::Voucher;
+        /// Tags for the account.
+        tag: TagSection => Then::Tag;
     }
 }
 

@@ -1,0 +1,50 @@
+//! Stamps and vouchers.
+
+use super::{expiry, loyalty_kind, text, wire};
+use crate::domain::account::VoucherState;
+use crate::domain::answer::{StampsGiven, StampsTaken, VoucherEffect};
+
+pub(super) fn stamps_given(given: StampsGiven) -> wire::StampsGiven {
+    wire::StampsGiven {
+        card_id: given.card.to_string(),
+        rule_id: given.rule.to_string(),
+        kind: loyalty_kind(given.kind).into(),
+        stamps: given.stamps,
+        repaid: given.repaid,
+        lost: given.lost,
+        stands: given.stands,
+        goal: given.goal,
+    }
+}
+
+pub(super) fn stamps_taken(taken: StampsTaken) -> wire::StampsTaken {
+    wire::StampsTaken {
+        card_id: taken.card.to_string(),
+        stamps: taken.stamps,
+        owed: taken.owed,
+        forgiven: taken.forgiven,
+        expired: taken.expired,
+        stands: taken.stands,
+    }
+}
+
+pub(super) fn voucher_changed(changed: VoucherEffect) -> wire::VoucherChanged {
+    wire::VoucherChanged {
+        voucher_id: changed.voucher.to_string(),
+        reward_id: changed.reward.to_string(),
+        state: voucher_state(changed.state).into(),
+        expires_at: expiry(changed.expires_at),
+        rule_id: text(changed.rule),
+        kind: changed.kind.map_or(wire::LoyaltyKind::Unspecified, loyalty_kind).into(),
+    }
+}
+
+pub(super) fn voucher_state(state: VoucherState) -> wire::VoucherState {
+    match state {
+        VoucherState::Issued => wire::VoucherState::Issued,
+        VoucherState::Held => wire::VoucherState::Held,
+        VoucherState::Used => wire::VoucherState::Used,
+        VoucherState::Expired => wire::VoucherState::Expired,
+        VoucherState::Cancelled => wire::VoucherState::Cancelled,
+    }
+}
