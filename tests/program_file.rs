@@ -236,7 +236,7 @@ fn every_breakage_is_reported_where_it_is() {
         ("currencies: [GBP, JPY]", "currencies: ▸GBP", "expected a list, found `GBP`"),
         ("currencies: [GBP, JPY]", "currencies: ▸[]", "has 0 entries, at least 1"),
         ("then: {bonus: {units: 100}}", "then: ▸bonus", "expected a mapping with the fields of `then`"),
-        ("then: {bonus: {units: 100}}", "then: ▸{}", "expected `earn`, `multiply` or `bonus`"),
+        ("then: {bonus: {units: 100}}", "then: ▸{}", "expected `earn`, `multiply`, `bonus`"),
         ("then: {bonus: {units: 100}}", "then: {bonus: {units: 1}, ▸earn: {units: 1, per: {GBP: 1, JPY: 1}}}", "exclude each other"),
         ("{units: 100}}\npay", "{units: ▸\"100\"}}\npay", "expected a whole number, found the text `100`"),
         ("{units: 100}}\npay", "{units: ▸1_000}}\npay", "expected a whole number, found `1_000`"),
@@ -320,7 +320,7 @@ fn every_breakage_is_reported_where_it_is() {
         ("on: enrolment", "on: enrolment\n    when: ▸{stores: [mill-lane]}", "who enrols has no order"),
         ("on: enrolment", "on: enrolment\n    when: ▸{hours: [{from: \"09:00\", until: \"10:00\", zone: program}]}", "who enrols has no order"),
         ("  - id: tea-time", "  - ▸id: odd\n    kind: social\n    on: order\n    then: {earn: {units: 1, per: {GBP: 999999999.67, JPY: 999983}}}\n  - id: tea-time", "in GBP, `per` has no small common multiple"),
-        ("then: {bonus: {units: 100}}", "then: ▸{multiply: {by: 2}}", "only a `bonus` can follow"),
+        ("then: {bonus: {units: 100}}", "then: ▸{multiply: {by: 2}}", "there is nothing to `earn` or to `multiply`"),
         ("{bonus: {units: 100}}", "{bonus: {units: 100, life: ▸{}}}", "states nothing of its own"),
     ];
     assert!(40 <= rows.len());

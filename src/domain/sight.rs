@@ -17,7 +17,7 @@ impl Sight for View<'_> {
 
 impl View<'_> {
     fn of_order(&self, field: &Field) -> Option<Seen<'_>> {
-        let super::conditions::Seen { order, earning } = self.order?;
+        let super::conditions::Seen { order, earning, .. } = self.order?;
         let sum = |amounts: &mut dyn Iterator<Item = i64>| Seen::Whole(amounts.fold(0, i64::saturating_add));
         Some(match field {
             Field::OrderTotal => sum(&mut order.lines.iter().map(|line| line.amount_minor)),
