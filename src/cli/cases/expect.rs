@@ -6,7 +6,7 @@ use prost_reflect::MessageDescriptor;
 
 use super::readable::{BECAUSE, length_text, moment_text};
 use super::steps::{Lookup, StepWord, lookups, main_of};
-use super::words::{Field, Sort, fields, method, one_of, snake, words_of};
+use super::words::{Field, Sort, field_by_look, fields, method, one_of, snake, words_of};
 use crate::domain::order::Currency;
 use crate::domain::time::{Instant, Period};
 use crate::program::document::{Content, Node, Place, Reading, minor_of, money_text};
@@ -308,6 +308,12 @@ fn of_message(message: &MessageDescriptor, node: &Node, r: &mut Reading) -> Opti
         let field = known.iter().find(|field| field.name == main)?;
         let value = of_value(field, node, r)?;
         return Some(Expected { place, what: What::Fields(vec![(main.to_owned(), value)]) });
+    }
+    if let Content::Scalar { text, plain } = &node.content
+        && let Some(field) = field_by_look(message, text, *plain)
+    {
+        let value = of_value(&field, node, r)?;
+        return Some(Expected { place, what: What::Fields(vec![(field.name, value)]) });
     }
     let explains = message.name() == "ExplainRule";
     let mut names: Vec<&str> = known.iter().map(|field| field.name.as_str()).collect();

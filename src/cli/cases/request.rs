@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value};
 
-use super::steps::{DEFAULTS, StepWord};
-use super::words::{Field, Sort, fields, method, number_of, one_of, words_of};
+use super::steps::{DEFAULTS, StepWord, main_of};
+use super::words::{Field, Sort, field_by_look, fields, method, number_of, one_of, words_of};
 use crate::domain::order::Currency;
 use crate::domain::time::{Instant, Period};
 use crate::program::document::{Content, Entry, Node, Place, Reading, minor_of};
@@ -122,6 +122,9 @@ pub(super) fn read(step: &StepWord, node: &Node, terms: &Terms<'_>, r: &mut Read
         if of_everything(&part) {
             part.set_field_by_name("everything", Value::Bool(true));
         }
+        if part.fields().next().is_none() {
+            continue; // nothing is said of it
+        }
         message.set_field(&field, Value::Message(part));
     }
     reader.fill(&mut message, &stated, terms.number);
@@ -231,6 +234,9 @@ impl Reader<'_, '_> {
             let read: Vec<Option<(MapKey, Value)>> = read.collect();
             return read.into_iter().collect::<Option<HashMap<_, _>>>().map(Value::Map);
         }
+        if let (true, Sort::Message(of), Content::Map(entries)) = (field.is_list(), &field.sort, &node.content) {
+            return self.keyed(of, entries, node);
+        }
         if field.is_list() {
             let items = self.r.list(node, &format!("a list, each item {}", field.phrase()))?;
             let values: Vec<Option<Value>> = items
@@ -241,6 +247,53 @@ impl Reader<'_, '_> {
             return values.into_iter().collect::<Option<Vec<Value>>>().map(Value::List);
         }
         self.value(field, node, self.terms.number)
+    }
+
+    /// A list of things by their first field: `{trade: plumber}` for `[{name: trade, text_value: plumber}]`.
+    fn keyed(&mut self, of: &MessageDescriptor, entries: &[Entry], node: &Node) -> Option<Value> {
+        let Some(first) = fields(of).into_iter().next().filter(|first| first.sort == Sort::Text) else {
+            self.r.wrong(node, &format!("a list, each item a mapping of {}", descriptor_words(of)), None);
+            return None;
+        };
+        let items = entries.iter().enumerate().map(|(index, entry)| {
+            let key = Content::Scalar { text: entry.key.clone(), plain: false };
+            let key = Node { place: entry.key_place, content: key };
+            let mut fields = vec![Entry { key: first.name.clone(), key_place: entry.key_place, value: key }];
+            match &entry.value.content {
+                Content::Scalar { text, plain } => {
+                    let main = main_of(of.name()).map(str::to_owned);
+                    let by_look = || field_by_look(of, text, *plain).map(|field| field.name);
+                    let Some(name) = main.or_else(by_look) else {
+                        self.r.wrong(&entry.value, &format!("a mapping of {}", descriptor_words(of)), None);
+                        return None;
+                    };
+                    fields.push(Entry { key: name, key_place: entry.value.place, value: entry.value.clone() });
+                }
+                _ => fields.extend(entry.value.entries().to_vec()),
+            }
+            let node = Node { place: entry.value.place, content: Content::Map(fields) };
+            self.within(&entry.key, |reader| reader.message(of, &node, index + 1)).map(Value::Message)
+        });
+        let items: Vec<Option<Value>> = items.collect();
+        items.into_iter().collect::<Option<Vec<Value>>>().map(Value::List)
+    }
+
+    /// `1990-05-04`, or `05-04` where the year does not matter, for a message of year, month and day.
+    fn birthday(&mut self, descriptor: &MessageDescriptor, node: &Node) -> Option<DynamicMessage> {
+        let parts: Vec<Option<i32>> = node.text()?.split('-').map(|part| part.parse().ok()).collect();
+        let (year, month, day) = match parts.as_slice() {
+            [Some(year), Some(month), Some(day)] => (*year, *month, *day),
+            [Some(month), Some(day)] => (0, *month, *day),
+            _ => {
+                self.r.wrong(node, "a day such as 1990-05-04 or 05-04", None);
+                return None;
+            }
+        };
+        let mut message = DynamicMessage::new(descriptor.clone());
+        for (name, number) in [("year", year), ("month", month), ("day", day)] {
+            message.try_set_field_by_name(name, Value::I32(number)).ok()?;
+        }
+        Some(message)
     }
 
     fn value(&mut self, field: &Field, node: &Node, number: usize) -> Option<Value> {
@@ -318,6 +371,9 @@ impl Reader<'_, '_> {
     }
 
     fn message(&mut self, descriptor: &MessageDescriptor, node: &Node, number: usize) -> Option<DynamicMessage> {
+        if descriptor.name() == "Birthday" && node.text().is_some() {
+            return self.birthday(descriptor, node);
+        }
         let known = fields(descriptor);
         let names: Vec<&str> = known.iter().map(|field| field.name.as_str()).collect();
         let entries = self.r.map(node, &format!("a mapping of {}", one_of(&names)))?;

@@ -24,8 +24,8 @@ pub(super) struct StepWord {
 type Row = (&'static str, &'static str, &'static [&'static str], &'static str, &'static str);
 
 const STEPS: &[Row] = &[
-    ("enroll", "MemberService/Enroll", &[], "member", "a member joins"),
-    ("update", "MemberService/UpdateMember", &[], "member", "what is known of a member changes"),
+    ("enroll", "MemberService/Enroll", &["profile"], "member", "a member joins"),
+    ("update", "MemberService/UpdateMember", &["change"], "member", "what is known of a member changes"),
     ("quote", "CheckoutService/Quote", &["order"], "id", "a cart is shown: nothing happens"),
     ("reserve", "CheckoutService/Reserve", &["order"], "id", "a checkout holds units for an order"),
     ("order", "CheckoutService/Commit", &["order"], "id", "an order is placed"),

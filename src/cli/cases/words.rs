@@ -164,6 +164,19 @@ fn short(message: &MessageDescriptor, field: &FieldDescriptor) -> String {
     }
 }
 
+/// The field for a single value of this look, where a message holds one value of several sorts.
+pub(super) fn field_by_look(message: &MessageDescriptor, text: &str, plain: bool) -> Option<Field> {
+    let choices = fields(message).into_iter().filter(|field| field.raw.containing_oneof().is_some());
+    let mut choices: Vec<Field> = choices.filter(|field| !field.is_list()).collect();
+    let wanted = match (plain, text) {
+        (true, "true" | "false") => Sort::Flag,
+        (true, text) if text.parse::<i64>().is_ok() => Sort::Whole,
+        _ => Sort::Text,
+    };
+    let at = choices.iter().position(|field| field.sort == wanted)?;
+    Some(choices.swap_remove(at))
+}
+
 /// The values of an enum without their common beginning, in lower case, and without "unspecified".
 pub(super) fn words_of(words: &EnumDescriptor) -> Vec<String> {
     words.values().filter(|value| value.number() != 0).map(|value| word_of(words, value.name())).collect()
