@@ -18,6 +18,7 @@ mod domain {
     mod earn;
     mod guests;
     mod history;
+    mod life;
     mod members;
     mod people;
     mod properties;

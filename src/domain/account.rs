@@ -76,6 +76,20 @@ pub struct UnitBook {
     pub lots: Vec<Lot>,
     /// Expired lots that a return may still ask about, for [`AccountState::LAPSED_KEEP_MS`].
     pub lapsed: Vec<Part>,
+    /// Grants that wait for an event of their order.
+    pub awaiting: Vec<Awaiting>,
+    /// When all of it expires unless something happens; [`Instant::MAX`]: never.
+    pub idle_at: Instant,
+}
+
+/// Units of one grant that wait for an event of their order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Awaiting {
+    pub grant: GrantId,
+    /// What still waits; above zero.
+    pub amount: i64,
+    /// When it is called off.
+    pub lapses_at: Instant,
 }
 
 /// Units with equal dates. Never below zero.
@@ -187,6 +201,8 @@ impl AccountState {
     /// Grants that would need a lot beyond this are refused, so that what comes back from orders still finds room.
     pub const LOTS_GRANTED_MAX: usize = 1_800;
     pub const HOLDS_OPEN_MAX: usize = 32;
+    /// Grants of one unit that wait for events at a time.
+    pub const AWAITING_MAX: usize = 1_000;
     pub const CODES_MAX: usize = 20;
     /// How long a resolved reservation is remembered: a Commit that was paid may come so late.
     pub const RESOLVED_KEEP_MS: i64 = 7 * DAY_MS;
@@ -245,7 +261,10 @@ impl AccountState {
         let open = self.referral.as_ref().filter(|r| r.state == ReferralState::Attributed);
         let referral = open.map(|r| r.qualify_by);
         let offers = self.card_due().into_iter().chain(self.voucher_due());
-        lots.chain(holds).chain(referral).chain(offers).min().filter(|at| *at < Instant::MAX)
+        let awaiting = self.units.iter().flat_map(|book| &book.awaiting).map(|waits| waits.lapses_at);
+        let idle = self.units.iter().filter_map(UnitBook::idle_due);
+        let all = lots.chain(holds).chain(referral).chain(offers).chain(awaiting).chain(idle);
+        all.min().filter(|at| *at < Instant::MAX)
     }
 
     /// Applies the next entry. On an error the state is left half-changed and must be dropped.
@@ -337,7 +356,37 @@ impl AccountState {
             Fact::OrderCommitted { .. } => self.orders += 1,
             Fact::OrderReturned { whole, .. } => self.orders_returned += u64::from(*whole),
             Fact::Counted { changes } => self.count(changes)?,
-            Fact::OrderClaimed { .. } => {}
+            Fact::OrderClaimed { .. } | Fact::OrderEvent { .. } => {}
+            Fact::Awaited { grant, unit, amount, lapses_at, .. } => {
+                let awaiting = &mut self.unit(unit).awaiting;
+                if AccountState::AWAITING_MAX <= awaiting.len() {
+                    return Err(ApplyError::TooLarge);
+                }
+                awaiting.push(Awaiting { grant: grant.clone(), amount: *amount, lapses_at: *lapses_at });
+            }
+            Fact::Released { grant, unit, amount, repaid, dates, .. } => {
+                let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
+                let book = self.unit(unit);
+                book.stop_waiting(grant, *amount)?;
+                book.put(dates.lot_at(entry.posted_at), to_lot, dates.active_at(entry.posted_at))?;
+            }
+            Fact::CalledOff { grant, unit, amount, .. } => self.unit(unit).stop_waiting(grant, *amount)?,
+            Fact::Active { until } => until.iter().for_each(|(unit, at)| self.unit(unit).idle_at = *at),
+            Fact::Extended { unit, parts, expires_at, .. } => {
+                let book = self.unit(unit);
+                for part in parts {
+                    book.take(part.dates, part.amount)?;
+                    book.put(Dates { expires_at: *expires_at, ..part.dates }, part.amount, true)?;
+                }
+            }
+            Fact::Reinstated { unit, parts, repaid, dates, .. } => {
+                let book = self.unit(unit);
+                for part in parts {
+                    book.take_back(part.dates, &[], part.amount)?;
+                }
+                let to_lot = sum(parts).and_then(|all| all.checked_sub(*repaid)).ok_or(ApplyError::Overflow)?;
+                book.put(dates.lot_at(entry.posted_at), to_lot, true)?;
+            }
             Fact::Reversed { grant, unit, dates, taken, lapsed, debt, forgiven } => {
                 self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
                 let all = sum(taken).and_then(|n| n.checked_add(*lapsed)?.checked_add(*debt)?.checked_add(*forgiven));
@@ -437,6 +486,8 @@ impl AccountState {
                     books: [0; Book::COUNT],
                     lots: Vec::new(),
                     lapsed: Vec::new(),
+                    awaiting: Vec::new(),
+                    idle_at: Instant::MAX,
                 });
                 self.units.len() - 1
             }
@@ -596,6 +647,27 @@ impl UnitBook {
         Ok(())
     }
 
+    fn stop_waiting(&mut self, grant: &GrantId, amount: i64) -> Result<(), ApplyError> {
+        const SHORT: ApplyError = ApplyError::Inconsistent("a grant waits with fewer units");
+        let at = self.awaiting.iter().position(|waits| waits.grant == *grant).ok_or(SHORT)?;
+        let waits = self.awaiting.get_mut(at).ok_or(SHORT)?;
+        waits.amount = waits.amount.checked_sub(amount).filter(|left| 0 <= *left).ok_or(SHORT)?;
+        if waits.amount == 0 {
+            self.awaiting.remove(at);
+        }
+        Ok(())
+    }
+
+    /// When units with these dates cease to be if nothing happens.
+    pub fn ends_at(&self, dates: Dates) -> Instant {
+        dates.expires_at.min(self.idle_at)
+    }
+
+    /// When there is something to expire for want of activity.
+    pub fn idle_due(&self) -> Option<Instant> {
+        (self.idle_at < Instant::MAX && self.spendable().next().is_some()).then_some(self.idle_at)
+    }
+
     fn take_back(&mut self, own: Dates, taken: &[Part], lapsed: i64) -> Result<(), ApplyError> {
         taken.iter().try_for_each(|part| self.take(part.dates, part.amount))?;
         let mut left = lapsed;
@@ -636,9 +708,13 @@ impl UnitBook {
         for lot in &self.lots {
             if !lot.matured {
                 add_dated(&mut activations, lot.dates.activates_at, lot.free);
-            } else if lot.dates.expires_at < Instant::MAX {
-                add_dated(&mut expiries, lot.dates.expires_at, lot.free);
+            } else if self.ends_at(lot.dates) < Instant::MAX {
+                add_dated(&mut expiries, self.ends_at(lot.dates), lot.free);
             }
+        }
+        let mut awaited: Vec<(Instant, i64)> = Vec::new();
+        for waits in &self.awaiting {
+            add_dated(&mut awaited, waits.lapses_at, waits.amount);
         }
         Balance {
             unit: self.unit.clone(),
@@ -654,6 +730,9 @@ impl UnitBook {
             lifetime_forgiven: self.amount(Book::Forgiven).saturating_neg(),
             activations,
             expiries,
+            awaiting: self.awaiting.iter().fold(0, |sum, waits| sum.saturating_add(waits.amount)),
+            awaited,
+            idle_at: self.idle_at,
         }
     }
 
@@ -663,10 +742,13 @@ impl UnitBook {
         if all != 0 {
             faults.push(format!("{unit}: the books sum to {all}, not to zero"));
         }
-        let free =
-            |matured| self.lots.iter().filter(|lot| lot.matured == matured).map(|lot| i128::from(lot.free)).sum();
+        let free = |matured| {
+            self.lots.iter().filter(|lot| lot.matured == matured).map(|lot| i128::from(lot.free)).sum::<i128>()
+        };
+        let waits = self.awaiting.iter().map(|waits| i128::from(waits.amount)).sum::<i128>();
         let held = self.lots.iter().map(|lot| i128::from(lot.held)).sum::<i128>();
-        for (book, by_lots) in [(Book::Available, free(true)), (Book::Pending, free(false)), (Book::Held, held)] {
+        for (book, by_lots) in [(Book::Available, free(true)), (Book::Pending, free(false) + waits), (Book::Held, held)]
+        {
             let amount = self.amount(book);
             if by_lots != i128::from(amount) {
                 faults.push(format!("{unit}: lots hold {by_lots}, the book `{}` {amount}", book.name()));

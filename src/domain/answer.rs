@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::account::{AccountKind, Person, VoucherState};
 use super::command::{ReturnCause, Tender};
 use super::id::{
-    CardId, Code, GrantId, Label, LineId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
+    CardId, Code, GrantId, Label, LineId, OrderEventId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId,
+    VoucherId,
 };
 use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
@@ -28,6 +29,9 @@ pub enum Answer {
     Fenced,
     UpdateMember(UpdateMemberAnswer),
     Claim(ClaimAnswer),
+    OrderEvent(OrderEventAnswer),
+    Extend(AdjustAnswer),
+    Reinstate(AdjustAnswer),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -94,6 +98,21 @@ pub enum ClaimStatus {
     Claimed,
     Refused,
     AlreadyClaimed,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OrderEventAnswer {
+    pub status: OrderEventStatus,
+    pub decided: Decided,
+    pub order_state: Option<OrderState>,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum OrderEventStatus {
+    Recorded,
+    Refused,
+    AlreadyRecorded,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -188,6 +207,18 @@ pub enum Effect {
         added: Vec<Label>,
         removed: Vec<Label>,
     },
+    Released(Released),
+    Extended {
+        unit: UnitId,
+        amount: i64,
+        expires_at: Instant,
+    },
+    Reinstated {
+        unit: UnitId,
+        amount: i64,
+        repaid: i64,
+        expires_at: Instant,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -249,6 +280,9 @@ pub struct Granted {
     /// [`Instant::MAX`]: never.
     pub expires_at: Instant,
     pub shares: Vec<Share>,
+    /// The event of the order that it waits for, and when it is called off if that does not come; the dates count
+    /// from the event and are not known before.
+    pub awaits: Option<(Label, Instant)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -277,6 +311,20 @@ pub struct Discount {
     pub voucher: Option<VoucherId>,
     /// Items given for free, by line.
     pub free: Vec<Share>,
+}
+
+/// What a grant waited for has happened.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Released {
+    pub grant: GrantId,
+    pub unit: UnitId,
+    pub amount: i64,
+    /// Of `amount`, what repaid a debt at once.
+    pub repaid: i64,
+    pub activates_at: Instant,
+    /// [`Instant::MAX`]: never.
+    pub expires_at: Instant,
+    pub shares: Vec<Share>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -315,6 +363,8 @@ pub enum Subject {
     Profile(String),
     Card(CardId),
     Voucher(VoucherId),
+    /// By id.
+    Event(OrderEventId),
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.
@@ -376,6 +426,10 @@ pub enum Reason {
     VoucherExpired,
     VoucherCancelled,
     OnlyByVoucher,
+    EventDiffers,
+    EventTooLate,
+    NothingToExtend,
+    NothingExpired,
 }
 
 impl Reason {
@@ -433,6 +487,10 @@ impl Reason {
             }
             Reason::ClaimedByOther => "another member has claimed the order",
             Reason::ClaimTooLate => "the time in which the order could be claimed is over",
+            Reason::EventDiffers => "the event was recorded before with other content",
+            Reason::EventTooLate => "what waited for the event had been called off before",
+            Reason::NothingToExtend => "no units expire before that instant",
+            Reason::NothingExpired => "fewer units have expired of late than are to be reinstated",
             Reason::NotClaimable => "the program lets nobody claim the orders of guests",
             Reason::AgentLimit => "the agent would credit more than is allowed in a day",
             Reason::AboveUnitsMax => "more units than are allowed at once",
@@ -497,6 +555,13 @@ pub struct Balance {
     pub activations: Vec<(Instant, i64)>,
     /// At most [`Balance::DATED_MAX`].
     pub expiries: Vec<(Instant, i64)>,
+    /// Of what is pending, what waits for an event of its order.
+    pub awaiting: i64,
+    /// When that is called off if the event does not come; [`Instant::MAX`]: never. At most
+    /// [`Balance::DATED_MAX`].
+    pub awaited: Vec<(Instant, i64)>,
+    /// When all of it expires unless something happens; [`Instant::MAX`]: never.
+    pub idle_at: Instant,
 }
 
 impl Balance {
@@ -571,6 +636,7 @@ pub struct OrderView {
     pub lines: Vec<OrderLineView>,
     pub decided: Decided,
     pub returns: Vec<OrderReturnView>,
+    pub events: Vec<OrderEventView>,
     pub kind: OrderKind,
     pub claimed_at: Option<Instant>,
 }
@@ -583,6 +649,15 @@ pub struct OrderLineView {
     pub reduced_minor: i64,
     pub returned_quantity: i64,
     pub returned_amount_minor: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderEventView {
+    pub event_id: OrderEventId,
+    pub event: Label,
+    /// Empty: all lines.
+    pub lines: Vec<LineId>,
+    pub effective_at: Instant,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

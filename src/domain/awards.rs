@@ -105,7 +105,7 @@ impl Award {
     pub fn of_rule(rule: &Rule) -> Option<Award> {
         let (what, count) = match &rule.then {
             Then::Earn(_) | Then::Multiply(_) => return None,
-            Then::Bonus(bonus) => (Prize::Units { unit: bonus.unit.clone(), life: bonus.life }, bonus.units),
+            Then::Bonus(bonus) => (Prize::Units { unit: bonus.unit.clone(), life: bonus.life.clone() }, bonus.units),
             Then::Stamps(then) => (Prize::Stamps { card: then.card.clone(), visit: None }, then.stamps),
             Then::Voucher(_) | Then::Tag(_) => (uncounted(&rule.then)?, 1),
         };

@@ -6,7 +6,7 @@ use super::account::{AttributeValue, Birthday};
 use super::id::{
     AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId, VoucherId,
 };
-use super::id::{Label, ReturnId};
+use super::id::{Label, OrderEventId, ReturnId};
 use super::order::Order;
 use super::order_record::OrderRecord;
 use super::program::Kind;
@@ -29,6 +29,9 @@ pub enum Command {
     Advance,
     UpdateMember(UpdateMember),
     Claim(Claim),
+    OrderEvent(OrderEvent),
+    Extend(Extend),
+    Reinstate(Reinstate),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -128,6 +131,44 @@ pub enum Measure {
     Quantity(i64),
     /// Minor units of the line's amount, at least 1.
     Amount(i64),
+}
+
+/// Something happened to an order after it was bought.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderEvent {
+    pub order_id: OrderId,
+    pub event_id: OrderEventId,
+    pub event: Label,
+    /// Each at most once; empty: all.
+    pub lines: Vec<LineId>,
+}
+
+/// Units that would expire are to live longer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Extend {
+    /// `None`: the program's default unit.
+    pub unit: Option<UnitId>,
+    /// Lots that expire before it; `None`: all that expire before `expires_at`.
+    pub expiring_before: Option<Instant>,
+    /// When they expire instead.
+    pub expires_at: Instant,
+    pub reason: AdjustReason,
+    pub agent: Label,
+    pub note: Option<String>,
+}
+
+/// Units that have expired are to be given back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reinstate {
+    /// `None`: the program's default unit.
+    pub unit: Option<UnitId>,
+    /// What expired last comes back first; `None`: all that is remembered.
+    pub amount: Option<i64>,
+    /// `None`: by the unit's terms.
+    pub expires_at: Option<Instant>,
+    pub reason: AdjustReason,
+    pub agent: Label,
+    pub note: Option<String>,
 }
 
 /// A member says that a guest's order was theirs.

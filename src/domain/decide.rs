@@ -4,8 +4,10 @@
 mod awards;
 mod checkout;
 mod claim;
+mod expiry;
 mod giveback;
 mod member;
+mod order_event;
 mod people;
 mod referral;
 mod rules;
@@ -127,6 +129,9 @@ pub fn decide(
         Command::Advance => member::advance(&scene),
         Command::UpdateMember(update) => people::update(&scene, update),
         Command::Claim(claim) => claim::claim(&scene, claim),
+        Command::OrderEvent(event) => order_event::record(&scene, event),
+        Command::Extend(extend) => expiry::extend(&scene, extend),
+        Command::Reinstate(reinstate) => expiry::reinstate(&scene, reinstate),
     };
     match decided {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -318,6 +323,14 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
         Command::Attribute(_) => Answer::Attribute(a::AttributeAnswer { attributed: false, decided }),
         Command::Receive(_) | Command::Advance => Answer::Done,
         Command::UpdateMember(_) => Answer::UpdateMember(a::UpdateMemberAnswer { updated: false, decided }),
+        Command::Extend(_) => Answer::Extend(a::AdjustAnswer { adjusted: false, decided, balances: Vec::new() }),
+        Command::Reinstate(_) => Answer::Reinstate(a::AdjustAnswer { adjusted: false, decided, balances: Vec::new() }),
+        Command::OrderEvent(_) => Answer::OrderEvent(a::OrderEventAnswer {
+            status: a::OrderEventStatus::Refused,
+            decided,
+            order_state: None,
+            balances: Vec::new(),
+        }),
         Command::Claim(_) => Answer::Claim(a::ClaimAnswer {
             status: a::ClaimStatus::Refused,
             decided,
@@ -332,7 +345,8 @@ fn subject_of(command: &Command) -> Subject {
         Command::Reserve(_) | Command::Commit(_) | Command::Claim(_) => Subject::Order,
         Command::Release(_) => Subject::Reservation,
         Command::Return(_) => Subject::Return,
-        Command::Adjust(_) => Subject::Adjustment,
+        Command::Adjust(_) | Command::Extend(_) | Command::Reinstate(_) => Subject::Adjustment,
+        Command::OrderEvent(event) => Subject::Event(event.event_id.clone()),
         Command::Attribute(attribute) => Subject::Code(attribute.code.raw.clone()),
         Command::Enroll(_)
         | Command::CreateCode(_)

@@ -7,7 +7,7 @@ use super::answer::ReferralState;
 use super::counters::CounterChange;
 use super::id::{RequestId, RewardId, UnitId, VoucherId};
 use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
-use super::program::{LifeTerms, Program, ProgramVersion, Timeline};
+use super::program::{Activity, LifeTerms, Program, ProgramVersion, Timeline};
 use super::time::Instant;
 
 /// A working copy. Nothing on it counts until the store has applied what it holds.
@@ -27,6 +27,7 @@ pub struct Desk {
 enum Due {
     Mature,
     Lapse,
+    CallOff,
     Expire,
     Referral,
     Card,
@@ -69,7 +70,8 @@ impl Desk {
             self.state.holds.iter().map(|hold| hold.units.iter().map(|u| u.parts.len() + 1).sum::<usize>() + 1).sum();
         // A full card may be reopened once for what its voucher has covered, and expire then.
         let full: usize = self.state.cards.iter().map(|card| card.filled.len() + 1).sum();
-        let steps_max = 2 * lots + holds + self.state.vouchers.len() + full + 2;
+        let awaiting: usize = self.state.units.iter().map(|book| book.awaiting.len() + 1).sum();
+        let steps_max = 2 * lots + holds + self.state.vouchers.len() + full + awaiting + 2;
         self.settle(timeline, self.now)?;
         for _ in 0..steps_max {
             let Some((at, due)) = self.first_due() else { return Ok(()) };
@@ -128,7 +130,11 @@ impl Desk {
         let of_referral = referral.map(|r| (r.qualify_by, Due::Referral));
         let of_card = self.state.card_due().map(|at| (at, Due::Card));
         let of_voucher = self.state.voucher_due().map(|at| (at, Due::Voucher));
-        let first = of_lots.chain(of_holds).chain(of_referral).chain(of_card).chain(of_voucher).min()?;
+        let awaiting = self.state.units.iter().flat_map(|book| &book.awaiting);
+        let of_awaiting = awaiting.map(|waits| (waits.lapses_at, Due::CallOff));
+        let of_idle = self.state.units.iter().filter_map(UnitBook::idle_due).map(|at| (at, Due::Expire));
+        let of_units = of_lots.chain(of_awaiting).chain(of_idle);
+        let first = of_units.chain(of_holds).chain(of_referral).chain(of_card).chain(of_voucher).min()?;
         (first.0 <= self.now && first.0 < Instant::MAX).then_some(first)
     }
 
@@ -146,7 +152,7 @@ impl Desk {
                 .collect()
             }),
             Due::Expire => lots(|book, at| {
-                let due = book.lots.iter().filter(|lot| lot.matured && 0 < lot.free && lot.dates.expires_at <= at);
+                let due = book.lots.iter().filter(|lot| lot.matured && 0 < lot.free && book.ends_at(lot.dates) <= at);
                 due.map(|lot| Fact::Expired { unit: book.unit.clone(), dates: lot.dates, amount: lot.free }).collect()
             }),
             Due::Lapse => {
@@ -158,6 +164,16 @@ impl Desk {
                 })
                 .collect()
             }
+            Due::CallOff => lots(|book, at| {
+                let due = book.awaiting.iter().filter(|waits| waits.lapses_at <= at);
+                due.map(|waits| Fact::CalledOff {
+                    grant: waits.grant.clone(),
+                    unit: book.unit.clone(),
+                    amount: waits.amount,
+                    returned: false,
+                })
+                .collect()
+            }),
             Due::Referral => {
                 let referral = self.state.referral.as_ref().map(|r| r.referral.clone());
                 referral.map(|referral| Fact::ReferralExpired { referral }).into_iter().collect()
@@ -204,6 +220,36 @@ impl Desk {
         if dates.active_at(self.now) { self.state.debt(unit).min(amount) } else { 0 }
     }
 
+    /// Notes that something happened at `at`: to one unit, or to all. Units that would expire for want of it live on.
+    /// Whatever it was, it counts where nothing is left that could have expired.
+    pub fn stir(
+        &mut self,
+        program: &Program,
+        unit: Option<&UnitId>,
+        activity: Activity,
+        at: Instant,
+    ) -> Result<(), ApplyError> {
+        let mut until = Vec::new();
+        for terms in program.units.iter().filter(|terms| unit.is_none_or(|unit| *unit == terms.unit)) {
+            let Some(book) = self.state.book(&terms.unit) else { continue };
+            let next = match &terms.idle {
+                None => Instant::MAX,
+                Some(idle) => {
+                    let begins = book.idle_at == Instant::MAX || book.idle_at <= self.now;
+                    if !begins && !idle.reset_by.contains(&activity) {
+                        continue;
+                    }
+                    let ends = idle.ends(at, &program.zone);
+                    if book.idle_at == Instant::MAX { ends } else { ends.max(book.idle_at) }
+                }
+            };
+            if next != book.idle_at {
+                until.push((terms.unit.clone(), next));
+            }
+        }
+        if until.is_empty() { Ok(()) } else { self.post(at, Fact::Active { until }) }
+    }
+
     /// The entry that the next post will make.
     pub fn next_sequence(&self) -> u64 {
         self.state.sequence + 1
@@ -217,7 +263,7 @@ fn settled(book: &UnitBook, at: Instant) -> Option<Fact> {
         return None;
     }
     let mut parts = Vec::new();
-    for lot in book.spendable().filter(|lot| at < lot.dates.expires_at) {
+    for lot in book.spendable().filter(|lot| at < book.ends_at(lot.dates)) {
         let amount = left.min(lot.free);
         left -= amount;
         if 0 < amount {
@@ -227,12 +273,10 @@ fn settled(book: &UnitBook, at: Instant) -> Option<Fact> {
     (!parts.is_empty()).then(|| Fact::Settled { unit: book.unit.clone(), parts })
 }
 
-/// When units granted at `effective_at` activate and expire: by the rule's own terms, else the unit's.
-pub fn dates(program: &Arc<Program>, unit: &UnitId, own: Option<LifeTerms>, effective_at: Instant) -> Dates {
-    let life = own.or_else(|| program.unit(unit).map(|terms| terms.life)).unwrap_or_default();
-    let activates_at = life.activates_after.map_or(effective_at, |period| period.after(effective_at, &program.zone));
-    let expires_at = life.expires_after.map_or(Instant::MAX, |period| {
-        life.expiry_rounded_to.apply(period.after(activates_at, &program.zone), &program.zone)
-    });
-    Dates { activates_at, expires_at }
+/// When units granted at `effective_at` activate and expire: by the rule's own terms, else the unit's. Units that no
+/// order earned wait for no event.
+pub fn dates(program: &Arc<Program>, unit: &UnitId, own: Option<&LifeTerms>, effective_at: Instant) -> Dates {
+    let life = own.or_else(|| program.unit(unit).map(|terms| &terms.life));
+    let at_once = Dates { activates_at: effective_at, expires_at: Instant::MAX };
+    life.map_or(at_once, |life| life.dates(effective_at, &program.zone))
 }

@@ -184,7 +184,7 @@ impl<'a> Round<'a> {
                     unit: bonus.unit.clone(),
                     amount: bonus.units,
                     shares,
-                    life: bonus.life,
+                    life: bonus.life.clone(),
                 };
                 self.plans.push((number, plan));
             }
@@ -273,7 +273,7 @@ impl<'a> Round<'a> {
             unit: then.unit.clone(),
             amount,
             shares,
-            life: then.life,
+            life: then.life.clone(),
         };
         self.plans.push((applied.number, plan));
         Ok(())

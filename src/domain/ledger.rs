@@ -11,8 +11,8 @@ use super::answer::ReservationState;
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
 use super::id::{
-    AccountId, CampaignId, CardId, Code, GrantId, Label, MemberId, OrderId, ReferralId, RequestId, ReturnId, RuleId,
-    UnitId, VoucherId,
+    AccountId, CampaignId, CardId, Code, GrantId, Label, MemberId, OrderEventId, OrderId, ReferralId, RequestId,
+    ReturnId, RuleId, UnitId, VoucherId,
 };
 use super::program::{Kind, ProgramVersion};
 use super::time::{Day, Instant};
@@ -208,12 +208,13 @@ pub enum Fact {
         why: Unhold,
         units: Vec<UnitParts>,
     },
-    /// Units pay for an order. `debt` is what the balance did not cover.
+    /// Units pay for an order. `debt` is what the balance did not cover, `forgiven` what is not even owed.
     Spent {
         order: OrderId,
         unit: UnitId,
         parts: Vec<Part>,
         debt: i64,
+        forgiven: i64,
     },
     /// An order was committed; `digest` is the SHA-256 of its record.
     OrderCommitted {
@@ -238,13 +239,14 @@ pub enum Fact {
         debt: i64,
         forgiven: i64,
     },
-    /// Spent units given back: to their lots, or to the debt. What goes back to a lot that has expired expires
+    /// Spent units given back: to their lots, or to the debt; `unforgiven` had been forgiven and goes to nobody. What goes back to a lot that has expired expires
     /// again by an entry of its own.
     Restored {
         order: OrderId,
         unit: UnitId,
         parts: Vec<Part>,
         repaid: i64,
+        unforgiven: i64,
     },
     /// A credit by hand.
     Credited {
@@ -261,6 +263,8 @@ pub enum Fact {
         agent: Label,
         unit: UnitId,
         parts: Vec<Part>,
+        /// What there was not, and is owed.
+        debt: i64,
     },
     CodeCreated {
         campaign: CampaignId,
@@ -407,6 +411,61 @@ pub enum Fact {
         given: Vec<(Label, u64)>,
         back: Vec<Tag>,
     },
+    /// Units from the program that are pending until an event of their order, without dates before it.
+    Awaited {
+        grant: GrantId,
+        rule: RuleId,
+        kind: Kind,
+        unit: UnitId,
+        amount: i64,
+        order: OrderId,
+        event: Label,
+        lapses_at: Instant,
+    },
+    /// What they waited for has happened, to some lines at least: so many have these dates from here on.
+    Released {
+        grant: GrantId,
+        event_id: OrderEventId,
+        unit: UnitId,
+        amount: i64,
+        repaid: i64,
+        dates: Dates,
+    },
+    /// Units that waited are taken back: their goods came back, or (`returned` is false) the event never came.
+    CalledOff {
+        grant: GrantId,
+        unit: UnitId,
+        amount: i64,
+        returned: bool,
+    },
+    /// Something happened to an order; `digest` is the SHA-256 of its record since.
+    OrderEvent {
+        order: OrderId,
+        event_id: OrderEventId,
+        event: Label,
+        digest: Hash,
+    },
+    /// Activity: until when units live if nothing else happens; [`Instant::MAX`]: whatever happens.
+    Active {
+        until: Vec<(UnitId, Instant)>,
+    },
+    /// Lots expire later than they would have.
+    Extended {
+        reason: AdjustReason,
+        agent: Label,
+        unit: UnitId,
+        parts: Vec<Part>,
+        expires_at: Instant,
+    },
+    /// Expired units are given back; `parts` by the lots that had expired.
+    Reinstated {
+        reason: AdjustReason,
+        agent: Label,
+        unit: UnitId,
+        parts: Vec<Part>,
+        repaid: i64,
+        dates: Dates,
+    },
 }
 
 impl Fact {
@@ -449,6 +508,13 @@ impl Fact {
             Fact::VoucherCancelled { .. } => "voucher_cancelled",
             Fact::Tagged { .. } => "tagged",
             Fact::Untagged { .. } => "untagged",
+            Fact::Awaited { .. } => "awaited",
+            Fact::Released { .. } => "released",
+            Fact::CalledOff { .. } => "called_off",
+            Fact::OrderEvent { .. } => "order_event",
+            Fact::Active { .. } => "active",
+            Fact::Extended { .. } => "extended",
+            Fact::Reinstated { .. } => "reinstated",
         }
     }
 }
@@ -550,11 +616,12 @@ impl Entry {
                     to.add(Book::Available, &held.unit, sum(&held.parts)?);
                 }
             }
-            Fact::Spent { unit, parts, debt, .. } => {
+            Fact::Spent { unit, parts, debt, forgiven, .. } => {
                 let covered = sum(parts)?;
                 to.add(Book::Available, unit, covered.checked_neg()?);
                 to.add(Book::Debt, unit, debt.checked_neg()?);
-                to.add(Book::Redeemed, unit, covered.checked_add(*debt)?);
+                to.add(Book::Forgiven, unit, forgiven.checked_neg()?);
+                to.add(Book::Redeemed, unit, covered.checked_add(*debt)?.checked_add(*forgiven)?);
             }
             Fact::Reversed { unit, taken, lapsed, debt, forgiven, .. } => {
                 let all = to.take_back(unit, self.posted_at, taken, *lapsed, *debt, *forgiven)?;
@@ -564,10 +631,11 @@ impl Entry {
                 let all = to.take_back(unit, self.posted_at, taken, *lapsed, *debt, *forgiven)?;
                 to.add(Book::InTransit, unit, all);
             }
-            Fact::Restored { unit, parts, repaid, .. } => {
+            Fact::Restored { unit, parts, repaid, unforgiven, .. } => {
                 let back = sum(parts)?;
-                let all = back.checked_add(*repaid)?;
+                let all = back.checked_add(*repaid)?.checked_add(*unforgiven)?;
                 to.add(Book::Redeemed, unit, all.checked_neg()?);
+                to.add(Book::Forgiven, unit, *unforgiven);
                 to.add(Book::Available, unit, back);
                 to.add(Book::Debt, unit, *repaid);
             }
@@ -580,9 +648,10 @@ impl Entry {
                 to.add(Book::Debt, unit, *repaid);
                 to.add(Book::Available, unit, amount.checked_sub(*repaid)?);
             }
-            Fact::Debited { unit, parts, .. } => {
+            Fact::Debited { unit, parts, debt, .. } => {
                 to.add(Book::Available, unit, sum(parts)?.checked_neg()?);
-                to.add(Book::Adjusted, unit, sum(parts)?);
+                to.add(Book::Debt, unit, debt.checked_neg()?);
+                to.add(Book::Adjusted, unit, sum(parts)?.checked_add(*debt)?);
             }
             Fact::Sent { unit, change, .. } => {
                 // What is called back was never this member's: it counts as not issued, rather than as granted
@@ -612,7 +681,30 @@ impl Entry {
             | Fact::VoucherExpired { .. }
             | Fact::VoucherCancelled { .. }
             | Fact::Tagged { .. }
-            | Fact::Untagged { .. } => {}
+            | Fact::Untagged { .. }
+            | Fact::OrderEvent { .. }
+            | Fact::Active { .. }
+            | Fact::Extended { .. } => {}
+            Fact::Awaited { unit, amount, .. } => {
+                to.add(Book::Issued, unit, amount.checked_neg()?);
+                to.add(Book::Pending, unit, *amount);
+            }
+            Fact::Released { unit, amount, repaid, dates, .. } => {
+                let book = if dates.active_at(self.posted_at) { Book::Available } else { Book::Pending };
+                to.add(Book::Pending, unit, amount.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(book, unit, amount.checked_sub(*repaid)?);
+            }
+            Fact::CalledOff { unit, amount, .. } => {
+                to.add(Book::Pending, unit, amount.checked_neg()?);
+                to.add(Book::Reversed, unit, *amount);
+            }
+            Fact::Reinstated { unit, parts, repaid, .. } => {
+                let all = sum(parts)?;
+                to.add(Book::Expired, unit, all.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(Book::Available, unit, all.checked_sub(*repaid)?);
+            }
         }
         Some(to.0)
     }

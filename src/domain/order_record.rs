@@ -4,14 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::VoucherIssue;
-use super::answer::{Decided, OrderLineView, OrderReturnView, OrderState, OrderView, Refund};
+use super::answer::{Decided, OrderEventView, OrderLineView, OrderReturnView, OrderState, OrderView, Refund};
 use super::awards::Consequence;
 use super::command::{EnteredCode, Measure, ReturnCause, Tender};
 use super::counters::Tally;
-use super::id::{GrantId, LineId, MemberId, OrderId, ReturnId, UnitId};
+use super::id::{GrantId, Label, LineId, MemberId, OrderEventId, OrderId, ReturnId, UnitId};
 use super::ledger::{Dates, Hash, Part};
 use super::money::share_floor;
 use super::order::Currency;
+use super::program::LifeTerms;
 use super::sent_order::SentOrder;
 use super::time::Instant;
 
@@ -46,6 +47,7 @@ pub struct OrderRecord {
     pub consequences: Vec<Consequence>,
     /// Vouchers used on it.
     pub vouchers: Vec<VoucherUse>,
+    pub events: Vec<EventRecord>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -81,6 +83,49 @@ pub struct GrantRecord {
     /// By line, in the order of the lines; sums to `amount`. Fixed for good.
     pub shares: Vec<i64>,
     pub reversed: i64,
+    /// What it waits or has waited for.
+    pub awaits: Option<AwaitsRecord>,
+}
+
+/// A grant that waits for an event of its order, line by line: a parcel releases what is in it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AwaitsRecord {
+    pub event: Label,
+    /// When what still waits is called off; [`Instant::MAX`]: never.
+    pub lapses_at: Instant,
+    /// The terms that dates are computed by once the event comes.
+    pub life: LifeTerms,
+    /// By line.
+    pub lines: Vec<AwaitsLine>,
+    /// The dates of what was released, in the order of the events.
+    pub releases: Vec<Dates>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AwaitsLine {
+    pub stage: Stage,
+    /// Of the line's share, what returns have taken back so far.
+    pub reversed: i64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Stage {
+    Waiting,
+    /// By place in [`AwaitsRecord::releases`].
+    Released(u32),
+    /// The event did not come in time.
+    CalledOff,
+}
+
+/// Something that happened to the order after it was bought.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EventRecord {
+    pub event_id: OrderEventId,
+    pub event: Label,
+    /// Places of its lines; empty: all.
+    pub lines: Vec<u32>,
+    pub effective_at: Instant,
+    pub decided: Decided,
 }
 
 /// Units spent on the order.
@@ -95,6 +140,8 @@ pub struct UseRecord {
     /// Of `units`, what no lot covered.
     pub debt: i64,
     pub restored: i64,
+    /// Of `units`, what no lot covered and nobody owes.
+    pub forgiven: i64,
 }
 
 /// A voucher used on the order.
@@ -164,6 +211,17 @@ pub enum NotReturnable {
 
 impl OrderRecord {
     pub const RETURNS_MAX: usize = 500;
+    pub const EVENTS_MAX: usize = 200;
+
+    /// Notes what the passing of time has called off; the account did the same by itself.
+    pub fn call_off(&mut self, now: Instant) {
+        for awaits in self.grants.iter_mut().filter_map(|grant| grant.awaits.as_mut()) {
+            if awaits.lapses_at <= now {
+                let waiting = awaits.lines.iter_mut().filter(|line| line.stage == Stage::Waiting);
+                waiting.for_each(|line| line.stage = Stage::CalledOff);
+            }
+        }
+    }
 
     /// The sum over lines of what has come back of each line's share.
     pub fn returned_of(&self, shares: &[i64]) -> Option<i64> {
@@ -173,6 +231,16 @@ impl OrderRecord {
 
     pub fn is_all_returned(&self) -> bool {
         self.lines.iter().all(|line| line.returned == Returned::All)
+    }
+
+    fn event_view(&self, event: &EventRecord) -> OrderEventView {
+        let line = |place: &u32| self.lines.get(usize::try_from(*place).ok()?).map(|line| line.line_id.clone());
+        OrderEventView {
+            event_id: event.event_id.clone(),
+            event: event.event.clone(),
+            lines: event.lines.iter().filter_map(line).collect(),
+            effective_at: event.effective_at,
+        }
     }
 
     pub fn view(&self) -> OrderView {
@@ -203,6 +271,7 @@ impl OrderRecord {
             lines: lines.collect(),
             decided: self.decided.clone(),
             returns: returns.collect(),
+            events: self.events.iter().map(|event| self.event_view(event)).collect(),
             kind: self.sent.kind,
             claimed_at: self.claimed_at,
         }

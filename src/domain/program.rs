@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, Sku, UnitId};
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
-use super::time::{Instant, Period, RoundUpTo, WindowZone};
+use super::time::{Instant, Period, WindowZone};
 
 pub use adjustment::AdjustmentTerms;
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use index::RuleIndex;
+pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
 pub use rule::{
     Bonus, Conditions, CounterCondition, Earn, Multiply, OrderNumber, RoundPer, Rule, SpendMin, SpendOf, Then, Trigger,
 };
@@ -22,6 +23,7 @@ mod adjustment;
 mod award;
 mod counter;
 mod index;
+mod life;
 mod rule;
 
 /// Names one immutable version of a program: the first 16 hex digits of the SHA-256 of its text.
@@ -159,23 +161,6 @@ impl Timeline {
 #[derive(Clone, Debug)]
 pub struct StoreTerms {
     pub zone: TimeZone,
-}
-
-/// How units of one kind live.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UnitTerms {
-    pub unit: UnitId,
-    pub life: LifeTerms,
-}
-
-/// When granted units become spendable and when they cease to be. A rule may override its unit's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct LifeTerms {
-    /// From the grant's effective instant; `None`: at once.
-    pub activates_after: Option<Period>,
-    /// From activation; `None`: never.
-    pub expires_after: Option<Period>,
-    pub expiry_rounded_to: RoundUpTo,
 }
 
 /// What amount of a line earns.

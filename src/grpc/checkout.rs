@@ -8,9 +8,10 @@ use super::wire::{self, checkout_service_server::CheckoutService};
 use super::{Face, Reply, fingerprints, response, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{
-    Claim, Command, Commit, GuestOrder, Measure, Release, Reserve, Return, ReturnCause, ReturnWhat, TENDERS_MAX,
+    Claim, Command, Commit, GuestOrder, Measure, OrderEvent, Release, Reserve, Return, ReturnCause, ReturnWhat,
+    TENDERS_MAX,
 };
-use crate::domain::id::{LineId, MemberId, OrderId, ProgramId, RequestId, ReturnId};
+use crate::domain::id::{Label, LineId, MemberId, OrderEventId, OrderId, ProgramId, RequestId, ReturnId};
 use crate::domain::order::Order;
 use crate::domain::time::Instant;
 use crate::service::{Calls, Error, Known, Preview, Write};
@@ -23,6 +24,7 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.CheckoutService/QuoteReturn",
     "guerdon.v1.CheckoutService/Return",
     "guerdon.v1.CheckoutService/ClaimOrder",
+    "guerdon.v1.CheckoutService/RecordOrderEvent",
     "guerdon.v1.CheckoutService/GetOrder",
     "guerdon.v1.CheckoutService/GetOutcome",
 ];
@@ -90,6 +92,18 @@ impl CheckoutService for Face {
         let write = read(|bad| claim_order(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
             Answer::Claim(answer) => Some(response::claim_order(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn record_order_event(
+        &self,
+        raw: Request<wire::RecordOrderEventRequest>,
+    ) -> Reply<wire::RecordOrderEventResponse> {
+        let write = read(|bad| record_order_event(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::OrderEvent(answer) => Some(response::record_order_event(answer, replayed)),
             _ => None,
         })
         .await
@@ -220,6 +234,22 @@ fn claim_order(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ClaimOrderRe
     // What stands under the guest, and the instant of a claim without one, is for the service to see.
     let claim = Claim { order_id: order_id?, claimed_at: Instant::MAX, guest: GuestOrder::Absent };
     Some(envelope?.write(fingerprints::claim_order(raw), Command::Claim(claim)))
+}
+
+fn record_order_event(bad: &mut Violations, calls: &dyn Calls, raw: &wire::RecordOrderEventRequest) -> Option<Write> {
+    let wire::RecordOrderEventRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope =
+        Envelope::or_guest(bad, calls, program_id, member_id, &raw.order_id, request_id, occurred_at.as_ref());
+    let order_id = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
+    let event_id = bad.take(&Path::Of("event_id"), OrderEventId::parse(&raw.event_id));
+    let event = bad.take(&Path::Of("event"), Label::parse(&raw.event));
+    let lines = request::each(bad, &Path::Of("line_ids"), &raw.line_ids, Order::LINES_MAX, |bad, at, unique, raw| {
+        let is_unique = unique.check(bad, at, raw);
+        let line = bad.take(at, LineId::parse(raw));
+        is_unique.and(line)
+    });
+    let event = OrderEvent { order_id: order_id?, event_id: event_id?, event: event?, lines: lines? };
+    Some(envelope?.write(fingerprints::record_order_event(raw), Command::OrderEvent(event)))
 }
 
 fn get_order(

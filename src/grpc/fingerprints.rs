@@ -18,6 +18,9 @@ const CREATE_CODE: u8 = 7;
 const ATTRIBUTE: u8 = 8;
 const UPDATE_MEMBER: u8 = 10;
 const CLAIM_ORDER: u8 = 20;
+const RECORD_ORDER_EVENT: u8 = 21;
+const EXTEND_EXPIRY: u8 = 22;
+const REINSTATE: u8 = 23;
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
     let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
@@ -155,6 +158,77 @@ pub(super) fn claim_order(raw: &wire::ClaimOrderRequest) -> Fingerprint {
     Fingerprint::of(CLAIM_ORDER)
         .field("member_id", member_id.as_bytes())
         .field("order_id", order_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn record_order_event(raw: &wire::RecordOrderEventRequest) -> Fingerprint {
+    let wire::RecordOrderEventRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        order_id,
+        event_id,
+        event,
+        line_ids,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(RECORD_ORDER_EVENT)
+        .field("member_id", member_id.as_bytes())
+        .field("order_id", order_id.as_bytes())
+        .field("event_id", event_id.as_bytes())
+        .field("event", event.as_bytes())
+        .field("line_ids", &list(line_ids.iter().map(|line| line.as_bytes().to_vec())))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn extend_expiry(raw: &wire::ExtendExpiryRequest) -> Fingerprint {
+    let wire::ExtendExpiryRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        unit,
+        expiring_before,
+        expires_at,
+        reason,
+        agent_id,
+        note,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(EXTEND_EXPIRY)
+        .field("member_id", member_id.as_bytes())
+        .field("unit", unit.as_bytes())
+        .field("expiring_before", &message(expiring_before.as_ref()))
+        .field("expires_at", &message(expires_at.as_ref()))
+        .field("reason", &number(i64::from(*reason)))
+        .field("agent_id", agent_id.as_bytes())
+        .field("note", note.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn reinstate(raw: &wire::ReinstateRequest) -> Fingerprint {
+    let wire::ReinstateRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        unit,
+        amount,
+        expires_at,
+        reason,
+        agent_id,
+        note,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(REINSTATE)
+        .field("member_id", member_id.as_bytes())
+        .field("unit", unit.as_bytes())
+        .field("amount", &amount.map(|n| n.to_be_bytes().to_vec()).unwrap_or_default())
+        .field("expires_at", &message(expires_at.as_ref()))
+        .field("reason", &number(i64::from(*reason)))
+        .field("agent_id", agent_id.as_bytes())
+        .field("note", note.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

@@ -7,7 +7,7 @@ use super::violations::{Path, Violations, read};
 use super::wire::{self, member_service_server::MemberService};
 use super::{Face, Reply, fingerprints, profile, response, status, trace};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, ProfileChange};
+use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate};
 use crate::domain::id::{Label, MemberId, ProgramId, UnitId};
 use crate::domain::order::Order;
 use crate::service::{Calls, Write};
@@ -17,6 +17,8 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/GetMember",
     "guerdon.v1.MemberService/UpdateMember",
     "guerdon.v1.MemberService/Adjust",
+    "guerdon.v1.MemberService/ExtendExpiry",
+    "guerdon.v1.MemberService/Reinstate",
     "guerdon.v1.MemberService/ListEntries",
 ];
 
@@ -59,6 +61,24 @@ impl MemberService for Face {
         let write = read(|bad| adjust(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
             Answer::Adjust(answer) => Some(response::adjust(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn extend_expiry(&self, raw: Request<wire::ExtendExpiryRequest>) -> Reply<wire::ExtendExpiryResponse> {
+        let write = read(|bad| extend_expiry(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Extend(answer) => Some(response::extend_expiry(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn reinstate(&self, raw: Request<wire::ReinstateRequest>) -> Reply<wire::ReinstateResponse> {
+        let write = read(|bad| reinstate(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Reinstate(answer) => Some(response::reinstate(answer, replayed)),
             _ => None,
         })
         .await
@@ -120,6 +140,54 @@ fn adjust(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AdjustRequest) ->
         expires_at: expires_at?,
     };
     Some(envelope?.write(fingerprints::adjust(raw), Command::Adjust(adjust)))
+}
+
+fn extend_expiry(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ExtendExpiryRequest) -> Option<Write> {
+    let wire::ExtendExpiryRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let unit = request::optional(bad, &Path::Of("unit"), &raw.unit, UnitId::parse);
+    let expiring_before = request::instant(bad, &Path::Of("expiring_before"), raw.expiring_before.as_ref());
+    let expires_at = request::instant(bad, &Path::Of("expires_at"), raw.expires_at.as_ref());
+    if raw.expires_at.is_none() {
+        bad.add(&Path::Of("expires_at"), "is required");
+    }
+    let reason = reason(bad, raw.reason);
+    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    let note = note(bad, &raw.note);
+    let extend = Extend {
+        unit: unit?,
+        expiring_before: expiring_before?,
+        expires_at: expires_at??,
+        reason: reason?,
+        agent: agent?,
+        note,
+    };
+    Some(envelope?.write(fingerprints::extend_expiry(raw), Command::Extend(extend)))
+}
+
+fn reinstate(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReinstateRequest) -> Option<Write> {
+    let wire::ReinstateRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let unit = request::optional(bad, &Path::Of("unit"), &raw.unit, UnitId::parse);
+    let amount = match raw.amount {
+        Some(amount) => request::number(bad, &Path::Of("amount"), amount, request::SOME_AMOUNT).map(Some),
+        None => Some(None),
+    };
+    let expires_at = request::instant(bad, &Path::Of("expires_at"), raw.expires_at.as_ref());
+    let reason = reason(bad, raw.reason);
+    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    let note = note(bad, &raw.note);
+    let reinstate =
+        Reinstate { unit: unit?, amount: amount?, expires_at: expires_at?, reason: reason?, agent: agent?, note };
+    Some(envelope?.write(fingerprints::reinstate(raw), Command::Reinstate(reinstate)))
+}
+
+/// Words for people that are kept beside the ledger; empty is none.
+fn note(bad: &mut Violations, raw: &str) -> Option<String> {
+    if NOTE_BYTES_MAX < raw.len() {
+        bad.add(&Path::Of("note"), format!("is {} bytes long, at most {NOTE_BYTES_MAX} are allowed", raw.len()));
+    }
+    (!raw.is_empty()).then(|| raw.to_owned())
 }
 
 fn reason(bad: &mut Violations, raw: i32) -> Option<AdjustReason> {

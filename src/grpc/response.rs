@@ -8,8 +8,9 @@ use super::{profile, wire};
 use crate::domain::answer::{
     AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
     CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView,
-    OrderState, OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation,
-    ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, UpdateMemberAnswer, VerifyView,
+    OrderEventAnswer, OrderEventStatus, OrderState, OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund,
+    Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject,
+    UpdateMemberAnswer, VerifyView,
 };
 use crate::domain::command::{ReturnCause, Tender};
 use crate::domain::id::UnitId;
@@ -112,6 +113,34 @@ pub(super) fn claim_order(answer: ClaimAnswer, replayed: bool) -> wire::ClaimOrd
     }
 }
 
+pub(super) fn record_order_event(answer: OrderEventAnswer, replayed: bool) -> wire::RecordOrderEventResponse {
+    let OrderEventAnswer { status, decided, order_state: state, balances } = answer;
+    let status = match status {
+        OrderEventStatus::Recorded => wire::RecordOrderEventStatus::Recorded,
+        OrderEventStatus::Refused => wire::RecordOrderEventStatus::Refused,
+        OrderEventStatus::AlreadyRecorded => wire::RecordOrderEventStatus::AlreadyRecorded,
+    };
+    wire::RecordOrderEventResponse {
+        status: status.into(),
+        decision: Some(decision(decided)),
+        order_state: state.map_or(wire::OrderState::Unspecified, order_state).into(),
+        balances: all(balances, balance),
+        replayed,
+    }
+}
+
+pub(super) fn extend_expiry(answer: AdjustAnswer, replayed: bool) -> wire::ExtendExpiryResponse {
+    let AdjustAnswer { adjusted: extended, decided, balances } = answer;
+    let (decision, balances) = (Some(decision(decided)), all(balances, balance));
+    wire::ExtendExpiryResponse { extended, decision, balances, replayed }
+}
+
+pub(super) fn reinstate(answer: AdjustAnswer, replayed: bool) -> wire::ReinstateResponse {
+    let AdjustAnswer { adjusted: reinstated, decided, balances } = answer;
+    let (decision, balances) = (Some(decision(decided)), all(balances, balance));
+    wire::ReinstateResponse { reinstated, decision, balances, replayed }
+}
+
 /// The answer as a resend would get it; `None` for what no caller's write is answered with.
 pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answer> {
     use wire::get_outcome_response::Answer as Known;
@@ -127,6 +156,9 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::Attribute(answer) => Some(Known::Attribute(attribute(answer, true))),
         Answer::UpdateMember(answer) => Some(Known::UpdateMember(update_member(answer, true))),
         Answer::Claim(answer) => Some(Known::ClaimOrder(claim_order(answer, true))),
+        Answer::OrderEvent(answer) => Some(Known::RecordOrderEvent(record_order_event(answer, true))),
+        Answer::Extend(answer) => Some(Known::ExtendExpiry(extend_expiry(answer, true))),
+        Answer::Reinstate(answer) => Some(Known::Reinstate(reinstate(answer, true))),
         Answer::Done | Answer::Fenced => None,
     }
 }
@@ -144,6 +176,8 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::Attribute(answer) => &answer.decided.refusals,
         Answer::UpdateMember(answer) => &answer.decided.refusals,
         Answer::Claim(answer) => &answer.decided.refusals,
+        Answer::OrderEvent(answer) => &answer.decided.refusals,
+        Answer::Extend(answer) | Answer::Reinstate(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -169,6 +203,12 @@ pub(super) fn order(view: OrderView) -> wire::GetOrderResponse {
             effective_at: Some(timestamp(back.effective_at)),
             cause: return_cause(back.cause).into(),
             refund: Some(refund(back.refund)),
+        }),
+        events: all(view.events, |event| wire::OrderEvent {
+            event_id: event.event_id.to_string(),
+            event: event.event.to_string(),
+            line_ids: all(event.lines, |line| line.to_string()),
+            effective_at: Some(timestamp(event.effective_at)),
         }),
         kind: order_kind(view.kind).into(),
         claimed_at: view.claimed_at.map(timestamp),
@@ -289,6 +329,24 @@ fn effect(effect: Effect) -> wire::Effect {
         Effect::Adjusted { unit, amount, repaid } => {
             Kind::UnitsAdjusted(wire::UnitsAdjusted { unit: unit.to_string(), amount, repaid_debt: repaid })
         }
+        Effect::Released(released) => Kind::UnitsReleased(wire::UnitsReleased {
+            grant_id: released.grant.to_string(),
+            unit: released.unit.to_string(),
+            amount: released.amount,
+            repaid_debt: released.repaid,
+            activates_at: Some(timestamp(released.activates_at)),
+            expires_at: expiry(released.expires_at),
+            shares: all(released.shares, share),
+        }),
+        Effect::Extended { unit, amount, expires_at } => {
+            Kind::UnitsExtended(wire::UnitsExtended { unit: unit.to_string(), amount, expires_at: expiry(expires_at) })
+        }
+        Effect::Reinstated { unit, amount, repaid, expires_at } => Kind::UnitsReinstated(wire::UnitsReinstated {
+            unit: unit.to_string(),
+            amount,
+            repaid_debt: repaid,
+            expires_at: expiry(expires_at),
+        }),
         Effect::Claimable { granted: grant, claim_by } => Kind::UnitsClaimable(wire::UnitsClaimable {
             would_grant: Some(granted(grant)),
             claim_by: Some(timestamp(claim_by)),
@@ -313,9 +371,11 @@ fn granted(grant: Granted) -> wire::UnitsGranted {
         desired: grant.desired,
         granted: grant.granted,
         repaid_debt: grant.repaid,
-        activates_at: Some(timestamp(grant.activates_at)),
+        activates_at: expiry(grant.activates_at),
         expires_at: expiry(grant.expires_at),
         shares: all(grant.shares, share),
+        awaits_event: text(grant.awaits.as_ref().map(|(event, _)| event)),
+        awaited_until: grant.awaits.and_then(|(_, until)| expiry(until)),
     }
 }
 
@@ -389,6 +449,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Return => (wire::Subject::Return, String::new()),
         Subject::Line(line) => (wire::Subject::Line, line.to_string()),
         Subject::Member => (wire::Subject::Member, String::new()),
+        Subject::Event(event) => (wire::Subject::Event, event.to_string()),
         Subject::Adjustment => (wire::Subject::Adjustment, String::new()),
         Subject::Attribute(name) => (wire::Subject::Attribute, name.to_string()),
         Subject::Profile(field) => (wire::Subject::Profile, field),
@@ -457,6 +518,10 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::VoucherExpired => Wire::VoucherExpired,
         Reason::VoucherCancelled => Wire::VoucherCancelled,
         Reason::OnlyByVoucher => Wire::OnlyByVoucher,
+        Reason::EventDiffers => Wire::EventDiffers,
+        Reason::EventTooLate => Wire::EventTooLate,
+        Reason::NothingToExtend => Wire::NothingToExtend,
+        Reason::NothingExpired => Wire::NothingExpired,
     }
 }
 
@@ -498,6 +563,9 @@ fn balance(balance: Balance) -> wire::Balance {
         lifetime_forgiven: balance.lifetime_forgiven,
         activations: all(balance.activations, dated),
         expiries: all(balance.expiries, dated),
+        awaiting_event: balance.awaiting,
+        awaited_until: all(balance.awaited, dated),
+        expires_when_idle_at: expiry(balance.idle_at),
     }
 }
 

@@ -24,12 +24,12 @@ use super::{
 use crate::domain::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::{Currency, OrderKind};
 use crate::domain::program::{
-    Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts, Earn, EarningTerms, GuestTerms,
-    Kind, LifeTerms, LineMatch, Multiply, OrderNumber, PaymentTerms, PerCurrency, Program, ProgramVersion,
-    ReservationTerms, ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin,
-    SpendOf, StoreTerms, Then, Trigger, UnitTerms,
+    Activity, AwaitTerms, Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts,
+    DebtTerms, Earn, EarningTerms, GuestTerms, IdleTerms, Kind, LifeTerms, LineMatch, MonthDay, Multiply, OrderNumber,
+    Overdraw, PaymentTerms, PerCurrency, Program, ProgramVersion, ReservationTerms, ReturnTerms, Reward, RewardKind,
+    RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms, Then, Trigger, UnitTerms,
 };
-use crate::domain::time::{Instant, LocalWindow};
+use crate::domain::time::{Instant, LocalWindow, Period};
 
 use adjustment::AdjustmentsSection;
 use award::{StampCardSection, StampsSection, TagSection, VoucherSection, VouchersSection};
@@ -42,7 +42,7 @@ use referral::CampaignSection;
 use rule::{BonusSection, RuleSection, check_span};
 use terms::{GuestSection, ReservationSection, ReturnSection};
 use unit::{LifeSection, UnitList, life_of, unit_of};
-use words::OrderKindWord;
+use words::{ActivityWord, MonthDayText, OrderKindWord, OverdrawUnrefusedWord, OverdrawWord};
 
 pub(super) use counter::CountsOf;
 pub(super) use lines::names_nothing;
@@ -135,7 +135,7 @@ impl Build for FileSection {
             (store, StoreTerms { zone })
         });
         let stores: BTreeMap<Label, StoreTerms> = stores.collect();
-        let points = || vec![UnitTerms { unit: UnitId::points(), life: LifeTerms::default() }];
+        let points = || vec![UnitTerms::simple(UnitId::points())];
         let payments = self.pay_with?.value.into_iter().map(|(unit, terms)| PaymentTerms { unit, ..terms });
         self.guerdon?;
         let program = Program {

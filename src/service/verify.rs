@@ -79,7 +79,10 @@ async fn verify_state(
                 Fact::OrderReturned { order, digest, .. } => {
                     orders.insert(order.clone(), *digest);
                 }
-                Fact::Granted { grant, .. } if !grants.insert(grant.clone()) => {
+                Fact::OrderEvent { order, digest, .. } => {
+                    orders.insert(order.clone(), *digest);
+                }
+                Fact::Granted { grant, .. } | Fact::Awaited { grant, .. } if !grants.insert(grant.clone()) => {
                     faults.push(format!("entry {}: grant `{grant}` was made before", entry.sequence));
                 }
                 _ => {}

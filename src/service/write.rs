@@ -314,8 +314,11 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         Command::Release(release) => Some(&release.order_id),
         Command::Return(what) => Some(&what.order_id),
         Command::Claim(claim) => Some(&claim.order_id),
+        Command::OrderEvent(event) => Some(&event.order_id),
         Command::Enroll(_)
         | Command::Adjust(_)
+        | Command::Extend(_)
+        | Command::Reinstate(_)
         | Command::CreateCode(_)
         | Command::Attribute(_)
         | Command::Receive(_)
@@ -351,6 +354,8 @@ fn can_guess(command: &Command) -> bool {
             | Command::Reserve(_)
             | Command::Release(_)
             | Command::Adjust(_)
+            | Command::Extend(_)
+            | Command::Reinstate(_)
             | Command::Attribute(_)
             | Command::CreateCode(_)
     )

@@ -251,6 +251,7 @@ impl World {
             Command::Release(c) => Some(&c.order_id),
             Command::Return(c) => Some(&c.order_id),
             Command::Claim(c) => Some(&c.order_id),
+            Command::OrderEvent(c) => Some(&c.order_id),
             _ => None,
         };
         let codes: Vec<Code> = match command {
@@ -459,7 +460,11 @@ fn check_record(record: &OrderRecord) {
     }
     for used in &record.uses {
         assert_eq!(used.shares.iter().sum::<i64>(), used.units, "{used:?}");
-        assert_eq!(used.parts.iter().map(|part| part.amount).sum::<i64>() + used.debt, used.units, "{used:?}");
+        assert_eq!(
+            used.parts.iter().map(|part| part.amount).sum::<i64>() + used.debt + used.forgiven,
+            used.units,
+            "{used:?}"
+        );
         assert!(0 <= used.restored && used.restored <= used.units, "{used:?}");
     }
     for line in &record.lines {
@@ -485,6 +490,8 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::Return(a) => a.decided.clone(),
         Answer::Adjust(a) => a.decided.clone(),
         Answer::Claim(a) => a.decided.clone(),
+        Answer::OrderEvent(a) => a.decided.clone(),
+        Answer::Extend(a) | Answer::Reinstate(a) => a.decided.clone(),
         Answer::Attribute(a) => a.decided.clone(),
         Answer::UpdateMember(a) => a.decided.clone(),
         other => panic!("{other:?} decides nothing"),
@@ -523,6 +530,9 @@ fn effect(effect: &Effect) -> String {
             format!("{amount} units come back{}", extra(&[("repaid", *repaid), ("expired", *expired)]))
         }
         Effect::Referral { referral, state } => format!("{referral} is {state:?}"),
+        Effect::Released(r) => format!("{} releases {}{}", r.grant, r.amount, extra(&[("repaid", r.repaid)])),
+        Effect::Extended { amount, .. } => format!("{amount} live longer"),
+        Effect::Reinstated { amount, repaid, .. } => format!("{amount} are back{}", extra(&[("repaid", *repaid)])),
         Effect::Claimable { granted: g, .. } => format!("{} would grant {}", g.rule, g.granted),
         Effect::Adjusted { amount, repaid, .. } => format!("adjusted by {amount}{}", extra(&[("repaid", *repaid)])),
         Effect::StampsGiven(g) => {
@@ -547,6 +557,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Subject::Reward(reward) => format!("reward {reward}"),
         Subject::Code(raw) => format!("code {raw}"),
         Subject::Line(line) => format!("line {line}"),
+        Subject::Event(event) => format!("event {event}"),
         Subject::Attribute(name) => format!("attribute {name}"),
         Subject::Profile(field) => format!("profile {field}"),
         Subject::Card(card) => format!("card {card}"),

@@ -27,6 +27,9 @@ fn one_of_each(code: &str) -> Vec<Write> {
         reserve("mia", "reserve-2", order("o2", 3_000), points(10)),
         release("mia", "release", "o2"),
         commit("mia", "commit", order("o1", 3_000)),
+        order_event("mia", "event", "o1", ("e1", "delivered"), &["1"]),
+        extend("mia", "extend"),
+        reinstate("mia", "reinstate"),
         give_back("mia", "return", "o1", "ret", what),
         commit_with("mia", "refused-commit", order("o3", 1_000_000), Some(points(99_999))),
         adjust("mia", "refused-adjust", -99_999),
@@ -117,6 +120,18 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
                 // Asked for what does not exist, it is the same mistake.
                 let order_id = "o9".into();
                 others.push((Write::Return(wire::ReturnRequest { order_id, ..raw }), "order_id"));
+            }
+            Write::RecordOrderEvent(raw) => {
+                let event = "lost".into();
+                others.push((Write::RecordOrderEvent(wire::RecordOrderEventRequest { event, ..raw }), "event"));
+            }
+            Write::ExtendExpiry(raw) => {
+                let note = "n".into();
+                others.push((Write::ExtendExpiry(wire::ExtendExpiryRequest { note, ..raw }), "note"));
+            }
+            Write::Reinstate(raw) => {
+                let note = "n".into();
+                others.push((Write::Reinstate(wire::ReinstateRequest { note, ..raw }), "note"));
             }
             Write::ClaimOrder(raw) => {
                 let order_id = "o9".into();

@@ -422,6 +422,13 @@ impl Clients {
             Write::Adjust(raw) => Answer::Adjust(self.member.clone().adjust(raw).await?.into_inner()),
             Write::CreateCode(raw) => Answer::CreateCode(self.referral.clone().create_code(raw).await?.into_inner()),
             Write::Attribute(raw) => Answer::Attribute(self.referral.clone().attribute(raw).await?.into_inner()),
+            Write::RecordOrderEvent(raw) => {
+                Answer::RecordOrderEvent(self.checkout.clone().record_order_event(raw).await?.into_inner())
+            }
+            Write::ExtendExpiry(raw) => {
+                Answer::ExtendExpiry(self.member.clone().extend_expiry(raw).await?.into_inner())
+            }
+            Write::Reinstate(raw) => Answer::Reinstate(self.member.clone().reinstate(raw).await?.into_inner()),
             Write::ClaimOrder(raw) => Answer::ClaimOrder(self.checkout.clone().claim_order(raw).await?.into_inner()),
             Write::UpdateMember(raw) => {
                 Answer::UpdateMember(self.member.clone().update_member(raw).await?.into_inner())
@@ -485,6 +492,9 @@ pub enum Write {
     Attribute(wire::AttributeRequest),
     UpdateMember(wire::UpdateMemberRequest),
     ClaimOrder(wire::ClaimOrderRequest),
+    Reinstate(wire::ReinstateRequest),
+    ExtendExpiry(wire::ExtendExpiryRequest),
+    RecordOrderEvent(wire::RecordOrderEventRequest),
 }
 
 macro_rules! each_write {
@@ -500,6 +510,9 @@ macro_rules! each_write {
             Write::Attribute($raw) => $body,
             Write::UpdateMember($raw) => $body,
             Write::ClaimOrder($raw) => $body,
+            Write::Reinstate($raw) => $body,
+            Write::ExtendExpiry($raw) => $body,
+            Write::RecordOrderEvent($raw) => $body,
         }
     };
 }
@@ -541,6 +554,9 @@ pub enum Answer {
     Attribute(wire::AttributeResponse),
     UpdateMember(wire::UpdateMemberResponse),
     ClaimOrder(wire::ClaimOrderResponse),
+    Reinstate(wire::ReinstateResponse),
+    ExtendExpiry(wire::ExtendExpiryResponse),
+    RecordOrderEvent(wire::RecordOrderEventResponse),
 }
 
 macro_rules! answers {
@@ -591,6 +607,9 @@ answers! {
     Attribute attribute AttributeResponse
     UpdateMember update_member UpdateMemberResponse
     ClaimOrder claim_order ClaimOrderResponse
+    Reinstate reinstate ReinstateResponse
+    ExtendExpiry extend_expiry ExtendExpiryResponse
+    RecordOrderEvent record_order_event RecordOrderEventResponse
 }
 
 impl Answer {
@@ -607,6 +626,9 @@ impl Answer {
             Of::Attribute(answer) => Answer::Attribute(answer),
             Of::UpdateMember(answer) => Answer::UpdateMember(answer),
             Of::ClaimOrder(answer) => Answer::ClaimOrder(answer),
+            Of::Reinstate(answer) => Answer::Reinstate(answer),
+            Of::ExtendExpiry(answer) => Answer::ExtendExpiry(answer),
+            Of::RecordOrderEvent(answer) => Answer::RecordOrderEvent(answer),
         }
     }
 
@@ -621,6 +643,9 @@ impl Answer {
             Answer::Attribute(answer) => decided(&answer.decision),
             Answer::UpdateMember(answer) => decided(&answer.decision),
             Answer::ClaimOrder(answer) => decided(&answer.decision),
+            Answer::Reinstate(answer) => decided(&answer.decision),
+            Answer::ExtendExpiry(answer) => decided(&answer.decision),
+            Answer::RecordOrderEvent(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
         };
@@ -788,6 +813,41 @@ pub fn claim(member: &str, request: &str, order: &str) -> Write {
         member_id: member.into(),
         request_id: request.into(),
         order_id: order.into(),
+        ..Default::default()
+    })
+}
+
+pub fn order_event(member: &str, request: &str, order: &str, event: (&str, &str), lines: &[&str]) -> Write {
+    Write::RecordOrderEvent(wire::RecordOrderEventRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        order_id: order.into(),
+        event_id: event.0.into(),
+        event: event.1.into(),
+        line_ids: lines.iter().map(|line| (*line).to_owned()).collect(),
+        ..Default::default()
+    })
+}
+
+/// To the end of the century.
+pub fn extend(member: &str, request: &str) -> Write {
+    Write::ExtendExpiry(wire::ExtendExpiryRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        expires_at: Some(timestamp(Instant(4_070_908_800_000))),
+        reason: wire::AdjustReason::Goodwill.into(),
+        agent_id: "tess".into(),
+        ..Default::default()
+    })
+}
+
+/// All that has expired.
+pub fn reinstate(member: &str, request: &str) -> Write {
+    Write::Reinstate(wire::ReinstateRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        reason: wire::AdjustReason::Goodwill.into(),
+        agent_id: "tess".into(),
         ..Default::default()
     })
 }

@@ -153,6 +153,7 @@ fn every_effect() {
         activates_at: Instant(1_500),
         expires_at: Instant::MAX,
         shares: vec![share("1", 7), share("2", 8)],
+        awaits: Some((Label::parse("delivered").unwrap(), Instant(3_000))),
     };
     let wire_granted = wire::UnitsGranted {
         grant_id: "o-1:base".into(),
@@ -166,6 +167,8 @@ fn every_effect() {
         // Never.
         expires_at: None,
         shares: vec![wire_share("1", 7), wire_share("2", 8)],
+        awaits_event: "delivered".into(),
+        awaited_until: timestamp(3, 0),
     };
     let redeemed = Redeemed {
         unit: unit("points"),
@@ -392,6 +395,9 @@ fn balances() {
         lifetime_forgiven: 10,
         activations: vec![(Instant(1_000), 11)],
         expiries: vec![(Instant(2_000), 12)],
+        awaiting: 13,
+        awaited: vec![(Instant(3_000), 13)],
+        idle_at: Instant(4_000),
     };
     let expected = wire::Balance {
         unit: "points".into(),
@@ -407,6 +413,9 @@ fn balances() {
         lifetime_forgiven: 10,
         activations: vec![wire::DatedUnits { at: timestamp(1, 0), amount: 11 }],
         expiries: vec![wire::DatedUnits { at: timestamp(2, 0), amount: 12 }],
+        awaiting_event: 13,
+        awaited_until: vec![wire::DatedUnits { at: timestamp(3, 0), amount: 13 }],
+        expires_when_idle_at: timestamp(4, 0),
     };
     let answer = CommitAnswer { status: CommitStatus::Committed, decided: decided(), balances: vec![balance] };
     let fake = Fake::that(Does::Answers(Answered { answer: Answer::Commit(answer), replayed: false }));
@@ -485,6 +494,14 @@ fn the_outcome_of_every_write() {
             order_state: None,
             balances: Vec::new(),
         }),
+        Answer::OrderEvent(OrderEventAnswer {
+            status: OrderEventStatus::Recorded,
+            decided: decided(),
+            order_state: None,
+            balances: Vec::new(),
+        }),
+        Answer::Extend(AdjustAnswer { adjusted: true, decided: decided(), balances: Vec::new() }),
+        Answer::Reinstate(AdjustAnswer { adjusted: true, decided: decided(), balances: Vec::new() }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -499,6 +516,11 @@ fn the_outcome_of_every_write() {
             Shown::CreateCode(shown) => (6, shown.created && shown.replayed),
             Shown::Attribute(shown) => (7, shown.attributed && shown.replayed),
             Shown::UpdateMember(shown) => (8, shown.updated && shown.replayed),
+            Shown::RecordOrderEvent(shown) => {
+                (10, shown.status() == wire::RecordOrderEventStatus::Recorded && shown.replayed)
+            }
+            Shown::ExtendExpiry(shown) => (11, shown.extended && shown.replayed),
+            Shown::Reinstate(shown) => (12, shown.reinstated && shown.replayed),
             Shown::ClaimOrder(shown) => (9, shown.status() == wire::ClaimStatus::Claimed && shown.replayed),
         };
         assert_eq!(found, (number, true));

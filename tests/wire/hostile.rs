@@ -269,6 +269,20 @@ proptest! {
         send(wire::ListEntriesRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), page_size, page_token: d.clone(),
         })?;
+        send(wire::RecordOrderEventRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            order_id: d.clone(), event_id: d.clone(), event: d.clone(), line_ids: vec![d.clone(); 2], occurred_at: when,
+        })?;
+        send(wire::ExtendExpiryRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            unit: d.clone(), expiring_before: when, expires_at: when, reason: page_size, agent_id: d.clone(),
+            note: d.clone(), occurred_at: when,
+        })?;
+        send(wire::ReinstateRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            unit: d.clone(), amount: Some(i64::from(page_size)), expires_at: when, reason: page_size,
+            agent_id: d.clone(), note: d.clone(), occurred_at: when,
+        })?;
         send(wire::ClaimOrderRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             order_id: d.clone(), occurred_at: when,

@@ -144,6 +144,7 @@ impl Calls for Fake {
             decided: decided(),
             returns: Vec::new(),
             kind: OrderKind::Ordinary,
+            events: Vec::new(),
             claimed_at: None,
         })
     }
@@ -215,6 +216,14 @@ fn fitting(command: &Command) -> Answer {
             order_state: Some(OrderState::Committed),
             balances,
         }),
+        Command::OrderEvent(_) => Answer::OrderEvent(OrderEventAnswer {
+            status: OrderEventStatus::Recorded,
+            decided,
+            order_state: Some(OrderState::Committed),
+            balances,
+        }),
+        Command::Extend(_) => Answer::Extend(AdjustAnswer { adjusted: true, decided, balances }),
+        Command::Reinstate(_) => Answer::Reinstate(AdjustAnswer { adjusted: true, decided, balances }),
         Command::Receive(_) | Command::Advance => panic!("no caller sends {command:?}"),
     }
 }
@@ -276,6 +285,9 @@ rpc! {
     GetMemberRequest, GetMemberResponse, MemberServiceClient, get_member;
     UpdateMemberRequest, UpdateMemberResponse, MemberServiceClient, update_member;
     ClaimOrderRequest, ClaimOrderResponse, CheckoutServiceClient, claim_order;
+    RecordOrderEventRequest, RecordOrderEventResponse, CheckoutServiceClient, record_order_event;
+    ExtendExpiryRequest, ExtendExpiryResponse, MemberServiceClient, extend_expiry;
+    ReinstateRequest, ReinstateResponse, MemberServiceClient, reinstate;
     AdjustRequest, AdjustResponse, MemberServiceClient, adjust;
     ListEntriesRequest, ListEntriesResponse, MemberServiceClient, list_entries;
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;

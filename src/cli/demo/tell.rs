@@ -72,6 +72,9 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
             };
             format!("referral {} is {state}", changed.referral_id)
         }
+        Effect::UnitsReleased(released) => format!("{} {} no longer wait", released.amount, released.unit),
+        Effect::UnitsExtended(longer) => format!("{} {} live longer", longer.amount, longer.unit),
+        Effect::UnitsReinstated(back) => format!("+{} {} that had expired", back.amount, back.unit),
         Effect::UnitsClaimable(would) => {
             let would = would.would_grant.clone().unwrap_or_default();
             format!("would be +{} {} ({}) for a member", would.granted, would.unit, would.rule_id)

@@ -40,7 +40,7 @@ pub(super) fn give(
     let mut given = Given::default();
     let gave = match &award.what {
         Prize::Units { unit, life } => {
-            let dates = dates(scene.program, unit, *life, at);
+            let dates = dates(scene.program, unit, life.as_ref(), at);
             if desk.state.book(unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
                 decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
                 return Ok(given);
@@ -56,7 +56,7 @@ pub(super) fn give(
                 unit: unit.clone(),
                 amount: award.count,
                 shares: shares.clone(),
-                life: *life,
+                life: life.clone(),
             };
             let granted = grant_units(scene, desk, cause, &plan)?;
             given.grants.push(GrantRecord {
@@ -66,6 +66,7 @@ pub(super) fn give(
                 dates: Dates { activates_at: granted.activates_at, expires_at: granted.expires_at },
                 shares,
                 reversed: 0,
+                awaits: None,
             });
             decided.effects.push(Effect::Granted(granted));
             return Ok(given);

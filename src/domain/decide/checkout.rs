@@ -14,12 +14,12 @@ use super::super::id::{AccountId, GrantId, MemberId, UnitId};
 use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord};
-use super::super::program::SettlesAs;
+use super::super::program::{Activity, Overdraw, Program, SettlesAs};
 use super::super::redeem::{Cover, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::time::{Instant, SECOND_MS};
 use super::awards::{self, Given};
-use super::{Decision, Halt, OVERFLOW, Scene, claim, no, referral, refusal_answer};
+use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, referral, refusal_answer};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
 const MARK_MS: i64 = 600 * SECOND_MS;
@@ -171,7 +171,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     }
     let mut decided = scene.decided();
     decided.refusals = redemption.refusals.clone();
-    let (uses, debts) = spend(&mut desk, order, &redemption, at)?;
+    let (uses, debts) = spend(scene.program, &mut desk, order, &redemption, at)?;
     show_uses(order, &redemption, &mut decided, &debts);
 
     let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
@@ -184,6 +184,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
     let brought = record_of(command, content, member, lines, at, &decided);
     let record = OrderRecord { grants, uses, counts, consequences, ..brought };
+    desk.stir(scene.program, None, Activity::Order, at)?;
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     desk.advance(scene.timeline)?;
@@ -205,14 +206,23 @@ pub(super) fn give_all(
     decided.explain = earned.explain.clone();
     let mut grants = Vec::with_capacity(earned.grants.len());
     for plan in &earned.grants {
-        let dates = dates(scene.program, &plan.unit, plan.life, scene.times.effective_at);
-        if desk.state.book(&plan.unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
+        let life = plan.life.as_ref().or_else(|| scene.program.unit(&plan.unit).map(|terms| &terms.life));
+        let awaits = life.and_then(|life| Some((life, life.awaits.as_ref()?)));
+        let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), scene.times.effective_at);
+        let has_room = match awaits {
+            Some(_) => order_event::has_room(desk, plan),
+            None => desk.state.book(&plan.unit).is_none_or(|book| book.has_room(dates, desk.now)),
+        };
+        if !has_room {
             // A refused earn never refuses an order.
             decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
             continue;
         }
         let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
-        grants.push(make_grant(scene, desk, grant, plan, order, decided)?);
+        grants.push(match awaits {
+            Some(awaits) => order_event::await_units(scene, desk, grant, plan, order, awaits, decided)?,
+            None => make_grant(scene, desk, grant, plan, order, decided)?,
+        });
     }
     let mut given = Given { grants, consequences: Vec::new() };
     for award in &earned.awards {
@@ -253,6 +263,7 @@ pub(super) fn record_of(
         claimed_at: None,
         consequences: Vec::new(),
         vouchers: Vec::new(),
+        events: Vec::new(),
     }
 }
 
@@ -292,6 +303,7 @@ pub(super) fn redemption_of(
 
 /// Posts what the redemption uses. Answers the uses for the record, and what of each became debt.
 fn spend(
+    program: &Program,
     desk: &mut Desk,
     order: &Order,
     redemption: &Redemption,
@@ -307,10 +319,18 @@ fn spend(
     for (unit, units, shares) in rewards.chain(payment) {
         let parts: Vec<Part> = desk.state.book(&unit).map_or_else(Vec::new, |book| book.pick(units));
         let covered = super::super::ledger::sum(&parts).ok_or(OVERFLOW)?;
-        let debt = units.checked_sub(covered).ok_or(OVERFLOW)?;
+        let short = units.checked_sub(covered).ok_or(OVERFLOW)?;
+        let terms = program.unit(&unit).map(|terms| terms.debt).unwrap_or_default();
+        // The price has been paid: what may not be owed is forgiven.
+        let debt = match terms.on_paid_order {
+            Overdraw::Allow => terms.room(desk.state.debt(&unit), short),
+            Overdraw::Clamp | Overdraw::Refuse => 0,
+        };
+        let forgiven = short.checked_sub(debt).ok_or(OVERFLOW)?;
         let (order, parts_posted) = (order.order_id.clone(), parts.clone());
-        desk.post(at, Fact::Spent { order, unit: unit.clone(), parts: parts_posted, debt })?;
-        uses.push(UseRecord { unit, units, shares, parts, debt, restored: 0 });
+        desk.post(at, Fact::Spent { order, unit: unit.clone(), parts: parts_posted, debt, forgiven })?;
+        desk.stir(program, Some(&unit), Activity::Redeem, at)?;
+        uses.push(UseRecord { unit, units, shares, parts, debt, restored: 0, forgiven });
         debts.push(debt);
     }
     Ok((uses, debts))
@@ -367,6 +387,7 @@ fn make_grant(
         dates: super::super::ledger::Dates { activates_at: granted.activates_at, expires_at: granted.expires_at },
         shares: plan.shares.clone(),
         reversed: 0,
+        awaits: None,
     };
     decided.effects.push(Effect::Granted(Granted { shares: shares_of(&order.lines, &plan.shares), ..granted }));
     Ok(record)
@@ -375,7 +396,7 @@ fn make_grant(
 /// Posts a grant; units that pay a debt go to no lot.
 pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, plan: &Plan) -> Result<Granted, Halt> {
     let at = scene.times.effective_at;
-    let dates = dates(scene.program, &plan.unit, plan.life, at);
+    let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), at);
     let repaid = desk.repays(&plan.unit, plan.amount, dates);
     desk.post(
         at,
@@ -390,6 +411,7 @@ pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, pl
         },
     )?;
     desk.count(at, counters::of_units(scene.program, &plan.unit, plan.amount, at))?;
+    desk.stir(scene.program, Some(&plan.unit), Activity::Earn, dates.activates_at)?;
     Ok(Granted {
         grant,
         rule: plan.rule.clone(),
@@ -401,6 +423,7 @@ pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, pl
         activates_at: dates.activates_at,
         expires_at: dates.expires_at,
         shares: Vec::new(),
+        awaits: None,
     })
 }
 

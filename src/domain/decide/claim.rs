@@ -9,12 +9,12 @@ use super::super::desk::dates;
 use super::super::id::{AccountId, GrantId, MemberId};
 use super::super::ledger::{Fact, digest, encode};
 use super::super::order_record::{LineRecord, OrderRecord};
-use super::super::program::Timeline;
+use super::super::program::{Activity, Timeline};
 use super::super::redeem::{Redemption, RewardUse};
 use super::super::time::Instant;
 use super::awards::Given;
 use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses};
-use super::{Decision, Halt, Scene, awards, giveback, no, referral, refusal_answer};
+use super::{Decision, Halt, Scene, awards, giveback, no, order_event, referral, refusal_answer};
 
 /// Records the order of a guest. Nothing is granted: there is nobody to own it. The answer says what a member would
 /// have earned, by the same function.
@@ -39,7 +39,7 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
     decided.explain = earned.explain.clone();
     if let Some(claim_by) = claim_by(scene.timeline, at) {
         for plan in &earned.grants {
-            let dates = dates(scene.program, &plan.unit, plan.life, at);
+            let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), at);
             let granted = Granted {
                 grant: GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]),
                 rule: plan.rule.clone(),
@@ -51,6 +51,7 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
                 activates_at: dates.activates_at,
                 expires_at: dates.expires_at,
                 shares: shares_of(&order.lines, &plan.shares),
+                awaits: None,
             };
             decided.effects.push(Effect::Claimable { granted, claim_by });
         }
@@ -125,8 +126,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     let Given { grants, consequences } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, &commit, &earned, &mut decided, &mut transfers)?;
-    desk.advance(scene.timeline)?;
-
+    desk.stir(scene.program, None, Activity::Order, at)?;
     let mut lines = line_records(order, &redemption, &earned);
     for (line, before) in lines.iter_mut().zip(&guest.lines) {
         // What was paid and what came back is history; what it earns was decided just now.
@@ -142,6 +142,14 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         claimed_at: Some(command.claimed_at),
         ..(**guest).clone()
     };
+    // What has happened to the order since releases what waits for it.
+    let events = std::mem::take(&mut record.events);
+    for event in &events {
+        order_event::release(scene, &mut desk, &mut record, event, &mut decided)?;
+    }
+    record.events = events;
+    desk.advance(scene.timeline)?;
+    record.call_off(desk.now);
     giveback::reverse(scene, &mut desk, &mut record, &mut decided)?;
     awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
     giveback::uncount(scene, &mut desk, &mut record)?;

@@ -13,9 +13,9 @@ use super::super::id::{GrantId, UnitId};
 use super::super::ledger::{Dates, Fact, Part, digest, encode, sum};
 use super::super::money::{share_floor, split};
 use super::super::order_record::{LineRecord, NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
-use super::super::program::Shortfall;
+use super::super::program::{Overdraw, Shortfall};
 use super::super::time::Instant;
-use super::{Decision, Halt, OVERFLOW, Scene, awards, no, referral};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, no, order_event, referral};
 
 pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision, Halt> {
     let mut desk = scene.desk()?;
@@ -39,6 +39,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
         return Err(no(Subject::Return, Reason::TooLarge));
     }
     let mut record = record.clone();
+    record.call_off(desk.now);
     mark_returned(&mut record, command)?;
     let mut decided = scene.decided();
     // Units come back before grants go: what is given back may cover what is taken.
@@ -130,9 +131,13 @@ fn restore(
         if amount <= 0 {
             continue;
         }
-        put_back(scene, desk, record, &used, before, target, decided)?;
+        let unforgiven = put_back(scene, desk, record, &used, before, target, decided)?;
+        let amount = amount.checked_sub(unforgiven).ok_or(OVERFLOW)?;
         if let Some(used) = record.uses.get_mut(at) {
             used.restored = target;
+        }
+        if amount == 0 {
+            continue;
         }
         match units.iter_mut().find(|(unit, _)| *unit == used.unit) {
             Some((_, sum)) => *sum = sum.checked_add(amount).ok_or(OVERFLOW)?,
@@ -143,7 +148,7 @@ fn restore(
 }
 
 /// Units `before..target` of a use, counted from the debt, then from the lot spent last: what lives longest comes
-/// back first. Which units those are depends on the counts alone, not on the steps.
+/// back first, and last what nobody has paid for. Answers how many those are. Which units those are depends on the counts alone, not on the steps.
 fn put_back(
     scene: &Scene<'_>,
     desk: &mut Desk,
@@ -152,7 +157,7 @@ fn put_back(
     before: i64,
     target: i64,
     decided: &mut Decided,
-) -> Result<(), Halt> {
+) -> Result<i64, Halt> {
     let at = scene.times.effective_at;
     let overlap = |from: i64, until: i64| (target.min(until) - before.max(from)).max(0);
     let from_debt = overlap(0, used.debt);
@@ -166,6 +171,8 @@ fn put_back(
         let dates = Dates { activates_at: at, expires_at: fresh.expires_at };
         back.push(Part { dates, amount: from_debt - repaid });
     }
+    let idle_at = desk.state.book(&used.unit).map_or(Instant::MAX, |book| book.idle_at);
+    let mut revived_until = None;
     let mut position = used.debt;
     for part in used.parts.iter().rev() {
         let amount = overlap(position, position + part.amount);
@@ -173,13 +180,14 @@ fn put_back(
         if amount == 0 {
             continue;
         }
-        if desk.now < part.dates.expires_at {
+        if desk.now < part.dates.expires_at && desk.now < idle_at {
             back.push(Part { dates: part.dates, amount });
             continue;
         }
         match scene.program.returns.lapsed_grace {
             Some(grace) => {
                 let expires_at = grace.after(desk.now, &scene.program.zone);
+                revived_until = Some(expires_at);
                 back.push(Part { dates: Dates { activates_at: part.dates.activates_at, expires_at }, amount });
             }
             None => lapsed.push(Part { dates: part.dates, amount }),
@@ -197,10 +205,17 @@ fn put_back(
     let lots = back.iter().map(|part| RestoredLot { amount: part.amount, expires_at: part.dates.expires_at }).collect();
     let unit = used.unit.clone();
     back.extend(lapsed);
-    let fact = Fact::Restored { order: record.order_id.clone(), unit: unit.clone(), parts: back, repaid };
+    let unforgiven = overlap(position, position + used.forgiven);
+    let fact = Fact::Restored { order: record.order_id.clone(), unit: unit.clone(), parts: back, repaid, unforgiven };
     desk.post(at, fact)?;
-    decided.effects.push(Effect::Restored { unit, amount: target - before, lots, repaid, expired });
-    Ok(())
+    if let (Some(until), true) = (revived_until, idle_at <= desk.now) {
+        desk.post(at, Fact::Active { until: vec![(unit.clone(), until)] })?;
+    }
+    let amount = target - before - unforgiven;
+    if 0 < amount {
+        decided.effects.push(Effect::Restored { unit, amount, lots, repaid, expired });
+    }
+    Ok(unforgiven)
 }
 
 /// Takes back what was granted for what has come back.
@@ -212,12 +227,26 @@ pub(super) fn reverse(
 ) -> Result<(), Halt> {
     for at in 0..record.grants.len() {
         let Some(grant) = record.grants.get(at) else { continue };
+        if grant.awaits.is_some() {
+            order_event::reverse(scene, desk, record, at, decided)?;
+            continue;
+        }
         let target = record.returned_of(&grant.shares).ok_or(OVERFLOW)?;
         let amount = target.checked_sub(grant.reversed).ok_or(OVERFLOW)?;
         if amount <= 0 {
             continue;
         }
-        take_back(scene, desk, &grant.grant, &grant.unit, grant.dates, record.committed_at, amount, decided)?;
+        take_back(
+            scene,
+            desk,
+            &grant.grant,
+            &grant.unit,
+            grant.dates,
+            record.committed_at,
+            amount,
+            TakeBack::Return,
+            decided,
+        )?;
         if let Some(grant) = record.grants.get_mut(at) {
             grant.reversed = target;
         }
@@ -245,6 +274,15 @@ pub(super) fn uncount(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderReco
     Ok(desk.count(scene.times.effective_at, changes)?)
 }
 
+/// Why units are taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum TakeBack {
+    /// What earned them came back.
+    Return,
+    /// A referral's reward is called back.
+    Clawback,
+}
+
 /// Where units that are taken back come from.
 pub(super) struct Source {
     pub(super) taken: Vec<Part>,
@@ -255,7 +293,14 @@ pub(super) struct Source {
 
 /// First the grant's own lot; if that has expired, what expired of it (the member never had the use of that); then
 /// other lots in spend order; the rest by the program's policy.
-pub(super) fn sources(scene: &Scene<'_>, desk: &Desk, unit: &UnitId, own: Dates, amount: i64) -> Result<Source, Halt> {
+pub(super) fn sources(
+    scene: &Scene<'_>,
+    desk: &Desk,
+    unit: &UnitId,
+    own: Dates,
+    amount: i64,
+    cause: TakeBack,
+) -> Result<Source, Halt> {
     let own = own.lot_at(desk.now);
     let mut left = amount;
     let mut taken: Vec<Part> = Vec::new();
@@ -277,10 +322,23 @@ pub(super) fn sources(scene: &Scene<'_>, desk: &Desk, unit: &UnitId, own: Dates,
             left -= here;
         }
     }
-    let (debt, forgiven) = match scene.program.returns.shortfall {
-        Shortfall::Debt => (left, 0),
-        Shortfall::Forgive => (0, left),
+    let terms = scene.program.unit(unit).map(|terms| terms.debt).unwrap_or_default();
+    let stated = match cause {
+        TakeBack::Return => terms.on_return,
+        TakeBack::Clawback => terms.on_clawback,
     };
+    let overdraw = stated.unwrap_or(match scene.program.returns.shortfall {
+        Shortfall::Debt => Overdraw::Allow,
+        Shortfall::Forgive => Overdraw::Clamp,
+    });
+    let debt = match (overdraw, cause) {
+        (Overdraw::Refuse, TakeBack::Return) if 0 < left => {
+            return Err(Refusal::short(Subject::Return, Reason::BalanceTooLow, amount, amount - left).into());
+        }
+        (Overdraw::Allow, _) => terms.room(desk.state.debt(unit), left),
+        (Overdraw::Refuse | Overdraw::Clamp, _) => 0,
+    };
+    let forgiven = left.checked_sub(debt).ok_or(OVERFLOW)?;
     Ok(Source { taken, lapsed, debt, forgiven })
 }
 
@@ -294,9 +352,10 @@ pub(super) fn take_back(
     own: Dates,
     granted_at: Instant,
     amount: i64,
+    cause: TakeBack,
     decided: &mut Decided,
 ) -> Result<(), Halt> {
-    let Source { taken, lapsed, debt, forgiven } = sources(scene, desk, unit, own, amount)?;
+    let Source { taken, lapsed, debt, forgiven } = sources(scene, desk, unit, own, amount, cause)?;
     decided.effects.push(Effect::Reversed {
         grant: grant.clone(),
         unit: unit.clone(),

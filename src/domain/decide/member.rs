@@ -6,11 +6,11 @@ use super::super::command::{Adjust, CreateCode, Enroll};
 use super::super::counters::CounterChange;
 use super::super::desk::{Desk, dates};
 use super::super::id::{AccountId, CampaignId, Code, CounterId, RequestId, UnitId};
-use super::super::ledger::{Book, Dates, Fact};
-use super::super::program::{Program, Trigger};
+use super::super::ledger::{Book, Dates, Fact, sum};
+use super::super::program::{Activity, Overdraw, Program, Trigger};
 use super::super::quota::QuotaKey;
 use super::super::time::{Day, Instant};
-use super::{Decision, Halt, Scene, no, people, referral, rules};
+use super::{Decision, Halt, Scene, expiry, no, people, referral, rules};
 
 pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Halt> {
     scene.check_times(Subject::Member)?;
@@ -39,13 +39,11 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
     scene.check_times(Subject::Adjustment)?;
     let at = scene.times.effective_at;
     let mut desk = scene.desk()?;
-    let unit = command.unit.clone().or_else(|| scene.program.units.first().map(|terms| terms.unit.clone()));
-    let unit = unit.filter(|unit| scene.program.unit(unit).is_some());
-    let unit = unit.ok_or_else(|| no(Subject::Adjustment, Reason::UnitUnknown))?;
+    let unit = expiry::unit_of(scene, command.unit.as_ref())?;
     let sequence = desk.next_sequence();
     let (reason, agent) = (command.reason, command.agent.clone());
     check_adjustment(scene, &desk, command, &unit)?;
-    let mut repaid = 0;
+    let (mut repaid, mut taken) = (0, 0i64);
     if 0 < command.amount {
         let terms = dates(scene.program, &unit, None, at);
         let expires_at = command.expires_at.unwrap_or(terms.expires_at);
@@ -64,14 +62,24 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
     } else {
         let wanted = command.amount.checked_neg().ok_or(super::OVERFLOW)?;
         let there = desk.state.amount(&unit, Book::Available);
-        if there < wanted {
-            return Err(Refusal::short(Subject::Adjustment, Reason::BalanceTooLow, wanted, there).into());
+        let short = wanted.saturating_sub(there).max(0);
+        let terms = scene.program.unit(&unit).map(|terms| terms.debt).unwrap_or_default();
+        let debt = match terms.on_adjust {
+            Overdraw::Allow => terms.room(desk.state.debt(&unit), short),
+            Overdraw::Refuse | Overdraw::Clamp => 0,
+        };
+        if debt < short && terms.on_adjust != Overdraw::Clamp {
+            let least = there.saturating_add(debt);
+            return Err(Refusal::short(Subject::Adjustment, Reason::BalanceTooLow, wanted, least).into());
         }
         let parts = desk.state.book(&unit).map_or_else(Vec::new, |book| book.pick(wanted));
-        desk.post(at, Fact::Debited { reason, agent, unit: unit.clone(), parts })?;
+        taken = sum(&parts).and_then(|parts| parts.checked_add(debt)).ok_or(super::OVERFLOW)?;
+        desk.post(at, Fact::Debited { reason, agent, unit: unit.clone(), parts, debt })?;
     }
+    desk.stir(scene.program, Some(&unit), Activity::Adjust, at)?;
     let mut decided = scene.decided();
-    decided.effects.push(Effect::Adjusted { unit, amount: command.amount, repaid });
+    let amount = if 0 < command.amount { command.amount } else { -taken };
+    decided.effects.push(Effect::Adjusted { unit, amount, repaid });
     desk.advance(scene.timeline)?;
     let answer = AdjustAnswer { adjusted: true, decided, balances: desk.state.balances() };
     let note = command.note.clone().map(|note| (sequence, note));

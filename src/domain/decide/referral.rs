@@ -12,7 +12,7 @@ use super::super::order_record::OrderRecord;
 use super::super::program::{AttributeAt, Campaign, Kind, SideReward};
 use super::super::time::Instant;
 use super::checkout::grant_units;
-use super::giveback::take_back;
+use super::giveback::{TakeBack, take_back};
 use super::{Decision, Halt, OVERFLOW, Scene};
 
 /// When in a member's life a code is named.
@@ -137,7 +137,7 @@ pub(super) fn on_order(
     desk.post(at, Fact::Qualified { referral: id.clone(), order, friend })?;
     decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Qualified });
     if let Some(side) = &terms.advocate {
-        let dates = dates(scene.program, &side.unit, side.life, at);
+        let dates = dates(scene.program, &side.unit, side.life.as_ref(), at);
         let grant = GrantId::of(&["referral", id.as_str(), "advocate"]);
         let target = referral.advocate.clone();
         let (unit, revision, change) = (side.unit.clone(), 1, side.units);
@@ -181,7 +181,7 @@ fn grant_side(
         unit: side.unit.clone(),
         amount: side.units,
         shares: Vec::new(),
-        life: side.life,
+        life: side.life.clone(),
     };
     let granted = grant_units(scene, desk, GrantId::of(&["referral", referral.as_str(), "friend"]), &plan)?;
     let dates = Dates { activates_at: granted.activates_at, expires_at: granted.expires_at };
@@ -219,7 +219,7 @@ pub(super) fn on_return(
     if let Some(side) = &referral.friend {
         let amount = side.amount.checked_sub(side.reversed).ok_or(OVERFLOW)?;
         let granted_at = referral.qualified_at.unwrap_or(at);
-        take_back(scene, desk, &side.grant, &side.unit, side.dates, granted_at, amount, decided)?;
+        take_back(scene, desk, &side.grant, &side.unit, side.dates, granted_at, amount, TakeBack::Clawback, decided)?;
     }
     desk.post(at, Fact::ReferralRejected { referral: id.clone(), return_id: return_id.clone() })?;
     decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Rejected });
@@ -228,7 +228,7 @@ pub(super) fn on_return(
         // The same dates as the first time: should this arrive before it, nothing tells that it did.
         let granted_at = referral.qualified_at.unwrap_or(at);
         let program = scene.timeline.at(granted_at).unwrap_or(scene.program);
-        let dates = dates(program, &sent.unit, terms.advocate.as_ref().and_then(|side| side.life), granted_at);
+        let dates = dates(program, &sent.unit, terms.advocate.as_ref().and_then(|side| side.life.as_ref()), granted_at);
         let change = sent.net.checked_neg().ok_or(OVERFLOW)?;
         let (target, unit) = (referral.advocate.clone(), sent.unit.clone());
         desk.post(
@@ -286,7 +286,7 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
         desk.count(at, units.into_iter().chain(friend).collect())?;
     } else if change < 0 {
         let amount = change.checked_neg().ok_or(OVERFLOW)?;
-        let source = super::giveback::sources(scene, &desk, &transfer.unit, own, amount)?;
+        let source = super::giveback::sources(scene, &desk, &transfer.unit, own, amount, TakeBack::Clawback)?;
         desk.post(
             at,
             Fact::Recalled {

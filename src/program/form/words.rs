@@ -12,3 +12,52 @@ words!(OrderKindWord -> OrderKind {
     "trial" => OrderKind::Trial, "tried before it is bought";
     "replacement" => OrderKind::Replacement, "sent instead of what was bought before";
 });
+
+words!(ActivityWord -> Activity {
+    "earn" => Activity::Earn, "units of the same kind are granted";
+    "redeem" => Activity::Redeem, "units of the same kind are spent";
+    "order" => Activity::Order, "an order is committed, whatever it earns";
+    "event" => Activity::Event, "something happens to an order";
+    "adjust" => Activity::Adjust, "units of the same kind are credited or debited by hand";
+});
+
+words!(OverdrawWord -> Overdraw {
+    "refuse" => Overdraw::Refuse, "it is refused, and nothing is taken";
+    "clamp" => Overdraw::Clamp, "what there is is taken, the rest is forgiven";
+    "allow" => Overdraw::Allow, "the rest is owed, as far as the floor goes";
+});
+
+words!(OverdrawUnrefusedWord -> Overdraw {
+    "clamp" => Overdraw::Clamp, "what there is is taken, the rest is forgiven";
+    "allow" => Overdraw::Allow, "the rest is owed, as far as the floor goes";
+});
+
+/// A day of every year.
+pub(in crate::program) struct MonthDayText;
+
+impl Value for MonthDayText {
+    type Out = MonthDay;
+
+    fn read(node: &Node, r: &mut Reader) -> Option<MonthDay> {
+        const EXPECTED: &str = "a day of the year such as `12-31`";
+        let text = r.scalar(node, EXPECTED.to_owned())?;
+        let digits = |part: &str| (part.len() == 2).then(|| part.parse::<u8>().ok()).flatten();
+        let parsed = text.split_once('-').and_then(|(month, day)| MonthDay::new(digits(month)?, digits(day)?));
+        if parsed.is_none() {
+            r.fault(
+                node.pos,
+                format!("{} is no {}", quoted(text), &EXPECTED[2..]),
+                Some("month first, two digits each"),
+            );
+        }
+        parsed
+    }
+
+    fn phrase() -> String {
+        "a day of the year, month first: `12-31`; `02-29` is the last of February in every year".to_owned()
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$" })
+    }
+}
