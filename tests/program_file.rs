@@ -114,7 +114,7 @@ fn the_example_programs_compile_without_warnings() {
 #[test]
 fn the_grocer_says_what_its_file_says() {
     let grocer = program::compile(GROCER).expect("it compiles");
-    let life = grocer.unit(&unit("points")).expect("points").life;
+    let life = &grocer.unit(&unit("points")).expect("points").life;
     assert_eq!(life.expires_after, Some(Period::Months(3)));
     assert_eq!(life.expiry_rounded_to, RoundUpTo::EndOfMonth);
     assert_eq!(life.activates_after, None);
@@ -154,7 +154,7 @@ fn the_bakery_says_what_its_file_says() {
     let Then::Earn(crumbs) = &crumbs.then else { panic!("crumbs are earned") };
     assert_eq!((crumbs.units, crumbs.rounding, crumbs.round_per), (3, Rounding::HalfUp, RoundPer::Line));
     assert_eq!(crumbs.per, money(&[("GBP", 250), ("EUR", 300)]));
-    let life = crumbs.life.expect("terms of their own");
+    let life = crumbs.life.as_ref().expect("terms of their own");
     assert_eq!((life.expires_after, life.expiry_rounded_to), (Some(Period::Months(6)), RoundUpTo::EndOfDay));
 
     assert_eq!(early.kind, Kind::Behavioural);
@@ -168,7 +168,7 @@ fn the_bakery_says_what_its_file_says() {
     assert_eq!(christmas.conditions.starts_at, Some(at("2026-12-01T00:00:00Z")));
     assert_eq!(welcome.on, Trigger::Enrolment);
     let Then::Bonus(bonus) = &welcome.then else { panic!("a welcome bonus") };
-    assert_eq!(bonus.life.expect("terms of their own").activates_after, None);
+    assert_eq!(bonus.life.as_ref().expect("terms of their own").activates_after, None);
 
     let pay = &marlow.payments[0];
     assert_eq!((pay.units, &pay.worth, pay.step), (200, &money(&[("GBP", 100), ("EUR", 120)]), 100));
@@ -180,7 +180,7 @@ fn the_bakery_says_what_its_file_says() {
     assert_eq!((campaign.attribute_at, campaign.claw_back), (AttributeAt::Both, true));
     assert_eq!(campaign.qualify_within, Some(Period::Days(60)));
     // What the friend's terms do not state stays as the unit has it.
-    let friend = campaign.friend.as_ref().and_then(|side| side.life).expect("terms of their own");
+    let friend = campaign.friend.as_ref().and_then(|side| side.life.clone()).expect("terms of their own");
     assert_eq!((friend.activates_after, friend.expires_after), (None, Some(Period::Months(12))));
     assert_eq!((marlow.reservations.ttl_s_default, marlow.reservations.ttl_s_max), (900, 7_200));
     assert_eq!((marlow.returns.shortfall, marlow.returns.lapsed_grace), (Shortfall::Debt, Some(Period::Days(30))));
