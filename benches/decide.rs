@@ -1,7 +1,8 @@
 //! The decision alone: a Commit of an order, without store or wire.
 //!
 //! `decide/rules/lines`: every rule can match some line. `decide/indexed`: of 1,000 rules only 10 can match, next to those
-//! 10 alone; what cannot match should cost next to nothing.
+//! 10 alone; what cannot match should cost next to nothing. `decide/expressions`: the same with rules that only an expression
+//! keeps apart, so that each is looked at.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a bench fails by panicking")]
 
@@ -87,11 +88,9 @@ fn times() -> Times {
     Times { now: NOW, effective_at: NOW, stated: false }
 }
 
-fn measure(criterion: &mut Criterion, group: &str, id: BenchmarkId, rules: usize, lines: usize, categories: usize) {
-    let timeline = timeline(rules);
+fn measure(criterion: &mut Criterion, group: &str, id: BenchmarkId, timeline: Timeline, order: Order) {
     let snapshot = member(&timeline);
     let request = RequestId::parse("request-1").unwrap();
-    let order = order(lines, categories);
     let commit = Commit { order, redeem: None, codes: Vec::new(), paid: false, tenders: Vec::new(), explain: false };
     let command = Command::Commit(commit);
     let mut group = criterion.benchmark_group(group);
@@ -109,13 +108,37 @@ fn benches(criterion: &mut Criterion) {
     for rules in [1, 10, 100, 1_000] {
         for lines in [1, 10, 100] {
             let id = BenchmarkId::new(format!("{rules}_rules"), format!("{lines}_lines"));
-            measure(criterion, "decide", id, rules, lines, rules);
+            measure(criterion, "decide", id, timeline(rules), order(lines, rules));
         }
     }
     for rules in [10, 1_000] {
         let id = BenchmarkId::new("10_lines_that_10_can_match", format!("{rules}_rules"));
-        measure(criterion, "decide/indexed", id, rules, 10, 10);
+        measure(criterion, "decide/indexed", id, timeline(rules), order(10, 10));
     }
+    for rules in [10, 1_000] {
+        let id = BenchmarkId::new("10_that_can_hold", format!("{rules}_rules"));
+        let order = Order { channel: Some(Label::parse("web").unwrap()), ..order(10, 10) };
+        measure(criterion, "decide/expressions", id, asking(rules), order);
+    }
+}
+
+/// Rules that ask by expression, of which ten can hold.
+fn asking(rules: usize) -> Timeline {
+    let mut text =
+        String::from("guerdon: 1\nprogram: bench\ntitle: Bench\ntime_zone: Europe/London\ncurrencies: [GBP]\nrules:\n");
+    for n in 0..rules {
+        let channel = if n < 10 { "web" } else { "app" };
+        let expression = format!(
+            "order.channel == '{channel}' && order.total >= {n} && 'category-1' in order.categories && member.orders < 5"
+        );
+        write!(
+            text,
+            "  - id: rule-{n}\n    kind: transactional\n    on: order\n    when: {{expression: \"{expression}\"}}\n    \
+             then: {{bonus: {{units: 1}}}}\n"
+        )
+        .unwrap();
+    }
+    Timeline::of(Arc::new(program::compile(&text).unwrap_or_else(|faults| panic!("{faults}"))))
 }
 
 criterion_group!(decisions, benches);

@@ -12,7 +12,6 @@ pub mod schema;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -33,14 +32,7 @@ struct Cli {
 enum Command {
     /// Serve gRPC. Settings come from flags, variables and a file, in this order of precedence.
     Serve(Box<Flags>),
-    /// Check a program file: every fault at once, with line and column.
-    Check {
-        /// The program file.
-        file: PathBuf,
-        /// Print the result as one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Check(check::CheckArgs),
     /// Print the JSON Schema of program files, for editors.
     Schema,
     /// Ask a server whether it serves.
@@ -71,10 +63,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
                 ExitCode::from(EXIT_SETTINGS)
             }
         },
-        Command::Check { file, json } => {
-            let format = if json { check::Format::Json } else { check::Format::Words };
-            exit(check::check_command(&file, format, &mut out))
-        }
+        Command::Check(args) => exit(check::check_command(&args, &mut out)),
         Command::Schema => match schema::schema_command(&mut out) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => exit(check::EXIT_NO_OUTPUT),

@@ -292,7 +292,7 @@ fn a11_conditions_an_amount_in_several_currencies_is_a_warning() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
     fn a11_conditions_no_text_makes_the_checker_fail(words in prop::collection::vec(prop_oneof![

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as StdInstant};
 
-use guerdon::cli::check::{EXIT_FAULTS, EXIT_FINE, EXIT_NO_INPUT, Format, check_command};
+use guerdon::cli::check::{CheckArgs, EXIT_FAULTS, EXIT_FINE, EXIT_NO_INPUT, EXIT_WARNINGS, Format, check_command};
 use guerdon::cli::schema::schema_command;
 use guerdon::domain::id::UnitId;
 use guerdon::domain::money::Rounding;
@@ -481,7 +481,8 @@ fn example(name: &str) -> PathBuf {
 
 fn check_file(path: &Path, format: Format) -> (i32, String) {
     let mut out = Vec::new();
-    let code = check_command(path, format, &mut out);
+    let args = CheckArgs { files: vec![path.to_owned()], format, deny_warnings: false };
+    let code = check_command(&args, &mut out);
     (code, String::from_utf8(out).expect("UTF-8"))
 }
 
@@ -508,6 +509,8 @@ fn check_speaks_words_and_json_and_exits_by_what_it_found() {
     let fault = &json["faults"][0];
     assert_eq!((&fault["line"], &fault["column"]), (&25.into(), &27.into()));
     assert_eq!(fault["path"], "rules[1].then.multiply.by");
+    assert_eq!(fault["severity"], "fault");
+    assert!(fault["message"].is_string() && fault["hint"].is_string(), "{fault}");
 
     std::fs::write(&broken, b"guerdon: \xff\n").expect("written");
     let (code, words) = check_file(&broken, Format::Words);
@@ -515,6 +518,45 @@ fn check_speaks_words_and_json_and_exits_by_what_it_found() {
     assert!(words.contains("not UTF-8: byte 9"), "{words}");
     let (code, _) = check_file(&folder.path().join("missing.yaml"), Format::Words);
     assert_eq!(code, EXIT_NO_INPUT);
+}
+
+#[test]
+fn e7_program_as_code_check_takes_several_files_and_exits_by_the_worst() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let fine = file("fine.yaml", BASE);
+    let suspicious = file("suspicious.yaml", &BASE.replace("ends_at: 2026-06-01T00:00", "expression: \"1 > 2\""));
+    let broken = file("broken.yaml", &BASE.replace("by: 2.5", "by: 1"));
+    let missing = folder.path().join("missing.yaml");
+    for (files, deny_warnings, expected) in [
+        (vec![&fine, &fine], true, EXIT_FINE),
+        (vec![&fine, &suspicious], false, EXIT_FINE),
+        (vec![&suspicious, &fine], true, EXIT_WARNINGS),
+        (vec![&broken, &suspicious], true, EXIT_FAULTS),
+        (vec![&missing, &broken, &fine], true, EXIT_NO_INPUT),
+    ] {
+        for format in [Format::Words, Format::Json] {
+            let files: Vec<PathBuf> = files.iter().map(|path| path.to_path_buf()).collect();
+            let mut out = Vec::new();
+            let code = check_command(&CheckArgs { files: files.clone(), format, deny_warnings }, &mut out);
+            let out = String::from_utf8(out).expect("UTF-8");
+            assert_eq!(code, expected, "{files:?}\n{out}");
+            if format == Format::Json {
+                let lines: Vec<serde_json::Value> =
+                    out.lines().map(|line| serde_json::from_str(line).expect("JSON on one line")).collect();
+                let told: Vec<String> =
+                    lines.iter().map(|line| line["file"].as_str().expect("a file").into()).collect();
+                assert_eq!(told, files.iter().map(|path| path.display().to_string()).collect::<Vec<_>>());
+                for warning in lines.iter().flat_map(|line| line["warnings"].as_array().into_iter().flatten()) {
+                    assert_eq!(warning["severity"], "warning");
+                }
+            }
+        }
+    }
 }
 
 /// Compares a generated text with the file that carries it; leaves the right one to be copied.

@@ -7,7 +7,7 @@
 
 use super::answer::ExplainCondition;
 use super::id::{CounterId, Label, UnitId};
-use super::order::Line;
+use super::order::{Line, Order};
 
 pub use reach::can_hold;
 
@@ -103,13 +103,9 @@ impl Field {
             TimeDay => (1, 31),
             TimeMonth => (1, 12),
             TimeYear => (1_970, 9_000),
-            OrderTotal
-            | OrderEarning
-            | OrderQuantity
-            | OrderLineCount
-            | MemberOrders
-            | MemberDaysSinceJoined
-            | Balance(_) => (0, i64::MAX),
+            OrderTotal => (0, Order::AMOUNT_MINOR_MAX),
+            OrderLineCount => (1, Order::LINES_MAX as i64),
+            OrderEarning | OrderQuantity | MemberOrders | MemberDaysSinceJoined | Balance(_) => (0, i64::MAX),
             _ => (i64::MIN, i64::MAX),
         }
     }

@@ -7,11 +7,28 @@ use super::fault::Pos;
 use super::form::{Compiled, names_nothing};
 use super::read::{Reader, Step};
 use crate::domain::id::UnitId;
-use crate::domain::program::{EarningTerms, RoundPer, Rule, Then};
+use crate::domain::predicate::Predicate;
+use crate::domain::program::{EarningTerms, Program, RoundPer, Rule, Then};
 use crate::domain::time::LocalWindow;
+
+mod cost;
+mod never;
+mod shadow;
 
 pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
     let program = &compiled.program;
+    let suspicions = shadow::find(program).into_iter().map(|found| (found, SHADOW_HINT));
+    let suspicions = suspicions.chain(cost::find(program).into_iter().map(|found| (found, COST_HINT)));
+    for ((number, message), hint) in suspicions {
+        let Some(pos) = compiled.rules_at.get(number) else { continue };
+        let rules = Step::Key(Cow::Borrowed("rules"));
+        r.within(rules, |r| r.within(Step::Index(number), |r| r.warn(*pos, message, Some(hint))));
+    }
+    r.within(Step::Key(Cow::Borrowed("rules")), |r| {
+        for (index, (rule, pos)) in program.rules.iter().zip(&compiled.rules_at).enumerate() {
+            r.within(Step::Index(index), |r| warn_of_conditions(program, rule, *pos, r));
+        }
+    });
     let earned = program.rules.iter().filter_map(|rule| match &rule.then {
         Then::Earn(earn) => Some(&earn.unit),
         Then::Multiply(_) | Then::Bonus(_) | Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => None,
@@ -24,6 +41,20 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
             r.within(Step::Index(index), |r| warn_of_rule(rule, *pos, &program.earning, &earned, r));
         }
     });
+}
+
+const SHADOW_HINT: &str = "of several multipliers on one line the highest counts (`earning.multipliers`)";
+const COST_HINT: &str =
+    "compare what a unit is worth in `pay_with` with what an order must cost; ask for more, or give less";
+
+/// Conditions that never hold, or always.
+fn warn_of_conditions(program: &Program, rule: &Rule, pos: Pos, r: &mut Reader) {
+    if let Some(why) = never::why(program, &rule.conditions) {
+        r.warn(pos, format!("rule `{}` never applies: {why}", rule.id), None);
+    }
+    if rule.conditions.predicate == Some(Predicate::Constant(true)) {
+        r.warn(pos, format!("the expression of rule `{}` is always true", rule.id), Some("leave it out"));
+    }
 }
 
 fn warn_of_rule(rule: &Rule, pos: Pos, earning: &EarningTerms, earned: &BTreeSet<&UnitId>, r: &mut Reader) {
