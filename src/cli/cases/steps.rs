@@ -32,6 +32,7 @@ const STEPS: &[Row] = &[
     ("release", "CheckoutService/Release", &[], "order", "a checkout gives back what it held"),
     ("quote_return", "CheckoutService/QuoteReturn", &["what"], "order", "a return is shown: nothing happens"),
     ("return", "CheckoutService/Return", &["what"], "order", "goods come back; without `lines`, all of them"),
+    ("order_event", "CheckoutService/RecordOrderEvent", &[], "order", "something happens to an order: sent, delivered"),
     ("claim", "CheckoutService/ClaimOrder", &[], "order", "a member says that a guest's order was theirs"),
     ("adjust", "MemberService/Adjust", &[], "member", "an agent credits or debits by hand"),
     ("code", "ReferralService/CreateCode", &[], "member", "a member asks for a code for friends"),
