@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         "ledger_service",
         "member_service",
         "referral_service",
+        "reward_service",
         "simulation_service",
     ]
     .map(|name| format!("proto/guerdon/v1/{name}.proto"));

@@ -9,6 +9,7 @@ mod profile;
 mod referral;
 mod request;
 mod response;
+mod reward;
 mod simulation;
 mod status;
 mod violations;
@@ -76,11 +77,13 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
     use wire::ledger_service_server::LedgerServiceServer;
     use wire::member_service_server::MemberServiceServer;
     use wire::referral_service_server::ReferralServiceServer;
+    use wire::reward_service_server::RewardServiceServer;
     use wire::simulation_service_server::SimulationServiceServer;
 
     let routes = Routes::new(guarded!(CheckoutServiceServer::new(face.clone()), checkout::METHODS, deadline))
         .add_service(guarded!(MemberServiceServer::new(face.clone()), member::METHODS, deadline))
         .add_service(guarded!(ReferralServiceServer::new(face.clone()), referral::METHODS, deadline))
+        .add_service(guarded!(RewardServiceServer::new(face.clone()), reward::METHODS, deadline))
         .add_service(guarded!(LedgerServiceServer::new(face.clone()), ledger::METHODS, deadline));
     if !calls.follows_requests() {
         return routes;
@@ -95,6 +98,7 @@ pub fn service_names(calls: &dyn Calls) -> Vec<&'static str> {
         wire::checkout_service_server::SERVICE_NAME,
         wire::member_service_server::SERVICE_NAME,
         wire::referral_service_server::SERVICE_NAME,
+        wire::reward_service_server::SERVICE_NAME,
         wire::ledger_service_server::SERVICE_NAME,
     ];
     if calls.follows_requests() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{AccountKind, Person, VoucherState};
+use super::account::{AccountKind, Person, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
 use super::id::{
     CardId, Code, GrantId, Label, LineId, OrderEventId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId,
@@ -668,6 +668,18 @@ pub struct OrderReturnView {
     pub refund: Refund,
 }
 
+/// How far a member has come on a stamp card.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CardView {
+    pub card: CardId,
+    /// On the open card, those for free included; 0: no card is open.
+    pub stamps: i64,
+    pub goal: i64,
+    /// Of the open card; [`Instant::MAX`]: never, or there is none.
+    pub expires_at: Instant,
+    pub owed: i64,
+}
+
 /// A member as of an instant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemberView {
@@ -686,6 +698,11 @@ pub struct MemberView {
     pub kind: AccountKind,
     /// The member as one of the account's people.
     pub person: Option<Person>,
+    /// Oldest first, closed ones included.
+    pub vouchers: Vec<Voucher>,
+    pub cards: Vec<CardView>,
+    /// Given by rules.
+    pub tags: Vec<Label>,
 }
 
 /// A referral as it stands.

@@ -5,6 +5,7 @@
 //! `true || unknown` is true, everything else made of it is unknown, and what is unknown at the end does not hold.
 //! That is how the Common Expression Language treats errors. Negation stands at the leaves only.
 
+use super::account::Tag;
 use super::answer::ExplainCondition;
 use super::id::{CounterId, Label, UnitId};
 use super::order::{Line, Order};
@@ -129,6 +130,11 @@ pub enum Texts<'a> {
     Categories(&'a [Line]),
     Skus(&'a [Line]),
     Brands(&'a [Line]),
+    /// The shop's own, and those that rules have given.
+    Tags {
+        profile: &'a [Label],
+        rules: &'a [Tag],
+    },
     Other(&'a dyn TextList),
 }
 
@@ -146,6 +152,10 @@ impl Texts<'_> {
             Texts::Categories(lines) => lines.iter().flat_map(|line| &line.categories).any(|c| test(c.as_str())),
             Texts::Skus(lines) => lines.iter().filter_map(|line| line.sku.as_ref()).any(|sku| test(sku.as_str())),
             Texts::Brands(lines) => lines.iter().filter_map(|line| line.brand.as_ref()).any(|b| test(b.as_str())),
+            Texts::Tags { profile, rules } => {
+                let given = rules.iter().map(|known| &known.tag).filter(|tag| !profile.contains(tag));
+                profile.iter().chain(given).any(|tag| test(tag.as_str()))
+            }
             Texts::Other(list) => list.any(&mut test),
         }
     }

@@ -15,6 +15,7 @@ pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, St
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
+pub use reward::{ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardKind};
 pub use rule::{
     Bonus, Conditions, CounterCondition, Earn, Multiply, OrderNumber, RoundPer, Rule, SpendMin, SpendOf, Then, Trigger,
 };
@@ -24,6 +25,7 @@ mod award;
 mod counter;
 mod index;
 mod life;
+mod reward;
 mod rule;
 
 /// Names one immutable version of a program: the first 16 hex digits of the SHA-256 of its text.
@@ -298,27 +300,6 @@ pub enum SettlesAs {
     Discount,
     /// The price stays; units are a means of payment.
     Tender,
-}
-
-/// Something on offer at checkout.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reward {
-    pub id: RewardId,
-    pub title: String,
-    pub kind: RewardKind,
-    /// What it costs; `None`: free.
-    pub price: Option<(UnitId, i64)>,
-    /// Of the lines selected, before our effects.
-    pub spend_min: Option<PerCurrency>,
-    pub lines: Selector,
-    pub starts_at: Option<Instant>,
-    pub ends_at: Option<Instant>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum RewardKind {
-    /// So much off the selected lines, never more than they cost.
-    AmountOff(PerCurrency),
 }
 
 /// A referral campaign: what it takes, and what each side gets.

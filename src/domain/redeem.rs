@@ -4,9 +4,11 @@
 use super::answer::{Reason, Refusal, Subject};
 use super::command::{PayAmount, PayWithUnits, Redeem, RedeemMode};
 use super::id::{RewardId, UnitId, VoucherId};
-use super::money::split;
+use super::money::{Ratio, Rounding, share_floor, split};
 use super::order::{Line, LineKind, Order};
-use super::program::{PaymentTerms, Program, Reward, RewardKind, Selector, SettlesAs};
+use super::program::{
+    ItemPrice, ItemsOff, PaymentTerms, PerCurrency, PercentOff, Pick, Program, Reward, RewardKind, Selector, SettlesAs,
+};
 use super::time::Instant;
 
 /// What covers the units that a redemption needs.
@@ -98,18 +100,28 @@ impl Redemption {
     }
 }
 
-/// Works out a redemption on an order at an instant. `available` tells how many units may be used.
+/// Works out a redemption on an order at an instant: vouchers first, then rewards, then units as payment.
 pub fn redeem(
     program: &Program,
     order: &Order,
     at: Instant,
     redeem: &Redeem,
-    available: &dyn Fn(&UnitId) -> i64,
+    purse: &Purse<'_>,
     cover: Cover,
 ) -> Redemption {
     let remaining = order.lines.iter().map(|line| line.amount_minor).collect();
-    let mut till = Till { program, order, at, remaining, used: Vec::new(), available, cover };
+    let free = vec![0; order.lines.len()];
+    let mut till = Till { program, order, at, remaining, used: Vec::new(), purse, cover, free };
     let mut done = Redemption::default();
+    for id in &redeem.vouchers {
+        match till.voucher(id) {
+            Ok(used) => done.rewards.push(used),
+            Err(refusal) => {
+                done.refusals.push(refusal);
+                done.falls_short = true;
+            }
+        }
+    }
     for id in &redeem.rewards {
         match till.reward(id) {
             Ok(used) => done.rewards.push(used),
@@ -131,6 +143,14 @@ pub fn redeem(
     done
 }
 
+/// What the account has to redeem with.
+pub struct Purse<'a> {
+    /// Units that may be used.
+    pub available: &'a dyn Fn(&UnitId) -> i64,
+    /// What a voucher is for, by the terms that it was issued under; or why it cannot be used.
+    pub voucher: &'a dyn Fn(&VoucherId) -> Result<Reward, Reason>,
+}
+
 struct Till<'a> {
     program: &'a Program,
     order: &'a Order,
@@ -139,14 +159,16 @@ struct Till<'a> {
     remaining: Vec<i64>,
     /// Units that rewards before have used.
     used: Vec<(UnitId, i64)>,
-    available: &'a dyn Fn(&UnitId) -> i64,
+    purse: &'a Purse<'a>,
     cover: Cover,
+    /// Items of each line that rewards have given for free.
+    free: Vec<i64>,
 }
 
 impl Till<'_> {
     fn available(&self, unit: &UnitId) -> i64 {
         let used = self.used.iter().filter(|(of, _)| of == unit).fold(0i64, |sum, (_, n)| sum.saturating_add(*n));
-        (self.available)(unit).saturating_sub(used).max(0)
+        (self.purse.available)(unit).saturating_sub(used).max(0)
     }
 
     /// What each line can still give: nothing where the selector does not reach. Stored value is never reduced:
@@ -162,20 +184,34 @@ impl Till<'_> {
         self.remaining.iter_mut().zip(shares).for_each(|(left, share)| *left -= share);
     }
 
+    fn voucher(&mut self, id: &VoucherId) -> Result<RewardUse, Refusal> {
+        let subject = || Subject::Voucher(id.clone());
+        let reward = (self.purse.voucher)(id).map_err(|reason| Refusal::new(subject(), reason))?;
+        let used = self.give(&Reward { price: None, ..reward }, subject)?;
+        Ok(RewardUse { voucher: Some(id.clone()), ..used })
+    }
+
     fn reward(&mut self, id: &RewardId) -> Result<RewardUse, Refusal> {
         let subject = || Subject::Reward(id.clone());
         let no = |reason| Refusal::new(subject(), reason);
-        let reward: &Reward = self.program.reward(id).ok_or_else(|| no(Reason::RewardUnknown))?;
+        let program = self.program;
+        let reward: &Reward = program.reward(id).ok_or_else(|| no(Reason::RewardUnknown))?;
+        if reward.by_voucher {
+            return Err(no(Reason::OnlyByVoucher));
+        }
         let begun = reward.starts_at.is_none_or(|from| from <= self.at);
         let over = reward.ends_at.is_some_and(|until| until <= self.at);
         if !begun || over {
             return Err(no(Reason::RewardNotActive));
         }
-        let RewardKind::AmountOff(off) = &reward.kind;
-        let off = off.get(self.order.currency).ok_or_else(|| no(Reason::CurrencyNotListed))?;
-        let weights = self.payable(&reward.lines);
-        let cost: i64 = weights.iter().sum();
-        if cost == 0 {
+        self.give(reward, subject)
+    }
+
+    fn give(&mut self, reward: &Reward, subject: impl Fn() -> Subject) -> Result<RewardUse, Refusal> {
+        let no = |reason| Refusal::new(subject(), reason);
+        let off = self.off(reward).map_err(no)?;
+        let amount_minor: i64 = off.shares.iter().sum();
+        if amount_minor == 0 {
             return Err(no(Reason::NoMatchingLine));
         }
         if let Some(spend_min) = &reward.spend_min {
@@ -194,12 +230,80 @@ impl Till<'_> {
             }
             self.used.push((unit.clone(), *price));
         }
-        let amount_minor = off.min(cost);
-        let shares = split(amount_minor, &weights);
+        let Off { shares, free } = off;
         let unit_shares = reward.price.as_ref().map_or_else(|| vec![0; shares.len()], |(_, n)| split(*n, &shares));
         self.reduce(&shares);
-        let (reward, price) = (id.clone(), reward.price.clone());
-        Ok(RewardUse { reward, amount_minor, shares, price, unit_shares, voucher: None, free: Vec::new() })
+        self.free.iter_mut().zip(&free).for_each(|(sum, more)| *sum += more);
+        let (reward, price) = (reward.id.clone(), reward.price.clone());
+        Ok(RewardUse { reward, amount_minor, shares, price, unit_shares, voucher: None, free })
+    }
+
+    /// What a reward takes off each line.
+    fn off(&self, reward: &Reward) -> Result<Off, Reason> {
+        let currency = self.order.currency;
+        let listed = |amount: &PerCurrency| amount.get(currency).ok_or(Reason::CurrencyNotListed);
+        let most = |amount: &Option<PerCurrency>| amount.as_ref().map_or(Ok(i64::MAX), &listed);
+        let weights = self.payable(&reward.lines);
+        let cost: i64 = weights.iter().sum();
+        let whole = |amount: i64, weights: &[i64]| {
+            let shares = split(amount, weights);
+            Off { free: vec![0; shares.len()], shares }
+        };
+        match &reward.kind {
+            RewardKind::AmountOff(off) => Ok(whole(listed(off)?.min(cost), &weights)),
+            RewardKind::PercentOff(PercentOff { share_bps, at_most, rounding }) => {
+                let part = percent(cost, *share_bps, *rounding).ok_or(Reason::OutOfBounds)?;
+                Ok(whole(part.min(cost).min(most(at_most)?), &weights))
+            }
+            RewardKind::FreeShipping { at_most } => {
+                let lines = self.order.lines.iter().zip(weights);
+                let shipping: Vec<i64> =
+                    lines.map(|(line, left)| if line.kind == LineKind::Shipping { left } else { 0 }).collect();
+                let cost: i64 = shipping.iter().sum();
+                Ok(whole(cost.min(most(at_most)?), &shipping))
+            }
+            RewardKind::Items(terms) => self.items_off(terms, &weights),
+        }
+    }
+
+    /// Items one by one, from the cheapest or the dearest on; of equal ones, those of the earlier line. An item of a
+    /// line costs the line's amount by its items: what that leaves over stays on the line.
+    fn items_off(&self, terms: &ItemsOff, weights: &[i64]) -> Result<Off, Reason> {
+        let lines = self.order.lines.iter().zip(weights).zip(&self.free).enumerate();
+        let mut found: Vec<(usize, i64, i64)> = lines
+            .filter(|(_, ((line, left), free))| 0 < **left && **free < line.quantity)
+            .map(|(at, ((line, left), free))| (at, *left, line.quantity - free))
+            .collect();
+        found.sort_by(|(a, a_left, a_items), (b, b_left, b_items)| {
+            let dearer =
+                (i128::from(*a_left) * i128::from(*b_items)).cmp(&(i128::from(*b_left) * i128::from(*a_items)));
+            let wanted = if terms.pick == Pick::Cheapest { dearer } else { dearer.reverse() };
+            wanted.then(a.cmp(b))
+        });
+        let there: i64 = found.iter().map(|(_, _, items)| items).sum();
+        let rounds = terms.for_each.map_or(1, |each| there / each.max(1));
+        let mut left = terms.items.map_or(there, |items| items.saturating_mul(rounds).min(there));
+        let mut off = Off { shares: vec![0; weights.len()], free: vec![0; weights.len()] };
+        for (at, amount, items) in found {
+            let here = left.min(items);
+            left -= here;
+            let part = share_floor(amount, here, items).ok_or(Reason::OutOfBounds)?;
+            let taken = match &terms.to {
+                ItemPrice::Free => part,
+                ItemPrice::Fixed(price) => {
+                    let price = price.get(self.order.currency).ok_or(Reason::CurrencyNotListed)?;
+                    part.saturating_sub(price.saturating_mul(here)).max(0)
+                }
+                ItemPrice::PercentOff { share_bps, rounding } => {
+                    percent(part, *share_bps, *rounding).ok_or(Reason::OutOfBounds)?.min(part)
+                }
+            };
+            if let (Some(share), Some(free)) = (off.shares.get_mut(at), off.free.get_mut(at)) {
+                *share = taken;
+                *free = if terms.to == ItemPrice::Free { here } else { 0 };
+            }
+        }
+        Ok(off)
     }
 
     fn pay(&mut self, pay: &PayWithUnits, mode: RedeemMode) -> Result<PaymentUse, Refusal> {
@@ -267,6 +371,17 @@ impl Till<'_> {
         }
         Err(Refusal::short(subject(), Reason::BelowMinimum, least, most))
     }
+}
+
+/// What a reward takes off, and which items are free by it; by line.
+struct Off {
+    shares: Vec<i64>,
+    free: Vec<i64>,
+}
+
+fn percent(amount: i64, share_bps: i64, rounding: Rounding) -> Option<i64> {
+    let numerator = i128::from(amount) * i128::from(share_bps);
+    rounding.apply(Ratio { numerator, denominator: 10_000 })
 }
 
 /// The largest multiple of `step` that is at most `value` and fits, for values from zero on.

@@ -57,7 +57,10 @@ impl View<'_> {
         let whole = |number: u64| Seen::Whole(i64::try_from(number).unwrap_or(i64::MAX));
         let person = || self.member.and_then(|member| self.state.person(member));
         Some(match field {
-            Field::MemberTags => labels(person().map(|person| &person.profile.tags)),
+            Field::MemberTags => Seen::Texts(Texts::Tags {
+                profile: person().map_or(&[][..], |person| person.profile.tags.as_slice()),
+                rules: &self.state.tags,
+            }),
             Field::MemberSegments => labels(person().map(|person| &person.profile.segments)),
             Field::MemberAttribute(name) => match person()?.profile.attribute(name)? {
                 AttributeValue::Int(number) => Seen::Whole(*number),

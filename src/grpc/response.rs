@@ -2,6 +2,8 @@
 
 mod offers;
 
+pub(super) use offers::voucher;
+
 use prost_types::Timestamp;
 
 use super::{profile, wire};
@@ -235,6 +237,9 @@ pub(super) fn member(view: MemberView) -> wire::Member {
         entries: count(view.entries),
         role: view.person.as_ref().map_or(wire::Role::Unspecified, |person| profile::role(person.role)).into(),
         account_kind: profile::account_kind(view.kind).into(),
+        vouchers: all(offers::usable(view.vouchers), voucher),
+        stamp_cards: all(view.cards, offers::card),
+        rule_tags: all(view.tags, |tag| tag.to_string()),
         profile: view.person.and_then(|person| profile::shown(person.profile)),
     }
 }

@@ -1,14 +1,18 @@
 //! Reads and previews: always from a fresh load, never from the cache; nothing is committed.
 
+use std::sync::Arc;
+
 use super::write::{read, read_member};
 use super::{Error, Inner, Preview, codes, quotas};
 use crate::domain::account::{AccountState, MemberRecord, Salt};
-use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView};
+use crate::domain::answer::{Answer, CardView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView};
 use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
 use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId, ReferralId};
 use crate::domain::ledger::{Entry, GENESIS, Hash, chain, decode};
 use crate::domain::order_record::OrderRecord;
+use crate::domain::program::Program;
+use crate::domain::time::Instant;
 use crate::store::{self, Key};
 
 const ALIASES_MAX: usize = 4;
@@ -118,7 +122,38 @@ pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId
         entries,
         kind: state.kind,
         person: state.person(member).cloned(),
+        cards: cards(&state, timeline.at(now)),
+        tags: state.tags.iter().map(|known| known.tag.clone()).collect(),
+        vouchers: state.vouchers,
     })
+}
+
+/// The cards of the program, and those that the account has begun under an earlier one.
+fn cards(state: &AccountState, program: Option<&Arc<Program>>) -> Vec<CardView> {
+    let known = state.cards.iter().filter(|known| known.open.is_some() || 0 < known.owed);
+    let mut views: Vec<CardView> = known
+        .map(|known| CardView {
+            card: known.card.clone(),
+            stamps: known.progress().map_or(0, |(stamps, _)| stamps),
+            goal: known.progress().map_or(0, |(_, goal)| goal),
+            expires_at: known.open.as_ref().map_or(Instant::MAX, |open| open.expires_at),
+            owed: known.owed,
+        })
+        .collect();
+    for terms in program.iter().flat_map(|program| &program.stamp_cards) {
+        match views.iter_mut().find(|view| view.card == terms.id) {
+            Some(view) if view.goal == 0 => view.goal = terms.goal,
+            Some(_) => {}
+            None => views.push(CardView {
+                card: terms.id.clone(),
+                stamps: 0,
+                goal: terms.goal,
+                expires_at: Instant::MAX,
+                owed: 0,
+            }),
+        }
+    }
+    views
 }
 
 pub(super) async fn order(

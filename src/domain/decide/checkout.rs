@@ -1,21 +1,21 @@
 //! Quote, Reserve, Commit, Release.
 
-use super::super::account::{AccountState, Hold};
+use super::super::account::{AccountState, Hold, Voucher, VoucherIssue, VoucherState};
 use super::super::answer::{
     Answer, CommitAnswer, CommitStatus, Decided, Discount, Effect, Explain, Granted, OrderState, Reason, Redeemed,
-    Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, Share, Subject,
+    Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, Share, Subject, VoucherEffect,
 };
 use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode, Release, Reserve};
 use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
 use super::super::earn::{Earned, Plan, earn, earning_amounts, scaled_tax};
-use super::super::id::{AccountId, GrantId, MemberId, UnitId};
+use super::super::id::{AccountId, GrantId, MemberId, UnitId, VoucherId};
 use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::order::{Line, Order};
-use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord};
-use super::super::program::{Activity, Overdraw, Program, SettlesAs};
-use super::super::redeem::{Cover, Redemption, redeem};
+use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord, VoucherUse};
+use super::super::program::{Activity, Overdraw, Program, Reward, SettlesAs};
+use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::time::{Instant, SECOND_MS};
 use super::awards::{self, Given};
@@ -54,7 +54,9 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     }
     desk.unhold(&order.order_id, Unhold::Replaced, at)?;
     let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
-    let redemption = redeem(scene.program, order, at, &command.redeem, &available, Cover::Balance);
+    let voucher = |id: &VoucherId| usable(scene, &desk, id, false);
+    let purse = Purse { available: &available, voucher: &voucher };
+    let redemption = redeem(scene.program, order, at, &command.redeem, &purse, Cover::Balance);
     let short = redemption.falls_short && command.redeem.mode == RedeemMode::AllOrNothing;
     let nothing = redemption.is_empty() && !redemption.refusals.is_empty();
     let mut decided = scene.decided();
@@ -77,6 +79,16 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let redeem = settled(&command.redeem, &redemption);
     desk.post(at, Fact::Held { order: order.order_id.clone(), revision, expires_at, redeem, units })?;
     show_uses(order, &redemption, &mut decided, &[]);
+    for known in desk.state.vouchers.iter().filter(|known| known.order.as_ref() == Some(&order.order_id)) {
+        decided.effects.push(Effect::Voucher(VoucherEffect {
+            voucher: known.voucher.clone(),
+            reward: known.reward.clone(),
+            state: known.state,
+            expires_at: known.expires_at,
+            rule: None,
+            kind: None,
+        }));
+    }
     if command.explain {
         let (earned, _) = earn_on(scene, &mut desk.clone(), order, &redemption, true)?;
         decided.explain = earned.explain;
@@ -173,6 +185,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     decided.refusals = redemption.refusals.clone();
     let (uses, debts) = spend(scene.program, &mut desk, order, &redemption, at)?;
     show_uses(order, &redemption, &mut decided, &debts);
+    let vouchers = use_vouchers(&mut desk, order, &redemption, at, &mut decided)?;
 
     let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
     let Given { grants, consequences } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
@@ -183,7 +196,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
     let brought = record_of(command, content, member, lines, at, &decided);
-    let record = OrderRecord { grants, uses, counts, consequences, ..brought };
+    let record = OrderRecord { grants, uses, counts, consequences, vouchers, ..brought };
     desk.stir(scene.program, None, Activity::Order, at)?;
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
@@ -277,11 +290,18 @@ pub(super) fn redemption_of(
     reserved: Option<&Hold>,
 ) -> (Redemption, bool) {
     let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
+    // What was reserved stands once it is paid, whatever has become of the voucher since.
+    let promised = |id: &VoucherId| {
+        let reserved = reserved.and_then(|hold| hold.redeem.as_ref());
+        command.paid && reserved.is_some_and(|redeem| redeem.vouchers.contains(id))
+    };
+    let voucher = |id: &VoucherId| usable(scene, desk, id, promised(id));
+    let purse = Purse { available: &available, voucher: &voucher };
     let order = &command.order;
     if let Some(asked) = &command.redeem {
         let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));
         let cover = if command.paid && exact { Cover::Debt } else { Cover::Balance };
-        let redemption = redeem(scene.program, order, scene.times.effective_at, asked, &available, cover);
+        let redemption = redeem(scene.program, order, scene.times.effective_at, asked, &purse, cover);
         return (redemption, asked.mode == RedeemMode::AllOrNothing);
     }
     let stands = |hold: &&Hold| command.paid || hold.state != ReservationState::Released;
@@ -290,15 +310,64 @@ pub(super) fn redemption_of(
     // Lines may have become fewer since: what fits is used, the rest is released.
     let kept = Redeem { mode: RedeemMode::AsPossible, ..kept.clone() };
     let program = scene.timeline.at(hold.effective_at).unwrap_or(scene.program);
-    let mut redemption = redeem(program, order, hold.effective_at, &kept, &available, Cover::Debt);
+    let mut redemption = redeem(program, order, hold.effective_at, &kept, &purse, Cover::Debt);
     let short = redemption.units().into_iter().find(|(unit, units)| available(unit) < *units);
-    redemption.falls_short = false;
+    // A voucher that went with the reservation is no fewer lines.
+    let gone = |refusal: &Refusal| matches!(&refusal.subject, Subject::Voucher(id) if voucher(id).is_err());
+    redemption.falls_short = !command.paid && redemption.refusals.iter().any(gone);
     if let (Some((unit, units)), false) = (short, command.paid) {
         let there = available(&unit);
         redemption.refusals.push(Refusal::short(Subject::Reservation, Reason::BalanceTooLow, units, there));
         redemption.falls_short = true;
     }
     (redemption, true)
+}
+
+/// What a voucher is for, or why it cannot be used. `promised`: it stands in any case.
+fn usable(scene: &Scene<'_>, desk: &Desk, id: &VoucherId, promised: bool) -> Result<Reward, Reason> {
+    let known = desk.state.voucher(id).ok_or(Reason::VoucherUnknown)?;
+    let refused = match known.state {
+        VoucherState::Issued => None,
+        VoucherState::Held => Some(Reason::VoucherHeld),
+        VoucherState::Used => Some(Reason::VoucherUsed),
+        VoucherState::Expired => Some(Reason::VoucherExpired),
+        VoucherState::Cancelled => Some(Reason::VoucherCancelled),
+    };
+    if let Some(reason) = refused.filter(|_| !promised) {
+        return Err(reason);
+    }
+    let program = scene.timeline.at(known.terms_at).unwrap_or(scene.program);
+    program.reward(&known.reward).cloned().ok_or(Reason::RewardUnknown)
+}
+
+/// Uses the vouchers of a redemption; answers them for the record.
+fn use_vouchers(
+    desk: &mut Desk,
+    order: &Order,
+    redemption: &Redemption,
+    at: Instant,
+    decided: &mut Decided,
+) -> Result<Vec<VoucherUse>, Halt> {
+    let mut uses = Vec::new();
+    for used in &redemption.rewards {
+        let Some(known) = used.voucher.as_ref().and_then(|id| desk.state.voucher(id)).cloned() else { continue };
+        let Voucher { voucher, reward, terms_at, expires_at, .. } = known;
+        decided.effects.push(Effect::Voucher(VoucherEffect {
+            voucher: voucher.clone(),
+            reward: reward.clone(),
+            state: VoucherState::Used,
+            expires_at,
+            rule: None,
+            kind: None,
+        }));
+        // One that stands as it was promised may be used elsewhere, or be held for another order: that stays.
+        if !matches!(known.state, VoucherState::Used | VoucherState::Held) {
+            desk.post(at, Fact::VoucherUsed { voucher: voucher.clone(), order: order.order_id.clone() })?;
+        }
+        let issue = VoucherIssue { voucher, reward, terms_at, expires_at };
+        uses.push(VoucherUse { issue, shares: used.shares.clone(), given_back: false });
+    }
+    Ok(uses)
 }
 
 /// Posts what the redemption uses. Answers the uses for the record, and what of each became debt.

@@ -1,8 +1,8 @@
 //! Stamps and vouchers.
 
-use super::{expiry, loyalty_kind, text, wire};
-use crate::domain::account::VoucherState;
-use crate::domain::answer::{StampsGiven, StampsTaken, VoucherEffect};
+use super::{expiry, loyalty_kind, text, timestamp, wire};
+use crate::domain::account::{Voucher, VoucherState};
+use crate::domain::answer::{CardView, StampsGiven, StampsTaken, VoucherEffect};
 
 pub(super) fn stamps_given(given: StampsGiven) -> wire::StampsGiven {
     wire::StampsGiven {
@@ -46,5 +46,30 @@ pub(super) fn voucher_state(state: VoucherState) -> wire::VoucherState {
         VoucherState::Used => wire::VoucherState::Used,
         VoucherState::Expired => wire::VoucherState::Expired,
         VoucherState::Cancelled => wire::VoucherState::Cancelled,
+    }
+}
+
+pub(super) fn usable(vouchers: Vec<Voucher>) -> Vec<Voucher> {
+    vouchers.into_iter().filter(|voucher| voucher.state.is_open()).collect()
+}
+
+pub(in crate::grpc) fn voucher(voucher: Voucher) -> wire::Voucher {
+    wire::Voucher {
+        voucher_id: voucher.voucher.to_string(),
+        reward_id: voucher.reward.to_string(),
+        state: voucher_state(voucher.state).into(),
+        issued_at: Some(timestamp(voucher.issued_at)),
+        expires_at: expiry(voucher.expires_at),
+        order_id: text(voucher.order),
+    }
+}
+
+pub(super) fn card(card: CardView) -> wire::StampCard {
+    wire::StampCard {
+        card_id: card.card.to_string(),
+        stamps: card.stamps,
+        goal: card.goal,
+        expires_at: expiry(card.expires_at),
+        owed: card.owed,
     }
 }

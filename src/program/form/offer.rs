@@ -1,6 +1,9 @@
 //! Units as payment, and rewards.
 
+use serde_json::json;
+
 use super::*;
+use crate::domain::program::{ItemPrice, ItemsOff, PercentOff, Pick};
 
 section! {
     /// Units as payment: so many are worth so much.
@@ -88,6 +91,8 @@ section! {
         starts_at: Moment, Without("since ever");
         /// Until before this instant.
         ends_at: Moment, Without("for ever");
+        /// Who gets it.
+        by: ByWord, Default("request");
     }
 }
 
@@ -96,6 +101,10 @@ impl Build for RewardSection {
 
     fn build(self, _: Pos, r: &mut Reader) -> Option<Reward> {
         check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
+        let by_voucher = self.by?.value;
+        if let Some(price) = self.price.as_ref().filter(|_| by_voucher) {
+            r.fault_at(price, "a voucher has been paid for already", Some("remove the price, or `by: voucher`"));
+        }
         Some(Reward {
             id: self.id?.value,
             title: self.title?.value,
@@ -105,6 +114,7 @@ impl Build for RewardSection {
             lines: self.lines?.value,
             starts_at: self.starts_at.map(|at| at.value),
             ends_at: self.ends_at.map(|at| at.value),
+            by_voucher,
         })
     }
 }
@@ -114,8 +124,164 @@ choice! {
     GivesChoice = "gives" -> RewardKind {
         /// So much off the selected lines, never more than they cost.
         amount_off: Money => RewardKind::AmountOff;
+        /// A part of what the selected lines cost.
+        percent_off: PercentOffSection => RewardKind::PercentOff;
+        /// Items of the selected lines for free; they earn no stamp.
+        free_item: FreeItemSection => RewardKind::Items;
+        /// A part of what items of the selected lines cost.
+        item_off: ItemOffSection => RewardKind::Items;
+        /// Items of the selected lines for a price of their own.
+        fixed_price: FixedPriceSection => RewardKind::Items;
+        /// What the order's lines of kind shipping cost.
+        free_shipping: FreeShippingSection => free_shipping;
     }
 }
+
+fn free_shipping(at_most: Option<PerCurrency>) -> RewardKind {
+    RewardKind::FreeShipping { at_most }
+}
+
+section! {
+    /// A part of what the selected lines cost, split over them in proportion.
+    PercentOffSection = "percent off" {
+        /// How much of it.
+        percent: Share, Required;
+        /// Never more than this.
+        at_most: Money, Without("any amount");
+        /// Where a fraction of a minor unit goes.
+        rounding: RoundingWord, Default("floor");
+    }
+}
+
+impl Build for PercentOffSection {
+    type Out = PercentOff;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<PercentOff> {
+        Some(PercentOff {
+            share_bps: self.percent?.value,
+            at_most: self.at_most.map(|at| at.value),
+            rounding: self.rounding?.value,
+        })
+    }
+}
+
+words!(PickWord -> Pick {
+    "cheapest" => Pick::Cheapest, "from the cheapest on; of equal ones, the earlier line";
+    "dearest" => Pick::Dearest, "from the dearest on; of equal ones, the earlier line";
+});
+
+const ITEMS_MAX: i64 = 1_000;
+
+section! {
+    /// Items for free. What an item costs is what its line costs by the line's quantity.
+    FreeItemSection = "free item" {
+        /// How many.
+        items: Whole<1, ITEMS_MAX>, Default("1");
+        /// So many for each so many items that the selected lines have: `3` with one item is "buy two, get one".
+        for_each: Whole<2, ITEMS_MAX>, Without("once");
+        /// Which of them.
+        pick: PickWord, Default("cheapest");
+    }
+}
+
+impl Build for FreeItemSection {
+    type Out = ItemsOff;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<ItemsOff> {
+        check_items(self.items.as_ref(), self.for_each.as_ref(), r);
+        Some(ItemsOff {
+            items: Some(self.items?.value),
+            for_each: self.for_each.map(|at| at.value),
+            pick: self.pick?.value,
+            to: ItemPrice::Free,
+        })
+    }
+}
+
+/// Of so many items, no more can be meant.
+fn check_items(items: Option<&At<i64>>, for_each: Option<&At<i64>>, r: &mut Reader) {
+    if let (Some(items), Some(for_each)) = (items, for_each)
+        && for_each.value < items.value
+    {
+        r.fault_at(for_each, "there are more `items` than that", Some("state the items bought and given together"));
+    }
+}
+
+section! {
+    /// A part of what items cost.
+    ItemOffSection = "item off" {
+        /// How much of it.
+        percent: Share, Required;
+        /// How many.
+        items: Whole<1, ITEMS_MAX>, Default("1");
+        /// So many for each so many items that the selected lines have.
+        for_each: Whole<2, ITEMS_MAX>, Without("once");
+        /// Which of them.
+        pick: PickWord, Default("cheapest");
+        /// Where a fraction of a minor unit goes.
+        rounding: RoundingWord, Default("floor");
+    }
+}
+
+impl Build for ItemOffSection {
+    type Out = ItemsOff;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<ItemsOff> {
+        check_items(self.items.as_ref(), self.for_each.as_ref(), r);
+        Some(ItemsOff {
+            items: Some(self.items?.value),
+            for_each: self.for_each.map(|at| at.value),
+            pick: self.pick?.value,
+            to: ItemPrice::PercentOff { share_bps: self.percent?.value, rounding: self.rounding?.value },
+        })
+    }
+}
+
+section! {
+    /// Items for a price of their own; one that costs less stays as it is.
+    FixedPriceSection = "fixed price" {
+        /// Of one item.
+        price: Money, Required;
+        /// How many.
+        items: Whole<1, ITEMS_MAX>, Without("all");
+        /// Which of them.
+        pick: PickWord, Default("dearest");
+    }
+}
+
+impl Build for FixedPriceSection {
+    type Out = ItemsOff;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<ItemsOff> {
+        Some(ItemsOff {
+            items: self.items.map(|at| at.value),
+            for_each: None,
+            pick: self.pick?.value,
+            to: ItemPrice::Fixed(self.price?.value),
+        })
+    }
+}
+
+section! {
+    /// The order's shipping for free.
+    FreeShippingSection = "free shipping" {
+        /// Never more than this.
+        at_most: Money, Without("any amount");
+    }
+}
+
+impl Build for FreeShippingSection {
+    type Out = Option<PerCurrency>;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<Option<PerCurrency>> {
+        Some(self.at_most.map(|at| at.value))
+    }
+}
+
+words!(ByWord -> bool {
+    "request" => false, "whoever asks for it and pays the price";
+    "voucher" => true, "only who has a voucher for it";
+});
 
 section! {
     /// What a reward costs.

@@ -1,0 +1,42 @@
+//! What members own besides units.
+
+use tonic::{Request, Response};
+
+use super::violations::{Path, Violations, read};
+use super::wire::{self, reward_service_server::RewardService};
+use super::{Face, Reply, member, request, response, status, trace};
+use crate::domain::account::VoucherState;
+use crate::domain::id::{MemberId, ProgramId};
+use crate::service::Calls;
+
+pub(super) const METHODS: &[&str] = &["guerdon.v1.RewardService/ListVouchers"];
+
+#[tonic::async_trait]
+impl RewardService for Face {
+    async fn list_vouchers(&self, raw: Request<wire::ListVouchersRequest>) -> Reply<wire::ListVouchersResponse> {
+        let asked = read(|bad| list_vouchers(bad, &*self.calls, raw.get_ref()));
+        let (program, member, state) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let view = self.calls.member(&program, &member).await.map_err(|error| status::of(&error))?;
+        let wanted = view.vouchers.into_iter().filter(|voucher| state.is_none_or(|state| voucher.state == state));
+        Ok(Response::new(wire::ListVouchersResponse { vouchers: wanted.map(response::voucher).collect() }))
+    }
+}
+
+fn list_vouchers(
+    bad: &mut Violations,
+    calls: &dyn Calls,
+    raw: &wire::ListVouchersRequest,
+) -> Option<(ProgramId, MemberId, Option<VoucherState>)> {
+    let asked = member::member(bad, calls, &raw.program_id, &raw.member_id);
+    let state = request::known(bad, &Path::Of("state"), raw.state).map(|state| match state {
+        wire::VoucherState::Unspecified => None,
+        wire::VoucherState::Issued => Some(VoucherState::Issued),
+        wire::VoucherState::Held => Some(VoucherState::Held),
+        wire::VoucherState::Used => Some(VoucherState::Used),
+        wire::VoucherState::Expired => Some(VoucherState::Expired),
+        wire::VoucherState::Cancelled => Some(VoucherState::Cancelled),
+    });
+    let (program, member) = asked?;
+    Some((program, member, state?))
+}
