@@ -27,6 +27,7 @@ mod end_to_end_cases {
     pub(crate) mod people;
     pub(crate) mod quotas;
     pub(crate) mod races;
+    pub(crate) mod stamps;
     pub(crate) mod traps;
     pub(crate) mod trips;
 }
@@ -103,6 +104,10 @@ cases! {
         a17_a_guest_order_is_recorded_returned_and_claimed_once
         a17_of_many_claimants_at_once_one_has_the_order
         a17_a_claim_that_stopped_half_way_is_finished_by_any_call
+    }
+    stamps {
+        a16_nine_coffees_and_the_tenth_is_free
+        a16_one_of_the_nine_comes_back_before_the_free_one
     }
     people {
         a_profile_is_set_changed_shown_and_verified

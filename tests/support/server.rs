@@ -22,6 +22,7 @@ use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
 use guerdon::grpc::wire::ledger_service_client::LedgerServiceClient;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
 use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
+use guerdon::grpc::wire::reward_service_client::RewardServiceClient;
 use guerdon::grpc::wire::{self, get_outcome_response};
 use guerdon::service::meter::Meter;
 use guerdon::service::{Options, Service, Source};
@@ -325,6 +326,7 @@ pub struct Clients {
     pub checkout: CheckoutServiceClient<Channel>,
     pub member: MemberServiceClient<Channel>,
     pub referral: ReferralServiceClient<Channel>,
+    pub rewards: RewardServiceClient<Channel>,
     pub ledger: LedgerServiceClient<Channel>,
 }
 
@@ -343,6 +345,7 @@ impl Clients {
             checkout: CheckoutServiceClient::new(channel.clone()),
             member: MemberServiceClient::new(channel.clone()),
             referral: ReferralServiceClient::new(channel.clone()),
+            rewards: RewardServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel),
         }
     }
