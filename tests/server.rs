@@ -115,7 +115,12 @@ async fn both_reflections_list_the_contract_and_what_errors_carry() {
         }};
         ($version:ident) => {{
             let services = reflect!($version, ListServices, String::new());
-            for service in ["guerdon.v1.CheckoutService", "guerdon.v1.ReferralService", "guerdon.v1.RewardService", "grpc.health.v1.Health"] {
+            for service in [
+                "guerdon.v1.CheckoutService",
+                "guerdon.v1.ReferralService",
+                "guerdon.v1.RewardService",
+                "grpc.health.v1.Health",
+            ] {
                 assert!(services.iter().any(|name| name == service), "{service}: {services:?}");
             }
             let details = reflect!($version, FileContainingSymbol, "google.rpc.BadRequest".to_owned());
