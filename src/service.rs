@@ -12,6 +12,7 @@ mod queue;
 mod quotas;
 mod read;
 mod relay;
+mod statement;
 mod sweeper;
 mod verify;
 mod write;
@@ -77,6 +78,21 @@ pub enum Known {
     Fenced,
 }
 
+/// Which entries of a ledger.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Entries {
+    /// Where the page before ended; `None`: from the beginning.
+    pub token: Option<String>,
+    /// Most entries of a page.
+    pub limit: usize,
+    /// Inclusive.
+    pub from: Option<Instant>,
+    /// Exclusive.
+    pub until: Option<Instant>,
+    /// The period is about when things happened rather than when they were written.
+    pub by_effective_at: bool,
+}
+
 /// What the transport calls. [`Service`] implements it; the trait states the surface in one place.
 #[async_trait::async_trait]
 pub trait Calls: Send + Sync {
@@ -99,13 +115,12 @@ pub trait Calls: Send + Sync {
     async fn member(&self, program: &ProgramId, member: &MemberId) -> Result<MemberView, Error>;
     async fn order(&self, program: &ProgramId, member: &MemberId, order: &OrderId) -> Result<OrderView, Error>;
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error>;
-    /// Up to `limit` entries after `token`, and the token of the next page.
+    /// Entries as asked for, and the token of the next page.
     async fn entries(
         &self,
         program: &ProgramId,
         member: &MemberId,
-        token: Option<&str>,
-        limit: usize,
+        asked: &Entries,
     ) -> Result<(Vec<EntryView>, Option<String>), Error>;
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error>;
     /// Delivers effects from before `through`, then sweeps what is due by then: delivered, swept.
@@ -313,10 +328,9 @@ impl Calls for Service {
         &self,
         program: &ProgramId,
         member: &MemberId,
-        token: Option<&str>,
-        limit: usize,
+        asked: &Entries,
     ) -> Result<(Vec<EntryView>, Option<String>), Error> {
-        read::entries(&self.inner, program, member, token, limit).await
+        statement::entries(&self.inner, program, member, asked).await
     }
 
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error> {

@@ -101,6 +101,9 @@ cases! {
         an_effect_waits_for_its_account_and_blocks_no_other
     }
     guests {
+        b1_a_parcel_releases_what_waits_for_it_once
+        b2_expiry_is_extended_and_undone_over_the_wire
+        b10_a_statement_covers_its_period_and_its_balances_run
         a17_a_guest_order_is_recorded_returned_and_claimed_once
         a17_of_many_claimants_at_once_one_has_the_order
         a17_a_claim_that_stopped_half_way_is_finished_by_any_call

@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralView, VerifyView};
 use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
-use crate::service::{Answered, Calls, Error, Known, Preview, Write};
+use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
 use crate::telemetry::metrics;
 
 /// Passes on at most so many calls at once.
@@ -104,11 +104,10 @@ impl Calls for Limited {
         &self,
         program: &ProgramId,
         member: &MemberId,
-        token: Option<&str>,
-        limit: usize,
+        asked: &Entries,
     ) -> Result<(Vec<EntryView>, Option<String>), Error> {
         let _place = self.place()?;
-        self.calls.entries(program, member, token, limit).await
+        self.calls.entries(program, member, asked).await
     }
 
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error> {

@@ -89,6 +89,7 @@ async fn ask(args: &ExplainArgs) -> Result<(wire::GetOrderResponse, Vec<wire::En
             member_id: args.member.clone(),
             page_size: PAGE,
             page_token,
+            ..Default::default()
         };
         let page = client.list_entries(request).await.map_err(|error| error.to_string())?;
         entries.extend(page.entries);

@@ -740,6 +740,8 @@ pub struct EntryView {
     /// Book, unit, amount.
     pub postings: Vec<(&'static str, UnitId, i64)>,
     pub hash: [u8; 32],
+    /// After it, of each unit that it moves: available, pending, held, and what is owed, which is not above zero.
+    pub balances: Vec<(UnitId, [i64; 4])>,
 }
 
 /// What verification of a ledger found.

@@ -10,7 +10,7 @@ use crate::domain::answer::Answer;
 use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate};
 use crate::domain::id::{Label, MemberId, ProgramId, UnitId};
 use crate::domain::order::Order;
-use crate::service::{Calls, Write};
+use crate::service::{Calls, Entries, Write};
 
 pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/Enroll",
@@ -26,7 +26,7 @@ const NOTE_BYTES_MAX: usize = 500;
 const PAGE_SIZE_MAX: i32 = 500;
 const PAGE_SIZE_DEFAULT: usize = 100;
 /// Far above what this server hands out.
-const PAGE_TOKEN_BYTES_MAX: usize = 200;
+const PAGE_TOKEN_BYTES_MAX: usize = 8 * 1024;
 
 #[tonic::async_trait]
 impl MemberService for Face {
@@ -87,10 +87,9 @@ impl MemberService for Face {
     async fn list_entries(&self, raw: Request<wire::ListEntriesRequest>) -> Reply<wire::ListEntriesResponse> {
         let raw = raw.get_ref();
         let asked = read(|bad| page(bad, &*self.calls, raw));
-        let (program, member, limit) = asked.map_err(status::of_violations)?;
+        let (program, member, asked) = asked.map_err(status::of_violations)?;
         trace(&program, None);
-        let token = (!raw.page_token.is_empty()).then_some(raw.page_token.as_str());
-        let found = self.calls.entries(&program, &member, token, limit).await;
+        let found = self.calls.entries(&program, &member, &asked).await;
         let (entries, next) = found.map_err(|error| status::of(&error))?;
         Ok(Response::new(wire::ListEntriesResponse {
             entries: entries.into_iter().map(response::entry).collect(),
@@ -220,17 +219,30 @@ fn page(
     bad: &mut Violations,
     calls: &dyn Calls,
     raw: &wire::ListEntriesRequest,
-) -> Option<(ProgramId, MemberId, usize)> {
+) -> Option<(ProgramId, MemberId, Entries)> {
     let asked = member(bad, calls, &raw.program_id, &raw.member_id);
     let bounds = 0..=i64::from(PAGE_SIZE_MAX);
     let size = request::number(bad, &Path::Of("page_size"), i64::from(raw.page_size), bounds);
     if PAGE_TOKEN_BYTES_MAX < raw.page_token.len() {
         bad.add(&Path::Of("page_token"), "is none that this server has given");
     }
+    let from = request::instant(bad, &Path::Of("from"), raw.from.as_ref());
+    let until = request::instant(bad, &Path::Of("until"), raw.until.as_ref());
+    if let (Some(Some(from)), Some(Some(until))) = (from, until)
+        && until <= from
+    {
+        bad.add(&Path::Of("until"), "must be later than `from`");
+    }
+    let by_effective_at = request::known(bad, &Path::Of("period_of"), raw.period_of).map(|of| match of {
+        wire::EntryTime::Unspecified | wire::EntryTime::Posted => false,
+        wire::EntryTime::Effective => true,
+    });
     let (program, member) = asked?;
     let limit = match usize::try_from(size?) {
         Ok(0) | Err(_) => PAGE_SIZE_DEFAULT,
         Ok(size) => size,
     };
-    Some((program, member, limit))
+    let token = (!raw.page_token.is_empty()).then(|| raw.page_token.clone());
+    let asked = Entries { token, limit, from: from?, until: until?, by_effective_at: by_effective_at? };
+    Some((program, member, asked))
 }

@@ -280,6 +280,13 @@ pub(super) fn entry(view: EntryView) -> wire::Entry {
             amount,
         }),
         hash: hex(&view.hash),
+        balances: all(view.balances, |(unit, [available, pending, held, debt])| wire::RunningBalance {
+            unit: unit.to_string(),
+            available,
+            pending,
+            held,
+            debt: debt.saturating_neg(),
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::domain::answer::{Answer, CardView, EntryView, MemberView, OrderView, 
 use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
 use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId, ReferralId};
-use crate::domain::ledger::{Entry, GENESIS, Hash, chain, decode};
+use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Program;
 use crate::domain::time::Instant;
@@ -211,13 +211,7 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
     })
 }
 
-/// A page token names the last entry of the page before, and the chain head after it.
-fn parse_token(token: &str) -> Option<(u64, Hash)> {
-    let (sequence, hash) = token.split_once('.')?;
-    Some((sequence.parse().ok()?, from_hex(hash)?))
-}
-
-fn from_hex(text: &str) -> Option<Hash> {
+pub(super) fn from_hex(text: &str) -> Option<Hash> {
     let mut hash = GENESIS;
     if text.len() != 2 * hash.len() || !text.is_ascii() {
         return None;
@@ -233,40 +227,11 @@ pub(super) fn hex(hash: &[u8]) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(super) async fn entries(
-    inner: &Inner,
-    program: &ProgramId,
-    member: &MemberId,
-    token: Option<&str>,
-    limit: usize,
-) -> Result<(Vec<EntryView>, Option<String>), Error> {
-    inner.timeline(program)?;
-    let malformed = || Error::Malformed { field: "page_token", problem: "is not one that an answer gave".to_owned() };
-    let (after, mut head) = match token {
-        Some(token) => parse_token(token).ok_or_else(malformed)?,
-        None => (0, GENESIS),
-    };
-    let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
-    let state = state.ok_or(Error::NotFound { field: "member_id" })?;
-    let log = inner.layout.log(program, &account);
-    let first = after.checked_add(1).ok_or_else(malformed)?;
-    let stored = inner.store.entries(&log, first, limit).await?;
-    let mut views = Vec::with_capacity(stored.len());
-    for bytes in &stored {
-        let entry = read_entry(&log, bytes)?;
-        head = chain(&head, bytes);
-        views.push(view(&entry, head)?);
-    }
-    let last = views.last().map_or(after, |view| view.sequence);
-    let next = (last < state.sequence && !views.is_empty()).then(|| format!("{last}.{}", hex(&head)));
-    Ok((views, next))
-}
-
 pub(super) fn read_entry(log: &Key, bytes: &[u8]) -> Result<Entry, Error> {
     decode(bytes).map_err(|e| Error::Store(store::Error::Corrupt { what: format!("an entry of `{}` {e}", log.name) }))
 }
 
-fn view(entry: &Entry, hash: Hash) -> Result<EntryView, Error> {
+pub(super) fn view(entry: &Entry, hash: Hash) -> Result<EntryView, Error> {
     let corrupt = || Error::Store(store::Error::Corrupt { what: format!("entry {} does not add up", entry.sequence) });
     let postings = entry.postings().ok_or_else(corrupt)?;
     Ok(EntryView {
@@ -277,6 +242,7 @@ fn view(entry: &Entry, hash: Hash) -> Result<EntryView, Error> {
         detail_json: detail(entry),
         postings: postings.into_iter().map(|p| (p.book.name(), p.unit, p.amount)).collect(),
         hash,
+        balances: Vec::new(),
     })
 }
 

@@ -146,3 +146,112 @@ pub(crate) async fn a17_a_claim_that_stopped_half_way_is_finished_by_any_call<W:
         clients.verify("mia").await;
     }
 }
+
+const WAITING: &str = "
+guerdon: 1
+program: club
+title: Club
+time_zone: Europe/Berlin
+currencies: [EUR]
+units: {points: {activates_on_event: delivered, expires_after: 10 days}}
+rules:
+  - {id: base, kind: transactional, on: order, then: {earn: {units: 1, per: EUR 1.00}}}
+";
+
+async fn waiting<W: World>(world: &W) -> Server {
+    Server::start_idle_with(world.store(), world.clock(), options(), WAITING).await
+}
+
+pub(crate) async fn b1_a_parcel_releases_what_waits_for_it_once<W: World>() {
+    let world = W::start();
+    let server = waiting(&world).await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    let lines = vec![line("a", "bread", 1, 1_000), line("b", "bread", 1, 500)];
+    clients.send(&commit("mia", "c", order_of("o", lines))).await;
+    let balance = clients.member("mia").await.balances.remove(0);
+    assert_eq!((balance.available, balance.pending, balance.awaiting_event), (0, 15, 15));
+    let mut tasks = JoinSet::new();
+    for n in 0..12 {
+        let clients = clients.clone();
+        tasks.spawn(async move {
+            clients
+                .send_until_answered(&order_event("mia", &format!("r{}", n % 3), "o", ("e1", "delivered"), &["a"]))
+                .await
+        });
+    }
+    let answers = tasks.join_all().await;
+    let recorded = |answer: &Answer| {
+        answer.clone().record_order_event().status() == wire::RecordOrderEventStatus::Recorded && !answer.replayed()
+    };
+    assert_eq!(answers.iter().filter(|answer| recorded(answer)).count(), 1);
+    let balance = clients.member("mia").await.balances.remove(0);
+    assert_eq!((balance.available, balance.pending), (10, 5));
+    let other = clients.send(&order_event("mia", "r9", "o", ("e1", "delivered"), &["b"])).await;
+    assert_eq!(other.refusals(), [wire::RefusalReason::EventDiffers]);
+    assert_eq!(clients.order("mia", "o").await.events[0].line_ids, ["a"]);
+    clients.verify("mia").await;
+}
+
+pub(crate) async fn b2_expiry_is_extended_and_undone_over_the_wire<W: World>() {
+    let world = W::start();
+    let server = waiting(&world).await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    clients.send(&adjust("mia", "fund", 40)).await;
+    let nothing = clients.send(&reinstate("mia", "re")).await;
+    assert_eq!(nothing.refusals(), [wire::RefusalReason::NothingExpired]);
+    let first = clients.send(&extend("mia", "ex")).await;
+    assert!(first.clone().extend_expiry().extended);
+    assert_eq!(clients.send(&extend("mia", "ex")).await, first.as_replayed());
+    let expiries = clients.member("mia").await.balances.remove(0).expiries;
+    assert_eq!(
+        expiries,
+        [wire::DatedUnits { at: Some(prost_types::Timestamp { seconds: 4_070_908_800, nanos: 0 }), amount: 40 }]
+    );
+    world.clock().set(guerdon::domain::time::Instant(4_070_908_800_000));
+    assert_eq!(clients.available("mia").await, 0);
+    let back = clients.send(&reinstate("mia", "re-2")).await;
+    assert!(back.clone().reinstate().reinstated);
+    assert_eq!(clients.send(&reinstate("mia", "re-2")).await, back.as_replayed());
+    assert_eq!(clients.available("mia").await, 40);
+    clients.verify("mia").await;
+}
+
+pub(crate) async fn b10_a_statement_covers_its_period_and_its_balances_run<W: World>() {
+    let world = W::start();
+    let server = waiting(&world).await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    for n in 0..7 {
+        world.clock().set(BEGIN.plus_ms(n * 3_600_000));
+        clients.send(&adjust("mia", &format!("a{n}"), 10)).await;
+    }
+    let all = clients.entries("mia", 100).await;
+    // Page by page it is the same, and the running balance is the sum so far.
+    assert_eq!(clients.entries("mia", 2).await, all);
+    let mut sum = 0;
+    for entry in &all {
+        for posting in entry.postings.iter().filter(|posting| posting.book == "available") {
+            sum += posting.amount;
+        }
+        assert_eq!(entry.balances.iter().map(|balance| balance.available).next().unwrap_or(sum), sum);
+    }
+    assert_eq!(sum, 70);
+    let instant = |entry: &wire::Entry| entry.posted_at.clone();
+    for period_of in [wire::EntryTime::Posted, wire::EntryTime::Effective] {
+        let (from, until) = (instant(&all[2]), instant(&all[5]));
+        let request = wire::ListEntriesRequest {
+            member_id: "mia".into(),
+            from,
+            until,
+            period_of: period_of.into(),
+            ..Default::default()
+        };
+        let found = clients.member.clone().list_entries(request).await.unwrap().into_inner();
+        let key = |entry: &wire::Entry| entry.posted_at.as_ref().map(|at| (at.seconds, at.nanos));
+        let expected: Vec<wire::Entry> =
+            all.iter().filter(|entry| key(&all[2]) <= key(entry) && key(entry) < key(&all[5])).cloned().collect();
+        assert_eq!(found.entries, expected, "{period_of:?}");
+    }
+}

@@ -268,6 +268,7 @@ proptest! {
         })?;
         send(wire::ListEntriesRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), page_size, page_token: d.clone(),
+            from: when, until: when, period_of: page_size,
         })?;
         send(wire::RecordOrderEventRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),

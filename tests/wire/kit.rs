@@ -16,7 +16,7 @@ use guerdon::grpc::wire::member_service_client::MemberServiceClient;
 use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
 use guerdon::grpc::wire::simulation_service_client::SimulationServiceClient;
 use guerdon::grpc::{self, Observer, wire};
-use guerdon::service::{Answered, Calls, Error, Known, Preview, Write};
+use guerdon::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -161,11 +161,10 @@ impl Calls for Fake {
         &self,
         _: &ProgramId,
         _: &MemberId,
-        token: Option<&str>,
-        limit: usize,
+        asked: &Entries,
     ) -> Result<(Vec<EntryView>, Option<String>), Error> {
         self.act().await?;
-        self.pages.lock().unwrap().push((token.map(str::to_owned), limit));
+        self.pages.lock().unwrap().push((asked.token.clone(), asked.limit));
         Ok((Vec::new(), Some("next".into())))
     }
 
@@ -526,6 +525,9 @@ pub(crate) fn list_entries() -> wire::ListEntriesRequest {
         member_id: "mia".into(),
         page_size: 0,
         page_token: String::new(),
+        from: None,
+        until: None,
+        period_of: 0,
     }
 }
 

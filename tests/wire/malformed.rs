@@ -323,7 +323,11 @@ fn members() {
         ("500 a page", wire::ListEntriesRequest { page_size: 500, ..list_entries() }, &[]),
         ("501 a page", wire::ListEntriesRequest { page_size: 501, ..list_entries() }, &["page_size"]),
         ("-1 a page", wire::ListEntriesRequest { page_size: -1, ..list_entries() }, &["page_size"]),
-        ("no such token", wire::ListEntriesRequest { page_token: long(201), ..list_entries() }, &["page_token"]),
+        (
+            "no such token",
+            wire::ListEntriesRequest { page_token: long(8 * 1024 + 1), ..list_entries() },
+            &["page_token"],
+        ),
         ("empty", wire::ListEntriesRequest::default(), &["member_id"]),
     ]);
 }
