@@ -238,7 +238,7 @@ pub(crate) async fn b10_a_statement_covers_its_period_and_its_balances_run<W: Wo
         assert_eq!(entry.balances.iter().map(|balance| balance.available).next().unwrap_or(sum), sum);
     }
     assert_eq!(sum, 70);
-    let instant = |entry: &wire::Entry| entry.posted_at.clone();
+    let instant = |entry: &wire::Entry| entry.posted_at;
     for period_of in [wire::EntryTime::Posted, wire::EntryTime::Effective] {
         let (from, until) = (instant(&all[2]), instant(&all[5]));
         let request = wire::ListEntriesRequest {

@@ -88,7 +88,7 @@ impl MonthDay {
 
     /// The first beginning of one of `days` at or after an instant; `None` without days, or past what calendars know.
     fn next(days: &[MonthDay], from: Instant, zone: &TimeZone) -> Option<Instant> {
-        MonthDay::boundaries(days, from, zone, |date| Some(date)).filter(|at| from <= *at).min()
+        MonthDay::boundaries(days, from, zone, Some).filter(|at| from <= *at).min()
     }
 
     /// The first end of one of `days` after an instant and not before `least`.

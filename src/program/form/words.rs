@@ -40,7 +40,7 @@ impl Value for MonthDayText {
 
     fn read(node: &Node, r: &mut Reader) -> Option<MonthDay> {
         const EXPECTED: &str = "a day of the year such as `12-31`";
-        let text = r.scalar(node, EXPECTED.to_owned())?;
+        let text = r.scalar(node, EXPECTED)?;
         let digits = |part: &str| (part.len() == 2).then(|| part.parse::<u8>().ok()).flatten();
         let parsed = text.split_once('-').and_then(|(month, day)| MonthDay::new(digits(month)?, digits(day)?));
         if parsed.is_none() {
