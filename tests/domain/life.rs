@@ -222,7 +222,8 @@ fn b2_units_expire_by_period_calendar_and_rounding() {
 #[test]
 fn b2_units_expire_for_want_of_activity_and_what_counts_is_listed() {
     let pay = "pay_with: {points: {units: 1, worth: GBP 0.01}}";
-    let activities: [(&str, fn(&mut World)); 4] = [
+    type Act = fn(&mut World);
+    let activities: [(&str, Act); 4] = [
         ("order", |world| drop(world.buy("mia", order_for("tiny", 10)))),
         ("adjust", |world| drop(world.adjust("mia", -1, None))),
         ("event", |world| drop(world.decide("mia", event("o", "e", "shipped", &[])))),
