@@ -78,6 +78,7 @@ fn member(timeline: &Timeline) -> Snapshot {
         member: Some(member.clone()),
         salt: [0; 16],
         set_aside: Vec::new(),
+        deed: None,
     };
     let enroll = Command::Enroll(Enroll { member, codes: Vec::new(), profile: ProfileChange::default() });
     let decided = decide(timeline, &snapshot, &enroll, times(), None, false).unwrap();

@@ -12,6 +12,7 @@ pub mod counters;
 pub mod decide;
 pub mod desk;
 pub mod earn;
+pub mod event_record;
 pub mod id;
 pub mod ledger;
 pub mod money;

@@ -1,6 +1,7 @@
 //! The gRPC face: wire to domain and back, statuses, limits. Generated types stop here.
 
 mod checkout;
+mod events;
 mod fingerprints;
 mod guard;
 mod ledger;

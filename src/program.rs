@@ -33,6 +33,7 @@ pub const STAMP_CARDS_MAX: usize = 20;
 pub const ATTRIBUTES_MAX: usize = 64;
 pub const UNITS_MAX: usize = 20;
 pub const CURRENCIES_MAX: usize = 50;
+pub const EVENTS_MAX: usize = 64;
 /// Fewer than an account keeps, so that a new version's find room.
 pub const COUNTERS_MAX: usize = 32;
 /// Windows of one rule.

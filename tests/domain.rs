@@ -16,6 +16,7 @@ mod domain {
     mod advance;
     mod conditions;
     mod earn;
+    mod events;
     mod guests;
     mod history;
     mod life;

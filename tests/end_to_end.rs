@@ -18,6 +18,7 @@ mod support {
 }
 
 mod end_to_end_cases {
+    pub(crate) mod events;
     pub(crate) mod faults;
     pub(crate) mod flows;
     pub(crate) mod guests;
@@ -85,6 +86,10 @@ cases! {
         two_instances_with_stale_caches_decide_again_on_what_is_there
         one_request_sent_by_many_at_once_happens_once
         a_code_wished_for_by_many_belongs_to_one
+    }
+    events {
+        a10_events_are_recorded_reviewed_and_revoked
+        a10_a_proof_brought_by_many_at_once_counts_for_one
     }
     faults {
         lost_requests_and_lost_answers_change_nothing

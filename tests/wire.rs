@@ -13,6 +13,7 @@ mod wire {
     pub(crate) mod kit;
 
     mod answers;
+    mod events;
     mod fingerprints;
     mod hostile;
     mod malformed;

@@ -9,12 +9,14 @@ use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, OrderId, Referra
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
 use super::time::{DAY_MS, Instant};
 
+pub use activity::{LastEvent, OccasionState};
 pub use cards::{CardState, FilledCard, LapsedStamps, NewCard, OpenCard, StampsOn, TakenStamps};
 pub use people::{AccountKind, AttributeValue, Birthday, Person, Profile, Role, Salt};
 
 pub use tags::Tag;
 pub use vouchers::{Voucher, VoucherIssue, VoucherState};
 
+mod activity;
 mod cards;
 mod people;
 mod tags;
@@ -64,6 +66,12 @@ pub struct AccountState {
     pub vouchers: Vec<Voucher>,
     /// Given by rules; at most [`AccountState::TAGS_MAX`].
     pub tags: Vec<Tag>,
+    /// The last event of each type; at most [`LastEvent::KEPT_MAX`].
+    pub events: Vec<LastEvent>,
+    /// When there last was an order or an event; [`Instant`] 0: never.
+    pub active_at: Instant,
+    /// Occasions that came due; at most [`OccasionState::KEPT_MAX`].
+    pub occasions: Vec<OccasionState>,
 }
 
 /// What an account has of one unit.
@@ -234,6 +242,9 @@ impl AccountState {
             cards: Vec::new(),
             vouchers: Vec::new(),
             tags: Vec::new(),
+            events: Vec::new(),
+            active_at: Instant(0),
+            occasions: Vec::new(),
         }
     }
 
@@ -353,7 +364,10 @@ impl AccountState {
                 let book = self.unit(unit);
                 parts.iter().try_for_each(|part| book.take(part.dates, part.amount))?;
             }
-            Fact::OrderCommitted { .. } => self.orders += 1,
+            Fact::OrderCommitted { .. } => {
+                self.orders += 1;
+                self.was_active(entry.effective_at);
+            }
             Fact::OrderReturned { whole, .. } => self.orders_returned += u64::from(*whole),
             Fact::Counted { changes } => self.count(changes)?,
             Fact::OrderClaimed { .. } | Fact::OrderEvent { .. } => {}
@@ -468,6 +482,11 @@ impl AccountState {
             }
             Fact::Tagged { add, remove, .. } => self.tag(add, remove, entry.sequence)?,
             Fact::Untagged { given, back, .. } => self.untag(given, back),
+            Fact::EventRecorded { kind, member, state, .. } => {
+                self.note_event(kind, member, *state, entry.effective_at);
+            }
+            Fact::Occurred { rule, member, occasion_at, .. } => self.note_occasion(rule, member, *occasion_at, true),
+            Fact::Noticed { rule, member, occasion_at, .. } => self.note_occasion(rule, member, *occasion_at, false),
             Fact::ProfileChanged { member, digest } => self.person_mut(member)?.profile_digest = *digest,
         }
         Ok(())

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{AccountKind, Person, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
+use super::event_record::EventState;
 use super::id::{
     CardId, Code, GrantId, Label, LineId, OrderEventId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId,
     VoucherId,
@@ -28,6 +29,9 @@ pub enum Answer {
     /// The request id was burnt before the request came.
     Fenced,
     UpdateMember(UpdateMemberAnswer),
+    RecordEvent(EventAnswer),
+    ReviewEvent(EventAnswer),
+    RevokeEvent(EventAnswer),
     Claim(ClaimAnswer),
     OrderEvent(OrderEventAnswer),
     Extend(AdjustAnswer),
@@ -140,6 +144,23 @@ pub struct AttributeAnswer {
 pub struct UpdateMemberAnswer {
     pub updated: bool,
     pub decided: Decided,
+}
+
+/// What became of an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EventAnswer {
+    /// Whether this command changed it.
+    pub changed: bool,
+    /// `None`: it is not recorded.
+    pub state: Option<EventState>,
+    pub decided: Decided,
+    pub balances: Vec<Balance>,
+}
+
+impl EventAnswer {
+    pub fn of_nothing(decided: Decided) -> EventAnswer {
+        EventAnswer { changed: false, state: None, decided, balances: Vec::new() }
+    }
 }
 
 /// Effects, refusals and the trace.
@@ -365,6 +386,8 @@ pub enum Subject {
     Voucher(VoucherId),
     /// By id.
     Event(OrderEventId),
+    /// Something that a member did outside an order.
+    MemberEvent,
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.
@@ -430,13 +453,27 @@ pub enum Reason {
     EventTooLate,
     NothingToExtend,
     NothingExpired,
+    EventTypeUnknown,
+    EventValueTooLarge,
+    ProofRequired,
+    ProofUsed,
+    CoolDown,
+    EventUnknown,
+    EventClosed,
 }
 
 impl Reason {
     /// A refusal for a missing predecessor is not remembered: what is missing may yet arrive. Nor is one for an instant
     /// that lies in the future: it will come.
     pub fn is_remembered(self) -> bool {
-        !matches!(self, Reason::MemberUnknown | Reason::OrderUnknown | Reason::LineUnknown | Reason::InFuture)
+        !matches!(
+            self,
+            Reason::MemberUnknown
+                | Reason::OrderUnknown
+                | Reason::LineUnknown
+                | Reason::InFuture
+                | Reason::EventUnknown
+        )
     }
 
     /// The words for people. Metrics use the variant's name.
@@ -487,7 +524,6 @@ impl Reason {
             }
             Reason::ClaimedByOther => "another member has claimed the order",
             Reason::ClaimTooLate => "the time in which the order could be claimed is over",
-            Reason::EventDiffers => "the event was recorded before with other content",
             Reason::EventTooLate => "what waited for the event had been called off before",
             Reason::NothingToExtend => "no units expire before that instant",
             Reason::NothingExpired => "fewer units have expired of late than are to be reinstated",
@@ -495,6 +531,14 @@ impl Reason {
             Reason::AgentLimit => "the agent would credit more than is allowed in a day",
             Reason::AboveUnitsMax => "more units than are allowed at once",
             Reason::ReasonNotAllowed => "this unit is not adjusted for this reason",
+            Reason::EventTypeUnknown => "the program has no such type of event",
+            Reason::EventValueTooLarge => "the value is larger than an event of this type may carry",
+            Reason::ProofRequired => "an event of this type needs a proof",
+            Reason::ProofUsed => "the proof has counted before",
+            Reason::CoolDown => "the member had an event of this type too short a time ago",
+            Reason::EventDiffers => "the event was recorded before with other content",
+            Reason::EventUnknown => "no such event was recorded",
+            Reason::EventClosed => "the event was reviewed or revoked before, or has lapsed",
             Reason::CreditLimit => "the account would be credited more by hand than is allowed in this period",
             Reason::TooManyVouchers => "the account has as many vouchers as fit",
             Reason::TooManyCards => "the account has begun as many cards as the program allows",

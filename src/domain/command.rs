@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::{AttributeValue, Birthday};
+use super::id::EventId;
 use super::id::{
     AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId, VoucherId,
 };
@@ -28,6 +29,9 @@ pub enum Command {
     /// Nothing but the passing of time.
     Advance,
     UpdateMember(UpdateMember),
+    RecordEvent(RecordEvent),
+    ReviewEvent(ReviewEvent),
+    RevokeEvent(RevokeEvent),
     Claim(Claim),
     OrderEvent(OrderEvent),
     Extend(Extend),
@@ -291,4 +295,52 @@ pub struct Transfer {
     pub expires_at: Instant,
     /// When what caused it happened at its origin.
     pub effective_at: Instant,
+}
+
+/// Something that a member did outside an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordEvent {
+    pub event: EventId,
+    pub kind: Label,
+    /// Not below 0.
+    pub value: Option<i64>,
+    /// Each name once.
+    pub attributes: Vec<(Label, AttributeValue)>,
+    /// Up to [`RecordEvent::PROOF_BYTES_MAX`].
+    pub proof: Option<String>,
+}
+
+impl RecordEvent {
+    pub const PROOF_BYTES_MAX: usize = 256;
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReviewEvent {
+    pub event: EventId,
+    pub verdict: Verdict,
+    pub agent: Label,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Approve,
+    Reject,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RevokeEvent {
+    pub event: EventId,
+    pub agent: Label,
+}
+
+impl Command {
+    /// The event that a command is about.
+    pub fn event(&self) -> Option<&EventId> {
+        match self {
+            Command::RecordEvent(RecordEvent { event, .. })
+            | Command::ReviewEvent(ReviewEvent { event, .. })
+            | Command::RevokeEvent(RevokeEvent { event, .. }) => Some(event),
+            _ => None,
+        }
+    }
 }

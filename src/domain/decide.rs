@@ -4,6 +4,7 @@
 mod awards;
 mod checkout;
 mod claim;
+mod events;
 mod expiry;
 mod giveback;
 mod member;
@@ -12,7 +13,8 @@ mod people;
 mod referral;
 mod rules;
 
-use std::cell::RefCell;
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,10 +24,11 @@ use super::answer::{Answer, Decided, Reason, Refusal, Subject};
 use super::command::{Command, Transfer};
 use super::conditions::{Seen, View};
 use super::desk::Desk;
+use super::event_record::{DeedRecord, EventRecord};
 use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, RequestId};
 use super::ledger::Entry;
 use super::order_record::OrderRecord;
-use super::program::{Program, Timeline};
+use super::program::{Bonus, Program, Rule, Then, Timeline};
 use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
 use super::time::{Instant, Times};
 
@@ -58,6 +61,8 @@ pub struct Snapshot {
     pub member: Option<MemberId>,
     /// Random bytes, should a profile change.
     pub salt: Salt,
+    /// What is kept under the name of the event, or of the recovery of an order, that the command is about.
+    pub deed: Option<DeedRecord>,
     /// What was set aside of limits over all members; in a preview, what is left of them.
     pub set_aside: Vec<SetAside>,
 }
@@ -85,6 +90,8 @@ pub struct Decision {
     pub transfers: Vec<Transfer>,
     /// A note to keep beside the entry of that sequence.
     pub note: Option<(u64, String)>,
+    /// The record of an event or of a recovery, when it changed.
+    pub deed: Option<DeedRecord>,
     /// What has to be claimed of limits over all members before this can be decided for good. Unless it is empty, the
     /// decision is provisional: it must not be committed.
     pub wants: Vec<Want>,
@@ -113,9 +120,9 @@ pub fn decide(
     request: Option<&RequestId>,
     preview: bool,
 ) -> Result<Decision, DecideError> {
+    let times = effective(snapshot, command, times);
     let program = timeline.at(times.effective_at).ok_or(DecideError::NoProgram)?;
-    let asked = RefCell::default();
-    let scene = Scene { timeline, program, snapshot, times, request, preview, asked };
+    let scene = Scene::new(timeline, program, snapshot, times, request, preview);
     let decided = match command {
         Command::Enroll(enroll) => member::enroll(&scene, enroll),
         Command::Reserve(reserve) => checkout::reserve(&scene, reserve),
@@ -128,6 +135,9 @@ pub fn decide(
         Command::Receive(transfer) => referral::receive(&scene, transfer),
         Command::Advance => member::advance(&scene),
         Command::UpdateMember(update) => people::update(&scene, update),
+        Command::RecordEvent(record) => events::record(&scene, record),
+        Command::ReviewEvent(review) => events::review(&scene, review),
+        Command::RevokeEvent(revoke) => events::revoke(&scene, revoke),
         Command::Claim(claim) => claim::claim(&scene, claim),
         Command::OrderEvent(event) => order_event::record(&scene, event),
         Command::Extend(extend) => expiry::extend(&scene, extend),
@@ -147,6 +157,16 @@ pub fn decide(
             Ok(scene.refused(command, Refusal::new(subject_of(command), Reason::TooLarge)))
         }
         Err(Halt::Apply(ApplyError::Inconsistent(what))) => Err(DecideError::Inconsistent(what)),
+    }
+}
+
+/// What a review approves happened when the event did.
+fn effective(snapshot: &Snapshot, command: &Command, times: Times) -> Times {
+    match (command, &snapshot.deed) {
+        (Command::ReviewEvent(_), Some(DeedRecord::Event(event))) => {
+            Times { effective_at: event.effective_at, ..times }
+        }
+        _ => times,
     }
 }
 
@@ -197,9 +217,45 @@ struct Scene<'a> {
     preview: bool,
     /// What was asked of limits over all members so far.
     asked: RefCell<Asked>,
+    /// The value of the event that fires rules.
+    event_value: Cell<Option<i64>>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(
+        timeline: &'a Timeline,
+        program: &'a Arc<Program>,
+        snapshot: &'a Snapshot,
+        times: Times,
+        request: Option<&'a RequestId>,
+        preview: bool,
+    ) -> Scene<'a> {
+        let (asked, event_value) = (RefCell::default(), Cell::new(None));
+        Scene { timeline, program, snapshot, times, request, preview, asked, event_value }
+    }
 }
 
 impl Scene<'_> {
+    /// The record of the event that the command is about.
+    fn event(&self) -> Option<&EventRecord> {
+        match &self.snapshot.deed {
+            Some(DeedRecord::Event(record)) => Some(record),
+            Some(DeedRecord::Recovery(_)) | None => None,
+        }
+    }
+
+    /// The rule as it is to be read where something other than an order fires it: what is granted for so much of an
+    /// event's value is worked out. `None`: nothing follows.
+    fn worth<'r>(&self, rule: &'r Rule) -> Option<Cow<'r, Rule>> {
+        let Then::Bonus(bonus) = &rule.then else { return Some(Cow::Borrowed(rule)) };
+        let Some(each) = bonus.for_each_value else { return Some(Cow::Borrowed(rule)) };
+        let times = self.event_value.get().unwrap_or(0).checked_div(each).unwrap_or(0);
+        // What leaves the numbers that there are is more than anybody has.
+        let units = bonus.units.checked_mul(times).filter(|units| 0 < *units)?;
+        let bonus = Bonus { units, for_each_value: None, ..bonus.clone() };
+        Some(Cow::Owned(Rule { then: Then::Bonus(bonus), ..rule.clone() }))
+    }
+
     /// Refuses instants that lie in the future (but for previews) or further back than the program allows.
     fn check_times(&self, subject: Subject) -> Result<(), Halt> {
         let Times { now, effective_at, stated: _ } = self.times;
@@ -267,6 +323,7 @@ impl Scene<'_> {
             inbound: None,
             transfers: Vec::new(),
             note: None,
+            deed: None,
             wants: Vec::new(),
             used: Vec::new(),
         }
@@ -283,6 +340,7 @@ impl Scene<'_> {
             inbound: None,
             transfers: Vec::new(),
             note: None,
+            deed: None,
             wants: Vec::new(),
             used: Vec::new(),
         }
@@ -331,6 +389,9 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
             order_state: None,
             balances: Vec::new(),
         }),
+        Command::RecordEvent(_) => Answer::RecordEvent(a::EventAnswer::of_nothing(decided)),
+        Command::ReviewEvent(_) => Answer::ReviewEvent(a::EventAnswer::of_nothing(decided)),
+        Command::RevokeEvent(_) => Answer::RevokeEvent(a::EventAnswer::of_nothing(decided)),
         Command::Claim(_) => Answer::Claim(a::ClaimAnswer {
             status: a::ClaimStatus::Refused,
             decided,
@@ -347,6 +408,7 @@ fn subject_of(command: &Command) -> Subject {
         Command::Return(_) => Subject::Return,
         Command::Adjust(_) | Command::Extend(_) | Command::Reinstate(_) => Subject::Adjustment,
         Command::OrderEvent(event) => Subject::Event(event.event_id.clone()),
+        Command::RecordEvent(_) | Command::ReviewEvent(_) | Command::RevokeEvent(_) => Subject::MemberEvent,
         Command::Attribute(attribute) => Subject::Code(attribute.code.raw.clone()),
         Command::Enroll(_)
         | Command::CreateCode(_)

@@ -189,6 +189,11 @@ id! {
     VoucherId, 280
 }
 
+id! {
+    /// Something that a member did outside an order, unique within its account.
+    EventId, 64
+}
+
 impl From<&MemberId> for AccountId {
     /// A member who has joined no household owns an account of the same name.
     fn from(member: &MemberId) -> AccountId {

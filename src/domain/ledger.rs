@@ -10,6 +10,8 @@ use super::account::{NewCard, SideGrant, Tag, TakenStamps, VoucherIssue};
 use super::answer::ReservationState;
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
+use super::event_record::EventState;
+use super::id::EventId;
 use super::id::{
     AccountId, CampaignId, CardId, Code, GrantId, Label, MemberId, OrderEventId, OrderId, ReferralId, RequestId,
     ReturnId, RuleId, UnitId, VoucherId,
@@ -466,6 +468,28 @@ pub enum Fact {
         repaid: i64,
         dates: Dates,
     },
+    /// An event was recorded, reviewed or revoked; `digest` is the SHA-256 of its record since.
+    EventRecorded {
+        event: EventId,
+        kind: Label,
+        member: MemberId,
+        state: EventState,
+        /// Who reviewed or revoked it.
+        agent: Option<Label>,
+        digest: Hash,
+    },
+    /// An occasion came: a birthday, an anniversary, a long absence. What follows is granted by facts of its own.
+    Occurred {
+        rule: RuleId,
+        member: MemberId,
+        occasion_at: Instant,
+    },
+    /// Notice was given of an occasion that is to come.
+    Noticed {
+        rule: RuleId,
+        member: MemberId,
+        occasion_at: Instant,
+    },
 }
 
 impl Fact {
@@ -495,6 +519,9 @@ impl Fact {
             Fact::Settled { .. } => "settled",
             Fact::Counted { .. } => "counted",
             Fact::ProfileChanged { .. } => "profile_changed",
+            Fact::EventRecorded { .. } => "event_recorded",
+            Fact::Occurred { .. } => "occurred",
+            Fact::Noticed { .. } => "noticed",
             Fact::OrderClaimed { .. } => "order_claimed",
             Fact::Stamped { .. } => "stamped",
             Fact::CardFilled { .. } => "card_filled",
@@ -669,6 +696,9 @@ impl Entry {
             | Fact::ReferralExpired { .. }
             | Fact::ReferralRejected { .. }
             | Fact::ProfileChanged { .. }
+            | Fact::EventRecorded { .. }
+            | Fact::Occurred { .. }
+            | Fact::Noticed { .. }
             | Fact::OrderClaimed { .. }
             | Fact::Stamped { .. }
             | Fact::CardFilled { .. }

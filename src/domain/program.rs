@@ -13,16 +13,19 @@ use super::time::{Instant, Period, WindowZone};
 pub use adjustment::AdjustmentTerms;
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use counter::{CounterTerms, CounterWindow, Counts};
+pub use event::{Approval, EventTerms, ProofScope};
 pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
 pub use reward::{ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardKind};
 pub use rule::{
-    Bonus, Conditions, CounterCondition, Earn, Multiply, OrderNumber, RoundPer, Rule, SpendMin, SpendOf, Then, Trigger,
+    Bonus, Conditions, CounterCondition, Earn, Multiply, Occasion, OrderNumber, RoundPer, Rule, SpendMin, SpendOf,
+    Then, Trigger,
 };
 
 mod adjustment;
 mod award;
 mod counter;
+mod event;
 mod index;
 mod life;
 mod reward;
@@ -80,6 +83,8 @@ pub struct Program {
     pub adjustments: Vec<AdjustmentTerms>,
     pub stamp_cards: Vec<StampCard>,
     pub vouchers: VoucherTerms,
+    /// Types of events that members may report.
+    pub events: BTreeMap<Label, EventTerms>,
 }
 
 /// What values an attribute of members has.
@@ -101,6 +106,10 @@ impl Program {
 
     pub fn campaign(&self, campaign: &CampaignId) -> Option<&Campaign> {
         self.campaigns.iter().find(|c| c.id == *campaign)
+    }
+
+    pub fn event(&self, kind: &Label) -> Option<&EventTerms> {
+        self.events.get(kind)
     }
 
     pub fn adjustment(&self, unit: &UnitId) -> Option<&AdjustmentTerms> {

@@ -96,6 +96,23 @@ impl Period {
     }
 }
 
+impl Period {
+    /// `from` moved back by the period, by the calendar of `zone`; not before 1970.
+    pub fn before(self, from: Instant, zone: &TimeZone) -> Instant {
+        let span = match self {
+            Period::Seconds(n) => return from.minus_ms(i64::from(n) * SECOND_MS),
+            Period::Minutes(n) => return from.minus_ms(i64::from(n) * MINUTE_MS),
+            Period::Hours(n) => return from.minus_ms(i64::from(n) * HOUR_MS),
+            Period::Days(n) => Span::new().try_days(n),
+            Period::Weeks(n) => Span::new().try_weeks(n),
+            Period::Months(n) => Span::new().try_months(n),
+            Period::Years(n) => Span::new().try_years(n),
+        };
+        let moved = span.and_then(|span| from.zoned(zone).checked_sub(span));
+        moved.map_or(Instant(0), |zoned| Instant::from(&zoned).max(Instant(0)))
+    }
+}
+
 /// A period of the calendar. Weeks begin on Monday.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum CalendarPeriod {

@@ -21,6 +21,9 @@ const CLAIM_ORDER: u8 = 20;
 const RECORD_ORDER_EVENT: u8 = 21;
 const EXTEND_EXPIRY: u8 = 22;
 const REINSTATE: u8 = 23;
+const RECORD_EVENT: u8 = 25;
+const REVIEW_EVENT: u8 = 26;
+const REVOKE_EVENT: u8 = 27;
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
     let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
@@ -183,6 +186,29 @@ pub(super) fn record_order_event(raw: &wire::RecordOrderEventRequest) -> Fingerp
         .done()
 }
 
+pub(super) fn record_event(raw: &wire::RecordEventRequest) -> Fingerprint {
+    let wire::RecordEventRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        event_id,
+        event_type,
+        value,
+        attributes,
+        proof_id,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(RECORD_EVENT)
+        .field("member_id", member_id.as_bytes())
+        .field("event_id", event_id.as_bytes())
+        .field("event_type", event_type.as_bytes())
+        .field("value", &value.map(|value| value.to_be_bytes().to_vec()).unwrap_or_default())
+        .field("attributes", &list(attributes.iter().map(Message::encode_to_vec)))
+        .field("proof_id", proof_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
 pub(super) fn extend_expiry(raw: &wire::ExtendExpiryRequest) -> Fingerprint {
     let wire::ExtendExpiryRequest {
         program_id: _,
@@ -230,6 +256,25 @@ pub(super) fn reinstate(raw: &wire::ReinstateRequest) -> Fingerprint {
         .field("agent_id", agent_id.as_bytes())
         .field("note", note.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn review_event(raw: &wire::ReviewEventRequest) -> Fingerprint {
+    let wire::ReviewEventRequest { program_id: _, member_id, request_id: _, event_id, verdict, agent_id } = raw;
+    Fingerprint::of(REVIEW_EVENT)
+        .field("member_id", member_id.as_bytes())
+        .field("event_id", event_id.as_bytes())
+        .field("verdict", &number(i64::from(*verdict)))
+        .field("agent_id", agent_id.as_bytes())
+        .done()
+}
+
+pub(super) fn revoke_event(raw: &wire::RevokeEventRequest) -> Fingerprint {
+    let wire::RevokeEventRequest { program_id: _, member_id, request_id: _, event_id, agent_id } = raw;
+    Fingerprint::of(REVOKE_EVENT)
+        .field("member_id", member_id.as_bytes())
+        .field("event_id", event_id.as_bytes())
+        .field("agent_id", agent_id.as_bytes())
         .done()
 }
 

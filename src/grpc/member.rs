@@ -5,7 +5,7 @@ use tonic::{Request, Response};
 use super::request::{self, Envelope};
 use super::violations::{Path, Violations, read};
 use super::wire::{self, member_service_server::MemberService};
-use super::{Face, Reply, fingerprints, profile, response, status, trace};
+use super::{Face, Reply, events, fingerprints, profile, response, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate};
 use crate::domain::id::{Label, MemberId, ProgramId, UnitId};
@@ -20,6 +20,9 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/ExtendExpiry",
     "guerdon.v1.MemberService/Reinstate",
     "guerdon.v1.MemberService/ListEntries",
+    "guerdon.v1.MemberService/RecordEvent",
+    "guerdon.v1.MemberService/ReviewEvent",
+    "guerdon.v1.MemberService/RevokeEvent",
 ];
 
 const NOTE_BYTES_MAX: usize = 500;
@@ -75,10 +78,37 @@ impl MemberService for Face {
         .await
     }
 
+    async fn record_event(&self, raw: Request<wire::RecordEventRequest>) -> Reply<wire::RecordEventResponse> {
+        let write = read(|bad| events::record(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::RecordEvent(answer) => Some(events::recorded(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
     async fn reinstate(&self, raw: Request<wire::ReinstateRequest>) -> Reply<wire::ReinstateResponse> {
         let write = read(|bad| reinstate(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
             Answer::Reinstate(answer) => Some(response::reinstate(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn review_event(&self, raw: Request<wire::ReviewEventRequest>) -> Reply<wire::ReviewEventResponse> {
+        let write = read(|bad| events::review(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::ReviewEvent(answer) => Some(events::reviewed(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn revoke_event(&self, raw: Request<wire::RevokeEventRequest>) -> Reply<wire::RevokeEventResponse> {
+        let write = read(|bad| events::revoke(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::RevokeEvent(answer) => Some(events::revoked(answer, replayed)),
             _ => None,
         })
         .await

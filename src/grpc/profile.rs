@@ -69,7 +69,7 @@ fn labels(bad: &mut Violations, at: &Path<'_>, raw: &[String], max: usize) -> Op
     request::each(bad, at, raw, max, |bad, at, _, raw| bad.take(at, Label::parse(raw)))
 }
 
-fn attribute<'a>(
+pub(super) fn attribute<'a>(
     bad: &mut Violations,
     at: &Path<'_>,
     unique: &mut Unique<'a>,

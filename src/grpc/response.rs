@@ -6,7 +6,7 @@ pub(super) use offers::voucher;
 
 use prost_types::Timestamp;
 
-use super::{profile, wire};
+use super::{events, profile, wire};
 use crate::domain::answer::{
     AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
     CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView,
@@ -157,6 +157,9 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::CreateCode(answer) => Some(Known::CreateCode(create_code(answer, true))),
         Answer::Attribute(answer) => Some(Known::Attribute(attribute(answer, true))),
         Answer::UpdateMember(answer) => Some(Known::UpdateMember(update_member(answer, true))),
+        Answer::RecordEvent(answer) => Some(Known::RecordEvent(events::recorded(answer, true))),
+        Answer::ReviewEvent(answer) => Some(Known::ReviewEvent(events::reviewed(answer, true))),
+        Answer::RevokeEvent(answer) => Some(Known::RevokeEvent(events::revoked(answer, true))),
         Answer::Claim(answer) => Some(Known::ClaimOrder(claim_order(answer, true))),
         Answer::OrderEvent(answer) => Some(Known::RecordOrderEvent(record_order_event(answer, true))),
         Answer::Extend(answer) => Some(Known::ExtendExpiry(extend_expiry(answer, true))),
@@ -177,6 +180,9 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::CreateCode(answer) => &answer.refusals,
         Answer::Attribute(answer) => &answer.decided.refusals,
         Answer::UpdateMember(answer) => &answer.decided.refusals,
+        Answer::RecordEvent(answer) | Answer::ReviewEvent(answer) | Answer::RevokeEvent(answer) => {
+            &answer.decided.refusals
+        }
         Answer::Claim(answer) => &answer.decided.refusals,
         Answer::OrderEvent(answer) => &answer.decided.refusals,
         Answer::Extend(answer) | Answer::Reinstate(answer) => &answer.decided.refusals,
@@ -301,7 +307,7 @@ pub(super) fn verified(view: VerifyView) -> wire::VerifyMemberResponse {
     }
 }
 
-fn decision(decided: Decided) -> wire::Decision {
+pub(super) fn decision(decided: Decided) -> wire::Decision {
     let Decided { version, effective_at, effects, refusals, explain: trace } = decided;
     wire::Decision {
         program_version: version.to_string(),
@@ -463,6 +469,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Member => (wire::Subject::Member, String::new()),
         Subject::Event(event) => (wire::Subject::Event, event.to_string()),
         Subject::Adjustment => (wire::Subject::Adjustment, String::new()),
+        Subject::MemberEvent => (wire::Subject::MemberEvent, String::new()),
         Subject::Attribute(name) => (wire::Subject::Attribute, name.to_string()),
         Subject::Profile(field) => (wire::Subject::Profile, field),
         Subject::Card(card) => (wire::Subject::Card, card.to_string()),
@@ -534,6 +541,13 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::EventTooLate => Wire::EventTooLate,
         Reason::NothingToExtend => Wire::NothingToExtend,
         Reason::NothingExpired => Wire::NothingExpired,
+        Reason::EventTypeUnknown => Wire::EventTypeUnknown,
+        Reason::EventValueTooLarge => Wire::EventValueTooLarge,
+        Reason::ProofRequired => Wire::ProofRequired,
+        Reason::ProofUsed => Wire::ProofUsed,
+        Reason::CoolDown => Wire::CoolDown,
+        Reason::EventUnknown => Wire::EventUnknown,
+        Reason::EventClosed => Wire::EventClosed,
     }
 }
 
@@ -559,7 +573,7 @@ fn explain_rule(rule: ExplainRule) -> wire::ExplainRule {
     }
 }
 
-fn balance(balance: Balance) -> wire::Balance {
+pub(super) fn balance(balance: Balance) -> wire::Balance {
     let dated = |(at, amount)| wire::DatedUnits { at: Some(timestamp(at)), amount };
     wire::Balance {
         unit: balance.unit.to_string(),
@@ -660,7 +674,7 @@ fn loyalty_kind(kind: Kind) -> wire::LoyaltyKind {
     }
 }
 
-fn all<T, U>(items: Vec<T>, convert: impl FnMut(T) -> U) -> Vec<U> {
+pub(super) fn all<T, U>(items: Vec<T>, convert: impl FnMut(T) -> U) -> Vec<U> {
     items.into_iter().map(convert).collect()
 }
 

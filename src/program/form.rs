@@ -18,8 +18,8 @@ use super::value::{
     UnitName, Units, Whole, WindowText, WindowZoneWord, ZoneName, stopwatch_text,
 };
 use super::{
-    ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX, SELECTED_MAX,
-    STAMP_CARDS_MAX, STORES_MAX, UNITS_MAX,
+    ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, EVENTS_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX,
+    SELECTED_MAX, STAMP_CARDS_MAX, STORES_MAX, UNITS_MAX,
 };
 use crate::domain::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::{Currency, OrderKind};
@@ -34,7 +34,9 @@ use crate::domain::time::{Instant, LocalWindow, Period};
 use adjustment::AdjustmentsSection;
 use award::{StampCardSection, StampsSection, TagSection, VoucherSection, VouchersSection};
 use counter::{CountSection, CounterSection, OrderNumberSection};
+use event::{EventName, EventSection};
 use lines::{LinesSection, MatchSection};
+use occasion::OccasionSection;
 use offer::{PaymentSection, RewardSection};
 use people::AttributeTypeWord;
 use place::{EarningSection, StoreSection};
@@ -51,8 +53,10 @@ pub(super) use people::attribute_type;
 mod adjustment;
 mod award;
 mod counter;
+mod event;
 mod lines;
 mod member;
+mod occasion;
 mod offer;
 mod people;
 mod place;
@@ -107,6 +111,8 @@ section! {
         attributes: ByName<LabelText, AttributeTypeWord, 0, ATTRIBUTES_MAX>, Default("{}");
         /// What becomes of the orders of guests.
         guests: GuestSection, Default("{}");
+        /// Types of events that members may report, by name.
+        events: ByName<LabelText, EventSection, 0, EVENTS_MAX>, Default("{}");
         /// What may be credited and debited by hand.
         adjustments: AdjustmentsSection, Default("{}");
         /// Cards that collect stamps. Rules give the stamps.
@@ -161,6 +167,7 @@ impl Build for FileSection {
             adjustments: self.adjustments?.value,
             stamp_cards: without_places(self.stamp_cards?.value),
             vouchers: self.vouchers?.value,
+            events: self.events?.value.into_iter().collect(),
         };
         Some(Compiled { program, rules_at })
     }

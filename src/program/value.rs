@@ -943,6 +943,10 @@ words!(KindWord -> Kind {
 words!(TriggerWord -> Trigger {
     "order" => Trigger::Order, "an order that is committed";
     "enrolment" => Trigger::Enrolment, "a member who joins";
+    "event" => Trigger::Event, "something that a member did outside an order";
+    "birthday" => Trigger::Birthday, "a member's birthday";
+    "anniversary" => Trigger::Anniversary, "a year, or several, since a member joined";
+    "inactivity" => Trigger::Inactivity, "neither an order nor an event for a time";
 });
 
 words!(SpendOfWord -> SpendOf {

@@ -78,6 +78,7 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         member,
         salt: Salt::default(),
         set_aside: Vec::new(),
+        deed: None,
     };
     let times = inner.times(preview.occurred_at);
     let mut decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;

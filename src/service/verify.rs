@@ -6,7 +6,7 @@ use super::read::{read_entry, stored};
 use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::answer::VerifyView;
-use crate::domain::id::{AccountId, GrantId, MemberId, OrderId, ProgramId};
+use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId};
 use crate::domain::ledger::{Fact, GENESIS, Hash, chain, digest, encode};
 use crate::domain::order_record::OrderRecord;
 
@@ -44,6 +44,7 @@ async fn verify_state(
     let mut head = GENESIS;
     let mut orders: BTreeMap<OrderId, Hash> = BTreeMap::new();
     let mut grants: BTreeSet<GrantId> = BTreeSet::new();
+    let mut events: BTreeMap<EventId, Hash> = BTreeMap::new();
     let mut faults = Vec::new();
     let mut entries = 0u64;
     'pages: while entries < state.sequence {
@@ -75,6 +76,9 @@ async fn verify_state(
                     if before.is_some() {
                         faults.push(format!("entry {}: order `{order}` was committed before", entry.sequence));
                     }
+                }
+                Fact::EventRecorded { event, digest, .. } => {
+                    events.insert(event.clone(), *digest);
                 }
                 Fact::OrderReturned { order, digest, .. } => {
                     orders.insert(order.clone(), *digest);
@@ -111,6 +115,16 @@ async fn verify_state(
                     faults.push(format!("the record of order `{order}` is not what the ledger says"));
                 }
                 Some(record) => check_order(order, &record.body, &mut faults),
+            }
+        }
+    }
+    let events: Vec<(EventId, Hash)> = events.into_iter().collect();
+    for chunk in events.chunks(PAGE) {
+        let keys: Vec<_> = chunk.iter().map(|(event, _)| inner.layout.event(program, account, event)).collect();
+        let records = inner.store.load(log.partition, &keys).await?;
+        for ((event, expected), record) in chunk.iter().zip(records) {
+            if record.is_none_or(|record| digest(&record.body) != *expected) {
+                faults.push(format!("the record of event `{event}` is not what the ledger says"));
             }
         }
     }

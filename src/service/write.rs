@@ -11,6 +11,7 @@ use crate::domain::account::{AccountState, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Transfer};
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
+use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, GrantId, MemberId, OrderId, ProgramId, RequestId};
 use crate::domain::ledger::{decode, encode};
 use crate::domain::order_record::OrderRecord;
@@ -98,6 +99,8 @@ pub(super) struct Basis {
     account: Option<(Token, AccountState)>,
     order: Option<(Key, Option<(Token, OrderRecord)>)>,
     inbound: Option<(Key, Option<(Token, Inbound)>)>,
+    /// What is kept under the name of the event that the command is about.
+    deed: Option<(Key, Option<(Token, DeedRecord)>)>,
     /// Whether all of it was just read from the store.
     fresh: bool,
 }
@@ -105,7 +108,7 @@ pub(super) struct Basis {
 /// Random bytes for a profile that a command may change.
 fn salt_for(command: &Command) -> Result<Salt, Error> {
     let mut salt = Salt::default();
-    if matches!(command, Command::Enroll(_) | Command::UpdateMember(_)) {
+    if matches!(command, Command::Enroll(_) | Command::UpdateMember(_) | Command::RecordEvent(_)) {
         getrandom::fill(&mut salt).map_err(|_| Error::Internal("the machine gives no random bytes".to_owned()))?;
     }
     Ok(salt)
@@ -323,8 +326,16 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::Attribute(_)
         | Command::Receive(_)
         | Command::Advance
-        | Command::UpdateMember(_) => None,
+        | Command::UpdateMember(_)
+        | Command::RecordEvent(_)
+        | Command::ReviewEvent(_)
+        | Command::RevokeEvent(_) => None,
     }
+}
+
+/// What a command is about that has a record under a name of its own.
+fn deed_of(inner: &Inner, program: &ProgramId, account: &AccountId, command: &Command) -> Option<Key> {
+    command.event().map(|event| inner.layout.event(program, account, event))
 }
 
 fn grant_of(command: &Command) -> Option<&GrantId> {
@@ -381,6 +392,7 @@ async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &
                         account: Some((seen.token, state)),
                         order,
                         inbound: None,
+                        deed: None,
                         fresh: false,
                     });
                 }
@@ -405,10 +417,13 @@ pub(super) async fn load(
         let mut keys = vec![key.clone()];
         keys.extend(order_key.clone());
         keys.extend(inbound_key.clone());
+        let deed_key = deed_of(inner, program, &account, command);
+        keys.extend(deed_key.clone());
         let mut records = inner.store.load(key.partition, &keys).await?.into_iter();
         let member = records.next().flatten();
         let order_record = order_key.as_ref().and_then(|_| records.next().flatten());
         let inbound_record = inbound_key.as_ref().and_then(|_| records.next().flatten());
+        let deed_record = deed_key.as_ref().and_then(|_| records.next().flatten());
         let member = member.map(|record| read_member(inner, &key, &record)).transpose()?;
         let state = match member {
             Some((_, MemberRecord::Alias(to))) => {
@@ -420,7 +435,8 @@ pub(super) async fn load(
         };
         let order = order_key.map(|key| read(&key, order_record).map(|found| (key, found))).transpose()?;
         let inbound = inbound_key.map(|key| read(&key, inbound_record).map(|found| (key, found))).transpose()?;
-        return Ok(Basis { account_id: account, key, account: state, order, inbound, fresh: true });
+        let deed = deed_key.map(|key| read(&key, deed_record).map(|found| (key, found))).transpose()?;
+        return Ok(Basis { account_id: account, key, account: state, order, inbound, deed, fresh: true });
     }
     Err(Error::Store(store::Error::Corrupt { what: format!("the aliases of `{start}` do not end") }))
 }
@@ -502,6 +518,7 @@ impl Basis {
             member: None,
             salt: Salt::default(),
             set_aside: Vec::new(),
+            deed: self.deed.as_ref().and_then(|(_, found)| found.as_ref().map(|(_, deed)| deed.clone())),
         }
     }
 
@@ -518,6 +535,7 @@ impl Basis {
         let mut expect = vec![(self.key.clone(), expected(self.account.as_ref()))];
         expect.extend(self.order.as_ref().map(|(key, found)| (key.clone(), expected(found.as_ref()))));
         expect.extend(self.inbound.as_ref().map(|(key, found)| (key.clone(), expected(found.as_ref()))));
+        expect.extend(self.deed.as_ref().map(|(key, found)| (key.clone(), expected(found.as_ref()))));
         expect
     }
 
@@ -544,6 +562,9 @@ impl Basis {
             *found = read(key, records.next().flatten())?;
         }
         if let Some((key, found)) = &mut self.inbound {
+            *found = read(key, records.next().flatten())?;
+        }
+        if let Some((key, found)) = &mut self.deed {
             *found = read(key, records.next().flatten())?;
         }
         self.fresh = true;
@@ -590,6 +611,9 @@ fn to_commit(
         }
         if let Some((grant, inbound)) = &decision.inbound {
             put(layout.inbound(program, account_id, grant), encode(inbound));
+        }
+        if let (Some(deed), Some((key, _))) = (&decision.deed, &basis.deed) {
+            put(key.clone(), encode(deed));
         }
         if let Some((sequence, note)) = &decision.note {
             put(layout.note(program, account_id, *sequence), encode(note));

@@ -6,7 +6,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::id::{AccountId, Code, GrantId, MemberId, OrderId, ProgramId, RequestId};
+use crate::domain::id::{AccountId, Code, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
 use crate::domain::quota::QuotaKey;
 
 /// One of the fixed number of groups that accounts are spread over; the unit of co-location.
@@ -86,6 +86,11 @@ impl Layout {
     /// `inb|bakery|mia-7|ref.leo.0`: what other accounts' effects have granted here under one grant id.
     pub fn inbound(self, program: &ProgramId, account: &AccountId, grant: &GrantId) -> Key {
         self.in_account(program, account, format!("inb|{program}|{account}|{grant}"))
+    }
+
+    /// `evt|bakery|mia-7|post-9`: something that a member did outside an order.
+    pub fn event(self, program: &ProgramId, account: &AccountId, event: &EventId) -> Key {
+        self.in_account(program, account, format!("evt|{program}|{account}|{event}"))
     }
 
     /// `note|bakery|mia-7|12`: the erasable note beside entry 12.

@@ -12,9 +12,10 @@ use guerdon::domain::command::{
     ProfileChange, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat, Tender, Transfer,
 };
 use guerdon::domain::decide::{CodeOwner, DecideError, Decision, Snapshot, decide};
+use guerdon::domain::event_record::DeedRecord;
 use guerdon::domain::id::{
-    AccountId, CampaignId, Code, GrantId, Label, LineId, MemberId, OrderId, ProgramId, RequestId, ReturnId, RewardId,
-    Sku, UnitId,
+    AccountId, CampaignId, Code, EventId, GrantId, Label, LineId, MemberId, OrderId, ProgramId, RequestId, ReturnId,
+    RewardId, Sku, UnitId,
 };
 use guerdon::domain::ledger::{Entry, decode, encode};
 use guerdon::domain::order::{Currency, Line, LineKind, Order};
@@ -200,6 +201,8 @@ pub(crate) struct World {
     pub(crate) outbox: Vec<Transfer>,
     /// What is left of limits over all members.
     pub(crate) quotas: BTreeMap<QuotaKey, i64>,
+    /// By account and the id of the event.
+    pub(crate) events: BTreeMap<(AccountId, EventId), DeedRecord>,
 }
 
 impl World {
@@ -215,6 +218,7 @@ impl World {
             inbound: BTreeMap::new(),
             outbox: Vec::new(),
             quotas: BTreeMap::new(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -278,6 +282,10 @@ impl World {
             member: member.map(MemberId::from),
             salt: [7; 16],
             set_aside: Vec::new(),
+            deed: match (command.event(), member) {
+                (Some(event), Some(member)) => self.events.get(&(member.clone(), event.clone())).cloned(),
+                _ => None,
+            },
         }
     }
 
@@ -347,6 +355,11 @@ impl World {
         }
         if let Some((grant, inbound)) = &decision.inbound {
             self.inbound.insert((member, grant.clone()), inbound.clone());
+        }
+        if let (Some(DeedRecord::Event(record)), account) = (&decision.deed, &after.account) {
+            let deed = DeedRecord::Event(record.clone());
+            assert_eq!(decode::<DeedRecord>(&encode(&deed)).as_ref(), Ok(&deed));
+            self.events.insert((account.clone(), record.event.clone()), deed);
         }
         self.outbox.extend(decision.transfers.iter().cloned());
         Ok(decision)
@@ -494,6 +507,7 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::Extend(a) | Answer::Reinstate(a) => a.decided.clone(),
         Answer::Attribute(a) => a.decided.clone(),
         Answer::UpdateMember(a) => a.decided.clone(),
+        Answer::RecordEvent(a) | Answer::ReviewEvent(a) | Answer::RevokeEvent(a) => a.decided.clone(),
         other => panic!("{other:?} decides nothing"),
     }
 }

@@ -146,6 +146,18 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
                 let vanity = "MIAMIA".into();
                 others.push((Write::CreateCode(wire::CreateCodeRequest { vanity, ..raw }), "vanity"));
             }
+            Write::RecordEvent(raw) => {
+                let value = Some(raw.value.unwrap_or(0) + 1);
+                others.push((Write::RecordEvent(wire::RecordEventRequest { value, ..raw }), "value"));
+            }
+            Write::ReviewEvent(raw) => {
+                let agent_id = "other".into();
+                others.push((Write::ReviewEvent(wire::ReviewEventRequest { agent_id, ..raw }), "agent_id"));
+            }
+            Write::RevokeEvent(raw) => {
+                let agent_id = "other".into();
+                others.push((Write::RevokeEvent(wire::RevokeEventRequest { agent_id, ..raw }), "agent_id"));
+            }
             Write::UpdateMember(raw) => {
                 let change = Some(wire::ProfileChange { add_tags: vec!["new".into()], ..Default::default() });
                 others.push((Write::UpdateMember(wire::UpdateMemberRequest { change, ..raw }), "change"));

@@ -433,6 +433,9 @@ impl Clients {
             }
             Write::Reinstate(raw) => Answer::Reinstate(self.member.clone().reinstate(raw).await?.into_inner()),
             Write::ClaimOrder(raw) => Answer::ClaimOrder(self.checkout.clone().claim_order(raw).await?.into_inner()),
+            Write::RecordEvent(raw) => Answer::RecordEvent(self.member.clone().record_event(raw).await?.into_inner()),
+            Write::ReviewEvent(raw) => Answer::ReviewEvent(self.member.clone().review_event(raw).await?.into_inner()),
+            Write::RevokeEvent(raw) => Answer::RevokeEvent(self.member.clone().revoke_event(raw).await?.into_inner()),
             Write::UpdateMember(raw) => {
                 Answer::UpdateMember(self.member.clone().update_member(raw).await?.into_inner())
             }
@@ -494,6 +497,9 @@ pub enum Write {
     CreateCode(wire::CreateCodeRequest),
     Attribute(wire::AttributeRequest),
     UpdateMember(wire::UpdateMemberRequest),
+    RecordEvent(wire::RecordEventRequest),
+    ReviewEvent(wire::ReviewEventRequest),
+    RevokeEvent(wire::RevokeEventRequest),
     ClaimOrder(wire::ClaimOrderRequest),
     Reinstate(wire::ReinstateRequest),
     ExtendExpiry(wire::ExtendExpiryRequest),
@@ -512,6 +518,9 @@ macro_rules! each_write {
             Write::CreateCode($raw) => $body,
             Write::Attribute($raw) => $body,
             Write::UpdateMember($raw) => $body,
+            Write::RecordEvent($raw) => $body,
+            Write::ReviewEvent($raw) => $body,
+            Write::RevokeEvent($raw) => $body,
             Write::ClaimOrder($raw) => $body,
             Write::Reinstate($raw) => $body,
             Write::ExtendExpiry($raw) => $body,
@@ -539,9 +548,34 @@ impl Write {
     /// The same, as having happened at an instant.
     pub fn at(&self, at: Instant) -> Write {
         let mut write = self.clone();
-        each_write!(&mut write, raw => raw.occurred_at = Some(timestamp(at)));
+        each_write!(&mut write, raw => raw.happened(at));
         write
     }
+}
+
+/// A request that may say when it happened.
+trait Happens {
+    fn happened(&mut self, at: Instant);
+}
+
+macro_rules! happens {
+    ($($request:ident)*) => {$(
+        impl Happens for wire::$request {
+            fn happened(&mut self, at: Instant) {
+                self.occurred_at = Some(timestamp(at));
+            }
+        }
+    )*};
+}
+
+happens! { EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest }
+
+impl Happens for wire::ReviewEventRequest {
+    fn happened(&mut self, _: Instant) {}
+}
+
+impl Happens for wire::RevokeEventRequest {
+    fn happened(&mut self, _: Instant) {}
 }
 
 /// The answer to any write of the contract.
@@ -556,6 +590,9 @@ pub enum Answer {
     CreateCode(wire::CreateCodeResponse),
     Attribute(wire::AttributeResponse),
     UpdateMember(wire::UpdateMemberResponse),
+    RecordEvent(wire::RecordEventResponse),
+    ReviewEvent(wire::ReviewEventResponse),
+    RevokeEvent(wire::RevokeEventResponse),
     ClaimOrder(wire::ClaimOrderResponse),
     Reinstate(wire::ReinstateResponse),
     ExtendExpiry(wire::ExtendExpiryResponse),
@@ -609,6 +646,9 @@ answers! {
     CreateCode create_code CreateCodeResponse
     Attribute attribute AttributeResponse
     UpdateMember update_member UpdateMemberResponse
+    RecordEvent record_event RecordEventResponse
+    ReviewEvent review_event ReviewEventResponse
+    RevokeEvent revoke_event RevokeEventResponse
     ClaimOrder claim_order ClaimOrderResponse
     Reinstate reinstate ReinstateResponse
     ExtendExpiry extend_expiry ExtendExpiryResponse
@@ -628,6 +668,9 @@ impl Answer {
             Of::CreateCode(answer) => Answer::CreateCode(answer),
             Of::Attribute(answer) => Answer::Attribute(answer),
             Of::UpdateMember(answer) => Answer::UpdateMember(answer),
+            Of::RecordEvent(answer) => Answer::RecordEvent(answer),
+            Of::ReviewEvent(answer) => Answer::ReviewEvent(answer),
+            Of::RevokeEvent(answer) => Answer::RevokeEvent(answer),
             Of::ClaimOrder(answer) => Answer::ClaimOrder(answer),
             Of::Reinstate(answer) => Answer::Reinstate(answer),
             Of::ExtendExpiry(answer) => Answer::ExtendExpiry(answer),
@@ -645,6 +688,9 @@ impl Answer {
             Answer::Adjust(answer) => decided(&answer.decision),
             Answer::Attribute(answer) => decided(&answer.decision),
             Answer::UpdateMember(answer) => decided(&answer.decision),
+            Answer::RecordEvent(answer) => decided(&answer.decision),
+            Answer::ReviewEvent(answer) => decided(&answer.decision),
+            Answer::RevokeEvent(answer) => decided(&answer.decision),
             Answer::ClaimOrder(answer) => decided(&answer.decision),
             Answer::Reinstate(answer) => decided(&answer.decision),
             Answer::ExtendExpiry(answer) => decided(&answer.decision),
@@ -806,6 +852,38 @@ pub fn update(member: &str, request: &str, change: wire::ProfileChange) -> Write
         member_id: member.into(),
         request_id: request.into(),
         change: Some(change),
+        ..Default::default()
+    })
+}
+
+/// An event without anything beside its type.
+pub fn event(member: &str, request: &str, event_id: &str, event_type: &str) -> wire::RecordEventRequest {
+    wire::RecordEventRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        event_id: event_id.into(),
+        event_type: event_type.into(),
+        ..Default::default()
+    }
+}
+
+pub fn review(member: &str, request: &str, event_id: &str, verdict: wire::EventVerdict) -> Write {
+    Write::ReviewEvent(wire::ReviewEventRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        event_id: event_id.into(),
+        verdict: verdict.into(),
+        agent_id: "agent-1".into(),
+        ..Default::default()
+    })
+}
+
+pub fn revoke(member: &str, request: &str, event_id: &str) -> Write {
+    Write::RevokeEvent(wire::RevokeEventRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        event_id: event_id.into(),
+        agent_id: "agent-1".into(),
         ..Default::default()
     })
 }

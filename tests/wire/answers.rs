@@ -502,6 +502,9 @@ fn the_outcome_of_every_write() {
         }),
         Answer::Extend(AdjustAnswer { adjusted: true, decided: decided(), balances: Vec::new() }),
         Answer::Reinstate(AdjustAnswer { adjusted: true, decided: decided(), balances: Vec::new() }),
+        Answer::RecordEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
+        Answer::ReviewEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
+        Answer::RevokeEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -522,6 +525,9 @@ fn the_outcome_of_every_write() {
             Shown::ExtendExpiry(shown) => (11, shown.extended && shown.replayed),
             Shown::Reinstate(shown) => (12, shown.reinstated && shown.replayed),
             Shown::ClaimOrder(shown) => (9, shown.status() == wire::ClaimStatus::Claimed && shown.replayed),
+            Shown::RecordEvent(shown) => (13, shown.recorded && shown.replayed),
+            Shown::ReviewEvent(shown) => (14, shown.reviewed && shown.replayed),
+            Shown::RevokeEvent(shown) => (15, shown.revoked && shown.replayed),
         };
         assert_eq!(found, (number, true));
     }

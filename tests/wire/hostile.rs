@@ -250,6 +250,19 @@ proptest! {
                 leaderboard_opt_out: None,
             }),
         })?;
+        send(wire::RecordEventRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            event_id: d.clone(), event_type: d.clone(), value: Some(amount), proof_id: d.clone(), occurred_at: when,
+            attributes: vec![wire::Attribute { name: d.clone(), value: None }],
+        })?;
+        send(wire::ReviewEventRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            event_id: d.clone(), verdict: reason, agent_id: d.clone(),
+        })?;
+        send(wire::RevokeEventRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            event_id: d.clone(), agent_id: d.clone(),
+        })?;
         send(wire::AdjustRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             unit: d.clone(), amount, reason, agent_id: d.clone(), note: d.clone(), expires_at: until, occurred_at: when,

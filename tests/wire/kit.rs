@@ -211,6 +211,9 @@ fn fitting(command: &Command) -> Answer {
             Answer::CreateCode(CreateCodeAnswer { code: None, created: true, refusals: Vec::new() })
         }
         Command::Attribute(_) => Answer::Attribute(AttributeAnswer { attributed: true, decided }),
+        Command::RecordEvent(_) => Answer::RecordEvent(EventAnswer { changed: true, state: None, decided, balances }),
+        Command::ReviewEvent(_) => Answer::ReviewEvent(EventAnswer { changed: true, state: None, decided, balances }),
+        Command::RevokeEvent(_) => Answer::RevokeEvent(EventAnswer { changed: true, state: None, decided, balances }),
         Command::UpdateMember(_) => Answer::UpdateMember(UpdateMemberAnswer { updated: true, decided }),
         Command::Claim(_) => Answer::Claim(ClaimAnswer {
             status: ClaimStatus::Claimed,
@@ -286,6 +289,9 @@ rpc! {
     EnrollRequest, EnrollResponse, MemberServiceClient, enroll;
     GetMemberRequest, GetMemberResponse, MemberServiceClient, get_member;
     UpdateMemberRequest, UpdateMemberResponse, MemberServiceClient, update_member;
+    RecordEventRequest, RecordEventResponse, MemberServiceClient, record_event;
+    ReviewEventRequest, ReviewEventResponse, MemberServiceClient, review_event;
+    RevokeEventRequest, RevokeEventResponse, MemberServiceClient, revoke_event;
     ClaimOrderRequest, ClaimOrderResponse, CheckoutServiceClient, claim_order;
     RecordOrderEventRequest, RecordOrderEventResponse, CheckoutServiceClient, record_order_event;
     ExtendExpiryRequest, ExtendExpiryResponse, MemberServiceClient, extend_expiry;
@@ -497,6 +503,41 @@ pub(crate) fn update_member() -> wire::UpdateMemberRequest {
         request_id: "r-1".into(),
         change: Some(change()),
         occurred_at: None,
+    }
+}
+
+pub(crate) fn record_event() -> wire::RecordEventRequest {
+    wire::RecordEventRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        event_id: "post-9".into(),
+        event_type: "post".into(),
+        value: Some(3),
+        attributes: change().set_attributes,
+        proof_id: "https://example.com/9".into(),
+        occurred_at: timestamp(1_767_225_600, 0),
+    }
+}
+
+pub(crate) fn review_event() -> wire::ReviewEventRequest {
+    wire::ReviewEventRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        event_id: "post-9".into(),
+        verdict: wire::EventVerdict::Approve.into(),
+        agent_id: "agent-7".into(),
+    }
+}
+
+pub(crate) fn revoke_event() -> wire::RevokeEventRequest {
+    wire::RevokeEventRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        event_id: "post-9".into(),
+        agent_id: "agent-7".into(),
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) fn fire(
         if !holds(&view, &rule.conditions, None, &mut None) {
             continue;
         }
-        let Some(award) = Award::of_rule(rule) else { continue };
+        let Some(rule) = scene.worth(rule) else { continue };
+        let Some(award) = Award::of_rule(&rule) else { continue };
         let name: Vec<&str> = cause.iter().copied().chain([rule.id.as_str()]).collect();
         made.extend(awards::give(scene, desk, &award, GrantId::of(&name), at, decided)?);
     }

@@ -13,6 +13,8 @@ pub struct RuleIndex {
     by_brand: HashMap<Label, Vec<u32>>,
     /// Rules that name no line: considered for every order.
     always: Vec<u32>,
+    /// Rules that time pulls.
+    pub occasions: Vec<u32>,
 }
 
 impl RuleIndex {
@@ -22,6 +24,9 @@ impl RuleIndex {
         let mut index = RuleIndex::default();
         for (number, rule) in rules.iter().enumerate() {
             let Ok(number) = u32::try_from(number) else { break };
+            if rule.on.is_occasion() {
+                index.occasions.push(number);
+            }
             if rule.on != Trigger::Order {
                 continue;
             }

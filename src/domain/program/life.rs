@@ -138,7 +138,7 @@ pub enum Activity {
     Redeem,
     /// An order is committed, whatever it earns.
     Order,
-    /// Something happens to an order.
+    /// Something happens to an order, or a member does something outside orders.
     Event,
     /// Units of the same kind are credited or debited by hand.
     Adjust,

@@ -11,6 +11,13 @@ use crate::domain::time::{Instant, LocalWindow, Period};
 pub enum Trigger {
     Order,
     Enrolment,
+    /// Something that a member did outside an order.
+    Event,
+    Birthday,
+    /// Of joining.
+    Anniversary,
+    /// Neither an order nor an event for a time.
+    Inactivity,
 }
 
 /// What must hold before a rule applies. Everything stated must hold.
@@ -116,6 +123,30 @@ pub struct Rule {
     pub on: Trigger,
     pub conditions: Conditions,
     pub then: Then,
+    /// On [`Trigger::Event`], which types; at least one.
+    pub events: Vec<Label>,
+    /// On a trigger that time pulls.
+    pub occasion: Option<Occasion>,
+}
+
+impl Trigger {
+    /// Whether time pulls it.
+    pub fn is_occasion(self) -> bool {
+        matches!(self, Trigger::Birthday | Trigger::Anniversary | Trigger::Inactivity)
+    }
+}
+
+/// How an occasion comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Occasion {
+    /// How long before there is a notice; `None`: there is none.
+    pub notice: Option<Period>,
+    /// How long what follows is good for, where its own terms do not say; `None`: as its kind by default.
+    pub valid_for: Option<Period>,
+    /// Of an absence: how long it must have lasted.
+    pub inactive_for: Option<Period>,
+    /// Who was born or joined on 29 February has it on 1 March in other years, rather than on 28 February.
+    pub leap_day_later: bool,
 }
 
 /// What follows when a rule applies.
@@ -168,4 +199,6 @@ pub struct Bonus {
     pub unit: UnitId,
     pub units: i64,
     pub life: Option<LifeTerms>,
+    /// On an event: so many units for each so much of its value, in whole parts; `None`: whatever the value.
+    pub for_each_value: Option<i64>,
 }

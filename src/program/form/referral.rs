@@ -35,8 +35,17 @@ impl Build for CampaignSection {
         check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
         let any = || PerCurrency(r.names.currencies.iter().flatten().map(|currency| (*currency, 0)).collect());
         let spend_min = self.spend_at_least.map_or_else(any, |at| at.value);
+        for side in [&self.advocate, &self.friend].into_iter().flatten() {
+            if side.value.for_each_value.is_some() {
+                r.fault_at(
+                    side,
+                    "only an event has a value that units could be `for_each_value` of",
+                    Some("remove it"),
+                );
+            }
+        }
         let side = |at: At<Bonus>| {
-            let Bonus { unit, units, life } = at.value;
+            let Bonus { unit, units, life, for_each_value: _ } = at.value;
             SideReward { unit, units, life }
         };
         let (advocate, friend) = (self.advocate.map(side), self.friend.map(side));

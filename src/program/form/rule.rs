@@ -22,6 +22,13 @@ section! {
         lines: LinesSection, Default("{}");
         /// What follows. On `enrolment`, neither `earn` nor `multiply`.
         then: ThenChoice, Required;
+        /// On `event`: which types.
+        events: Distinct<EventName, 1, EVENTS_MAX>, Without("none");
+        /// On `birthday` and `anniversary`: how it comes.
+        occasion: OccasionSection, Without("no notice; what follows is good for as long as such things are");
+        /// On `inactivity`: how long there was neither an order nor an event. Only who crosses it after the rule was
+        /// introduced counts, once for each absence.
+        inactive_for: Length, Without("none");
     }
 }
 
@@ -56,9 +63,11 @@ impl Build for RuleSection {
         {
             r.fault_at(then, "who enrols has spent nothing yet: there is nothing to `earn` or to `multiply`", None);
         }
+        let occasion = occasion::check(&self, r);
+        let events = self.events.map(|at| at.value).unwrap_or_default();
         let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
         let conditions = Conditions { lines: self.lines?.value, ..self.when?.value.conditions };
-        Some(Rule { id, kind, on, conditions, then: self.then?.value })
+        Some(Rule { id, kind, on, conditions, then: self.then?.value, events, occasion })
     }
 }
 
@@ -320,6 +329,8 @@ section! {
         unit: UnitName, Without("the program's first unit");
         /// Terms that differ from the unit's.
         life: LifeSection, Without("as the unit");
+        /// On `event`: so many for each so much of the event's value; a part of that gives nothing.
+        for_each_value: Whole<1, 1_000_000_000_000>, Without("whatever the value");
     }
 }
 
@@ -329,6 +340,7 @@ impl Build for BonusSection {
     fn build(self, _: Pos, r: &mut Reader) -> Option<Bonus> {
         let unit = unit_of(self.unit, r)?;
         let life = life_of(&unit, self.life, r);
-        Some(Bonus { unit, units: self.units?.value, life })
+        let for_each_value = self.for_each_value.map(|at| at.value);
+        Some(Bonus { unit, units: self.units?.value, life, for_each_value })
     }
 }

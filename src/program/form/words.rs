@@ -17,7 +17,7 @@ words!(ActivityWord -> Activity {
     "earn" => Activity::Earn, "units of the same kind are granted";
     "redeem" => Activity::Redeem, "units of the same kind are spent";
     "order" => Activity::Order, "an order is committed, whatever it earns";
-    "event" => Activity::Event, "something happens to an order";
+    "event" => Activity::Event, "something happens to an order, or a member does something outside orders";
     "adjust" => Activity::Adjust, "units of the same kind are credited or debited by hand";
 });
 
