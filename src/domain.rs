@@ -16,6 +16,7 @@ pub mod event_record;
 pub mod id;
 pub mod ledger;
 pub mod money;
+pub mod occasions;
 pub mod order;
 pub mod order_record;
 pub mod predicate;

@@ -21,6 +21,7 @@ mod domain {
     mod history;
     mod life;
     mod members;
+    mod occasions;
     mod people;
     mod properties;
     mod redeem;

@@ -8,6 +8,7 @@ mod events;
 mod expiry;
 mod giveback;
 mod member;
+pub(in crate::domain) mod occasions;
 mod order_event;
 mod people;
 mod referral;
@@ -28,9 +29,9 @@ use super::event_record::{DeedRecord, EventRecord};
 use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, RequestId};
 use super::ledger::Entry;
 use super::order_record::OrderRecord;
-use super::program::{Bonus, Program, Rule, Then, Timeline};
+use super::program::{Bonus, GiveVoucher, LifeTerms, Program, Rule, Then, Timeline};
 use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
-use super::time::{Instant, Times};
+use super::time::{Instant, Period, Times};
 
 pub use claim::claimable;
 pub use member::CodeWanted;
@@ -68,6 +69,22 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Of nobody.
+    fn empty(program: ProgramId) -> Snapshot {
+        Snapshot {
+            program,
+            account_id: None,
+            account: None,
+            order: None,
+            codes: Vec::new(),
+            inbound: None,
+            member: None,
+            salt: Salt::default(),
+            deed: None,
+            set_aside: Vec::new(),
+        }
+    }
+
     fn owner_of(&self, code: &Code) -> Option<&CodeOwner> {
         self.codes.iter().find(|(known, _)| known == code).and_then(|(_, owner)| owner.as_ref())
     }
@@ -183,6 +200,20 @@ pub fn as_of(timeline: &Timeline, state: AccountState, now: Instant) -> Result<A
     }
 }
 
+/// What follows, good for so long where it does not say itself.
+fn good_for(then: &Then, valid_for: Period) -> Then {
+    match then {
+        Then::Bonus(bonus) if bonus.life.is_none() => {
+            let life = LifeTerms { expires_after: Some(valid_for), ..LifeTerms::default() };
+            Then::Bonus(Bonus { life: Some(life), ..bonus.clone() })
+        }
+        Then::Voucher(voucher) if voucher.valid_for.is_none() => {
+            Then::Voucher(GiveVoucher { valid_for: Some(valid_for), ..voucher.clone() })
+        }
+        other => other.clone(),
+    }
+}
+
 /// Why a decision stops early.
 enum Halt {
     Refused(Box<Refusal>),
@@ -247,6 +278,9 @@ impl Scene<'_> {
     /// The rule as it is to be read where something other than an order fires it: what is granted for so much of an
     /// event's value is worked out. `None`: nothing follows.
     fn worth<'r>(&self, rule: &'r Rule) -> Option<Cow<'r, Rule>> {
+        if let Some(valid_for) = rule.occasion.and_then(|occasion| occasion.valid_for) {
+            return Some(Cow::Owned(Rule { then: good_for(&rule.then, valid_for), ..rule.clone() }));
+        }
         let Then::Bonus(bonus) = &rule.then else { return Some(Cow::Borrowed(rule)) };
         let Some(each) = bonus.for_each_value else { return Some(Cow::Borrowed(rule)) };
         let times = self.event_value.get().unwrap_or(0).checked_div(each).unwrap_or(0);

@@ -7,6 +7,7 @@ use super::answer::ReferralState;
 use super::counters::CounterChange;
 use super::id::{RequestId, RewardId, UnitId, VoucherId};
 use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
+use super::occasions;
 use super::program::{Activity, LifeTerms, Program, ProgramVersion, Timeline};
 use super::time::Instant;
 
@@ -20,6 +21,8 @@ pub struct Desk {
     /// The version that decides.
     pub version: ProgramVersion,
     pub request: Option<RequestId>,
+    /// Up to when what comes with time has been dealt with.
+    walked: Instant,
 }
 
 /// What falls due in an account, in the order in which equal instants are handled.
@@ -32,12 +35,16 @@ enum Due {
     Referral,
     Card,
     Voucher,
+    Occasion,
 }
+
+/// Occasions of one account that come at once: enough for years of sleep.
+const OCCASIONS_MAX: usize = 10_000;
 
 impl Desk {
     pub fn new(state: AccountState, now: Instant, version: ProgramVersion, request: Option<RequestId>) -> Desk {
-        let now = now.max(state.posted_at);
-        Desk { state, entries: Vec::new(), now, version, request }
+        let (walked, now) = (state.posted_at, now.max(state.posted_at));
+        Desk { state, entries: Vec::new(), now, version, request, walked }
     }
 
     /// Posts a fact that happened at `effective_at`.
@@ -71,10 +78,19 @@ impl Desk {
         // A full card may be reopened once for what its voucher has covered, and expire then.
         let full: usize = self.state.cards.iter().map(|card| card.filled.len() + 1).sum();
         let awaiting: usize = self.state.units.iter().map(|book| book.awaiting.len() + 1).sum();
-        let steps_max = 2 * lots + holds + self.state.vouchers.len() + full + awaiting + 2;
+        let steps_max = 2 * lots + holds + self.state.vouchers.len() + full + awaiting + 2 + OCCASIONS_MAX;
         self.settle(timeline, self.now)?;
         for _ in 0..steps_max {
-            let Some((at, due)) = self.first_due() else { return Ok(()) };
+            let coming = occasions::next(timeline, &self.state, self.walked, self.now);
+            let occasion = coming.as_ref().map(|coming| (coming.at, Due::Occasion));
+            let Some((at, due)) = self.first_due().into_iter().chain(occasion).min() else {
+                self.walked = self.now;
+                return Ok(());
+            };
+            if let (Due::Occasion, Some(coming)) = (due, &coming) {
+                super::decide::occasions::fall_due(self, timeline, coming)?;
+                continue;
+            }
             let version = self.version_at(timeline, at);
             for fact in self.due_facts(at, due) {
                 self.post_as(at, version.clone(), None, fact)?;
@@ -188,6 +204,8 @@ impl Desk {
                 })
                 .collect()
             }
+            // Posted where it is found.
+            Due::Occasion => Vec::new(),
             Due::Voucher => {
                 let issued = self.state.vouchers.iter().filter(|voucher| voucher.state == VoucherState::Issued);
                 let due = issued.filter(|voucher| voucher.expires_at <= at);

@@ -181,6 +181,11 @@ impl Day {
         EPOCH.checked_add(Span::new().days(self.0.clamp(DAYS_MIN, DAYS_MAX))).unwrap_or(EPOCH)
     }
 
+    /// The first instant of the day after in a zone.
+    pub fn begins_next(self, zone: &TimeZone) -> Instant {
+        Day(self.0.saturating_add(1)).begins(zone)
+    }
+
     /// The first instant of the day in a zone.
     pub fn begins(self, zone: &TimeZone) -> Instant {
         self.date().to_zoned(zone.clone()).map_or(Instant::MAX, |zoned| Instant::from(&zoned).min(Instant::MAX))

@@ -8,6 +8,8 @@ use super::{Error, Inner, Service, quotas};
 use crate::domain::account::MemberRecord;
 use crate::domain::command::Command;
 use crate::domain::id::{AccountId, MemberId, ProgramId};
+use crate::domain::occasions;
+use crate::domain::program::Timeline;
 use crate::domain::time::{Instant, Times};
 use crate::store::{self, Commit, Due, DueItem, Expected, Layout, Outcome, Partition};
 
@@ -98,7 +100,7 @@ async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, 
         Times { now, effective_at: now, stated: false }
     };
     match settle(inner, &cause, &member, &Command::Advance, &times).await {
-        Ok(settled) if settled.entries == 0 => correct_due(inner, item, &program, &member, through).await,
+        Ok(settled) if settled.entries == 0 => correct_due(inner, item, &program, &member, &timeline, through).await,
         Ok(_) => {
             inner.meter.swept(through.0.saturating_sub(item.at_ms));
             Ok(true)
@@ -128,13 +130,16 @@ async fn correct_due(
     item: &DueItem,
     program: &ProgramId,
     member: &MemberId,
+    timeline: &Timeline,
     through: Instant,
 ) -> Result<bool, Error> {
     let key = inner.layout.account(program, &AccountId::from(member));
     let record = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
     let found = record.map(|record| read_member(inner, &key, &record)).transpose()?;
     let (expected, next) = match &found {
-        Some((token, MemberRecord::Account(state))) => (Expected::At(*token), state.next_due()),
+        Some((token, MemberRecord::Account(state))) => {
+            (Expected::At(*token), occasions::next_due(timeline, state, through))
+        }
         Some((token, MemberRecord::Alias(_))) => (Expected::At(*token), None),
         None => (Expected::Absent, None),
     };

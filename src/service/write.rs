@@ -14,6 +14,7 @@ use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, GrantId, MemberId, OrderId, ProgramId, RequestId};
 use crate::domain::ledger::{decode, encode};
+use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
 use crate::domain::quota::Used;
@@ -624,8 +625,9 @@ fn to_commit(
             entries: decision.entries.iter().map(encode).collect(),
         });
         commit.feed = decision.transfers.iter().map(|transfer| encode(&(program, transfer))).collect();
-        let due = state.next_due();
-        if due != basis.state().and_then(AccountState::next_due) {
+        let due = occasions::next_due(cause.timeline, state, state.posted_at);
+        let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));
+        if due != before {
             let subject = format!("{program}|{account_id}").into();
             commit.due.push(Due { subject, at_ms: due.map(|at| at.0) });
         }
