@@ -46,6 +46,8 @@ fn order(lines: usize, categories: usize) -> Order {
         categories: vec![Label::parse(&format!("category-{}", n % categories)).unwrap()],
         brand: None,
         seller: None,
+        collections: Vec::new(),
+        labels: Vec::new(),
         kind: LineKind::Goods,
         quantity: 1,
         amount_minor: 250 + 10 * i64::try_from(n).unwrap(),

@@ -22,6 +22,7 @@ pub mod order_record;
 pub mod predicate;
 pub mod program;
 pub mod quota;
+pub mod recurrence;
 pub mod redeem;
 pub mod sent_order;
 pub mod sight;

@@ -28,6 +28,12 @@ pub const RULES_MAX: usize = 10_000;
 pub const REWARDS_MAX: usize = 1_000;
 pub const CAMPAIGNS_MAX: usize = 100;
 pub const STORES_MAX: usize = 10_000;
+/// Dates of one list.
+pub const DATES_MAX: usize = 1_000;
+pub const GROUPS_MAX: usize = 200;
+/// Limits of one rule, group, campaign or unit.
+pub const LIMITS_MAX: usize = 10;
+pub const RATES_MAX: usize = 5_000;
 /// Fewer than an account keeps, so that a new version's find room.
 pub const STAMP_CARDS_MAX: usize = 20;
 pub const ATTRIBUTES_MAX: usize = 64;

@@ -14,6 +14,7 @@ mod domain {
 
     mod adjustments;
     mod advance;
+    mod combining;
     mod conditions;
     mod earn;
     mod events;

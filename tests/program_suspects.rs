@@ -177,3 +177,28 @@ fn e7_program_as_code_cost_without_bound_is_found() {
     let found = warnings(&format!("earning: {{multipliers: add}}\n{penny}"), &adding);
     assert!(found.len() == 1 && found[0].starts_with("rules[2]: rule `r2` makes up to 120%"), "{found:?}");
 }
+
+#[test]
+fn e7_program_as_code_a_rule_behind_one_that_stops_is_found() {
+    let stop = "combine: {stop: true}";
+    for (rules, found) in [
+        ([format!("{BASE}, {stop}"), BASE.to_owned()], "rules[1]: rule `r1` is never considered: rule `r0` applies to"),
+        ([format!("{BASE}, {stop}"), format!("{BASE}, combine: {{priority: 1}}")], ""),
+        ([format!("{BASE}, {stop}, when: {{channels: [web]}}"), BASE.to_owned()], ""),
+        ([BASE.to_owned(), format!("{BASE}, {stop}")], ""),
+    ] {
+        let told = warnings("", &rules.each_ref().map(String::as_str));
+        let expected = if found.is_empty() { told.is_empty() } else { told.len() == 1 && told[0].starts_with(found) };
+        assert!(expected, "{rules:?}: {told:?}");
+    }
+}
+
+#[test]
+fn e7_program_as_code_what_a_limit_bounds_costs_within_bounds() {
+    let head = "pay_with: {points: {units: 1, worth: GBP 1.00}}\n";
+    let steep = "then: {earn: {units: 2, per: GBP 1.00}}";
+    assert_eq!(warnings(head, &[steep]).len(), 1);
+    assert_eq!(warnings(head, &[&format!("{steep}, limits: [{{units: 100, per: month}}]")]), Vec::<String>::new());
+    let capped = format!("{head}unit_limits: {{points: {{balance_max: 500}}}}\n");
+    assert_eq!(warnings(&capped, &[steep]), Vec::<String>::new());
+}

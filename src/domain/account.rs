@@ -369,7 +369,7 @@ impl AccountState {
                 self.was_active(entry.effective_at);
             }
             Fact::OrderReturned { whole, .. } => self.orders_returned += u64::from(*whole),
-            Fact::Counted { changes } => self.count(changes)?,
+            Fact::Counted { changes } => self.count(changes, entry.effective_at)?,
             Fact::OrderClaimed { .. } | Fact::OrderEvent { .. } => {}
             Fact::Awaited { grant, unit, amount, lapses_at, .. } => {
                 let awaiting = &mut self.unit(unit).awaiting;

@@ -460,6 +460,8 @@ pub enum Reason {
     CoolDown,
     EventUnknown,
     EventClosed,
+    LimitReached,
+    CoolingDown,
 }
 
 impl Reason {
@@ -548,6 +550,8 @@ impl Reason {
             Reason::VoucherExpired => "the voucher has expired",
             Reason::VoucherCancelled => "the voucher was taken back",
             Reason::OnlyByVoucher => "the reward is given by voucher alone",
+            Reason::LimitReached => "a limit of the program is reached",
+            Reason::CoolingDown => "the rule gave something a short while ago and pauses",
         }
     }
 }
@@ -650,6 +654,12 @@ pub struct Explain {
     pub rules: Vec<ExplainRule>,
     /// Order rules that no line can match.
     pub rules_left_out: u32,
+    /// At most [`Explain::MISSES_MAX`], in the order in which rules are considered.
+    pub nearest: Vec<NearestMiss>,
+}
+
+impl Explain {
+    pub const MISSES_MAX: usize = 5;
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -659,6 +669,8 @@ pub struct ExplainRule {
     pub applied: bool,
     pub conditions: Vec<ExplainCondition>,
     pub steps: Vec<String>,
+    /// Why it gave nothing although its conditions held; empty otherwise.
+    pub left_out: String,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -667,6 +679,20 @@ pub struct ExplainCondition {
     pub met: bool,
     pub actual: String,
     pub required: String,
+    /// How much is missing, where that can be told; above 0.
+    pub missing: Option<i64>,
+    /// The same for people, with its unit; empty where nothing is missing.
+    pub missing_text: String,
+}
+
+/// A rule of which only one condition did not hold, and by how much.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NearestMiss {
+    pub rule: RuleId,
+    pub condition: String,
+    pub missing: i64,
+    /// For people: `GBP 2.40 more would give 50 points`.
+    pub text: String,
 }
 
 /// An order as recorded, for reading.

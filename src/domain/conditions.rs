@@ -3,9 +3,10 @@
 use super::account::AccountState;
 use super::answer::ExplainCondition;
 use super::id::MemberId;
-use super::order::Order;
-use super::program::{Conditions, Program, SpendOf};
-use super::time::{Instant, LocalWindow};
+use super::order::{Currency, Order};
+use super::program::{Conditions, Program, RuleCampaign, SpendOf};
+use super::recurrence::Days;
+use super::time::{Day, Instant, LocalWindow};
 
 /// What a rule may look at.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +25,10 @@ pub struct View<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     pub order: &'a Order,
-    /// Of each line, what earns; minor units.
+    /// Of each line, what earns; minor units of `currency`.
     pub earning: &'a [i64],
+    /// In which the program's amounts apply: the order's own, or the one that it was converted to.
+    pub currency: Currency,
     /// Of each line, the items that rewards gave for free.
     pub free: &'a [i64],
 }
@@ -34,6 +37,12 @@ impl View<'_> {
     /// The number that the order under consideration has among the member's orders: 1 is the first.
     pub fn order_number(&self) -> u64 {
         self.state.orders.saturating_sub(self.state.orders_returned).saturating_add(1)
+    }
+
+    /// The date on the wall where it happened: of the order's store, else of the program.
+    fn date(&self) -> jiff::civil::Date {
+        let zone = self.order.map_or(&self.program.zone, |seen| self.program.zone_of(seen.order));
+        self.at.zoned(zone).date()
     }
 }
 
@@ -44,6 +53,25 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
+    /// Like [`Check::that`], for what has a distance: how much is missing, and that for people.
+    fn so_far(
+        &mut self,
+        name: &str,
+        met: bool,
+        actual: impl FnOnce() -> String,
+        required: impl FnOnce() -> String,
+        missing: Option<(i64, String)>,
+    ) -> bool {
+        let on = self.that(met, name, actual, required);
+        if let (false, Some(trace), Some((missing, text))) = (met, self.trace.as_mut(), missing)
+            && let Some(condition) = trace.last_mut()
+        {
+            condition.missing = Some(missing).filter(|missing| 0 < *missing);
+            condition.missing_text = text;
+        }
+        on
+    }
+
     /// Whether to go on.
     fn that(
         &mut self,
@@ -54,7 +82,16 @@ impl Check<'_> {
     ) -> bool {
         self.all &= met;
         if let Some(trace) = self.trace {
-            trace.push(ExplainCondition { condition: name.to_owned(), met, actual: actual(), required: required() });
+            let (actual, required) = (actual(), required());
+            let condition = name.to_owned();
+            trace.push(ExplainCondition {
+                condition,
+                met,
+                actual,
+                required,
+                missing: None,
+                missing_text: String::new(),
+            });
         }
         met || self.trace.is_some()
     }
@@ -70,6 +107,7 @@ pub fn holds(
 ) -> bool {
     let mut check = Check { all: true, trace };
     let going = times(view, conditions, &mut check)
+        && days(view, &conditions.days, &mut check)
         && history(view, conditions, &mut check)
         && amounts.is_none_or(|amounts| of_order(view, conditions, amounts, &mut check))
         && of_predicate(view, conditions, &mut check);
@@ -88,17 +126,57 @@ fn times(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> boo
     {
         return false;
     }
-    if conditions.windows.is_empty() {
+    within(view, &conditions.windows, check)
+}
+
+fn within(view: &View<'_>, windows: &[LocalWindow], check: &mut Check<'_>) -> bool {
+    let at = view.at;
+    if windows.is_empty() {
         return true;
     }
     let zone = |window: &LocalWindow| match view.order {
         Some(seen) => view.program.window_zone(window.zone, seen.order),
         None => view.program.zone.clone(),
     };
-    let met = conditions.windows.iter().any(|window| window.contains(at, &zone(window)));
-    let actual = || conditions.windows.first().map_or_else(String::new, |w| at.zoned(&zone(w)).to_string());
-    let required = || conditions.windows.iter().map(LocalWindow::text).collect::<Vec<_>>().join(" or ");
+    let met = windows.iter().any(|window| window.contains(at, &zone(window)));
+    let actual = || windows.first().map_or_else(String::new, |w| at.zoned(&zone(w)).to_string());
+    let required = || windows.iter().map(LocalWindow::text).collect::<Vec<_>>().join(" or ");
     check.that(met, "hours", actual, required)
+}
+
+/// Whether a campaign's schedule includes the instant, and no day is closed.
+pub fn is_on(view: &View<'_>, campaign: Option<&RuleCampaign>, trace: &mut Option<Vec<ExplainCondition>>) -> bool {
+    let mut check = Check { all: true, trace };
+    let closed = &view.program.closed_on;
+    let open = closed.is_empty() || {
+        let today = Day::of(view.date());
+        check.that(
+            closed.binary_search(&today).is_err(),
+            "closed_on",
+            || today.date().to_string(),
+            || "not closed".to_owned(),
+        )
+    };
+    let Some(campaign) = campaign else { return open && check.all };
+    let schedule = Conditions {
+        starts_at: campaign.starts_at,
+        ends_at: campaign.ends_at,
+        windows: Vec::new(),
+        ..Conditions::default()
+    };
+    let going = open
+        && times(view, &schedule, &mut check)
+        && within(view, &campaign.windows, &mut check)
+        && days(view, &campaign.days, &mut check);
+    going && check.all
+}
+
+fn days(view: &View<'_>, days: &Days, check: &mut Check<'_>) -> bool {
+    if days.is_empty() {
+        return true;
+    }
+    let date = view.date();
+    check.that(days.contains(date), "days", || date.to_string(), || days.text())
 }
 
 fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> bool {
@@ -118,7 +196,8 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
     }
     if let Some(wanted) = &conditions.order_number {
         let number = view.order_number();
-        if !check.that(wanted.holds(number), "order_number", || number.to_string(), || wanted.text()) {
+        let missing = wanted.next(number).map(|missing| (missing, format!("{missing} more orders")));
+        if !check.so_far("order_number", wanted.holds(number), || number.to_string(), || wanted.text(), missing) {
             return false;
         }
     }
@@ -131,7 +210,9 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
             let every = wanted.every.map(|n| format!("a multiple of {n}"));
             [least, most, every].into_iter().flatten().collect::<Vec<_>>().join(", ")
         };
-        if !check.that(wanted.holds(count), &name, || count.to_string(), required) {
+        let missing = wanted.at_least.and_then(|least| least.checked_sub(count));
+        let missing = missing.map(|missing| (missing, format!("{missing} of {}", wanted.counter)));
+        if !check.so_far(&name, wanted.holds(count), || count.to_string(), required, missing) {
             return false;
         }
     }
@@ -139,7 +220,7 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
 }
 
 fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &mut Check<'_>) -> bool {
-    let Some(Seen { order, earning, .. }) = view.order else { return false };
+    let Some(Seen { order, .. }) = view.order else { return false };
     if !conditions.channels.is_empty() {
         let met = order.channel.as_ref().is_some_and(|channel| conditions.channels.contains(channel));
         if !check.that(met, "channels", || or_none(order.channel.as_ref()), || list(&conditions.channels)) {
@@ -158,15 +239,62 @@ fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &m
     if !check.that(0 < matching, "lines", actual, || "at least one".to_owned()) {
         return false;
     }
-    let Some(spend) = &conditions.spend_min else { return true };
-    let actual = match spend.of {
-        SpendOf::Order => earning.iter().fold(0i64, |sum, amount| sum.saturating_add(*amount)),
-        SpendOf::Matching => matching,
-    };
-    let required = spend.amount.get(order.currency);
-    let met = required.is_some_and(|required| required <= actual);
-    let wanted = || required.map_or_else(|| "not listed".to_owned(), |r| format!("at least {r}"));
-    check.that(met, "spend_at_least", || actual.to_string(), wanted)
+    bounds_of_order(view, conditions, amounts, check)
+}
+
+/// Thresholds on what is spent and how much is bought.
+fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &mut Check<'_>) -> bool {
+    let Some(Seen { order, earning, currency, .. }) = view.order else { return false };
+    let sum = |amounts: &[i64]| amounts.iter().fold(0i64, |sum, amount| sum.saturating_add(*amount));
+    let spent = |of: SpendOf| if of == SpendOf::Order { sum(earning) } else { sum(amounts) };
+    if let Some(least) = &conditions.spend_min {
+        let (actual, required) = (spent(least.of), least.amount.get(currency));
+        let met = required.is_some_and(|required| required <= actual);
+        let missing = required.and_then(|required| required.checked_sub(actual));
+        let wanted =
+            || required.map_or_else(|| "not listed".to_owned(), |r| format!("at least {}", money(currency, r)));
+        let missing = missing.map(|missing| (missing, money(currency, missing)));
+        if !check.so_far("spend_at_least", met, || money(currency, actual), wanted, missing) {
+            return false;
+        }
+    }
+    if let Some(most) = &conditions.spend_max {
+        let (actual, required) = (spent(most.of), most.amount.get(currency));
+        let met = required.is_some_and(|required| actual <= required);
+        let wanted = || required.map_or_else(|| "not listed".to_owned(), |r| format!("at most {}", money(currency, r)));
+        if !check.that(met, "spend_at_most", || money(currency, actual), wanted) {
+            return false;
+        }
+    }
+    let Some(bounds) = &conditions.quantity else { return true };
+    let of = if bounds.of == SpendOf::Order { earning } else { amounts };
+    let lines = order.lines.iter().zip(of).filter(|(_, earns)| 0 < **earns);
+    let items = lines.fold(0i64, |sum, (line, _)| sum.saturating_add(line.quantity));
+    if let Some(least) = bounds.at_least {
+        let missing = least.saturating_sub(items);
+        let missing = Some((missing, format!("{missing} items")));
+        let wanted = || format!("at least {least}");
+        if !check.so_far("quantity_at_least", least <= items, || items.to_string(), wanted, missing) {
+            return false;
+        }
+    }
+    let most = bounds.at_most.unwrap_or(i64::MAX);
+    bounds.at_most.is_none()
+        || check.that(items <= most, "quantity_at_most", || items.to_string(), || format!("at most {most}"))
+}
+
+/// An amount as people write it: `GBP 2.40`.
+pub fn money(currency: Currency, minor: i64) -> String {
+    let digits = currency.exponent() as usize;
+    let scale = 10i64.checked_pow(currency.exponent()).unwrap_or(1);
+    match digits {
+        0 => format!("{currency} {minor}"),
+        _ => {
+            let (sign, minor) = (if minor < 0 { "-" } else { "" }, minor.unsigned_abs());
+            let scale = scale.unsigned_abs();
+            format!("{currency} {sign}{}.{:0digits$}", minor / scale, minor % scale)
+        }
+    }
 }
 
 /// Each part that must hold by itself is one condition; under one that leaves a choice, the trace shows the ways.

@@ -21,6 +21,8 @@ pub struct CounterState {
     pub older: i64,
     /// By first day of what they sum, ascending; at most [`CounterState::BUCKETS_MAX`]. None is zero.
     pub buckets: Vec<Bucket>,
+    /// When what was counted last happened; a return does not take it back.
+    pub last_at: Instant,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -40,8 +42,8 @@ pub struct CounterChange {
 impl CounterState {
     /// Enough for a day each over two years.
     pub const BUCKETS_MAX: usize = 800;
-    /// Counters of one account, those of earlier program versions included.
-    pub const COUNTERS_MAX: usize = 64;
+    /// Counters of one account, those of limits and of earlier program versions included.
+    pub const COUNTERS_MAX: usize = 600;
 
     fn add(&mut self, day: Day, change: i64) -> Result<(), ApplyError> {
         match self.buckets.binary_search_by_key(&day, |bucket| bucket.day) {
@@ -73,21 +75,24 @@ impl CounterState {
 
 impl AccountState {
     /// Applies changes to counters.
-    pub(super) fn count(&mut self, changes: &[CounterChange]) -> Result<(), ApplyError> {
+    pub(super) fn count(&mut self, changes: &[CounterChange], at: Instant) -> Result<(), ApplyError> {
         for change in changes.iter().filter(|change| change.change != 0) {
-            let at = match self.counters.iter().position(|known| known.counter == change.counter) {
-                Some(at) => at,
+            let place = match self.counters.iter().position(|known| known.counter == change.counter) {
+                Some(place) => place,
                 None => {
                     if CounterState::COUNTERS_MAX <= self.counters.len() {
                         self.forget_counter();
                     }
                     let counter = change.counter.clone();
-                    self.counters.push(CounterState { counter, older: 0, buckets: Vec::new() });
+                    self.counters.push(CounterState { counter, older: 0, buckets: Vec::new(), last_at: Instant(0) });
                     self.counters.len() - 1
                 }
             };
-            if let Some(counter) = self.counters.get_mut(at) {
+            if let Some(counter) = self.counters.get_mut(place) {
                 counter.add(change.day, change.change)?;
+                if 0 < change.change {
+                    counter.last_at = counter.last_at.max(at);
+                }
             }
         }
         Ok(())
@@ -111,6 +116,19 @@ impl AccountState {
         value(terms, state, today, self.joined(&program.zone))
     }
 
+    /// What a counter that no program declares says, such as that of a limit.
+    pub fn counted_within(&self, program: &Program, counter: &CounterId, window: CounterWindow, at: Instant) -> i64 {
+        let Some(state) = self.counters.iter().find(|known| known.counter == *counter) else { return 0 };
+        let today = at.zoned(&program.zone).date();
+        within(window, false, state, today, self.joined(&program.zone))
+    }
+
+    /// When what a counter counted last happened.
+    pub fn last_counted(&self, counter: &CounterId) -> Option<Instant> {
+        let known = self.counters.iter().find(|known| known.counter == *counter);
+        known.map(|known| known.last_at).filter(|at| Instant(0) < *at)
+    }
+
     /// The day of joining, by the calendar of a zone.
     pub fn joined(&self, zone: &TimeZone) -> Date {
         self.enrolled_at.zoned(zone).date()
@@ -131,12 +149,15 @@ impl AccountState {
 
 /// What a counter says on a day.
 fn value(terms: &CounterTerms, state: &CounterState, today: Date, joined: Date) -> i64 {
-    let visits = terms.counts == Counts::Visits;
+    within(terms.window, terms.counts == Counts::Visits, state, today, joined)
+}
+
+fn within(window: CounterWindow, visits: bool, state: &CounterState, today: Date, joined: Date) -> i64 {
     let sum = |buckets: &mut dyn Iterator<Item = &Bucket>| {
         let counts = buckets.map(|bucket| if visits { i64::from(0 < bucket.count) } else { bucket.count });
         counts.fold(0i64, i64::saturating_add)
     };
-    match terms.window {
+    match window {
         CounterWindow::Lifetime => sum(&mut state.buckets.iter()).saturating_add(state.older),
         CounterWindow::Calendar(period) => sum(&mut state.between(Day::of(period.start(today)), Day::of(today))),
         CounterWindow::MembershipYear => sum(&mut state.between(Day::of(anniversary(joined, today)), Day::of(today))),
@@ -183,10 +204,15 @@ fn streak(state: &CounterState, of: CalendarPeriod, gap: u16, today: Date) -> i6
 
 /// The bucket in which a counter counts what happened at an instant.
 pub fn bucket_day(terms: &CounterTerms, at: Instant, zone: &TimeZone) -> Day {
+    // Visits are days, told apart as long as they can be.
+    let is_visits = terms.counts == Counts::Visits && !matches!(terms.window, CounterWindow::Streak { .. });
+    bucket_of(if is_visits { CounterWindow::Days(1) } else { terms.window }, at, zone)
+}
+
+/// The bucket in which what is asked for by a window is counted.
+pub fn bucket_of(window: CounterWindow, at: Instant, zone: &TimeZone) -> Day {
     let date = at.zoned(zone).date();
-    match terms.window {
-        // Visits are days, told apart as long as they can be.
-        _ if terms.counts == Counts::Visits && !matches!(terms.window, CounterWindow::Streak { .. }) => Day::of(date),
+    match window {
         CounterWindow::Lifetime => Day(0),
         CounterWindow::Calendar(period) | CounterWindow::Streak { of: period, .. } => Day::of(period.start(date)),
         CounterWindow::MembershipYear | CounterWindow::Days(_) => Day::of(date),
@@ -233,7 +259,7 @@ pub fn of_order(program: &Program, order: &Order, earning: &[i64], at: Instant) 
             Counts::Spend => {
                 let lines = earning.iter().enumerate();
                 let weights: Vec<i64> = lines.map(|(n, minor)| if counts(n) { *minor } else { 0 }).collect();
-                let Some(amount) = program.in_first_currency(order.currency, total(&weights)?) else { continue };
+                let Some(amount) = in_first(program, order, total(&weights)?, at) else { continue };
                 (amount, split(amount, &weights))
             }
             Counts::Units(_) | Counts::Events(_) | Counts::EventValue(_) | Counts::Friends => continue,
@@ -244,6 +270,12 @@ pub fn of_order(program: &Program, order: &Order, earning: &[i64], at: Instant) 
         }
     }
     Ok(tallies)
+}
+
+/// What earns is in the program's first currency already where the order's own is not listed.
+fn in_first(program: &Program, order: &Order, minor: i64, at: Instant) -> Option<i64> {
+    let listed = program.currencies.contains(&order.currency);
+    if listed { program.in_first_currency(order.currency, minor, at) } else { Some(minor) }
 }
 
 fn total(amounts: &[i64]) -> Result<i64, ApplyError> {
@@ -297,7 +329,12 @@ mod tests {
     }
 
     fn state(days: &[(&str, i64)]) -> CounterState {
-        let mut state = CounterState { counter: CounterId::parse("c").expect("an id"), older: 0, buckets: Vec::new() };
+        let mut state = CounterState {
+            counter: CounterId::parse("c").expect("an id"),
+            older: 0,
+            buckets: Vec::new(),
+            last_at: Instant(0),
+        };
         for (day, count) in days {
             state.add(Day::of(date(day)), *count).expect("fits");
         }

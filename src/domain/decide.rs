@@ -7,6 +7,7 @@ mod claim;
 mod events;
 mod expiry;
 mod giveback;
+mod limits;
 mod member;
 pub(in crate::domain) mod occasions;
 mod order_event;
@@ -248,6 +249,8 @@ struct Scene<'a> {
     preview: bool,
     /// What was asked of limits over all members so far.
     asked: RefCell<Asked>,
+    /// What was given so far under the bounds of each order, by their owner.
+    tab: RefCell<Vec<(String, i64)>>,
     /// The value of the event that fires rules.
     event_value: Cell<Option<i64>>,
 }
@@ -261,8 +264,8 @@ impl<'a> Scene<'a> {
         request: Option<&'a RequestId>,
         preview: bool,
     ) -> Scene<'a> {
-        let (asked, event_value) = (RefCell::default(), Cell::new(None));
-        Scene { timeline, program, snapshot, times, request, preview, asked, event_value }
+        let (asked, tab, event_value) = (RefCell::default(), RefCell::default(), Cell::new(None));
+        Scene { timeline, program, snapshot, times, request, preview, asked, tab, event_value }
     }
 }
 

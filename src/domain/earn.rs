@@ -1,12 +1,19 @@
 //! What an order earns, rule by rule, with the trace of why.
 
-use super::answer::{Explain, ExplainRule, Reason, Refusal, Subject};
+use super::answer::{Explain, ExplainRule, NearestMiss, Reason, Refusal, Subject};
 use super::awards::Award;
-use super::conditions::{Seen, View, holds};
+use super::conditions::{Seen, View, holds, is_on};
 use super::id::{RuleId, UnitId};
 use super::money::{Ratio, Rounding, split};
 use super::order::{Line, Order};
-use super::program::{Earn, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then};
+use super::program::{
+    Bonus, Earn, ForEach, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then, Trigger,
+};
+use super::time::Instant;
+use fraction::{ZERO, common, rounded, scaled, total};
+
+mod combine;
+mod fraction;
 
 /// What an order earns.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -45,7 +52,7 @@ pub fn earn(view: &View<'_>, explain: bool) -> Earned {
         let refusals = vec![Refusal::new(Subject::Earn, reason)];
         Earned { earning, refusals, ..Earned::default() }
     };
-    if !view.program.currencies.contains(&seen.order.currency) {
+    if view.program.earning_currency(seen.order.currency, view.at).is_none() {
         return refused(earning, Reason::CurrencyNotListed);
     }
     match by_rules(view, seen, explain) {
@@ -62,10 +69,13 @@ fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<ByRules, O
     let mut round = Round {
         view: *view,
         program,
-        order: seen.order,
-        earning: seen.earning,
+        seen,
+        kept: Vec::new(),
+        stopped_by: None,
         earns: Vec::new(),
         multiplies: Vec::new(),
+        bonuses: Vec::new(),
+        fixed: Vec::new(),
         plans: Vec::new(),
         explain: explain.then(Explain::default),
         awards: Vec::new(),
@@ -73,31 +83,74 @@ fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<ByRules, O
     for number in &candidates {
         let Some(rule) = program.rules.get(*number as usize) else { continue };
         round.consider(*number, rule);
+        if round.stopped_by.is_some() && !explain {
+            break;
+        }
     }
+    round.pick_best()?;
     round.base()?;
+    round.bonus()?;
     round.multiply()?;
     let (mut plans, mut trace, awards) = (round.plans, round.explain, round.awards);
     plans.retain(|(_, plan)| 0 < plan.amount);
-    plans.sort_by_key(|(number, _)| *number);
+    plans.sort_by_key(|(number, _)| program.index.rank(*number));
     if let Some(trace) = &mut trace {
-        let of_orders = program.rules.iter().filter(|rule| rule.on == super::program::Trigger::Order).count();
+        let of_orders = program.rules.iter().filter(|rule| rule.on == Trigger::Order).count();
         trace.rules_left_out = u32::try_from(of_orders.saturating_sub(candidates.len())).unwrap_or(u32::MAX);
+        trace.nearest = nearest(program, trace);
     }
     Ok((plans.into_iter().map(|(_, plan)| plan).collect(), trace, awards))
 }
 
+/// Rules of which one condition alone did not hold, where it can be told how much is missing.
+fn nearest(program: &Program, trace: &Explain) -> Vec<NearestMiss> {
+    let misses = trace.rules.iter().filter_map(|considered| {
+        let mut unmet = considered.conditions.iter().filter(|condition| !condition.met);
+        let (only, None) = (unmet.next()?, unmet.next()) else { return None };
+        let missing = only.missing?;
+        let gives = match program.rule(&considered.rule).map(|rule| &rule.then) {
+            Some(Then::Bonus(bonus)) if bonus.for_each == ForEach::Order => {
+                format!("give {} {}", bonus.units, bonus.unit)
+            }
+            Some(Then::Stamps(stamps)) => format!("give stamps on {}", stamps.card),
+            Some(Then::Voucher(voucher)) => format!("give a voucher for {}", voucher.reward),
+            _ => format!("meet rule {}", considered.rule),
+        };
+        Some(NearestMiss {
+            rule: considered.rule.clone(),
+            condition: only.condition.clone(),
+            missing,
+            text: format!("{} more would {gives}", only.missing_text),
+        })
+    });
+    misses.take(Explain::MISSES_MAX).collect()
+}
+
 /// What of each line earns: the stated base, never below zero. `discounts` and `payments` are what rewards and units take
-/// off each line. An order in a currency that the program does not list earns on nothing.
-pub fn earning_amounts(program: &Program, order: &Order, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
-    let terms = &program.earning;
-    if !program.currencies.contains(&order.currency) {
-        return vec![0; order.lines.len()];
+/// off each line. An order in a currency that the program does not list earns on what it is worth in the program's first
+/// by the rate of its day, converted as a whole; without a rate it earns on nothing.
+pub fn earning_amounts(program: &Program, order: &Order, at: Instant, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
+    let own = own_amounts(program, order, discounts, payments);
+    match program.earning_currency(order.currency, at) {
+        Some(currency) if currency == order.currency => own,
+        Some(_) => {
+            let all = total(&own).ok().and_then(|all| program.in_first_currency(order.currency, all, at));
+            all.map_or_else(|| vec![0; own.len()], |all| split(all, &own))
+        }
+        None => vec![0; own.len()],
     }
+}
+
+/// The same in the order's own currency.
+fn own_amounts(program: &Program, order: &Order, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
+    let terms = &program.earning;
     let reductions = discounts.iter().zip(payments);
     let lines = order.lines.iter().zip(reductions);
     lines
         .map(|(line, (discount, payment))| {
-            if !terms.kind_earns(line.kind) || terms.excluded.names_any(line) {
+            let reduced = line.list_amount_minor.is_some_and(|list| line.amount_minor < list);
+            let left_out = reduced && !terms.discounted_lines_earn;
+            if left_out || !terms.kind_earns(line.kind) || terms.excluded.names_any(line) {
                 return 0;
             }
             let discount = if terms.after_discounts { *discount } else { 0 };
@@ -125,11 +178,16 @@ pub fn scaled_tax(line: &Line, net_minor: i64) -> i64 {
 struct Round<'a> {
     view: View<'a>,
     program: &'a Program,
-    order: &'a Order,
-    earning: &'a [i64],
+    seen: Seen<'a>,
+    /// Rules that apply next to others, so far.
+    kept: Vec<&'a Rule>,
+    stopped_by: Option<&'a Rule>,
     /// Rules of each sort that apply, with their place in the trace.
     earns: Vec<Applies<'a, Earn>>,
     multiplies: Vec<Applies<'a, Multiply>>,
+    bonuses: Vec<Applies<'a, Bonus>>,
+    /// What bonuses that multipliers act on give, by line.
+    fixed: Vec<(&'a UnitId, Vec<i64>)>,
     /// With the rule's number, for the order of the file.
     plans: Vec<(u32, Plan)>,
     explain: Option<Explain>,
@@ -154,40 +212,33 @@ impl<'a> Round<'a> {
     }
 
     fn consider(&mut self, number: u32, rule: &'a Rule) {
-        let lines = self.order.lines.iter().zip(self.earning);
+        let lines = self.seen.order.lines.iter().zip(self.seen.earning);
         let selector = &rule.conditions.lines;
         let amounts: Vec<i64> = lines.map(|(line, e)| if selector.selects(line) { *e } else { 0 }).collect();
         let mut conditions = self.explain.is_some().then(Vec::new);
-        let applies = holds(&self.view, &rule.conditions, Some(&amounts), &mut conditions);
+        let on = is_on(&self.view, self.program.campaign_of(rule), &mut conditions);
+        let going = on || conditions.is_some();
+        let holds = going && holds(&self.view, &rule.conditions, Some(&amounts), &mut conditions) && on;
+        let left_out = if holds { self.left_out(rule) } else { None };
         let trace = self.explain.as_mut().map_or(0, |explain| {
             explain.rules.push(ExplainRule {
                 rule: rule.id.clone(),
                 kind: rule.kind,
-                applied: applies,
+                applied: holds && left_out.is_none(),
                 conditions: conditions.unwrap_or_default(),
                 steps: Vec::new(),
+                left_out: left_out.map_or_else(String::new, |why| why.text()),
             });
             explain.rules.len() - 1
         });
-        if !applies {
+        if !holds || left_out.is_some() {
             return;
         }
+        self.keep(rule);
         match &rule.then {
             Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts, trace }),
             Then::Multiply(then) => self.multiplies.push(Applies { number, rule, then, amounts, trace }),
-            Then::Bonus(bonus) => {
-                let shares = split(bonus.units, &amounts);
-                self.step(trace, || format!("a fixed {} {}", bonus.units, bonus.unit));
-                let plan = Plan {
-                    rule: rule.id.clone(),
-                    kind: rule.kind,
-                    unit: bonus.unit.clone(),
-                    amount: bonus.units,
-                    shares,
-                    life: bonus.life.clone(),
-                };
-                self.plans.push((number, plan));
-            }
+            Then::Bonus(then) => self.bonuses.push(Applies { number, rule, then, amounts, trace }),
             Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => {
                 let award = Award::of_order(&self.view, rule, &amounts);
                 self.step(trace, || award.as_ref().map_or_else(|| "nothing".to_owned(), Award::text));
@@ -196,8 +247,76 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// What a bonus gives on each line.
+    fn bonus_shares(&self, bonus: &Bonus, amounts: &[i64]) -> Result<Vec<i64>, OutOfBounds> {
+        let mut shares = match bonus.for_each {
+            ForEach::Order | ForEach::Visit => split(bonus.units, amounts),
+            ForEach::Line => amounts.iter().map(|earns| if 0 < *earns { bonus.units } else { 0 }).collect(),
+            ForEach::Item => {
+                let lines = self.seen.order.lines.iter().zip(amounts).enumerate();
+                let each = lines.map(|(at, (line, earns))| {
+                    let free = self.seen.free.get(at).copied().unwrap_or(0);
+                    let items = if 0 < *earns { line.quantity.saturating_sub(free).max(0) } else { 0 };
+                    bonus.units.checked_mul(items).ok_or(OutOfBounds)
+                });
+                each.collect::<Result<Vec<i64>, OutOfBounds>>()?
+            }
+        };
+        let all = total(&shares)?;
+        if let Some(most) = bonus.units_max.filter(|most| *most < all) {
+            shares = split(most, &shares);
+        }
+        Ok(shares)
+    }
+
+    /// Fixed numbers of units, after the base: some are given only on top of one.
+    fn bonus(&mut self) -> Result<(), OutOfBounds> {
+        for applied in std::mem::take(&mut self.bonuses) {
+            let bonus = applied.then;
+            if bonus.needs_base && !self.has_base(&bonus.unit, &applied.amounts) {
+                self.leave_out(applied.trace, "no base rate gives anything on its lines");
+                continue;
+            }
+            let shares = self.bonus_shares(bonus, &applied.amounts)?;
+            let amount = total(&shares)?;
+            self.step(applied.trace, || match bonus.for_each {
+                ForEach::Order | ForEach::Visit => format!("a fixed {amount} {}", bonus.unit),
+                ForEach::Line => format!("{} for each line = {amount} {}", bonus.units, bonus.unit),
+                ForEach::Item => format!("{} for each item = {amount} {}", bonus.units, bonus.unit),
+            });
+            if bonus.multiplied {
+                self.fixed.push((&bonus.unit, shares.clone()));
+            }
+            let plan = Plan {
+                rule: applied.rule.id.clone(),
+                kind: applied.rule.kind,
+                unit: bonus.unit.clone(),
+                amount,
+                shares,
+                life: bonus.life.clone(),
+            };
+            self.plans.push((applied.number, plan));
+        }
+        Ok(())
+    }
+
+    /// Whether base rates of a unit give something on any of the lines.
+    fn has_base(&self, unit: &UnitId, amounts: &[i64]) -> bool {
+        let base = self.plans.iter().filter(|(_, plan)| plan.unit == *unit);
+        let on_lines = |plan: &Plan| plan.shares.iter().zip(amounts).any(|(share, earns)| 0 < *share && 0 < *earns);
+        base.into_iter().any(|(_, plan)| on_lines(plan))
+    }
+
+    /// Notes that a rule gives nothing although its conditions hold.
+    fn leave_out(&mut self, trace: usize, why: &str) {
+        if let Some(rule) = self.explain.as_mut().and_then(|explain| explain.rules.get_mut(trace)) {
+            rule.applied = false;
+            rule.left_out = why.to_owned();
+        }
+    }
+
     fn per(&self, earn: &Earn) -> Option<i64> {
-        earn.per.get(self.order.currency).filter(|per| 0 < *per)
+        earn.per.get(self.seen.currency).filter(|per| 0 < *per)
     }
 
     /// Base rates: each line, each rule, or all rules of a unit together are rounded.
@@ -349,6 +468,10 @@ impl<'a> Round<'a> {
                 }
             });
         }
+        let fixed = self.fixed.iter().filter(|(of, _)| *of == unit);
+        for share in fixed.filter_map(|(_, shares)| shares.get(line)).filter(|share| **share != 0) {
+            parts.push(Ratio { numerator: i128::from(*share), denominator: 1 });
+        }
         if let [only] = parts.as_slice() {
             return Ok(*only);
         }
@@ -356,47 +479,4 @@ impl<'a> Round<'a> {
         let numerator = numerators.iter().try_fold(0i128, |sum, n| sum.checked_add(*n)).ok_or(OutOfBounds)?;
         Ok(Ratio { numerator, denominator })
     }
-}
-
-const ZERO: Ratio = Ratio { numerator: 0, denominator: 1 };
-
-fn rounded(amount: i64, units: i64, per: i64, rounding: Rounding) -> Result<i64, OutOfBounds> {
-    let numerator = i128::from(amount) * i128::from(units);
-    rounding.apply(Ratio { numerator, denominator: i128::from(per) }).ok_or(OutOfBounds)
-}
-
-fn total(amounts: &[i64]) -> Result<i64, OutOfBounds> {
-    amounts.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OutOfBounds)
-}
-
-/// Fractions over their least common denominator.
-fn common(ratios: &[Ratio]) -> Result<(Vec<i128>, i128), OutOfBounds> {
-    let mut denominator = 1i128;
-    for ratio in ratios.iter().filter(|ratio| ratio.numerator != 0) {
-        let shared = gcd(denominator, ratio.denominator);
-        denominator = denominator.checked_mul(ratio.denominator / shared).ok_or(OutOfBounds)?;
-    }
-    let numerators = ratios.iter().map(|ratio| match ratio.numerator {
-        0 => Ok(0),
-        numerator => numerator.checked_mul(denominator / ratio.denominator).ok_or(OutOfBounds),
-    });
-    Ok((numerators.collect::<Result<_, _>>()?, denominator))
-}
-
-fn gcd(a: i128, b: i128) -> i128 {
-    let (mut a, mut b) = (a, b);
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a.max(1)
-}
-
-/// Weights scaled down together until they fit the split; proportions stay as close as they can.
-fn scaled(weights: &[i128]) -> Vec<i64> {
-    let largest = weights.iter().copied().max().unwrap_or(0);
-    let mut shift = 0;
-    while i128::from(i64::MAX >> 10) < largest >> shift {
-        shift += 1;
-    }
-    weights.iter().map(|weight| i64::try_from(weight >> shift).unwrap_or(0)).collect()
 }

@@ -175,8 +175,12 @@ id! {
 }
 
 id! {
-    /// A counter of the program.
-    CounterId, 48
+    /// A counter of the program; or of a limit, whose name no program can give: `rule:base:units`.
+    CounterId, 80
+}
+id! {
+    /// A group of rules of the program.
+    GroupId, 48
 }
 
 id! {

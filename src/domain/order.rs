@@ -88,6 +88,10 @@ pub struct Line {
     pub sku: Option<Sku>,
     pub categories: Vec<Label>,
     pub brand: Option<Label>,
+    /// What it belongs to besides its categories: a season, a bundle.
+    pub collections: Vec<Label>,
+    /// Anything else that rules may select by.
+    pub labels: Vec<Label>,
     pub seller: Option<Label>,
     pub kind: LineKind,
     /// Whole items; 0 for a line that counts none (a surcharge), which is returned by amount.
@@ -116,6 +120,11 @@ pub struct Order {
     pub coupons: Vec<Label>,
     /// How the shopper pays, as order and tenders say; at most [`Order::LABELS_MAX`] and one of each tender.
     pub payment_methods: Vec<Label>,
+}
+
+impl Line {
+    /// Of categories, of collections and of labels.
+    pub const LABELS_MAX: usize = 16;
 }
 
 impl Order {

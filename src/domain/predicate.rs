@@ -464,7 +464,14 @@ impl Predicate {
 
     fn explain_into(&self, sight: &dyn Sight, found: &mut Vec<ExplainCondition>) {
         let (actual, required) = self.actual_and_required(sight);
-        found.push(ExplainCondition { condition: self.to_string(), met: self.holds(sight), actual, required });
+        found.push(ExplainCondition {
+            condition: self.to_string(),
+            met: self.holds(sight),
+            actual,
+            required,
+            missing: None,
+            missing_text: String::new(),
+        });
         if let Predicate::All(parts) | Predicate::Any(parts) = self {
             parts.iter().for_each(|part| part.explain_into(sight, found));
         }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, Sku, UnitId};
+use super::id::{CampaignId, CardId, CounterId, GroupId, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
+use super::money::Rounding;
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
-use super::time::{Instant, Period, WindowZone};
+use super::time::{Day, Instant, Period, WindowZone};
 
 pub use adjustment::AdjustmentTerms;
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
@@ -18,8 +19,9 @@ pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
 pub use reward::{ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardKind};
 pub use rule::{
-    Bonus, Conditions, CounterCondition, Earn, Multiply, Occasion, OrderNumber, RoundPer, Rule, SpendMin, SpendOf,
-    Then, Trigger,
+    Bonus, Combine, Conditions, CounterCondition, Earn, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer,
+    Multiply, Occasion, OnReach, OrderNumber, QuantityBounds, RoundPer, Rule, RuleCampaign, SpendMin, SpendOf, Then,
+    Trigger,
 };
 
 mod adjustment;
@@ -76,6 +78,13 @@ pub struct Program {
     /// How far in the past a command may have happened, in milliseconds.
     pub back_dating_ms_max: i64,
     pub counters: Vec<CounterTerms>,
+    pub groups: Vec<Group>,
+    pub rule_campaigns: Vec<RuleCampaign>,
+    /// Days on which no rule for orders applies, by the program's calendar; ascending.
+    pub closed_on: Vec<Day>,
+    pub rates: Vec<ExchangeRate>,
+    /// At most one per unit.
+    pub unit_limits: Vec<UnitLimits>,
     pub guests: GuestTerms,
     /// What may be known of members beside what this program defines itself.
     pub attributes: BTreeMap<Label, AttributeType>,
@@ -124,10 +133,45 @@ impl Program {
         self.counters.iter().find(|terms| terms.id == *counter)
     }
 
+    pub fn rule(&self, rule: &RuleId) -> Option<&Rule> {
+        self.rules.get(self.index.number(rule)?)
+    }
+
+    pub fn group(&self, group: &GroupId) -> Option<&Group> {
+        self.groups.iter().find(|known| known.id == *group)
+    }
+
+    pub fn limits_of(&self, unit: &UnitId) -> Option<&UnitLimits> {
+        self.unit_limits.iter().find(|limits| limits.unit == *unit)
+    }
+
+    pub fn campaign_of(&self, rule: &Rule) -> Option<&RuleCampaign> {
+        self.rule_campaigns.get(rule.campaign?)
+    }
+
     /// An amount of an order in the program's first currency, in which sums over orders are kept; `None` for a
-    /// currency that cannot be told in it.
-    pub fn in_first_currency(&self, currency: Currency, minor: i64) -> Option<i64> {
-        (self.currencies.first() == Some(&currency)).then_some(minor)
+    /// currency that has no rate at that time.
+    pub fn in_first_currency(&self, currency: Currency, minor: i64, at: Instant) -> Option<i64> {
+        let first = *self.currencies.first()?;
+        if first == currency {
+            return Some(minor);
+        }
+        self.rate(currency, at)?.convert(minor, first)
+    }
+
+    /// The rate of a currency at an instant: the last that began at or before it.
+    fn rate(&self, currency: Currency, at: Instant) -> Option<&ExchangeRate> {
+        let known = self.rates.iter().filter(|rate| rate.currency == currency && rate.from <= at);
+        known.max_by_key(|rate| rate.from)
+    }
+
+    /// In which currency an order earns: its own where the program states amounts in it, else the program's first where
+    /// there is a rate; `None`: it earns nothing.
+    pub fn earning_currency(&self, currency: Currency, at: Instant) -> Option<Currency> {
+        if self.currencies.contains(&currency) {
+            return Some(currency);
+        }
+        self.rate(currency, at).and_then(|_| self.currencies.first().copied())
     }
 
     /// The clock on the wall where the order was made: its store's zone, else its own, else the program's.
@@ -141,6 +185,38 @@ impl Program {
             WindowZone::Store => self.zone_of(order).clone(),
             WindowZone::Program => self.zone.clone(),
         }
+    }
+}
+
+/// What bounds all rules that give a unit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnitLimits {
+    pub unit: UnitId,
+    pub limits: Vec<Limit>,
+    /// Rules give no more than fits under this, pending and held units counted; `None`: no bound.
+    pub balance_max: Option<i64>,
+}
+
+/// What a currency is worth in the program's first, from an instant on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExchangeRate {
+    pub from: Instant,
+    pub currency: Currency,
+    /// Of the first currency for one of this, in major units, times [`ExchangeRate::SCALE`].
+    pub rate_scaled: i64,
+    pub rounding: Rounding,
+}
+
+impl ExchangeRate {
+    pub const SCALE: i64 = 1_000_000;
+
+    /// Minor units of this currency as minor units of the first; `None` when they do not fit.
+    pub fn convert(&self, minor: i64, first: Currency) -> Option<i64> {
+        let up = 10i128.checked_pow(first.exponent())?;
+        let down = 10i128.checked_pow(self.currency.exponent())?;
+        let numerator = i128::from(minor).checked_mul(i128::from(self.rate_scaled))?.checked_mul(up)?;
+        let denominator = i128::from(ExchangeRate::SCALE).checked_mul(down)?;
+        self.rounding.apply(super::money::Ratio { numerator, denominator })
     }
 }
 
@@ -190,6 +266,10 @@ pub struct EarningTerms {
     pub excluded: LineMatch,
     /// What happens when several multipliers match a line.
     pub multipliers: MultiplierPolicy,
+    /// What happens when several base rates of a unit apply.
+    pub base_rules: BaseRules,
+    /// Lines that cost less than their list price earn too (default), or not.
+    pub discounted_lines_earn: bool,
     /// Sorts of orders that earn.
     pub order_kinds: Vec<OrderKind>,
 }
@@ -204,6 +284,15 @@ impl EarningTerms {
             LineKind::GiftCard => false,
         }
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum BaseRules {
+    /// They add up.
+    #[default]
+    Add,
+    /// Only the first, by priority, whose conditions hold.
+    First,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -243,11 +332,17 @@ pub struct LineMatch {
     pub categories: Vec<Label>,
     pub skus: Vec<Sku>,
     pub brands: Vec<Label>,
+    pub collections: Vec<Label>,
+    pub labels: Vec<Label>,
 }
 
 impl LineMatch {
     pub fn is_empty(&self) -> bool {
-        self.categories.is_empty() && self.skus.is_empty() && self.brands.is_empty()
+        self.categories.is_empty()
+            && self.skus.is_empty()
+            && self.brands.is_empty()
+            && self.collections.is_empty()
+            && self.labels.is_empty()
     }
 
     /// Whether every list that is not empty names the line. An empty match names every line.
@@ -255,7 +350,9 @@ impl LineMatch {
         let category = self.categories.is_empty() || line.categories.iter().any(|c| self.categories.contains(c));
         let sku = self.skus.is_empty() || line.sku.as_ref().is_some_and(|sku| self.skus.contains(sku));
         let brand = self.brands.is_empty() || line.brand.as_ref().is_some_and(|brand| self.brands.contains(brand));
-        category && sku && brand
+        let collection = self.collections.is_empty() || any(&line.collections, &self.collections);
+        let label = self.labels.is_empty() || any(&line.labels, &self.labels);
+        category && sku && brand && collection && label
     }
 
     /// Whether any list names the line: how exclusions are read. An empty match names none.
@@ -263,7 +360,13 @@ impl LineMatch {
         line.categories.iter().any(|c| self.categories.contains(c))
             || line.sku.as_ref().is_some_and(|sku| self.skus.contains(sku))
             || line.brand.as_ref().is_some_and(|brand| self.brands.contains(brand))
+            || any(&line.collections, &self.collections)
+            || any(&line.labels, &self.labels)
     }
+}
+
+fn any(has: &[Label], of: &[Label]) -> bool {
+    has.iter().any(|label| of.contains(label))
 }
 
 /// Lines that a rule, a payment or a reward acts on.

@@ -29,6 +29,8 @@ struct SentLine {
     /// Places in `labels`, like those below.
     categories: Vec<u32>,
     brand: Option<u32>,
+    collections: Vec<u32>,
+    labels: Vec<u32>,
     seller: Option<u32>,
     kind: LineKind,
     list_amount_minor: Option<i64>,
@@ -59,12 +61,14 @@ impl SentOrder {
             u32::try_from(known).unwrap_or(u32::MAX)
         };
         let sent = lines.iter().map(|line| {
-            let Line { line_id: _, sku, categories, brand, seller, kind, .. } = line;
+            let Line { line_id: _, sku, categories, brand, collections, labels: own, seller, kind, .. } = line;
             let Line { quantity: _, amount_minor: _, list_amount_minor, tax_minor, .. } = line;
             SentLine {
                 sku: sku.clone(),
                 categories: categories.iter().map(&mut place).collect(),
                 brand: brand.as_ref().map(&mut place),
+                collections: collections.iter().map(&mut place).collect(),
+                labels: own.iter().map(&mut place).collect(),
                 seller: seller.as_ref().map(&mut place),
                 kind: *kind,
                 list_amount_minor: *list_amount_minor,
@@ -95,6 +99,8 @@ impl SentOrder {
             sku: sent.sku.clone(),
             categories: sent.categories.iter().filter_map(|place| self.label(*place)).collect(),
             brand: sent.brand.and_then(|place| self.label(place)),
+            collections: sent.collections.iter().filter_map(|place| self.label(*place)).collect(),
+            labels: sent.labels.iter().filter_map(|place| self.label(*place)).collect(),
             seller: sent.seller.and_then(|place| self.label(place)),
             kind: sent.kind,
             quantity: record.quantity,

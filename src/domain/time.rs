@@ -124,6 +124,16 @@ pub enum CalendarPeriod {
 }
 
 impl CalendarPeriod {
+    pub fn name(self) -> &'static str {
+        match self {
+            CalendarPeriod::Day => "day",
+            CalendarPeriod::Week => "week",
+            CalendarPeriod::Month => "month",
+            CalendarPeriod::Quarter => "quarter",
+            CalendarPeriod::Year => "year",
+        }
+    }
+
     /// The first day of the period that `date` lies in.
     pub fn start(self, date: Date) -> Date {
         match self {

@@ -20,7 +20,6 @@ use crate::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use crate::domain::time::Instant;
 use crate::service::{Calls, Fingerprint, Write};
 
-pub(super) const CATEGORIES_MAX: usize = 16;
 pub(super) const CODE_BYTES_MAX: usize = 64;
 
 /// Amounts of money and of units in requests.
@@ -212,8 +211,8 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
         wire::OrderKind::Trial => OrderKind::Trial,
         wire::OrderKind::Replacement => OrderKind::Replacement,
     });
-    let coupons = labels(bad, &at.field("coupons"), &raw.coupons);
-    let payment_methods = labels(bad, &at.field("payment_methods"), &raw.payment_methods);
+    let coupons = labels(bad, &at.field("coupons"), &raw.coupons, Order::LABELS_MAX);
+    let payment_methods = labels(bad, &at.field("payment_methods"), &raw.payment_methods, Order::LABELS_MAX);
     Some(Order {
         order_id: order_id?,
         currency: currency?,
@@ -229,8 +228,8 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
 }
 
 /// Labels that rules may ask for.
-fn labels(bad: &mut Violations, at: &Path<'_>, raw: &[String]) -> Option<Vec<Label>> {
-    each(bad, at, raw, Order::LABELS_MAX, |bad, at, _, raw| bad.take(at, Label::parse(raw)))
+fn labels(bad: &mut Violations, at: &Path<'_>, raw: &[String], max: usize) -> Option<Vec<Label>> {
+    each(bad, at, raw, max, |bad, at, _, raw| bad.take(at, Label::parse(raw)))
 }
 
 /// A time zone by its IANA name alone: neither offsets nor rules as POSIX writes them.
@@ -266,10 +265,10 @@ fn lines(bad: &mut Violations, at: &Path<'_>, raw: &[wire::Line], prices_include
 fn line(bad: &mut Violations, at: &Path<'_>, raw: &wire::Line, prices_include_tax: bool) -> Option<Line> {
     let line_id = bad.take(&at.field("line_id"), LineId::parse(&raw.line_id));
     let sku = optional(bad, &at.field("sku"), &raw.sku, Sku::parse);
-    let categories_at = &at.field("categories");
-    let categories =
-        each(bad, categories_at, &raw.categories, CATEGORIES_MAX, |bad, at, _, raw| bad.take(at, Label::parse(raw)));
+    let categories = labels(bad, &at.field("categories"), &raw.categories, Line::LABELS_MAX);
     let brand = optional(bad, &at.field("brand"), &raw.brand, Label::parse);
+    let collections = labels(bad, &at.field("collections"), &raw.collections, Line::LABELS_MAX);
+    let own_labels = labels(bad, &at.field("labels"), &raw.labels, Line::LABELS_MAX);
     let seller = optional(bad, &at.field("seller"), &raw.seller, Label::parse);
     let quantity = number(bad, &at.field("quantity"), raw.quantity, 0..=Order::QUANTITY_MAX);
     let amount = number(bad, &at.field("amount_minor"), raw.amount_minor, AMOUNT);
@@ -294,6 +293,8 @@ fn line(bad: &mut Violations, at: &Path<'_>, raw: &wire::Line, prices_include_ta
         sku: sku?,
         categories: categories?,
         brand: brand?,
+        collections: collections?,
+        labels: own_labels?,
         seller: seller?,
         kind: kind?,
         quantity: quantity?,

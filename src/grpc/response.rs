@@ -548,6 +548,8 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::CoolDown => Wire::CoolDown,
         Reason::EventUnknown => Wire::EventUnknown,
         Reason::EventClosed => Wire::EventClosed,
+        Reason::LimitReached => Wire::LimitReached,
+        Reason::CoolingDown => Wire::CoolingDown,
     }
 }
 
@@ -555,6 +557,12 @@ fn explain(trace: Explain) -> wire::Explain {
     wire::Explain {
         rules: all(trace.rules, explain_rule),
         rules_left_out: i32::try_from(trace.rules_left_out).unwrap_or(i32::MAX),
+        nearest_misses: all(trace.nearest, |miss| wire::NearestMiss {
+            rule_id: miss.rule.to_string(),
+            condition: miss.condition,
+            missing: miss.missing,
+            text: miss.text,
+        }),
     }
 }
 
@@ -568,8 +576,10 @@ fn explain_rule(rule: ExplainRule) -> wire::ExplainRule {
             met: condition.met,
             actual: condition.actual,
             required: condition.required,
+            missing: condition.missing,
         }),
         steps: rule.steps,
+        left_out: rule.left_out,
     }
 }
 

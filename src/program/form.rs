@@ -32,7 +32,11 @@ use crate::domain::program::{
 use crate::domain::time::{Instant, LocalWindow, Period};
 
 use adjustment::AdjustmentsSection;
-use award::{StampCardSection, StampsSection, TagSection, VoucherSection, VouchersSection};
+use award::{ForEachWord, StampCardSection, StampsSection, TagSection, VoucherSection, VouchersSection};
+use combine::{
+    BaseRulesWord, CombineSection, DateText, DaysSection, GroupSection, LimitSection, RateSection, RuleCampaignName,
+    RuleCampaignSection, UnitLimitsSection,
+};
 use counter::{CountSection, CounterSection, OrderNumberSection};
 use event::{EventName, EventSection};
 use lines::{LinesSection, MatchSection};
@@ -41,7 +45,7 @@ use offer::{PaymentSection, RewardSection};
 use people::AttributeTypeWord;
 use place::{EarningSection, StoreSection};
 use referral::CampaignSection;
-use rule::{BonusSection, RuleSection, check_span};
+use rule::{HoursSection, RuleSection, check_span};
 use terms::{GuestSection, ReservationSection, ReturnSection};
 use unit::{LifeSection, UnitList, life_of, unit_of};
 use words::{ActivityWord, MonthDayText, OrderKindWord, OverdrawUnrefusedWord, OverdrawWord};
@@ -52,6 +56,7 @@ pub(super) use people::attribute_type;
 
 mod adjustment;
 mod award;
+mod combine;
 mod counter;
 mod event;
 mod lines;
@@ -80,7 +85,7 @@ section! {
         /// The zone of the program's calendar: periods, expiry, and local times without a zone of their own.
         time_zone: ZoneName, Required;
         /// The currencies that orders may come in. Every amount below states each of them. An order in another
-        /// currency earns and redeems nothing.
+        /// currency earns and redeems nothing, unless `rates` says what it is worth.
         currencies: Distinct<CurrencyCode, 1, CURRENCIES_MAX>, Required;
         /// What is counted. The first is the default wherever a unit may be named.
         units: UnitList, Without("one unit, `points`, spendable at once and for ever");
@@ -92,6 +97,17 @@ section! {
         /// What is counted for each account, by name: rules and tiers ask for it. Orders in a currency other than the
         /// program's first add nothing to a counter of `spend`.
         counters: ByName<Name<CounterId>, CounterSection, 0, COUNTERS_MAX>, Default("{}");
+        /// How rules of a group go together, by name.
+        groups: ByName<Name<crate::domain::id::GroupId>, GroupSection, 0, { super::GROUPS_MAX }>, Default("{}");
+        /// Rules under one schedule and shared bounds.
+        campaigns: Identified<RuleCampaignSection, CAMPAIGNS_MAX>, Default("[]");
+        /// What bounds all rules that give a unit, by unit.
+        unit_limits: ByName<UnitName, UnitLimitsSection, 0, UNITS_MAX>, Default("{}");
+        /// Days on which no rule for orders applies, by the clock on the wall of the order's store, else of the program.
+        closed_on: Distinct<DateText, 0, { super::DATES_MAX }>, Default("[]");
+        /// What currencies that are not listed above are worth in the first. An order in such a currency earns as if it
+        /// came in the first; it redeems nothing.
+        rates: Items<RateSection, 0, { super::RATES_MAX }>, Default("[]");
         /// What is granted, and for what. In this order: of two equal multipliers, the earlier counts.
         rules: Identified<RuleSection, RULES_MAX>, Default("[]");
         /// Which units are means of payment, by unit.
@@ -162,6 +178,15 @@ impl Build for FileSection {
             returns: self.returns?.value,
             back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
             counters: counter::named(self.counters?.value),
+            groups: combine::groups(self.groups?.value),
+            rule_campaigns: combine::rule_campaigns(without_places(self.campaigns?.value)),
+            closed_on: {
+                let mut days = self.closed_on?.value;
+                days.sort_unstable();
+                days
+            },
+            rates: self.rates?.value,
+            unit_limits: combine::unit_limits(self.unit_limits?.value),
             attributes: self.attributes?.value.into_iter().collect(),
             guests: self.guests?.value,
             adjustments: self.adjustments?.value,

@@ -19,7 +19,8 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
     let program = &compiled.program;
     let suspicions = shadow::find(program).into_iter().map(|found| (found, SHADOW_HINT));
     let suspicions = suspicions.chain(cost::find(program).into_iter().map(|found| (found, COST_HINT)));
-    for ((number, message), hint) in suspicions {
+    let stopped = shadow::stopped(program).into_iter().map(|found| (found, STOP_HINT));
+    for ((number, message), hint) in suspicions.chain(stopped) {
         let Some(pos) = compiled.rules_at.get(number) else { continue };
         let rules = Step::Key(Cow::Borrowed("rules"));
         r.within(rules, |r| r.within(Step::Index(number), |r| r.warn(*pos, message, Some(hint))));
@@ -44,6 +45,7 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
 }
 
 const SHADOW_HINT: &str = "of several multipliers on one line the highest counts (`earning.multipliers`)";
+const STOP_HINT: &str = "give it a higher `priority`, or remove `stop` from the other";
 const COST_HINT: &str =
     "compare what a unit is worth in `pay_with` with what an order must cost; ask for more, or give less";
 

@@ -9,7 +9,9 @@ use serde_json::{Value as Json, json};
 
 use super::fault::quoted;
 use super::tree::{Content, Node, Resolved};
-use crate::domain::id::{CampaignId, CardId, CounterId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
+use crate::domain::id::{
+    CampaignId, CardId, CounterId, GroupId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId,
+};
 use crate::domain::money::Rounding;
 use crate::domain::order::{Currency, Order};
 use crate::domain::program::{
@@ -463,7 +465,7 @@ macro_rules! own_ids {
     )+};
 }
 
-own_ids!(ProgramId RuleId UnitId RewardId CampaignId CounterId CardId);
+own_ids!(GroupId ProgramId RuleId UnitId RewardId CampaignId CounterId CardId);
 
 /// A name that the program file gives: letters, digits, `.`, `_` and `-`, beginning with a letter or digit. Narrower
 /// than ids from outside, for these are joined into other ids and shown in reports.

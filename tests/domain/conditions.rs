@@ -260,7 +260,7 @@ fn a11_conditions_the_trace_names_each_part_with_what_it_found() {
     let conditions = &explain.rules[0].conditions;
     let found: Vec<(&str, bool, &str, &str)> = conditions
         .iter()
-        .map(|ExplainCondition { condition, met, actual, required }| {
+        .map(|ExplainCondition { condition, met, actual, required, .. }| {
             (condition.as_str(), *met, actual.as_str(), required.as_str())
         })
         .filter(|(condition, ..)| *condition != "lines")

@@ -397,7 +397,7 @@ fn the_trace_says_why_a_rule_did_not_apply() {
     let big = trace.rules.iter().find(|rule| rule.rule.as_str() == "big").unwrap();
     assert!(!big.applied);
     let missed = big.conditions.iter().find(|condition| !condition.met).unwrap();
-    assert_eq!((missed.actual.as_str(), missed.required.as_str()), ("1999", "at least 2000"));
+    assert_eq!((missed.actual.as_str(), missed.required.as_str()), ("GBP 19.99", "at least GBP 20.00"));
     let base = trace.rules.iter().find(|rule| rule.rule.as_str() == "base").unwrap();
     assert_eq!(base.steps, ["1999 x 1 / 100, floor per order = 19 points"]);
 }

@@ -82,6 +82,8 @@ pub(crate) fn line(id: &str, amount_minor: i64) -> Line {
         categories: Vec::new(),
         brand: None,
         seller: None,
+        collections: Vec::new(),
+        labels: Vec::new(),
         kind: LineKind::Goods,
         quantity: 1,
         amount_minor,

@@ -285,10 +285,13 @@ fn every_kind_of_loyalty() {
             met: false,
             actual: "12:00".into(),
             required: "07:00 to 09:00".into(),
+            missing: None,
+            missing_text: String::new(),
         }],
         steps: vec!["1420 / 10 = 142".into()],
+        left_out: String::new(),
     };
-    let explain = Explain { rules: kinds.map(rule).to_vec(), rules_left_out: u32::MAX };
+    let explain = Explain { rules: kinds.map(rule).to_vec(), rules_left_out: u32::MAX, nearest: Vec::new() };
     let explain = committed(Decided { explain: Some(explain), ..decided() }).explain.unwrap();
     assert_eq!(explain.rules_left_out, i32::MAX, "as many as can be said");
     for (kind, shown) in kinds.into_iter().zip(explain.rules) {

@@ -78,7 +78,7 @@ prop_compose! {
             amount_minor,
             list_amount_minor,
             tax_minor,
-            kind,
+            collections: Vec::new(),            labels: Vec::new(),            kind,
             seller: label,
         };
         lines.into_iter().map(line).collect()

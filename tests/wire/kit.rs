@@ -334,6 +334,8 @@ pub(crate) fn line(line_id: &str) -> wire::Line {
         amount_minor: 760,
         list_amount_minor: Some(800),
         tax_minor: 50,
+        collections: Vec::new(),
+        labels: Vec::new(),
         kind: wire::LineKind::Goods.into(),
         seller: String::new(),
     }

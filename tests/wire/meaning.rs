@@ -33,6 +33,8 @@ fn domain_line(line_id: &str) -> Line {
         categories: vec![label("bread"), label("Käse & Brot")],
         brand: Some(label("Marlow")),
         seller: None,
+        collections: Vec::new(),
+        labels: Vec::new(),
         kind: LineKind::Goods,
         quantity: 2,
         amount_minor: 760,

@@ -68,6 +68,8 @@ pub fn order(order_id: &str, place: Place, wanted: &[(&str, i64)]) -> wire::Orde
         amount_minor: quantity * if place == Place::QuaiBranly { cents } else { pence },
         list_amount_minor: None,
         tax_minor: 0,
+        collections: Vec::new(),
+        labels: Vec::new(),
         kind: kind.into(),
         seller: String::new(),
     });

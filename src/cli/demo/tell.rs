@@ -179,13 +179,14 @@ mod tests {
             met,
             actual: "a".to_owned(),
             required: "b".to_owned(),
+            missing: None,
         };
         let rule = wire::ExplainRule {
             rule_id: "early-bird".to_owned(),
             conditions: vec![condition("hours", false), condition("lines", true), condition("spend", false)],
             ..Default::default()
         };
-        let lines = explain(&wire::Explain { rules: vec![rule], rules_left_out: 2 });
+        let lines = explain(&wire::Explain { rules: vec![rule], rules_left_out: 2, nearest_misses: Vec::new() });
         assert_eq!(lines.len(), 3);
         assert!(lines[0].contains("no:  hours is a, needed b"), "{}", lines[0]);
         assert!(lines[1].ends_with("spend is a, needed b"), "{}", lines[1]);

@@ -65,6 +65,8 @@ pub fn wire_order(history: &History, order: &OrderRows) -> wire::Order {
         amount_minor: line.amount_minor,
         list_amount_minor: line.list_amount_minor,
         tax_minor: 0,
+        collections: Vec::new(),
+        labels: Vec::new(),
         kind: wire::LineKind::Goods.into(),
         seller: String::new(),
     });

@@ -3,14 +3,17 @@
 use super::super::account::{AccountState, NewCard, StampsOn, TakenStamps, VoucherIssue, VoucherState};
 use super::super::answer::{Decided, Effect, Reason, Refusal, StampsGiven, StampsTaken, Subject, VoucherEffect};
 use super::super::awards::{Award, Consequence, Gave, Prize, Stands};
+use super::super::counters::Tally;
 use super::super::desk::{Desk, dates};
 use super::super::earn::Plan;
 use super::super::id::{CardId, GrantId, Label, RewardId, VoucherId};
 use super::super::ledger::{Dates, Fact};
+use super::super::money::split;
 use super::super::order_record::{GrantRecord, OrderRecord};
 use super::super::program::{Beyond, CardsMax, StampCard};
 use super::super::time::{Day, Instant, Period};
 use super::checkout::grant_units;
+use super::limits::{self, Gift};
 use super::{Halt, OVERFLOW, Scene};
 
 /// What was handed out: for the record of whatever brought it, which undoes it by that.
@@ -18,18 +21,72 @@ use super::{Halt, OVERFLOW, Scene};
 pub(super) struct Given {
     pub(super) grants: Vec<GrantRecord>,
     pub(super) consequences: Vec<Consequence>,
+    /// What its limits counted.
+    pub(super) counts: Vec<Tally>,
 }
 
 impl Given {
     pub(super) fn extend(&mut self, more: Given) {
         self.grants.extend(more.grants);
         self.consequences.extend(more.consequences);
+        self.counts.extend(more.counts);
     }
 }
 
 /// Hands out an award. `cause` names it: the same cause never hands out twice under another name. What finds no room is
 /// told as a refusal and is no reason to refuse what brought it.
 pub(super) fn give(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    award: &Award,
+    cause: GrantId,
+    at: Instant,
+    decided: &mut Decided,
+) -> Result<Given, Halt> {
+    give_in(scene, desk, award, cause, at, None, decided)
+}
+
+/// The same for what was earned in a store.
+pub(super) fn give_in(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    award: &Award,
+    cause: GrantId,
+    at: Instant,
+    store: Option<&Label>,
+    decided: &mut Decided,
+) -> Result<Given, Halt> {
+    let unit = match &award.what {
+        Prize::Units { unit, .. } => Some(unit),
+        Prize::Stamps { .. } | Prize::Voucher { .. } | Prize::Tags { .. } => None,
+    };
+    let gift = Gift { rule: &award.rule, unit, desired: award.count, deed: &cause, store, at };
+    let count = limits::allow(scene, desk, &gift, decided)?;
+    if count <= 0 {
+        return Ok(Given::default());
+    }
+    let stands = match &award.stands {
+        Stands::ByLine(shares) if count < award.count => Stands::ByLine(split(count, shares)),
+        stands => stands.clone(),
+    };
+    let shares = match &stands {
+        Stands::ByLine(shares) => shares.clone(),
+        Stands::Always | Stands::While { .. } => Vec::new(),
+    };
+    let tallies = limits::tallies(scene, &award.rule, unit, count, &shares, at)?;
+    let allowed = Award { count, stands, ..award.clone() };
+    let mut given = give_out(scene, desk, &allowed, cause, at, decided)?;
+    if given != Given::default() {
+        desk.count(at, tallies.iter().map(Tally::change).collect())?;
+        given.counts = tallies;
+    }
+    if let (Some(Effect::Granted(granted)), true) = (decided.effects.last_mut(), count < award.count) {
+        granted.desired = award.count;
+    }
+    Ok(given)
+}
+
+fn give_out(
     scene: &Scene<'_>,
     desk: &mut Desk,
     award: &Award,
@@ -48,7 +105,7 @@ pub(super) fn give(
             let shares = match &award.stands {
                 Stands::Always => Vec::new(),
                 Stands::ByLine(shares) => shares.clone(),
-                Stands::While { basis, .. } => super::super::money::split(award.count, basis),
+                Stands::While { basis, .. } => split(award.count, basis),
             };
             let plan = Plan {
                 rule: award.rule.clone(),

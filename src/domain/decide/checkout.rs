@@ -12,6 +12,7 @@ use super::super::desk::{Desk, dates};
 use super::super::earn::{Earned, Plan, earn, earning_amounts, scaled_tax};
 use super::super::id::{AccountId, GrantId, MemberId, UnitId, VoucherId};
 use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
+use super::super::money::split;
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord, VoucherUse};
 use super::super::program::{Activity, Overdraw, Program, Reward, SettlesAs};
@@ -19,6 +20,7 @@ use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::time::{Instant, SECOND_MS};
 use super::awards::{self, Given};
+use super::limits::{self, Gift};
 use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, referral, refusal_answer};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
@@ -134,11 +136,12 @@ pub(super) fn earn_on(
         ));
     }
     let (discounts, payments) = (redemption.discounts(lines), redemption.payments(lines));
-    let earning = earning_amounts(scene.program, order, &discounts, &payments);
+    let earning = earning_amounts(scene.program, order, at, &discounts, &payments);
     let tallies = counters::of_order(scene.program, order, &earning, at)?;
     desk.count(at, tallies.iter().map(Tally::change).collect())?;
     let free = redemption.free_items(lines);
-    let seen = Seen { order, earning: &earning, free: &free };
+    let currency = scene.program.earning_currency(order.currency, at).unwrap_or(order.currency);
+    let seen = Seen { order, earning: &earning, currency, free: &free };
     Ok((earn(&scene.view(&desk.state, Some(seen)), explain), tallies))
 }
 
@@ -187,9 +190,10 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     show_uses(order, &redemption, &mut decided, &debts);
     let vouchers = use_vouchers(&mut desk, order, &redemption, at, &mut decided)?;
 
-    let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
-    let Given { grants, consequences } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
+    let Given { grants, consequences, counts: limited } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
 
+    counts.extend(limited);
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, command, &earned, &mut decided, &mut transfers)?;
 
@@ -218,6 +222,7 @@ pub(super) fn give_all(
     decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
     let mut grants = Vec::with_capacity(earned.grants.len());
+    let mut counts = Vec::new();
     for plan in &earned.grants {
         let life = plan.life.as_ref().or_else(|| scene.program.unit(&plan.unit).map(|terms| &terms.life));
         let awaits = life.and_then(|life| Some((life, life.awaits.as_ref()?)));
@@ -232,15 +237,36 @@ pub(super) fn give_all(
             continue;
         }
         let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
+        let gift = Gift {
+            rule: &plan.rule,
+            unit: Some(&plan.unit),
+            desired: plan.amount,
+            deed: &grant,
+            store: order.store.as_ref(),
+            at: scene.times.effective_at,
+        };
+        let amount = limits::allow(scene, desk, &gift, decided)?;
+        if amount <= 0 {
+            continue;
+        }
+        let shares = if amount < plan.amount { split(amount, &plan.shares) } else { plan.shares.clone() };
+        let tallies = limits::tallies(scene, &plan.rule, Some(&plan.unit), amount, &shares, gift.at)?;
+        desk.count(gift.at, tallies.iter().map(Tally::change).collect())?;
+        counts.extend(tallies);
+        let clamped = Plan { amount, shares, ..plan.clone() };
         grants.push(match awaits {
-            Some(awaits) => order_event::await_units(scene, desk, grant, plan, order, awaits, decided)?,
-            None => make_grant(scene, desk, grant, plan, order, decided)?,
+            Some(awaits) => order_event::await_units(scene, desk, grant, &clamped, order, awaits, decided)?,
+            None => make_grant(scene, desk, grant, &clamped, order, decided)?,
         });
+        if let Some(Effect::Granted(granted)) = decided.effects.last_mut() {
+            granted.desired = plan.amount;
+        }
     }
-    let mut given = Given { grants, consequences: Vec::new() };
+    let mut given = Given { grants, consequences: Vec::new(), counts };
     for award in &earned.awards {
         let cause = GrantId::of(&[order.order_id.as_str(), award.rule.as_str()]);
-        given.extend(awards::give(scene, desk, award, cause, scene.times.effective_at, decided)?);
+        let store = order.store.as_ref();
+        given.extend(awards::give_in(scene, desk, award, cause, scene.times.effective_at, store, decided)?);
     }
     Ok(given)
 }

@@ -122,8 +122,9 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     let redemption = discounts_of(guest);
     let mut decided = scene.decided();
     show_uses(order, &redemption, &mut decided, &[]);
-    let (earned, counts) = earn_on(scene, &mut desk, order, &redemption, false)?;
-    let Given { grants, consequences } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, false)?;
+    let Given { grants, consequences, counts: limited } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    counts.extend(limited);
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, &commit, &earned, &mut decided, &mut transfers)?;
     desk.stir(scene.program, None, Activity::Order, at)?;

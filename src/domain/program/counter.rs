@@ -61,4 +61,15 @@ pub enum CounterWindow {
 impl CounterWindow {
     /// The longest window in days: two years.
     pub const DAYS_MAX: u16 = 731;
+
+    /// For people.
+    pub fn text(self) -> String {
+        match self {
+            CounterWindow::Lifetime => "lifetime".to_owned(),
+            CounterWindow::Calendar(period) => period.name().to_owned(),
+            CounterWindow::MembershipYear => "membership year".to_owned(),
+            CounterWindow::Days(days) => format!("{days} days"),
+            CounterWindow::Streak { of, gap } => format!("streak by {} with gaps up to {gap}", of.name()),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Label, Line, Rule, Sku, Trigger};
+use super::{Label, Line, Rule, RuleId, Sku, Trigger};
 
 /// Maps what lines carry to the order rules that name it.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,11 @@ pub struct RuleIndex {
     by_category: HashMap<Label, Vec<u32>>,
     by_sku: HashMap<Sku, Vec<u32>>,
     by_brand: HashMap<Label, Vec<u32>>,
+    by_collection: HashMap<Label, Vec<u32>>,
+    by_label: HashMap<Label, Vec<u32>>,
+    by_id: HashMap<RuleId, u32>,
+    /// The place of each rule by priority; empty where all have the same.
+    ranks: Vec<u32>,
     /// Rules that name no line: considered for every order.
     always: Vec<u32>,
     /// Rules that time pulls.
@@ -24,6 +29,7 @@ impl RuleIndex {
         let mut index = RuleIndex::default();
         for (number, rule) in rules.iter().enumerate() {
             let Ok(number) = u32::try_from(number) else { break };
+            index.by_id.insert(rule.id.clone(), number);
             if rule.on.is_occasion() {
                 index.occasions.push(number);
             }
@@ -43,14 +49,42 @@ impl RuleIndex {
                 for brand in &include.brands {
                     index.by_brand.entry(brand.clone()).or_default().push(number);
                 }
+            } else if !include.collections.is_empty() {
+                for collection in &include.collections {
+                    index.by_collection.entry(collection.clone()).or_default().push(number);
+                }
+            } else if !include.labels.is_empty() {
+                for label in &include.labels {
+                    index.by_label.entry(label.clone()).or_default().push(number);
+                }
             } else {
                 index.always.push(number);
+            }
+        }
+        if rules.iter().any(|rule| rule.combine.priority != 0) {
+            let mut order: Vec<usize> = (0..rules.len()).collect();
+            order.sort_by_key(|at| std::cmp::Reverse(rules.get(*at).map_or(0, |rule| rule.combine.priority)));
+            index.ranks = vec![0; rules.len()];
+            for (rank, at) in order.into_iter().enumerate() {
+                if let (Some(place), Ok(rank)) = (index.ranks.get_mut(at), u32::try_from(rank)) {
+                    *place = rank;
+                }
             }
         }
         index
     }
 
-    /// Numbers of the rules that may match some line, ascending and each once.
+    /// The number of a rule: its place in the file.
+    pub fn number(&self, rule: &RuleId) -> Option<usize> {
+        self.by_id.get(rule).map(|number| *number as usize)
+    }
+
+    /// The place of a rule when all are ordered by priority.
+    pub fn rank(&self, number: u32) -> u32 {
+        self.ranks.get(number as usize).copied().unwrap_or(number)
+    }
+
+    /// Numbers of the rules that may match some line, each once, from the highest priority down.
     pub fn candidates(&self, lines: &[Line]) -> Vec<u32> {
         let mut found = self.always.clone();
         for line in lines {
@@ -70,8 +104,21 @@ impl RuleIndex {
                 found.extend(self.by_brand.get(brand).into_iter().flatten());
             }
         }
+        for (lists, of) in [(&self.by_collection, false), (&self.by_label, true)] {
+            if lists.is_empty() {
+                continue;
+            }
+            for line in lines {
+                for label in if of { &line.labels } else { &line.collections } {
+                    found.extend(lists.get(label).into_iter().flatten());
+                }
+            }
+        }
         found.sort_unstable();
         found.dedup();
+        if !self.ranks.is_empty() {
+            found.sort_unstable_by_key(|number| self.rank(*number));
+        }
         found
     }
 }

@@ -1,9 +1,10 @@
 //! Rules: on what they act, when they apply, and what follows.
 
-use super::{GiveStamps, GiveTags, GiveVoucher, Kind, LifeTerms, PerCurrency, Selector};
-use crate::domain::id::{CounterId, Label, RuleId, UnitId};
+use super::{CounterWindow, ForEach, GiveStamps, GiveTags, GiveVoucher, Kind, LifeTerms, PerCurrency, Selector};
+use crate::domain::id::{CampaignId, CounterId, GroupId, Label, RuleId, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::predicate::Predicate;
+use crate::domain::recurrence::Days;
 use crate::domain::time::{Instant, LocalWindow, Period};
 
 /// What a rule acts on.
@@ -46,6 +47,12 @@ pub struct Conditions {
     pub joined_at_least: Option<Period>,
     /// Who acts joined at most so long ago, inclusive.
     pub joined_at_most: Option<Period>,
+    /// At most this much, inclusive.
+    pub spend_max: Option<SpendMin>,
+    /// How many whole items.
+    pub quantity: Option<QuantityBounds>,
+    /// On which days of the calendar.
+    pub days: Days,
 }
 
 /// Which orders of a member, by their number: 1 is the first. Orders that came back whole do not count.
@@ -69,6 +76,11 @@ impl OrderNumber {
         let from = self.from.map(|n| format!("from {n}"));
         let to = self.to.map(|n| format!("up to {n}"));
         [is, every, from, to].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many more orders it takes; `None`: no later one will do, or none within the next hundred.
+    pub fn next(&self, number: u64) -> Option<i64> {
+        (1..=100i64).find(|more| number.checked_add(more.unsigned_abs()).is_some_and(|number| self.holds(number)))
     }
 
     pub fn holds(&self, number: u64) -> bool {
@@ -116,6 +128,16 @@ pub enum SpendOf {
     Matching,
 }
 
+/// How many whole items there must be on lines that earn.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QuantityBounds {
+    /// Equal is reached.
+    pub at_least: Option<i64>,
+    /// Inclusive.
+    pub at_most: Option<i64>,
+    pub of: SpendOf,
+}
+
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub id: RuleId,
@@ -127,6 +149,12 @@ pub struct Rule {
     pub events: Vec<Label>,
     /// On a trigger that time pulls.
     pub occasion: Option<Occasion>,
+    pub combine: Combine,
+    pub limits: Vec<Limit>,
+    /// After it gave something, it gives nothing more for so long.
+    pub cool_down: Option<Period>,
+    /// Its place among the program's campaigns of rules.
+    pub campaign: Option<usize>,
 }
 
 impl Trigger {
@@ -147,6 +175,97 @@ pub struct Occasion {
     pub inactive_for: Option<Period>,
     /// Who was born or joined on 29 February has it on 1 March in other years, rather than on 28 February.
     pub leap_day_later: bool,
+}
+
+/// How a rule goes together with others.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Combine {
+    /// Rules are considered from the highest down, equal ones in the order of the file.
+    pub priority: i32,
+    pub group: Option<GroupId>,
+    /// Of the rules of its group, or without one of all rules of its unit, it applies alone or not at all.
+    pub exclusive: bool,
+    /// When it applies, no rule after it is considered.
+    pub stop: bool,
+}
+
+/// Which rules of a group apply.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Group {
+    pub id: GroupId,
+    pub pick: GroupPick,
+    pub limits: Vec<Limit>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum GroupPick {
+    #[default]
+    All,
+    /// The first, by priority, whose conditions hold.
+    First,
+    /// The one that gives most, taken by itself; the earlier one when equal.
+    Best,
+}
+
+/// Rules under one schedule and shared limits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleCampaign {
+    pub id: CampaignId,
+    pub title: String,
+    pub starts_at: Option<Instant>,
+    pub ends_at: Option<Instant>,
+    /// Empty: any time; else inside at least one.
+    pub windows: Vec<LocalWindow>,
+    pub days: Days,
+    pub limits: Vec<Limit>,
+}
+
+/// A bound on what is given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limit {
+    pub counts: LimitOf,
+    /// At least 1.
+    pub most: i64,
+    pub per: LimitPer,
+    pub on_reach: OnReach,
+    pub over: LimitOver,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LimitOf {
+    /// Units given (stamps, for a rule that gives stamps), less what is taken back.
+    Units,
+    /// How often it gave anything; an order that comes back whole counts no more.
+    Times,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LimitPer {
+    /// Each order, or whatever else fires the rule, by itself.
+    Order,
+    Window(CounterWindow),
+}
+
+/// Whose giving is limited.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LimitOver {
+    /// Each account by itself.
+    #[default]
+    Member,
+    /// All accounts together.
+    Program,
+    /// All accounts together, in each store by itself; orders without a store are one more.
+    Store,
+}
+
+/// What happens when more would be given than a limit allows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnReach {
+    /// What is left is given.
+    #[default]
+    Clamp,
+    /// Nothing is given.
+    Refuse,
 }
 
 /// What follows when a rule applies.
@@ -193,7 +312,7 @@ pub struct Multiply {
     pub rounding: Rounding,
 }
 
-/// A fixed number of units, once per order or enrolment; no multiplier touches it.
+/// A fixed number of units.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Bonus {
     pub unit: UnitId,
@@ -201,4 +320,11 @@ pub struct Bonus {
     pub life: Option<LifeTerms>,
     /// On an event: so many units for each so much of its value, in whole parts; `None`: whatever the value.
     pub for_each_value: Option<i64>,
+    pub for_each: ForEach,
+    /// In all, on one order; `None`: as many as there are.
+    pub units_max: Option<i64>,
+    /// Multipliers of the unit act on it as on a base (default: they do not touch it).
+    pub multiplied: bool,
+    /// It is given only where base rates of its unit give something on the lines selected.
+    pub needs_base: bool,
 }

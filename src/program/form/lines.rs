@@ -11,6 +11,10 @@ section! {
         skus: Distinct<SkuText, 0, SELECTED_MAX>, Default("[]");
         /// Brands.
         brands: Distinct<LabelText, 0, SELECTED_MAX>, Default("[]");
+        /// Collections; a line may carry several, one is enough.
+        collections: Distinct<LabelText, 0, SELECTED_MAX>, Default("[]");
+        /// Labels; a line may carry several, one is enough.
+        labels: Distinct<LabelText, 0, SELECTED_MAX>, Default("[]");
     }
 }
 
@@ -18,7 +22,13 @@ impl Build for MatchSection {
     type Out = LineMatch;
 
     fn build(self, _: Pos, _: &mut Reader) -> Option<LineMatch> {
-        Some(LineMatch { categories: self.categories?.value, skus: self.skus?.value, brands: self.brands?.value })
+        Some(LineMatch {
+            categories: self.categories?.value,
+            skus: self.skus?.value,
+            brands: self.brands?.value,
+            collections: self.collections?.value,
+            labels: self.labels?.value,
+        })
     }
 }
 
@@ -31,6 +41,10 @@ section! {
         skus: Distinct<SkuText, 1, SELECTED_MAX>, Without("with any or no SKU");
         /// Lines of any of these brands.
         brands: Distinct<LabelText, 1, SELECTED_MAX>, Without("of any or no brand");
+        /// Lines of any of these collections; a line may carry several, one is enough.
+        collections: Distinct<LabelText, 1, SELECTED_MAX>, Without("of any or no collection");
+        /// Lines with any of these labels; a line may carry several, one is enough.
+        labels: Distinct<LabelText, 1, SELECTED_MAX>, Without("with any or no label");
         /// Lines to leave out.
         exclude: MatchSection, Default("{}");
     }
@@ -44,6 +58,8 @@ impl Build for LinesSection {
             categories: self.categories.map(|at| at.value).unwrap_or_default(),
             skus: self.skus.map(|at| at.value).unwrap_or_default(),
             brands: self.brands.map(|at| at.value).unwrap_or_default(),
+            collections: self.collections.map(|at| at.value).unwrap_or_default(),
+            labels: self.labels.map(|at| at.value).unwrap_or_default(),
         };
         let exclude = self.exclude?.value;
         if names_nothing(&include, &exclude) {
@@ -63,4 +79,6 @@ pub(in crate::program) fn names_nothing(include: &LineMatch, exclude: &LineMatch
     swallowed(&include.categories, &exclude.categories)
         || swallowed(&include.skus, &exclude.skus)
         || swallowed(&include.brands, &exclude.brands)
+        || swallowed(&include.collections, &exclude.collections)
+        || swallowed(&include.labels, &exclude.labels)
 }

@@ -33,6 +33,10 @@ section! {
         paid_with_units_earns: Flag, Default("true");
         /// What happens when several multipliers match a line.
         multipliers: MultiplierWord, Default("highest");
+        /// What happens when several base rates of a unit apply.
+        base_rules: BaseRulesWord, Default("add");
+        /// Whether lines earn that cost less than their list price, where the caller states that.
+        discounted_lines_earn: Flag, Default("true");
         /// Lines that earn nothing under any rule.
         exclude: MatchSection, Default("{}");
         /// Sorts of orders that earn, as their `kind` says.
@@ -57,6 +61,8 @@ impl Build for EarningSection {
             paid_with_units_earns: self.paid_with_units_earns?.value,
             excluded: self.exclude?.value,
             multipliers: self.multipliers?.value,
+            base_rules: self.base_rules?.value,
+            discounted_lines_earn: self.discounted_lines_earn?.value,
             order_kinds: self.order_kinds.map_or_else(earning_kinds, |at| at.value),
         })
     }

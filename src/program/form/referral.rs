@@ -20,9 +20,9 @@ section! {
         /// From attribution to the order that qualifies.
         qualify_within: Length, Without("no limit");
         /// What the advocate gets.
-        advocate: BonusSection, Without("nothing");
+        advocate: SideSection, Without("nothing");
         /// What the friend gets.
-        friend: BonusSection, Without("nothing");
+        friend: SideSection, Without("nothing");
         /// Whether a return that takes the qualifying order below the minimum takes both rewards back.
         claw_back: Flag, Default("true");
     }
@@ -35,20 +35,7 @@ impl Build for CampaignSection {
         check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
         let any = || PerCurrency(r.names.currencies.iter().flatten().map(|currency| (*currency, 0)).collect());
         let spend_min = self.spend_at_least.map_or_else(any, |at| at.value);
-        for side in [&self.advocate, &self.friend].into_iter().flatten() {
-            if side.value.for_each_value.is_some() {
-                r.fault_at(
-                    side,
-                    "only an event has a value that units could be `for_each_value` of",
-                    Some("remove it"),
-                );
-            }
-        }
-        let side = |at: At<Bonus>| {
-            let Bonus { unit, units, life, for_each_value: _ } = at.value;
-            SideReward { unit, units, life }
-        };
-        let (advocate, friend) = (self.advocate.map(side), self.friend.map(side));
+        let (advocate, friend) = (self.advocate.map(|at| at.value), self.friend.map(|at| at.value));
         let id: CampaignId = self.id?.value;
         if advocate.is_none() && friend.is_none() {
             let message = format!("nobody gets anything in {}", quoted(id.as_str()));
@@ -67,5 +54,27 @@ impl Build for CampaignSection {
             friend,
             claw_back: self.claw_back?.value,
         })
+    }
+}
+
+section! {
+    /// What one side of a referral gets.
+    SideSection = "side" {
+        /// How many.
+        units: Units, Required;
+        /// Of what.
+        unit: UnitName, Without("the program's first unit");
+        /// Terms that differ from the unit's.
+        life: LifeSection, Without("as the unit");
+    }
+}
+
+impl Build for SideSection {
+    type Out = SideReward;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<SideReward> {
+        let unit = unit_of(self.unit, r)?;
+        let life = life_of(&unit, self.life, r);
+        Some(SideReward { unit, units: self.units?.value, life })
     }
 }

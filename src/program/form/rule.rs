@@ -3,6 +3,9 @@
 use super::member::{MemberSection, texts};
 use super::*;
 use crate::domain::predicate::{Field, Needs, Predicate, Text};
+use crate::domain::program::{ForEach, Limit, LimitOf, LimitOver, LimitPer, OnReach, QuantityBounds};
+use crate::domain::time::CalendarPeriod;
+use crate::program::LIMITS_MAX;
 use crate::program::cel::Expression;
 use crate::program::value::OwnCurrency;
 
@@ -29,6 +32,14 @@ section! {
         /// On `inactivity`: how long there was neither an order nor an event. Only who crosses it after the rule was
         /// introduced counts, once for each absence.
         inactive_for: Length, Without("none");
+        /// How it goes together with other rules.
+        combine: CombineSection, Default("{}");
+        /// Bounds on what it gives; all of them hold.
+        limits: Items<LimitSection, 0, LIMITS_MAX>, Default("[]");
+        /// After it gave something, it gives nothing more to the same account for so long.
+        cool_down: Length, Without("no pause");
+        /// Which of the `campaigns` it belongs to.
+        campaign: RuleCampaignName, Without("none");
     }
 }
 
@@ -67,7 +78,34 @@ impl Build for RuleSection {
         let events = self.events.map(|at| at.value).unwrap_or_default();
         let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
         let conditions = Conditions { lines: self.lines?.value, ..self.when?.value.conditions };
-        Some(Rule { id, kind, on, conditions, then: self.then?.value, events, occasion })
+        let then = self.then?.value;
+        let combine = self.combine?;
+        let gives_units = matches!(then, Then::Earn(_) | Then::Multiply(_) | Then::Bonus(_));
+        if combine.value.exclusive && combine.value.group.is_none() && !gives_units {
+            let hint = "name a `group` in which it applies alone";
+            r.fault_at(&combine, "it gives no unit of which it could be the only rule", Some(hint));
+        }
+        let mut limits = self.limits?.value;
+        if let Then::Bonus(Bonus { for_each: ForEach::Visit, .. }) = &then {
+            let per = LimitPer::Window(CounterWindow::Calendar(CalendarPeriod::Day));
+            let (counts, on_reach, over) = (LimitOf::Times, OnReach::Refuse, LimitOver::Member);
+            limits.push(Limit { counts, most: 1, per, on_reach, over });
+        }
+        let campaign = self.campaign.and_then(|at| combine::place_of(&at.value, r));
+        let cool_down = self.cool_down.map(|at| at.value);
+        Some(Rule {
+            id,
+            kind,
+            on,
+            conditions,
+            then,
+            combine: combine.value,
+            limits,
+            cool_down,
+            campaign,
+            events,
+            occasion,
+        })
     }
 }
 
@@ -88,6 +126,16 @@ section! {
         spend_at_least: Money, Without("with any amount");
         /// Over which lines `spend_at_least` sums.
         spend_of: SpendOfWord, Without("`order`");
+        /// With at most this amount that earns, inclusive; over the same lines.
+        spend_at_most: Money, Without("with any amount");
+        /// With at least so many whole items on lines that earn; equal is enough.
+        quantity_at_least: Whole<1, 1_000_000_000>, Without("with any number");
+        /// With at most so many whole items on lines that earn, inclusive.
+        quantity_at_most: Whole<1, 1_000_000_000>, Without("with any number");
+        /// Over which lines the quantities sum.
+        quantity_of: SpendOfWord, Without("`order`");
+        /// On which days.
+        days: DaysSection, Without("on any day");
         /// Which of the member's orders it is.
         order_number: OrderNumberSection, Without("any order");
         /// What counters must say, by name.
@@ -138,9 +186,34 @@ impl Build for WhenSection {
 
     fn build(self, _: Pos, r: &mut Reader) -> Option<When> {
         check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
-        if let (None, Some(of)) = (&self.spend_at_least, &self.spend_of) {
+        if let (None, None, Some(of)) = (&self.spend_at_least, &self.spend_at_most, &self.spend_of) {
             r.fault_at(of, "there is no `spend_at_least` that it could be about", Some("remove it"));
         }
+        if let (Some(least), Some(most)) = (&self.spend_at_least, &self.spend_at_most) {
+            let crossed =
+                least.value.0.iter().any(|(currency, least)| most.value.get(*currency).is_some_and(|m| m < *least));
+            if crossed {
+                r.fault_at(
+                    most,
+                    "no order is at once that dear and that cheap",
+                    Some("`spend_at_most` must not be below `spend_at_least`"),
+                );
+            }
+        }
+        if let (None, None, Some(of)) = (&self.quantity_at_least, &self.quantity_at_most, &self.quantity_of) {
+            r.fault_at(of, "there is no `quantity_at_least` that it could be about", Some("remove it"));
+        }
+        if let (Some(least), Some(most)) = (&self.quantity_at_least, &self.quantity_at_most)
+            && most.value < least.value
+        {
+            let hint = "`quantity_at_most` must not be below `quantity_at_least`";
+            r.fault_at(most, "no order has at once that many and that few", Some(hint));
+        }
+        let at_least = self.quantity_at_least.map(|at| at.value);
+        let at_most = self.quantity_at_most.map(|at| at.value);
+        let quantity_of = self.quantity_of.map_or(SpendOf::default(), |at| at.value);
+        let bounds = QuantityBounds { at_least, at_most, of: quantity_of };
+        let quantity = (at_least.is_some() || at_most.is_some()).then_some(bounds);
         let of = self.spend_of.map_or(SpendOf::default(), |at| at.value);
         let counters = self.counters.map(|at| at.value).unwrap_or_default().into_iter();
         let counters = counters.map(|(counter, (at_least, at_most, every))| CounterCondition {
@@ -190,6 +263,9 @@ impl Build for WhenSection {
             predicate,
             joined_at_least: member.joined_at_least,
             joined_at_most: member.joined_at_most,
+            spend_max: self.spend_at_most.map(|at| SpendMin { amount: at.value, of }),
+            quantity,
+            days: self.days.map(|at| at.value).unwrap_or_default(),
         };
         Some(When { conditions, uses })
     }
@@ -242,7 +318,7 @@ choice! {
         earn: EarnSection => Then::Earn;
         /// A multiple of what `earn` rules give on the same lines.
         multiply: MultiplySection => Then::Multiply;
-        /// A fixed number of units, once per order or enrolment; no multiplier touches it.
+        /// A fixed number of units.
         bonus: BonusSection => Then::Bonus;
         /// Stamps on a card.
         stamps: StampsSection => Then::Stamps;
@@ -331,6 +407,14 @@ section! {
         life: LifeSection, Without("as the unit");
         /// On `event`: so many for each so much of the event's value; a part of that gives nothing.
         for_each_value: Whole<1, 1_000_000_000_000>, Without("whatever the value");
+        /// For each of what; outside orders, once.
+        for_each: ForEachWord, Default("order");
+        /// At most so many in all on one order.
+        units_max: Units, Without("as many as there are");
+        /// Whether multipliers of the unit act on it as on what `earn` gives.
+        multiplied: Flag, Default("false");
+        /// Whether it is given only where `earn` rules of its unit give something on the lines selected.
+        needs_base: Flag, Default("false");
     }
 }
 
@@ -341,6 +425,15 @@ impl Build for BonusSection {
         let unit = unit_of(self.unit, r)?;
         let life = life_of(&unit, self.life, r);
         let for_each_value = self.for_each_value.map(|at| at.value);
-        Some(Bonus { unit, units: self.units?.value, life, for_each_value })
+        Some(Bonus {
+            unit,
+            units: self.units?.value,
+            life,
+            for_each: self.for_each?.value,
+            units_max: self.units_max.map(|at| at.value),
+            multiplied: self.multiplied?.value,
+            needs_base: self.needs_base?.value,
+            for_each_value,
+        })
     }
 }

@@ -55,8 +55,18 @@ pub(super) fn find(program: &Program) -> Vec<Suspicion> {
     found
 }
 
+/// Whether some limit bounds what a rule gives.
+fn is_bounded(program: &Program, rule: &Rule, unit: &UnitId) -> bool {
+    let group = rule.combine.group.as_ref().and_then(|group| program.group(group));
+    let by_unit = program.limits_of(unit).is_some_and(|own| !own.limits.is_empty() || own.balance_max.is_some());
+    let by_campaign = program.campaign_of(rule).is_some_and(|campaign| !campaign.limits.is_empty());
+    let by_group = group.is_some_and(|group| !group.limits.is_empty());
+    !rule.limits.is_empty() || rule.cool_down.is_some() || by_unit || by_campaign || by_group
+}
+
 fn of_unit<'p>(program: &'p Program, unit: &'p UnitId) -> impl Iterator<Item = (usize, &'p Rule)> {
     let rules = program.rules.iter().enumerate().filter(|(_, rule)| rule.on == Trigger::Order);
+    let rules = rules.filter(move |(_, rule)| !is_bounded(program, rule, unit));
     rules.filter(move |(_, rule)| match &rule.then {
         Then::Earn(earn) => earn.unit == *unit,
         Then::Multiply(multiply) => multiply.unit == *unit,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::id::UnitId;
-use crate::domain::program::{Conditions, LineMatch, MultiplierPolicy, Multiply, Program, Rule, Then, Trigger};
+use crate::domain::program::{
+    Combine, Conditions, LineMatch, MultiplierPolicy, Multiply, Program, Rule, Then, Trigger,
+};
 
 use super::overlaps;
 
@@ -29,7 +31,7 @@ pub(super) fn find(program: &Program) -> Vec<Suspicion> {
             let beaten = rules.iter().find(|(other, wider, by)| {
                 let outdoes = multiply.factor_permille < by.factor_permille
                     || (multiply.factor_permille == by.factor_permille && other < number);
-                other != number && outdoes && covers(&wider.conditions, &rule.conditions)
+                other != number && outdoes && is_free(wider) && covers(&wider.conditions, &rule.conditions)
             });
             if let Some((_, wider, _)) = beaten {
                 let message = format!(
@@ -40,7 +42,8 @@ pub(super) fn find(program: &Program) -> Vec<Suspicion> {
                 continue;
             }
             let twin = rules.iter().take_while(|(other, ..)| other < number).find(|(_, twin, by)| {
-                by.factor_permille == multiply.factor_permille && meet(&twin.conditions, &rule.conditions)
+                let equal = by.factor_permille == multiply.factor_permille;
+                equal && is_free(twin) && is_free(rule) && meet(&twin.conditions, &rule.conditions)
             });
             if let Some((_, twin, _)) = twin {
                 let message = format!(
@@ -52,6 +55,36 @@ pub(super) fn find(program: &Program) -> Vec<Suspicion> {
         }
     }
     found
+}
+
+/// Whether nothing but its conditions keeps a rule from applying.
+fn is_free(rule: &Rule) -> bool {
+    rule.combine == Combine::default() && rule.limits.is_empty() && rule.cool_down.is_none() && rule.campaign.is_none()
+}
+
+/// Rules after one that applies to every order and stops what comes after it.
+pub(super) fn stopped(program: &Program) -> Vec<Suspicion> {
+    let rank = |number: usize| u32::try_from(number).map_or(u32::MAX, |number| program.index.rank(number));
+    let orders = || program.rules.iter().enumerate().filter(|(_, rule)| rule.on == Trigger::Order);
+    let always = |rule: &Rule| {
+        rule.combine.stop
+            && !rule.combine.exclusive
+            && rule.combine.group.is_none()
+            && rule.campaign.is_none()
+            && rule.conditions == Conditions::default()
+    };
+    let Some((last, stops)) = orders().filter(|(_, rule)| always(rule)).min_by_key(|(number, _)| rank(*number)) else {
+        return Vec::new();
+    };
+    let after = orders().filter(|(number, _)| rank(last) < rank(*number));
+    let told = after.map(|(number, rule)| {
+        let message = format!(
+            "rule `{}` is never considered: rule `{}` applies to every order and stops what comes after it",
+            rule.id, stops.id
+        );
+        (number, message)
+    });
+    told.collect()
 }
 
 /// Whether the first holds wherever the second does, as far as that is plain to see.
@@ -69,6 +102,9 @@ fn covers(wide: &Conditions, narrow: &Conditions) -> bool {
         predicate,
         joined_at_least,
         joined_at_most,
+        spend_max,
+        quantity,
+        days,
     } = wide;
     let since = starts_at.is_none_or(|wide| narrow.starts_at.is_some_and(|narrow| wide <= narrow));
     let until = ends_at.is_none_or(|wide| narrow.ends_at.is_some_and(|narrow| narrow <= wide));
@@ -96,11 +132,16 @@ fn covers(wide: &Conditions, narrow: &Conditions) -> bool {
         && any_of(&lines.include.categories, &narrow.lines.include.categories)
         && any_of(&lines.include.skus, &narrow.lines.include.skus)
         && any_of(&lines.include.brands, &narrow.lines.include.brands)
+        && any_of(&lines.include.collections, &narrow.lines.include.collections)
+        && any_of(&lines.include.labels, &narrow.lines.include.labels)
         && within(&lines.exclude, &narrow.lines.exclude)
         && (order_number.is_none() || *order_number == narrow.order_number)
         && counters.iter().all(|wide| narrow.counters.contains(wide))
         && (joined_at_least.is_none() || *joined_at_least == narrow.joined_at_least)
         && (joined_at_most.is_none() || *joined_at_most == narrow.joined_at_most)
+        && (spend_max.is_none() || *spend_max == narrow.spend_max)
+        && (quantity.is_none() || *quantity == narrow.quantity)
+        && (days.is_empty() || *days == narrow.days)
 }
 
 /// Whether a list, of which any entry is enough, takes all that a narrower one takes. Empty takes everything.
@@ -113,6 +154,8 @@ fn within(wide: &LineMatch, narrow: &LineMatch) -> bool {
     wide.categories.iter().all(|item| narrow.categories.contains(item))
         && wide.skus.iter().all(|item| narrow.skus.contains(item))
         && wide.brands.iter().all(|item| narrow.brands.contains(item))
+        && wide.collections.iter().all(|item| narrow.collections.contains(item))
+        && wide.labels.iter().all(|item| narrow.labels.contains(item))
 }
 
 /// Whether two rules differ only in when they hold, and both hold at some time.

@@ -1,0 +1,254 @@
+//! What limits leave of what a rule would give.
+//!
+//! What has been given is counted for each account by counters that no program can name; limits over all accounts are
+//! claimed from quotas. All bounds of a rule hold: its own, those of its group and campaign, and those of its unit.
+
+use super::super::answer::{Decided, Reason, Refusal, Subject};
+use super::super::counters::{Tally, bucket_of};
+use super::super::desk::Desk;
+use super::super::id::{CounterId, GrantId, Label, RuleId, UnitId};
+use super::super::ledger::Book;
+use super::super::program::{CounterWindow, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule};
+use super::super::quota::QuotaKey;
+use super::super::time::{Instant, Period};
+use super::{Halt, OVERFLOW, Scene};
+
+/// What a rule would give.
+pub(super) struct Gift<'a> {
+    pub(super) rule: &'a RuleId,
+    /// `None`: it is not units.
+    pub(super) unit: Option<&'a UnitId>,
+    /// How many; at least 1.
+    pub(super) desired: i64,
+    /// Names it; the same deed is claimed once.
+    pub(super) deed: &'a GrantId,
+    /// In which store it was earned.
+    pub(super) store: Option<&'a Label>,
+    pub(super) at: Instant,
+}
+
+/// One bound and whose it is: `rule:base`, `group:promo`, `campaign:may`, `unit:points`.
+type Bound<'a> = (String, &'a Limit);
+
+/// How much may be given. The least that any bound leaves; what falls short is told as a refusal and in the trace.
+pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &mut Decided) -> Result<i64, Halt> {
+    let program = scene.program;
+    let rule = program.rule(gift.rule);
+    if let Some(until) = rule.and_then(|rule| cooling(scene, desk, rule, gift.at)) {
+        explain(decided, gift.rule, || format!("pauses until {}", until.text()));
+        decided.refusals.push(Refusal::new(Subject::Earn, Reason::CoolingDown));
+        return Ok(0);
+    }
+    let mut granted = gift.desired;
+    let mut tightest: Option<(i64, String)> = None;
+    let mut quotas = Vec::new();
+    for (owner, limit) in bounds(scene, rule, gift.unit) {
+        if limit.over != LimitOver::Member {
+            quotas.push((owner, limit));
+            continue;
+        }
+        let left = left(scene, desk, &owner, limit, gift.at)?;
+        clamp(&mut granted, &mut tightest, limit, left, || text(&owner, limit));
+    }
+    let balance_max = gift.unit.and_then(|unit| program.limits_of(unit)).and_then(|limits| limits.balance_max);
+    if let (Some(most), Some(unit)) = (balance_max, gift.unit) {
+        let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));
+        let has = held.iter().fold(0i64, |sum, n| sum.saturating_add(*n));
+        let left = most.saturating_sub(has).max(0);
+        if left < granted {
+            granted = left;
+            tightest = Some((left, format!("a balance of at most {most} {unit}")));
+        }
+    }
+    for (owner, limit) in quotas {
+        if granted <= 0 {
+            break;
+        }
+        claim(scene, gift, &owner, limit, &mut granted, &mut tightest);
+    }
+    if let Some((left, bound)) = tightest.filter(|_| granted < gift.desired) {
+        let desired = gift.desired;
+        explain(decided, gift.rule, || format!("{bound} leaves {left}: {granted} of {desired}"));
+        decided.refusals.push(Refusal::short(Subject::Earn, Reason::LimitReached, desired, left.max(0)));
+    }
+    if 0 < granted {
+        note(scene, gift, granted)?;
+    }
+    Ok(granted)
+}
+
+fn explain(decided: &mut Decided, rule: &RuleId, step: impl FnOnce() -> String) {
+    let rules = decided.explain.as_mut().map(|explain| &mut explain.rules);
+    if let Some(rule) = rules.and_then(|rules| rules.iter_mut().find(|considered| considered.rule == *rule)) {
+        rule.steps.push(step());
+    }
+}
+
+/// All bounds on what a rule gives.
+fn bounds<'s>(scene: &'s Scene<'_>, rule: Option<&'s Rule>, unit: Option<&UnitId>) -> Vec<Bound<'s>> {
+    let mut found: Vec<Bound<'s>> = Vec::new();
+    if let Some(rule) = rule {
+        let group = rule.combine.group.as_ref().and_then(|group| scene.program.group(group));
+        let campaign = scene.program.campaign_of(rule);
+        found.extend(rule.limits.iter().map(|limit| (format!("rule:{}", rule.id), limit)));
+        let of_group = group.into_iter().flat_map(|group| group.limits.iter().map(move |l| (&group.id, l)));
+        found.extend(of_group.map(|(id, limit)| (format!("group:{id}"), limit)));
+        let of_campaign = campaign.into_iter().flat_map(|c| c.limits.iter().map(move |l| (&c.id, l)));
+        found.extend(of_campaign.map(|(id, limit)| (format!("campaign:{id}"), limit)));
+    }
+    if let Some((unit, limits)) = unit.and_then(|unit| Some((unit, scene.program.limits_of(unit)?))) {
+        found.extend(limits.limits.iter().map(|limit| (format!("unit:{unit}"), limit)));
+    }
+    found
+}
+
+fn clamp(
+    granted: &mut i64,
+    tightest: &mut Option<(i64, String)>,
+    limit: &Limit,
+    left: i64,
+    text: impl FnOnce() -> String,
+) {
+    let fits = match limit.counts {
+        LimitOf::Units => left.max(0),
+        LimitOf::Times if left < 1 => 0,
+        LimitOf::Times => return,
+    };
+    if fits < *granted {
+        *granted = if limit.on_reach == OnReach::Refuse { 0 } else { fits };
+        *tightest = Some((left, text()));
+    }
+}
+
+/// For people.
+fn text(owner: &str, limit: &Limit) -> String {
+    let what = match limit.counts {
+        LimitOf::Units => "units",
+        LimitOf::Times => "times",
+    };
+    let per = match limit.per {
+        LimitPer::Order => "an order".to_owned(),
+        LimitPer::Window(window) => window.text(),
+    };
+    format!("the limit of {owner}, {} {what} per {per},", limit.most)
+}
+
+fn counter(owner: &str, counts: LimitOf) -> Result<CounterId, Halt> {
+    let what = match counts {
+        LimitOf::Units => "units",
+        LimitOf::Times => "times",
+    };
+    CounterId::parse(&format!("{owner}:{what}")).map_err(|_| OVERFLOW)
+}
+
+/// What a limit of the account leaves.
+fn left(scene: &Scene<'_>, desk: &Desk, owner: &str, limit: &Limit, at: Instant) -> Result<i64, Halt> {
+    let used = match limit.per {
+        LimitPer::Order => {
+            let tab = scene.tab.borrow();
+            tab.iter().find(|(known, _)| known == owner).map_or(0, |(_, used)| *used)
+        }
+        LimitPer::Window(window) => {
+            desk.state.counted_within(scene.program, &counter(owner, limit.counts)?, window, at)
+        }
+    };
+    Ok(limit.most.saturating_sub(used))
+}
+
+/// Until when a rule pauses, when it does.
+fn cooling(scene: &Scene<'_>, desk: &Desk, rule: &Rule, at: Instant) -> Option<Instant> {
+    let pause: Period = rule.cool_down?;
+    let id = counter(&format!("rule:{}", rule.id), LimitOf::Times).ok()?;
+    let until = pause.after(desk.state.last_counted(&id)?, &scene.program.zone);
+    (at < until).then_some(until)
+}
+
+/// Claims from a quota over all accounts.
+fn claim(
+    scene: &Scene<'_>,
+    gift: &Gift<'_>,
+    owner: &str,
+    limit: &Limit,
+    granted: &mut i64,
+    tightest: &mut Option<(i64, String)>,
+) {
+    let program = scene.program;
+    let what = match limit.counts {
+        LimitOf::Units => "units",
+        LimitOf::Times => "times",
+    };
+    let store = match limit.over {
+        LimitOver::Store => gift.store.map_or("-", Label::as_str),
+        LimitOver::Member | LimitOver::Program => "",
+    };
+    let of = ["limit", owner, what, store];
+    let quota = match limit.per {
+        LimitPer::Window(CounterWindow::Calendar(period)) => {
+            QuotaKey::of_period(&program.id, &of, period, gift.at, &program.zone)
+        }
+        LimitPer::Window(_) | LimitPer::Order => QuotaKey::ever(&program.id, &of),
+    };
+    let desired = if limit.counts == LimitOf::Times { 1 } else { *granted };
+    let whole = limit.counts == LimitOf::Times || limit.on_reach == OnReach::Refuse;
+    let taken = scene.take(desired, vec![scene.want(quota, &[gift.deed.as_str(), owner, what], limit.most, whole)]);
+    if taken.granted < desired {
+        *granted = if limit.counts == LimitOf::Times { 0 } else { taken.granted };
+        *tightest = Some((taken.short.unwrap_or(0), text(owner, limit)));
+    }
+}
+
+/// Notes what was given for the bounds within the order.
+fn note(scene: &Scene<'_>, gift: &Gift<'_>, granted: i64) -> Result<(), Halt> {
+    let mut tab = scene.tab.borrow_mut();
+    for (owner, limit) in bounds(scene, scene.program.rule(gift.rule), gift.unit) {
+        if limit.per != LimitPer::Order {
+            continue;
+        }
+        match tab.iter_mut().find(|(known, _)| *known == owner) {
+            Some((_, used)) => *used = used.checked_add(granted).ok_or(OVERFLOW)?,
+            None => tab.push((owner, granted)),
+        }
+    }
+    Ok(())
+}
+
+/// What was given, for the counters of its limits. `shares`: how it falls on the lines of an order; empty: it stands or
+/// falls as a whole.
+pub(super) fn tallies(
+    scene: &Scene<'_>,
+    rule: &RuleId,
+    unit: Option<&UnitId>,
+    granted: i64,
+    shares: &[i64],
+    at: Instant,
+) -> Result<Vec<Tally>, Halt> {
+    let known = scene.program.rule(rule);
+    let mut wanted: Vec<(CounterId, LimitOf, CounterWindow)> = Vec::new();
+    let mut want = |owner: &str, counts: LimitOf, window: CounterWindow| -> Result<(), Halt> {
+        let id = counter(owner, counts)?;
+        match wanted.iter_mut().find(|(known, _, _)| *known == id) {
+            // Windows of several sorts are told apart day by day.
+            Some((_, _, known)) if *known != window => *known = CounterWindow::Days(1),
+            Some(_) => {}
+            None => wanted.push((id, counts, window)),
+        }
+        Ok(())
+    };
+    for (owner, limit) in bounds(scene, known, unit) {
+        if let (LimitPer::Window(window), LimitOver::Member) = (limit.per, limit.over) {
+            want(&owner, limit.counts, window)?;
+        }
+    }
+    if known.is_some_and(|rule| rule.cool_down.is_some()) {
+        want(&format!("rule:{rule}"), LimitOf::Times, CounterWindow::Days(1))?;
+    }
+    let made = wanted.into_iter().map(|(counter, counts, window)| {
+        let day = bucket_of(window, at, &scene.program.zone);
+        let (amount, shares) = match counts {
+            LimitOf::Units => (granted, shares.to_vec()),
+            LimitOf::Times => (1, Vec::new()),
+        };
+        Tally { counter, day, amount, shares, reversed: 0 }
+    });
+    Ok(made.collect())
+}
