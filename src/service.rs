@@ -7,6 +7,7 @@ mod codes;
 mod error;
 pub mod fingerprint;
 pub mod meter;
+mod notices;
 mod programs;
 mod queue;
 mod quotas;
@@ -30,7 +31,7 @@ pub use fingerprint::Fingerprint;
 pub use programs::Source;
 
 use crate::clock::Clock;
-use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralView, VerifyView};
+use crate::domain::answer::{Answer, EntryView, MemberView, NoticeView, OrderView, ReferralView, VerifyView};
 use crate::domain::command::Command;
 use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
@@ -123,6 +124,8 @@ pub trait Calls: Send + Sync {
         asked: &Entries,
     ) -> Result<(Vec<EntryView>, Option<String>), Error>;
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error>;
+    /// Up to `limit` notices of a program after a position.
+    async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error>;
     /// Delivers effects from before `through`, then sweeps what is due by then: delivered, swept.
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error>;
 }
@@ -335,6 +338,10 @@ impl Calls for Service {
 
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error> {
         verify::verify(&self.inner, program, member).await
+    }
+
+    async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
+        notices::list(&self.inner, program, after, limit).await
     }
 
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error> {

@@ -23,6 +23,7 @@ mod end_to_end_cases {
     pub(crate) mod flows;
     pub(crate) mod guests;
     pub(crate) mod jobs;
+    pub(crate) mod occasions;
     pub(crate) mod once;
     pub(crate) mod outages;
     pub(crate) mod people;
@@ -65,6 +66,9 @@ cases! {
         a_quote_of_a_return_tells_what_the_return_does
         what_does_not_exist_is_not_found_by_name
         a_quote_is_what_the_commit_does
+    }
+    occasions {
+        a9_birthdays_come_without_a_call_and_are_announced_once
     }
     once {
         every_write_sent_again_gets_the_same_answer_and_does_nothing

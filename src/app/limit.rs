@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::domain::answer::{Answer, EntryView, MemberView, OrderView, ReferralView, VerifyView};
+use crate::domain::answer::{Answer, EntryView, MemberView, NoticeView, OrderView, ReferralView, VerifyView};
 use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
 use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
@@ -113,6 +113,11 @@ impl Calls for Limited {
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error> {
         let _place = self.place()?;
         self.calls.verify(program, member).await
+    }
+
+    async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
+        let _place = self.place()?;
+        self.calls.notices(program, after, limit).await
     }
 
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error> {

@@ -814,6 +814,17 @@ pub struct EntryView {
     pub balances: Vec<(UnitId, [i64; 4])>,
 }
 
+/// A notice of what is to come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NoticeView {
+    /// 1, 2, 3, ... within the program.
+    pub position: u64,
+    pub member: super::id::MemberId,
+    pub rule: RuleId,
+    pub occasion_at: Instant,
+    pub noticed_at: Instant,
+}
+
 /// What verification of a ledger found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifyView {

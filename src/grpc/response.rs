@@ -693,7 +693,7 @@ fn text(id: Option<impl ToString>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 
-fn timestamp(at: Instant) -> Timestamp {
+pub(super) fn timestamp(at: Instant) -> Timestamp {
     // What is left of a second is below 1,000 ms, so the nanoseconds fit.
     let nanos = i32::try_from(at.0.rem_euclid(1_000) * 1_000_000).unwrap_or_default();
     Timestamp { seconds: at.0.div_euclid(1_000), nanos }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tracing::{error, warn};
 
 use super::write::{Cause, settle};
-use super::{Error, Inner, Service};
+use super::{Error, Inner, Service, notices};
 use crate::domain::command::{Command, Transfer};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
@@ -115,6 +115,25 @@ async fn deliver(
         }
         if done.as_ref().is_some_and(|(partition, _)| *partition != item.partition) {
             acknowledge(inner, done.take()).await?;
+        }
+        if let Some(notice) = notices::on_feed(&item.body) {
+            match notice {
+                Ok(notice) => match notices::append(inner, &notice).await {
+                    Ok(()) => {
+                        delivered += 1;
+                        done.get_or_insert_with(|| (item.partition, Vec::new())).1.push(item.position);
+                    }
+                    Err(error @ Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)) => {
+                        acknowledge(inner, done.take()).await?;
+                        return Err(error);
+                    }
+                    Err(error) => warn!(%error, "a notice could not be appended; it waits"),
+                },
+                Err(error) => {
+                    error!(%error, partition = item.partition.0, position = item.position, "a notice cannot be read")
+                }
+            }
+            continue;
         }
         let Ok((program, transfer)) = decode::<(ProgramId, Transfer)>(&item.body) else {
             error!(partition = item.partition.0, position = item.position, "an effect on the feed cannot be read");

@@ -6,7 +6,7 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
-use super::{Answered, Error, Inner, Known, Write, claims, codes};
+use super::{Answered, Error, Inner, Known, Write, claims, codes, notices};
 use crate::domain::account::{AccountState, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Transfer};
@@ -625,6 +625,7 @@ fn to_commit(
             entries: decision.entries.iter().map(encode).collect(),
         });
         commit.feed = decision.transfers.iter().map(|transfer| encode(&(program, transfer))).collect();
+        commit.feed.extend(notices::of(program, account_id, &decision.entries));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
         let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));
         if due != before {

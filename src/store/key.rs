@@ -131,6 +131,21 @@ impl Layout {
         self.in_account(program, account, format!("use|{program}|{account}|{nonce}"))
     }
 
+    /// `ntc|bakery`: notices of what is to come, in order.
+    pub fn notices(self, program: &ProgramId) -> Key {
+        Key { partition: self.place(program, "notices"), name: format!("ntc|{program}").into() }
+    }
+
+    /// `ntch|bakery`: how many there are; beside them.
+    pub fn notices_head(self, program: &ProgramId) -> Key {
+        Key { partition: self.place(program, "notices"), name: format!("ntch|{program}").into() }
+    }
+
+    /// `ntcs|bakery|mia-7|mia-7|cake|1774821600000`: that a notice was appended; a receipt beside them.
+    pub fn notice_seen(self, program: &ProgramId, account: &AccountId, notice: &str) -> Key {
+        Key { partition: self.place(program, "notices"), name: format!("ntcs|{program}|{account}|{notice}").into() }
+    }
+
     fn in_quota(self, quota: &QuotaKey, kind: &str, rest: &str) -> Key {
         let QuotaKey { program, of, period } = quota;
         let partition = self.place(program, &format!("{of}|{period}"));

@@ -168,6 +168,18 @@ impl Calls for Fake {
         Ok((Vec::new(), Some("next".into())))
     }
 
+    async fn notices(
+        &self,
+        _: &ProgramId,
+        after: u64,
+        _: usize,
+    ) -> Result<Vec<guerdon::domain::answer::NoticeView>, Error> {
+        self.act().await?;
+        let (occasion_at, noticed_at) = (Instant(1_800_000_000_000), Instant(1_799_395_200_000));
+        let (member, rule) = (MemberId::parse("mia").unwrap(), guerdon::domain::id::RuleId::parse("cake").unwrap());
+        Ok(vec![guerdon::domain::answer::NoticeView { position: after + 1, member, rule, occasion_at, noticed_at }])
+    }
+
     async fn verify(&self, _: &ProgramId, _: &MemberId) -> Result<VerifyView, Error> {
         self.act().await?;
         Ok(VerifyView { entries: 3, from_sequence: 1, head: Some([0xAB; 32]), orders: 1, faults: Vec::new() })
@@ -301,6 +313,7 @@ rpc! {
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;
     AttributeRequest, AttributeResponse, ReferralServiceClient, attribute;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
+    ListNoticesRequest, ListNoticesResponse, LedgerServiceClient, list_notices;
     VerifyMemberRequest, VerifyMemberResponse, LedgerServiceClient, verify_member;
     EndDayRequest, EndDayResponse, SimulationServiceClient, end_day;
 }
