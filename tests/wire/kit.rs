@@ -168,16 +168,11 @@ impl Calls for Fake {
         Ok((Vec::new(), Some("next".into())))
     }
 
-    async fn notices(
-        &self,
-        _: &ProgramId,
-        after: u64,
-        _: usize,
-    ) -> Result<Vec<guerdon::domain::answer::NoticeView>, Error> {
+    async fn notices(&self, _: &ProgramId, after: u64, _: usize) -> Result<Vec<NoticeView>, Error> {
         self.act().await?;
         let (occasion_at, noticed_at) = (Instant(1_800_000_000_000), Instant(1_799_395_200_000));
         let (member, rule) = (MemberId::parse("mia").unwrap(), guerdon::domain::id::RuleId::parse("cake").unwrap());
-        Ok(vec![guerdon::domain::answer::NoticeView { position: after + 1, member, rule, occasion_at, noticed_at }])
+        Ok(vec![NoticeView { position: after + 1, member, rule, occasion_at, noticed_at }])
     }
 
     async fn verify(&self, _: &ProgramId, _: &MemberId) -> Result<VerifyView, Error> {
