@@ -12,6 +12,7 @@ mod request;
 mod response;
 mod reward;
 mod simulation;
+mod standing;
 mod status;
 mod violations;
 pub mod wire;

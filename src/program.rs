@@ -42,6 +42,8 @@ pub const CURRENCIES_MAX: usize = 50;
 pub const EVENTS_MAX: usize = 64;
 /// Fewer than an account keeps, so that a new version's find room.
 pub const COUNTERS_MAX: usize = 32;
+pub const LADDERS_MAX: usize = 8;
+pub const GOALS_MAX: usize = 50;
 /// Windows of one rule.
 pub const HOURS_MAX: usize = 50;
 /// Entries of one list of categories, SKUs, brands, channels or stores.

@@ -18,6 +18,7 @@ mod domain {
     mod conditions;
     mod earn;
     mod events;
+    mod goals;
     mod guests;
     mod history;
     mod life;
@@ -31,5 +32,6 @@ mod domain {
     mod returns;
     mod stamps;
     mod stored;
+    mod tiers;
     mod traps;
 }

@@ -30,6 +30,7 @@ mod end_to_end_cases {
     pub(crate) mod quotas;
     pub(crate) mod races;
     pub(crate) mod stamps;
+    pub(crate) mod standing;
     pub(crate) mod traps;
     pub(crate) mod trips;
 }
@@ -130,6 +131,9 @@ cases! {
         a13_global_what_a_dead_write_has_claimed_comes_back_once
         a13_global_a_write_that_was_taken_for_dead_claims_anew
         a13_global_a_capacity_changed_by_a_new_version_counts_what_was_granted
+    }
+    standing {
+        d3_status_and_goals_are_shown_set_lost_and_verified
     }
     trips {
         a_warm_commit_is_one_trip_and_a_cold_one_two

@@ -20,4 +20,5 @@ mod wire {
     mod meaning;
     mod people;
     mod server;
+    mod standing;
 }

@@ -12,6 +12,9 @@ use super::time::{DAY_MS, Instant};
 pub use activity::{LastEvent, OccasionState};
 pub use cards::{CardState, FilledCard, LapsedStamps, NewCard, OpenCard, StampsOn, TakenStamps};
 pub use people::{AccountKind, AttributeValue, Birthday, Person, Profile, Role, Salt};
+pub use tiers::{
+    Arrival, Carry, Ended, Gift, Gifts, GoalChange, GoalState, Holding, LadderState, Met, Source, TierChange,
+};
 
 pub use tags::Tag;
 pub use vouchers::{Voucher, VoucherIssue, VoucherState};
@@ -20,6 +23,7 @@ mod activity;
 mod cards;
 mod people;
 mod tags;
+mod tiers;
 mod vouchers;
 
 /// The record found under a member id.
@@ -72,6 +76,9 @@ pub struct AccountState {
     pub active_at: Instant,
     /// Occasions that came due; at most [`OccasionState::KEPT_MAX`].
     pub occasions: Vec<OccasionState>,
+    /// Where the account stands on the program's ladders.
+    pub ladders: Vec<LadderState>,
+    pub goals: Vec<GoalState>,
 }
 
 /// What an account has of one unit.
@@ -245,6 +252,8 @@ impl AccountState {
             events: Vec::new(),
             active_at: Instant(0),
             occasions: Vec::new(),
+            ladders: Vec::new(),
+            goals: Vec::new(),
         }
     }
 
@@ -275,7 +284,7 @@ impl AccountState {
         let awaiting = self.units.iter().flat_map(|book| &book.awaiting).map(|waits| waits.lapses_at);
         let idle = self.units.iter().filter_map(UnitBook::idle_due);
         let all = lots.chain(holds).chain(referral).chain(offers).chain(awaiting).chain(idle);
-        all.min().filter(|at| *at < Instant::MAX)
+        all.chain(self.tiers_due()).min().filter(|at| *at < Instant::MAX)
     }
 
     /// Applies the next entry. On an error the state is left half-changed and must be dropped.
@@ -488,6 +497,8 @@ impl AccountState {
             Fact::Occurred { rule, member, occasion_at, .. } => self.note_occasion(rule, member, *occasion_at, true),
             Fact::Noticed { rule, member, occasion_at, .. } => self.note_occasion(rule, member, *occasion_at, false),
             Fact::ProfileChanged { member, digest } => self.person_mut(member)?.profile_digest = *digest,
+            Fact::Tier { ladder, change } => self.apply_tier(ladder, change, entry.effective_at)?,
+            Fact::Goal { goal, change } => self.apply_goal(goal, change),
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{AccountKind, Person, Voucher, VoucherState};
+use super::account::{AccountKind, Person, Source, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
 use super::event_record::EventState;
 use super::id::{
-    CardId, Code, GrantId, Label, LineId, OrderEventId, OrderId, ReferralId, ReturnId, RewardId, RuleId, UnitId,
-    VoucherId,
+    CardId, Code, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId, ReferralId, ReturnId,
+    RewardId, RuleId, UnitId, VoucherId,
 };
 use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
@@ -36,6 +36,7 @@ pub enum Answer {
     OrderEvent(OrderEventAnswer),
     Extend(AdjustAnswer),
     Reinstate(AdjustAnswer),
+    SetTier(SetTierAnswer),
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -240,6 +241,22 @@ pub enum Effect {
         repaid: i64,
         expires_at: Instant,
     },
+    /// The level that counts; `None`: no level.
+    TierChanged {
+        ladder: LadderId,
+        from: Option<LevelId>,
+        to: Option<LevelId>,
+    },
+    /// For the so-manieth time, those that were undone included.
+    GoalMet {
+        goal: GoalId,
+        number: u32,
+        badge: Option<Label>,
+    },
+    GoalUndone {
+        goal: GoalId,
+        number: u32,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -388,6 +405,7 @@ pub enum Subject {
     Event(OrderEventId),
     /// Something that a member did outside an order.
     MemberEvent,
+    Tier,
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.
@@ -462,6 +480,10 @@ pub enum Reason {
     EventClosed,
     LimitReached,
     CoolingDown,
+    TooManyConsequences,
+    TierTooLow,
+    LadderUnknown,
+    LevelUnknown,
 }
 
 impl Reason {
@@ -552,6 +574,10 @@ impl Reason {
             Reason::OnlyByVoucher => "the reward is given by voucher alone",
             Reason::LimitReached => "a limit of the program is reached",
             Reason::CoolingDown => "the rule gave something a short while ago and pauses",
+            Reason::TooManyConsequences => "what tiers and goals grant reaches more of them than are followed at once",
+            Reason::TierTooLow => "the reward is for members of another level",
+            Reason::LadderUnknown => "the program has no such ladder, or several and none was named",
+            Reason::LevelUnknown => "the ladder has no such level",
         }
     }
 }
@@ -773,6 +799,8 @@ pub struct MemberView {
     pub cards: Vec<CardView>,
     /// Given by rules.
     pub tags: Vec<Label>,
+    pub tiers: Vec<TierView>,
+    pub goals: Vec<GoalView>,
 }
 
 /// A referral as it stands.
@@ -834,4 +862,54 @@ pub struct VerifyView {
     pub orders: u64,
     /// At most 100; empty when all agrees.
     pub faults: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SetTierAnswer {
+    pub set: bool,
+    pub decided: Decided,
+}
+
+/// Where a member stands on a ladder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TierView {
+    pub ladder: LadderId,
+    /// With its title; `None`: no level.
+    pub level: Option<(LevelId, String)>,
+    /// `None`: nothing holds it; it is no level, or everybody's.
+    pub source: Option<Source>,
+    pub since: Option<Instant>,
+    /// `None`: for ever.
+    pub until: Option<Instant>,
+    pub in_grace: bool,
+    pub perks: Vec<Label>,
+    /// What counts today, with what rolled over.
+    pub counted: i64,
+    /// With its title and threshold; `None`: there is no higher one.
+    pub next: Option<(LevelId, String, i64)>,
+    pub missing: i64,
+    /// When a level that was reached begins.
+    pub begins_at: Option<Instant>,
+    /// When the level is lost if nothing more is counted; told in the last period in which that can be helped.
+    pub at_risk_at: Option<Instant>,
+    /// What keeps it.
+    pub keep_missing: i64,
+    /// What the level is after `until` if nothing more is counted.
+    pub projected: Option<LevelId>,
+}
+
+/// How far a goal is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GoalView {
+    pub goal: GoalId,
+    pub title: String,
+    pub counted: i64,
+    /// What the counter must say next.
+    pub at_least: i64,
+    pub missing: i64,
+    /// Times it was met, as it stands.
+    pub times: u32,
+    pub met_at: Option<Instant>,
+    /// Once it was met.
+    pub badge: Option<Label>,
 }

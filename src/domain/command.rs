@@ -7,7 +7,7 @@ use super::id::EventId;
 use super::id::{
     AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId, VoucherId,
 };
-use super::id::{Label, OrderEventId, ReturnId};
+use super::id::{Label, LadderId, LevelId, OrderEventId, ReturnId};
 use super::order::Order;
 use super::order_record::OrderRecord;
 use super::program::Kind;
@@ -36,6 +36,7 @@ pub enum Command {
     OrderEvent(OrderEvent),
     Extend(Extend),
     Reinstate(Reinstate),
+    SetTier(SetTier),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -343,4 +344,16 @@ impl Command {
             _ => None,
         }
     }
+}
+/// A level of status by hand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetTier {
+    /// `None`: the program's only ladder.
+    pub ladder: Option<LadderId>,
+    /// `None`: ends the level that was given by hand.
+    pub level: Option<LevelId>,
+    /// `None`: for ever.
+    pub until: Option<Instant>,
+    pub reason: AdjustReason,
+    pub agent: Label,
 }

@@ -216,6 +216,15 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
             return false;
         }
     }
+    for wanted in &conditions.tiers {
+        let level = view.program.ladder(&wanted.ladder).and_then(|ladder| view.state.level(ladder, view.at));
+        let met = level.is_some_and(|level| wanted.levels.contains(&level.id));
+        let name = if check.trace.is_some() { format!("tiers.{}", wanted.ladder) } else { String::new() };
+        let actual = || or_none(level.map(|level| &level.id));
+        if !check.that(met, &name, actual, || list(&wanted.levels)) {
+            return false;
+        }
+    }
     true
 }
 

@@ -148,7 +148,7 @@ impl AccountState {
 }
 
 /// What a counter says on a day.
-fn value(terms: &CounterTerms, state: &CounterState, today: Date, joined: Date) -> i64 {
+pub(super) fn value(terms: &CounterTerms, state: &CounterState, today: Date, joined: Date) -> i64 {
     within(terms.window, terms.counts == Counts::Visits, state, today, joined)
 }
 

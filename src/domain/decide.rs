@@ -13,7 +13,9 @@ pub(in crate::domain) mod occasions;
 mod order_event;
 mod people;
 mod referral;
+pub(in crate::domain) mod ripple;
 mod rules;
+mod status;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -160,6 +162,7 @@ pub fn decide(
         Command::OrderEvent(event) => order_event::record(&scene, event),
         Command::Extend(extend) => expiry::extend(&scene, extend),
         Command::Reinstate(reinstate) => expiry::reinstate(&scene, reinstate),
+        Command::SetTier(set) => status::set_tier(&scene, set),
     };
     match decided {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -435,6 +438,7 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
             order_state: None,
             balances: Vec::new(),
         }),
+        Command::SetTier(_) => Answer::SetTier(a::SetTierAnswer { set: false, decided }),
     }
 }
 
@@ -452,5 +456,6 @@ fn subject_of(command: &Command) -> Subject {
         | Command::Receive(_)
         | Command::Advance
         | Command::UpdateMember(_) => Subject::Member,
+        Command::SetTier(_) => Subject::Tier,
     }
 }

@@ -35,11 +35,15 @@ enum Due {
     Referral,
     Card,
     Voucher,
+    Tier,
     Occasion,
 }
 
 /// Occasions of one account that come at once: enough for years of sleep.
 const OCCASIONS_MAX: usize = 10_000;
+
+/// A period each: daily ones over a quarter of a century.
+const TIER_STEPS_MAX: usize = 10_000;
 
 impl Desk {
     pub fn new(state: AccountState, now: Instant, version: ProgramVersion, request: Option<RequestId>) -> Desk {
@@ -78,7 +82,9 @@ impl Desk {
         // A full card may be reopened once for what its voucher has covered, and expire then.
         let full: usize = self.state.cards.iter().map(|card| card.filled.len() + 1).sum();
         let awaiting: usize = self.state.units.iter().map(|book| book.awaiting.len() + 1).sum();
-        let steps_max = 2 * lots + holds + self.state.vouchers.len() + full + awaiting + 2 + OCCASIONS_MAX;
+        let tiers = self.state.ladders.len() * TIER_STEPS_MAX;
+        let others = self.state.vouchers.len() + full + awaiting + tiers + OCCASIONS_MAX;
+        let steps_max = 2 * lots + holds + others + 2;
         self.settle(timeline, self.now)?;
         for _ in 0..steps_max {
             let coming = occasions::next(timeline, &self.state, self.walked, self.now);
@@ -89,6 +95,10 @@ impl Desk {
             };
             if let (Due::Occasion, Some(coming)) = (due, &coming) {
                 super::decide::occasions::fall_due(self, timeline, coming)?;
+                continue;
+            }
+            if due == Due::Tier {
+                super::decide::ripple::time_passes(self, timeline, at)?;
                 continue;
             }
             let version = self.version_at(timeline, at);
@@ -150,7 +160,9 @@ impl Desk {
         let of_awaiting = awaiting.map(|waits| (waits.lapses_at, Due::CallOff));
         let of_idle = self.state.units.iter().filter_map(UnitBook::idle_due).map(|at| (at, Due::Expire));
         let of_units = of_lots.chain(of_awaiting).chain(of_idle);
-        let first = of_units.chain(of_holds).chain(of_referral).chain(of_card).chain(of_voucher).min()?;
+        let of_tiers = self.state.tiers_due().map(|at| (at, Due::Tier));
+        let first =
+            of_units.chain(of_holds).chain(of_referral).chain(of_card).chain(of_voucher).chain(of_tiers).min()?;
         (first.0 <= self.now && first.0 < Instant::MAX).then_some(first)
     }
 
@@ -211,6 +223,7 @@ impl Desk {
                 let due = issued.filter(|voucher| voucher.expires_at <= at);
                 due.map(|voucher| Fact::VoucherExpired { voucher: voucher.voucher.clone() }).collect()
             }
+            Due::Tier => Vec::new(),
         }
     }
 

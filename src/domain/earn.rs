@@ -87,6 +87,11 @@ fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<ByRules, O
             break;
         }
     }
+    // After all rules of the file: of two equal multipliers, theirs counts.
+    for (place, rule) in super::tiers::multipliers(view).into_iter().enumerate() {
+        let number = program.rules.len().saturating_add(place);
+        round.consider(u32::try_from(number).unwrap_or(u32::MAX), rule);
+    }
     round.pick_best()?;
     round.base()?;
     round.bonus()?;

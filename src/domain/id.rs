@@ -192,6 +192,18 @@ id! {
     /// A voucher: `<account>:<what issued it>`, spelled out, so that the same cause never issues twice.
     VoucherId, 280
 }
+id! {
+    /// A ladder of levels of the program.
+    LadderId, 32
+}
+id! {
+    /// A level, unique within its ladder.
+    LevelId, 32
+}
+id! {
+    /// A goal of the program.
+    GoalId, 48
+}
 
 id! {
     /// Something that a member did outside an order, unique within its account.

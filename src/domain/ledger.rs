@@ -6,15 +6,15 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::account::{NewCard, SideGrant, Tag, TakenStamps, VoucherIssue};
+use super::account::{GoalChange, NewCard, SideGrant, Tag, TakenStamps, TierChange, VoucherIssue};
 use super::answer::ReservationState;
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
 use super::event_record::EventState;
 use super::id::EventId;
 use super::id::{
-    AccountId, CampaignId, CardId, Code, GrantId, Label, MemberId, OrderEventId, OrderId, ReferralId, RequestId,
-    ReturnId, RuleId, UnitId, VoucherId,
+    AccountId, CampaignId, CardId, Code, GoalId, GrantId, Label, LadderId, MemberId, OrderEventId, OrderId, ReferralId,
+    RequestId, ReturnId, RuleId, UnitId, VoucherId,
 };
 use super::program::{Kind, ProgramVersion};
 use super::time::{Day, Instant};
@@ -490,6 +490,16 @@ pub enum Fact {
         member: MemberId,
         occasion_at: Instant,
     },
+    /// The status on a ladder changes.
+    Tier {
+        ladder: LadderId,
+        change: TierChange,
+    },
+    /// A goal is met, or no longer.
+    Goal {
+        goal: GoalId,
+        change: GoalChange,
+    },
 }
 
 impl Fact {
@@ -542,6 +552,8 @@ impl Fact {
             Fact::Active { .. } => "active",
             Fact::Extended { .. } => "extended",
             Fact::Reinstated { .. } => "reinstated",
+            Fact::Tier { change, .. } => change.name(),
+            Fact::Goal { change, .. } => change.name(),
         }
     }
 }
@@ -714,7 +726,9 @@ impl Entry {
             | Fact::Untagged { .. }
             | Fact::OrderEvent { .. }
             | Fact::Active { .. }
-            | Fact::Extended { .. } => {}
+            | Fact::Extended { .. }
+            | Fact::Tier { .. }
+            | Fact::Goal { .. } => {}
             Fact::Awaited { unit, amount, .. } => {
                 to.add(Book::Issued, unit, amount.checked_neg()?);
                 to.add(Book::Pending, unit, *amount);

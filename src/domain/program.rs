@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::id::{CampaignId, CardId, CounterId, GroupId, Label, ProgramId, RewardId, RuleId, Sku, UnitId};
+use super::id::{
+    CampaignId, CardId, CounterId, GoalId, GroupId, Label, LadderId, ProgramId, RewardId, RuleId, Sku, UnitId,
+};
 use super::money::Rounding;
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
 use super::time::{Day, Instant, Period, WindowZone};
@@ -23,6 +25,8 @@ pub use rule::{
     Multiply, Occasion, OnReach, OrderNumber, QuantityBounds, RoundPer, Rule, RuleCampaign, SpendMin, SpendOf, Then,
     Trigger,
 };
+pub use tier::{Goal, Keep, Ladder, Level, Levels, Repeat, Undo, Upgrade};
+pub use uncounted::uncounted;
 
 mod adjustment;
 mod award;
@@ -32,6 +36,8 @@ mod index;
 mod life;
 mod reward;
 mod rule;
+mod tier;
+mod uncounted;
 
 /// Names one immutable version of a program: the first 16 hex digits of the SHA-256 of its text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -94,6 +100,11 @@ pub struct Program {
     pub vouchers: VoucherTerms,
     /// Types of events that members may report.
     pub events: BTreeMap<Label, EventTerms>,
+    pub ladders: Vec<Ladder>,
+    pub goals: Vec<Goal>,
+    /// Counters in which what a rule on a tier or a goal grants does not count, for they lead to that tier or goal: no
+    /// status carries itself.
+    pub uncounted: Vec<(RuleId, Vec<CounterId>)>,
 }
 
 /// What values an attribute of members has.
@@ -147,6 +158,19 @@ impl Program {
 
     pub fn campaign_of(&self, rule: &Rule) -> Option<&RuleCampaign> {
         self.rule_campaigns.get(rule.campaign?)
+    }
+
+    pub fn ladder(&self, ladder: &LadderId) -> Option<&Ladder> {
+        self.ladders.iter().find(|known| known.id == *ladder)
+    }
+
+    /// Counters in which what a rule grants does not count.
+    pub fn uncounted(&self, rule: &RuleId) -> &[CounterId] {
+        self.uncounted.iter().find(|(of, _)| of == rule).map_or(&[], |(_, counters)| counters)
+    }
+
+    pub fn goal(&self, goal: &GoalId) -> Option<&Goal> {
+        self.goals.iter().find(|known| known.id == *goal)
     }
 
     /// An amount of an order in the program's first currency, in which sums over orders are kept; `None` for a

@@ -149,6 +149,8 @@ pub struct Purse<'a> {
     pub available: &'a dyn Fn(&UnitId) -> i64,
     /// What a voucher is for, by the terms that it was issued under; or why it cannot be used.
     pub voucher: &'a dyn Fn(&VoucherId) -> Result<Reward, Reason>,
+    /// Whether the member's level allows a reward; vouchers are not asked.
+    pub entitled: &'a dyn Fn(&Reward) -> bool,
 }
 
 struct Till<'a> {
@@ -203,6 +205,9 @@ impl Till<'_> {
         let over = reward.ends_at.is_some_and(|until| until <= self.at);
         if !begun || over {
             return Err(no(Reason::RewardNotActive));
+        }
+        if !(self.purse.entitled)(reward) {
+            return Err(no(Reason::TierTooLow));
         }
         self.give(reward, subject)
     }

@@ -24,6 +24,7 @@ const REINSTATE: u8 = 23;
 const RECORD_EVENT: u8 = 25;
 const REVIEW_EVENT: u8 = 26;
 const REVOKE_EVENT: u8 = 27;
+const SET_TIER: u8 = 40;
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
     let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
@@ -133,6 +134,29 @@ pub(super) fn adjust(raw: &wire::AdjustRequest) -> Fingerprint {
         .field("agent_id", agent_id.as_bytes())
         .field("note", note.as_bytes())
         .field("expires_at", &message(expires_at.as_ref()))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn set_tier(raw: &wire::SetTierRequest) -> Fingerprint {
+    let wire::SetTierRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        ladder,
+        level,
+        until,
+        reason,
+        agent_id,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(SET_TIER)
+        .field("member_id", member_id.as_bytes())
+        .field("ladder", ladder.as_bytes())
+        .field("level", level.as_bytes())
+        .field("until", &message(until.as_ref()))
+        .field("reason", &number(i64::from(*reason)))
+        .field("agent_id", agent_id.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

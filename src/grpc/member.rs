@@ -5,10 +5,10 @@ use tonic::{Request, Response};
 use super::request::{self, Envelope};
 use super::violations::{Path, Violations, read};
 use super::wire::{self, member_service_server::MemberService};
-use super::{Face, Reply, events, fingerprints, profile, response, status, trace};
+use super::{Face, Reply, events, fingerprints, profile, response, standing, status, trace};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate};
-use crate::domain::id::{Label, MemberId, ProgramId, UnitId};
+use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate, SetTier};
+use crate::domain::id::{Label, LadderId, LevelId, MemberId, ProgramId, UnitId};
 use crate::domain::order::Order;
 use crate::service::{Calls, Entries, Write};
 
@@ -19,6 +19,7 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/Adjust",
     "guerdon.v1.MemberService/ExtendExpiry",
     "guerdon.v1.MemberService/Reinstate",
+    "guerdon.v1.MemberService/SetTier",
     "guerdon.v1.MemberService/ListEntries",
     "guerdon.v1.MemberService/RecordEvent",
     "guerdon.v1.MemberService/ReviewEvent",
@@ -109,6 +110,15 @@ impl MemberService for Face {
         let write = read(|bad| events::revoke(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
             Answer::RevokeEvent(answer) => Some(events::revoked(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn set_tier(&self, raw: Request<wire::SetTierRequest>) -> Reply<wire::SetTierResponse> {
+        let write = read(|bad| set_tier(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::SetTier(answer) => Some(standing::set_tier(answer, replayed)),
             _ => None,
         })
         .await
@@ -217,6 +227,21 @@ fn note(bad: &mut Violations, raw: &str) -> Option<String> {
         bad.add(&Path::Of("note"), format!("is {} bytes long, at most {NOTE_BYTES_MAX} are allowed", raw.len()));
     }
     (!raw.is_empty()).then(|| raw.to_owned())
+}
+
+fn set_tier(bad: &mut Violations, calls: &dyn Calls, raw: &wire::SetTierRequest) -> Option<Write> {
+    let wire::SetTierRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let ladder = request::optional(bad, &Path::Of("ladder"), &raw.ladder, LadderId::parse);
+    let level = request::optional(bad, &Path::Of("level"), &raw.level, LevelId::parse);
+    let until = request::instant(bad, &Path::Of("until"), raw.until.as_ref());
+    if raw.until.is_some() && raw.level.is_empty() {
+        bad.add(&Path::Of("until"), "must not be set without a level");
+    }
+    let reason = reason(bad, raw.reason);
+    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    let set = SetTier { ladder: ladder?, level: level?, until: until?, reason: reason?, agent: agent? };
+    Some(envelope?.write(fingerprints::set_tier(raw), Command::SetTier(set)))
 }
 
 fn reason(bad: &mut Violations, raw: i32) -> Option<AdjustReason> {

@@ -6,7 +6,7 @@ pub(super) use offers::voucher;
 
 use prost_types::Timestamp;
 
-use super::{events, profile, wire};
+use super::{events, profile, standing, wire};
 use crate::domain::answer::{
     AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
     CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView,
@@ -164,6 +164,7 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::OrderEvent(answer) => Some(Known::RecordOrderEvent(record_order_event(answer, true))),
         Answer::Extend(answer) => Some(Known::ExtendExpiry(extend_expiry(answer, true))),
         Answer::Reinstate(answer) => Some(Known::Reinstate(reinstate(answer, true))),
+        Answer::SetTier(answer) => Some(Known::SetTier(standing::set_tier(answer, true))),
         Answer::Done | Answer::Fenced => None,
     }
 }
@@ -186,6 +187,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::Claim(answer) => &answer.decided.refusals,
         Answer::OrderEvent(answer) => &answer.decided.refusals,
         Answer::Extend(answer) | Answer::Reinstate(answer) => &answer.decided.refusals,
+        Answer::SetTier(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -247,6 +249,8 @@ pub(super) fn member(view: MemberView) -> wire::Member {
         stamp_cards: all(view.cards, offers::card),
         rule_tags: all(view.tags, |tag| tag.to_string()),
         profile: view.person.and_then(|person| profile::shown(person.profile)),
+        tiers: all(view.tiers, standing::tier),
+        goals: all(view.goals, standing::goal),
     }
 }
 
@@ -376,6 +380,17 @@ fn effect(effect: Effect) -> wire::Effect {
             added: all(added, |tag| tag.to_string()),
             removed: all(removed, |tag| tag.to_string()),
         }),
+        Effect::TierChanged { ladder, from, to } => {
+            Kind::TierChanged(wire::TierChanged { ladder: ladder.to_string(), from: text(from), to: text(to) })
+        }
+        Effect::GoalMet { goal, number, badge } => Kind::GoalReached(wire::GoalReached {
+            goal_id: goal.to_string(),
+            number: i64::from(number),
+            badge: text(badge),
+        }),
+        Effect::GoalUndone { goal, number } => {
+            Kind::GoalUndone(wire::GoalUndone { goal_id: goal.to_string(), number: i64::from(number) })
+        }
     };
     wire::Effect { effect: Some(effect) }
 }
@@ -474,6 +489,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Profile(field) => (wire::Subject::Profile, field),
         Subject::Card(card) => (wire::Subject::Card, card.to_string()),
         Subject::Voucher(voucher) => (wire::Subject::Voucher, voucher.to_string()),
+        Subject::Tier => (wire::Subject::Tier, String::new()),
     }
 }
 
@@ -550,6 +566,10 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::EventClosed => Wire::EventClosed,
         Reason::LimitReached => Wire::LimitReached,
         Reason::CoolingDown => Wire::CoolingDown,
+        Reason::TooManyConsequences => Wire::TooManyConsequences,
+        Reason::TierTooLow => Wire::TierTooLow,
+        Reason::LadderUnknown => Wire::LadderUnknown,
+        Reason::LevelUnknown => Wire::LevelUnknown,
     }
 }
 
@@ -689,7 +709,7 @@ pub(super) fn all<T, U>(items: Vec<T>, convert: impl FnMut(T) -> U) -> Vec<U> {
 }
 
 /// Empty where there is none, as the contract has it.
-fn text(id: Option<impl ToString>) -> String {
+pub(super) fn text(id: Option<impl ToString>) -> String {
     id.map(|id| id.to_string()).unwrap_or_default()
 }
 

@@ -68,6 +68,7 @@ mod place;
 mod referral;
 mod rule;
 mod terms;
+mod tier;
 mod unit;
 mod words;
 
@@ -135,6 +136,10 @@ section! {
         stamp_cards: Identified<StampCardSection, STAMP_CARDS_MAX>, Default("[]");
         /// How the vouchers live that full cards and rules hand out.
         vouchers: VouchersSection, Default("{}");
+        /// Ladders of status, by name.
+        tiers: tier::LadderList, Default("{}");
+        /// What can be achieved.
+        goals: tier::GoalList, Default("[]");
     }
 }
 
@@ -151,6 +156,14 @@ impl Build for FileSection {
     fn build(self, _: Pos, r: &mut Reader) -> Option<Compiled> {
         let (rules_at, rules): (Vec<Pos>, Vec<Rule>) = self.rules?.value.into_iter().unzip();
         check_rates(&rules, &rules_at, r);
+        let counters = counter::named(self.counters?.value);
+        let ladders = tier::named(self.tiers?.value, &counters, r);
+        let goals = self.goals?.value;
+        tier::check_goals(&goals, &counters, r);
+        let rewards = self.rewards?.value;
+        tier::check_uses((&rules, &rules_at), &rewards, &ladders, r);
+        let goals = without_places(goals);
+        let uncounted = crate::domain::program::uncounted(&rules, &counters, &ladders, &goals);
         let zone = self.time_zone?.value;
         let stores = self.stores?.value.into_iter().map(|(store, own)| {
             let zone = own.unwrap_or_else(|| zone.clone());
@@ -172,12 +185,12 @@ impl Build for FileSection {
             index: RuleIndex::of(&rules),
             rules,
             payments: payments.collect(),
-            rewards: without_places(self.rewards?.value),
+            rewards: without_places(rewards),
             campaigns: without_places(self.referrals?.value),
             reservations: self.reservations?.value,
             returns: self.returns?.value,
             back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
-            counters: counter::named(self.counters?.value),
+            counters,
             groups: combine::groups(self.groups?.value),
             rule_campaigns: combine::rule_campaigns(without_places(self.campaigns?.value)),
             closed_on: {
@@ -193,6 +206,9 @@ impl Build for FileSection {
             stamp_cards: without_places(self.stamp_cards?.value),
             vouchers: self.vouchers?.value,
             events: self.events?.value.into_iter().collect(),
+            uncounted,
+            ladders,
+            goals,
         };
         Some(Compiled { program, rules_at })
     }

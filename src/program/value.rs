@@ -10,12 +10,14 @@ use serde_json::{Value as Json, json};
 use super::fault::quoted;
 use super::tree::{Content, Node, Resolved};
 use crate::domain::id::{
-    CampaignId, CardId, CounterId, GroupId, IdError, Label, ProgramId, RewardId, RuleId, Sku, UnitId,
+    CampaignId, CardId, CounterId, GoalId, GroupId, IdError, Label, LadderId, LevelId, ProgramId, RewardId, RuleId,
+    Sku, UnitId,
 };
 use crate::domain::money::Rounding;
 use crate::domain::order::{Currency, Order};
 use crate::domain::program::{
-    AttributeAt, CounterWindow, Kind, MultiplierPolicy, PerCurrency, RoundPer, SettlesAs, Shortfall, SpendOf, Trigger,
+    AttributeAt, CounterWindow, Kind, MultiplierPolicy, PerCurrency, Repeat, RoundPer, SettlesAs, Shortfall, SpendOf,
+    Trigger, Undo, Upgrade,
 };
 use crate::domain::time::{CalendarPeriod, Instant, Period, RoundUpTo, WindowZone};
 use crate::program::form::CountsOf;
@@ -465,7 +467,7 @@ macro_rules! own_ids {
     )+};
 }
 
-own_ids!(GroupId ProgramId RuleId UnitId RewardId CampaignId CounterId CardId);
+own_ids!(CampaignId CardId CounterId GoalId GroupId LadderId LevelId ProgramId RewardId RuleId UnitId);
 
 /// A name that the program file gives: letters, digits, `.`, `_` and `-`, beginning with a letter or digit. Narrower
 /// than ids from outside, for these are joined into other ids and shown in reports.
@@ -949,6 +951,8 @@ words!(TriggerWord -> Trigger {
     "birthday" => Trigger::Birthday, "a member's birthday";
     "anniversary" => Trigger::Anniversary, "a year, or several, since a member joined";
     "inactivity" => Trigger::Inactivity, "neither an order nor an event for a time";
+    "tier" => Trigger::Tier, "a level of status that is reached";
+    "goal" => Trigger::Goal, "a goal that is reached";
 });
 
 words!(SpendOfWord -> SpendOf {
@@ -957,6 +961,29 @@ words!(SpendOfWord -> SpendOf {
 });
 
 declared!(CounterName -> CounterId, "counters", "counter");
+declared!(LadderName -> LadderId, "tiers", "ladder");
+declared!(GoalName -> GoalId, "goals", "goal");
+
+words!(UpgradeWord -> Upgrade {
+    "at_once" => Upgrade::AtOnce, "with what reaches the threshold";
+    "next_period" => Upgrade::NextPeriod, "as the counter's next period begins";
+});
+
+words!(UndoWord -> Undo {
+    "at_once" => Undo::AtOnce, "the level goes, and what its rules granted";
+    "at_period_end" => Undo::PeriodEnd, "it stays as long as it would have";
+});
+
+words!(KeepPeriod -> bool {
+    "counter" => false, "those of the counter's window";
+    "lifetime" => true, "one that never ends: a level is lost to returns alone";
+});
+
+words!(RepeatWord -> Repeat {
+    "once" => Repeat::Once, "once";
+    "per_period" => Repeat::PerPeriod, "once in each period of the counter";
+    "every" => Repeat::Every, "with each so many, at most 24 times at once";
+});
 
 words!(CalendarPeriodWord -> CalendarPeriod {
     "day" => CalendarPeriod::Day, "days of the program's calendar";

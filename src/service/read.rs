@@ -12,6 +12,7 @@ use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId, ReferralId};
 use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Program;
+use crate::domain::progress;
 use crate::domain::time::Instant;
 use crate::store::{self, Key};
 
@@ -123,6 +124,8 @@ pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId
         entries,
         kind: state.kind,
         person: state.person(member).cloned(),
+        tiers: progress::tiers(&timeline, &state, now).map_err(damaged)?,
+        goals: timeline.at(now).map_or_else(Vec::new, |program| progress::goals(program, &state, now)),
         cards: cards(&state, timeline.at(now)),
         tags: state.tags.iter().map(|known| known.tag.clone()).collect(),
         vouchers: state.vouchers,

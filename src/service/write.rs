@@ -330,7 +330,8 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::UpdateMember(_)
         | Command::RecordEvent(_)
         | Command::ReviewEvent(_)
-        | Command::RevokeEvent(_) => None,
+        | Command::RevokeEvent(_)
+        | Command::SetTier(_) => None,
     }
 }
 
@@ -370,6 +371,7 @@ fn can_guess(command: &Command) -> bool {
             | Command::Reinstate(_)
             | Command::Attribute(_)
             | Command::CreateCode(_)
+            | Command::SetTier(_)
     )
 }
 

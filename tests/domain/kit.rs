@@ -14,8 +14,8 @@ use guerdon::domain::command::{
 use guerdon::domain::decide::{CodeOwner, DecideError, Decision, Snapshot, decide};
 use guerdon::domain::event_record::DeedRecord;
 use guerdon::domain::id::{
-    AccountId, CampaignId, Code, EventId, GrantId, Label, LineId, MemberId, OrderId, ProgramId, RequestId, ReturnId,
-    RewardId, Sku, UnitId,
+    AccountId, CampaignId, Code, EventId, GrantId, Label, LevelId, LineId, MemberId, OrderId, ProgramId, RequestId,
+    ReturnId, RewardId, Sku, UnitId,
 };
 use guerdon::domain::ledger::{Entry, decode, encode};
 use guerdon::domain::order::{Currency, Line, LineKind, Order};
@@ -510,6 +510,7 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::Attribute(a) => a.decided.clone(),
         Answer::UpdateMember(a) => a.decided.clone(),
         Answer::RecordEvent(a) | Answer::ReviewEvent(a) | Answer::RevokeEvent(a) => a.decided.clone(),
+        Answer::SetTier(a) => a.decided.clone(),
         other => panic!("{other:?} decides nothing"),
     }
 }
@@ -564,6 +565,12 @@ fn effect(effect: &Effect) -> String {
             let list = |labels: &[Label]| labels.iter().map(Label::to_string).collect::<Vec<_>>().join(" ");
             format!("tags +[{}] -[{}]", list(added), list(removed))
         }
+        Effect::TierChanged { ladder, from, to } => {
+            let name = |level: &Option<LevelId>| level.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+            format!("{ladder}: {} -> {}", name(from), name(to))
+        }
+        Effect::GoalMet { goal, number, .. } => format!("goal {goal} met ({number})"),
+        Effect::GoalUndone { goal, number } => format!("goal {goal} undone ({number})"),
     }
 }
 

@@ -162,6 +162,9 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
                 let change = Some(wire::ProfileChange { add_tags: vec!["new".into()], ..Default::default() });
                 others.push((Write::UpdateMember(wire::UpdateMemberRequest { change, ..raw }), "change"));
             }
+            Write::SetTier(raw) => {
+                others.push((Write::SetTier(wire::SetTierRequest { level: "other".into(), ..raw }), "level"));
+            }
             Write::Attribute(raw) => {
                 others.push((Write::Attribute(wire::AttributeRequest { code: "x".into(), ..raw }), "code"));
             }

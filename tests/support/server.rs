@@ -439,6 +439,7 @@ impl Clients {
             Write::UpdateMember(raw) => {
                 Answer::UpdateMember(self.member.clone().update_member(raw).await?.into_inner())
             }
+            Write::SetTier(raw) => Answer::SetTier(self.member.clone().set_tier(raw).await?.into_inner()),
         })
     }
 
@@ -504,6 +505,7 @@ pub enum Write {
     Reinstate(wire::ReinstateRequest),
     ExtendExpiry(wire::ExtendExpiryRequest),
     RecordOrderEvent(wire::RecordOrderEventRequest),
+    SetTier(wire::SetTierRequest),
 }
 
 macro_rules! each_write {
@@ -525,6 +527,7 @@ macro_rules! each_write {
             Write::Reinstate($raw) => $body,
             Write::ExtendExpiry($raw) => $body,
             Write::RecordOrderEvent($raw) => $body,
+            Write::SetTier($raw) => $body,
         }
     };
 }
@@ -568,7 +571,7 @@ macro_rules! happens {
     )*};
 }
 
-happens! { EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest }
+happens! { EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest SetTierRequest }
 
 impl Happens for wire::ReviewEventRequest {
     fn happened(&mut self, _: Instant) {}
@@ -597,6 +600,7 @@ pub enum Answer {
     Reinstate(wire::ReinstateResponse),
     ExtendExpiry(wire::ExtendExpiryResponse),
     RecordOrderEvent(wire::RecordOrderEventResponse),
+    SetTier(wire::SetTierResponse),
 }
 
 macro_rules! answers {
@@ -653,6 +657,7 @@ answers! {
     Reinstate reinstate ReinstateResponse
     ExtendExpiry extend_expiry ExtendExpiryResponse
     RecordOrderEvent record_order_event RecordOrderEventResponse
+    SetTier set_tier SetTierResponse
 }
 
 impl Answer {
@@ -675,6 +680,7 @@ impl Answer {
             Of::Reinstate(answer) => Answer::Reinstate(answer),
             Of::ExtendExpiry(answer) => Answer::ExtendExpiry(answer),
             Of::RecordOrderEvent(answer) => Answer::RecordOrderEvent(answer),
+            Of::SetTier(answer) => Answer::SetTier(answer),
         }
     }
 
@@ -695,6 +701,7 @@ impl Answer {
             Answer::Reinstate(answer) => decided(&answer.decision),
             Answer::ExtendExpiry(answer) => decided(&answer.decision),
             Answer::RecordOrderEvent(answer) => decided(&answer.decision),
+            Answer::SetTier(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
         };

@@ -268,6 +268,22 @@ fn every_effect() {
             Effect::Adjusted { unit: unit("points"), amount: -5, repaid: 0 },
             W::UnitsAdjusted(wire::UnitsAdjusted { unit: "points".into(), amount: -5, repaid_debt: 0 }),
         ),
+        (
+            Effect::TierChanged {
+                ladder: LadderId::parse("vip").unwrap(),
+                from: None,
+                to: Some(LevelId::parse("gold").unwrap()),
+            },
+            W::TierChanged(wire::TierChanged { ladder: "vip".into(), from: String::new(), to: "gold".into() }),
+        ),
+        (
+            Effect::GoalMet { goal: GoalId::parse("g").unwrap(), number: 2, badge: Some(Label::parse("b").unwrap()) },
+            W::GoalReached(wire::GoalReached { goal_id: "g".into(), number: 2, badge: "b".into() }),
+        ),
+        (
+            Effect::GoalUndone { goal: GoalId::parse("g").unwrap(), number: 2 },
+            W::GoalUndone(wire::GoalUndone { goal_id: "g".into(), number: 2 }),
+        ),
     ];
     let (given, expected): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
     assert_eq!(effects(given), expected);
@@ -508,6 +524,7 @@ fn the_outcome_of_every_write() {
         Answer::RecordEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
         Answer::ReviewEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
         Answer::RevokeEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
+        Answer::SetTier(SetTierAnswer { set: true, decided: decided() }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -531,6 +548,7 @@ fn the_outcome_of_every_write() {
             Shown::RecordEvent(shown) => (13, shown.recorded && shown.replayed),
             Shown::ReviewEvent(shown) => (14, shown.reviewed && shown.replayed),
             Shown::RevokeEvent(shown) => (15, shown.revoked && shown.replayed),
+            Shown::SetTier(shown) => (10, shown.set && shown.replayed),
         };
         assert_eq!(found, (number, true));
     }

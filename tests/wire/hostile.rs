@@ -263,6 +263,10 @@ proptest! {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             event_id: d.clone(), agent_id: d.clone(),
         })?;
+        send(wire::SetTierRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            ladder: d.clone(), level: d.clone(), until, reason, agent_id: d.clone(), occurred_at: when,
+        })?;
         send(wire::AdjustRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             unit: d.clone(), amount, reason, agent_id: d.clone(), note: d.clone(), expires_at: until, occurred_at: when,

@@ -132,6 +132,8 @@ impl Calls for Fake {
             entries: 1,
             kind: AccountKind::Person,
             person: None,
+            tiers: Vec::new(),
+            goals: Vec::new(),
         })
     }
 
@@ -236,6 +238,7 @@ fn fitting(command: &Command) -> Answer {
         }),
         Command::Extend(_) => Answer::Extend(AdjustAnswer { adjusted: true, decided, balances }),
         Command::Reinstate(_) => Answer::Reinstate(AdjustAnswer { adjusted: true, decided, balances }),
+        Command::SetTier(_) => Answer::SetTier(SetTierAnswer { set: true, decided }),
         Command::Receive(_) | Command::Advance => panic!("no caller sends {command:?}"),
     }
 }
@@ -303,6 +306,7 @@ rpc! {
     RecordOrderEventRequest, RecordOrderEventResponse, CheckoutServiceClient, record_order_event;
     ExtendExpiryRequest, ExtendExpiryResponse, MemberServiceClient, extend_expiry;
     ReinstateRequest, ReinstateResponse, MemberServiceClient, reinstate;
+    SetTierRequest, SetTierResponse, MemberServiceClient, set_tier;
     AdjustRequest, AdjustResponse, MemberServiceClient, adjust;
     ListEntriesRequest, ListEntriesResponse, MemberServiceClient, list_entries;
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;
@@ -548,6 +552,20 @@ pub(crate) fn revoke_event() -> wire::RevokeEventRequest {
         request_id: "r-1".into(),
         event_id: "post-9".into(),
         agent_id: "agent-7".into(),
+    }
+}
+
+pub(crate) fn set_tier() -> wire::SetTierRequest {
+    wire::SetTierRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        ladder: "vip".into(),
+        level: "gold".into(),
+        until: timestamp(1_800_000_000, 0),
+        reason: wire::AdjustReason::Goodwill.into(),
+        agent_id: "agent-7".into(),
+        occurred_at: None,
     }
 }
 

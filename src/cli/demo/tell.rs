@@ -98,6 +98,13 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
         Effect::TagsChanged(changed) => {
             format!("tags added: {}, removed: {}", changed.added.join(" "), changed.removed.join(" "))
         }
+        Effect::TierChanged(tier) => match (tier.from.as_str(), tier.to.as_str()) {
+            ("", to) => format!("reaches {to} ({})", tier.ladder),
+            (from, "") => format!("is no longer {from} ({})", tier.ladder),
+            (from, to) => format!("goes from {from} to {to} ({})", tier.ladder),
+        },
+        Effect::GoalReached(goal) => format!("reaches the goal {}", goal.goal_id),
+        Effect::GoalUndone(goal) => format!("no longer has the goal {}", goal.goal_id),
     }
 }
 

@@ -11,6 +11,7 @@ use super::super::ledger::{Dates, Fact};
 use super::super::money::split;
 use super::super::order_record::{GrantRecord, OrderRecord};
 use super::super::program::{Beyond, CardsMax, StampCard};
+use super::super::tiers;
 use super::super::time::{Day, Instant, Period};
 use super::checkout::grant_units;
 use super::limits::{self, Gift};
@@ -97,6 +98,7 @@ fn give_out(
     let mut given = Given::default();
     let gave = match &award.what {
         Prize::Units { unit, life } => {
+            let life = life.clone().or_else(|| tiers::life(scene.program, &desk.state, unit, at));
             let dates = dates(scene.program, unit, life.as_ref(), at);
             if desk.state.book(unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
                 decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
@@ -113,7 +115,7 @@ fn give_out(
                 unit: unit.clone(),
                 amount: award.count,
                 shares: shares.clone(),
-                life: life.clone(),
+                life,
             };
             let granted = grant_units(scene, desk, cause, &plan)?;
             given.grants.push(GrantRecord {

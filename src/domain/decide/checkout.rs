@@ -18,10 +18,11 @@ use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned,
 use super::super::program::{Activity, Overdraw, Program, Reward, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
+use super::super::tiers;
 use super::super::time::{Instant, SECOND_MS};
 use super::awards::{self, Given};
 use super::limits::{self, Gift};
-use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, referral, refusal_answer};
+use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, referral, refusal_answer, ripple};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
 const MARK_MS: i64 = 600 * SECOND_MS;
@@ -57,7 +58,8 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     desk.unhold(&order.order_id, Unhold::Replaced, at)?;
     let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
     let voucher = |id: &VoucherId| usable(scene, &desk, id, false);
-    let purse = Purse { available: &available, voucher: &voucher };
+    let entitled = |reward: &Reward| desk.state.has_level(scene.program, &reward.tiers, at);
+    let purse = Purse { available: &available, voucher: &voucher, entitled: &entitled };
     let redemption = redeem(scene.program, order, at, &command.redeem, &purse, Cover::Balance);
     let short = redemption.falls_short && command.redeem.mode == RedeemMode::AllOrNothing;
     let nothing = redemption.is_empty() && !redemption.refusals.is_empty();
@@ -142,7 +144,11 @@ pub(super) fn earn_on(
     let free = redemption.free_items(lines);
     let currency = scene.program.earning_currency(order.currency, at).unwrap_or(order.currency);
     let seen = Seen { order, earning: &earning, currency, free: &free };
-    Ok((earn(&scene.view(&desk.state, Some(seen)), explain), tallies))
+    let mut earned = earn(&scene.view(&desk.state, Some(seen)), explain);
+    for plan in &mut earned.grants {
+        plan.life = plan.life.take().or_else(|| tiers::life(scene.program, &desk.state, &plan.unit, at));
+    }
+    Ok((earned, tallies))
 }
 
 pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Halt> {
@@ -190,12 +196,15 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     show_uses(order, &redemption, &mut decided, &debts);
     let vouchers = use_vouchers(&mut desk, order, &redemption, at, &mut decided)?;
 
+    let before = ripple::look(scene, &desk);
     let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
     let Given { grants, consequences, counts: limited } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
 
     counts.extend(limited);
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, command, &earned, &mut decided, &mut transfers)?;
+    // Last: a level that the order reaches does not multiply what the order itself earns.
+    ripple::settle(scene, &mut desk, before, &mut decided)?;
 
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
@@ -322,12 +331,14 @@ pub(super) fn redemption_of(
         command.paid && reserved.is_some_and(|redeem| redeem.vouchers.contains(id))
     };
     let voucher = |id: &VoucherId| usable(scene, desk, id, promised(id));
-    let purse = Purse { available: &available, voucher: &voucher };
     let order = &command.order;
+    let at = scene.times.effective_at;
+    let entitled = |reward: &Reward| desk.state.has_level(scene.program, &reward.tiers, at);
+    let purse = Purse { available: &available, voucher: &voucher, entitled: &entitled };
     if let Some(asked) = &command.redeem {
         let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));
         let cover = if command.paid && exact { Cover::Debt } else { Cover::Balance };
-        let redemption = redeem(scene.program, order, scene.times.effective_at, asked, &purse, cover);
+        let redemption = redeem(scene.program, order, at, asked, &purse, cover);
         return (redemption, asked.mode == RedeemMode::AllOrNothing);
     }
     let stands = |hold: &&Hold| command.paid || hold.state != ReservationState::Released;
@@ -336,6 +347,8 @@ pub(super) fn redemption_of(
     // Lines may have become fewer since: what fits is used, the rest is released.
     let kept = Redeem { mode: RedeemMode::AsPossible, ..kept.clone() };
     let program = scene.timeline.at(hold.effective_at).unwrap_or(scene.program);
+    // Whoever was told of a price when reserving keeps it, whatever became of the level.
+    let purse = Purse { entitled: &|_| true, ..purse };
     let mut redemption = redeem(program, order, hold.effective_at, &kept, &purse, Cover::Debt);
     let short = redemption.units().into_iter().find(|(unit, units)| available(unit) < *units);
     // A voucher that went with the reservation is no fewer lines.
@@ -505,8 +518,10 @@ pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, pl
             dates,
         },
     )?;
-    desk.count(at, counters::of_units(scene.program, &plan.unit, plan.amount, at))?;
     desk.stir(scene.program, Some(&plan.unit), Activity::Earn, dates.activates_at)?;
+    let mut counted = counters::of_units(scene.program, &plan.unit, plan.amount, at);
+    counted.retain(|change| !scene.program.uncounted(&plan.rule).contains(&change.counter));
+    desk.count(at, counted)?;
     Ok(Granted {
         grant,
         rule: plan.rule.clone(),

@@ -14,7 +14,7 @@ use super::super::redeem::{Redemption, RewardUse};
 use super::super::time::Instant;
 use super::awards::Given;
 use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses};
-use super::{Decision, Halt, Scene, awards, giveback, no, order_event, referral, refusal_answer};
+use super::{Decision, Halt, Scene, awards, giveback, no, order_event, referral, refusal_answer, ripple};
 
 /// Records the order of a guest. Nothing is granted: there is nobody to own it. The answer says what a member would
 /// have earned, by the same function.
@@ -122,6 +122,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     let redemption = discounts_of(guest);
     let mut decided = scene.decided();
     show_uses(order, &redemption, &mut decided, &[]);
+    let before = ripple::look(scene, &desk);
     let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, false)?;
     let Given { grants, consequences, counts: limited } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
     counts.extend(limited);
@@ -158,6 +159,8 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         let last = last.return_id.clone();
         referral::on_return(scene, &mut desk, &record, &last, &mut decided, &mut transfers)?;
     }
+    // What is kept of the order is what leads anywhere.
+    ripple::settle(scene, &mut desk, before, &mut decided)?;
     record.decided = super::super::answer::Decided { explain: None, refusals: Vec::new(), ..decided.clone() };
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;

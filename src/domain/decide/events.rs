@@ -12,7 +12,7 @@ use super::super::program::{Activity, Approval, EventTerms, ProofScope, Trigger}
 use super::super::quota::QuotaKey;
 use super::super::time::Instant;
 use super::giveback::{TakeBack, take_back};
-use super::{Decision, Halt, OVERFLOW, Scene, awards, no, rules};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, no, ripple, rules};
 
 pub(super) fn record(scene: &Scene<'_>, command: &RecordEvent) -> Result<Decision, Halt> {
     if let Some(record) = scene.event() {
@@ -137,6 +137,7 @@ fn happen(scene: &Scene<'_>, desk: &mut Desk, record: &mut EventRecord, decided:
     record.state = EventState::Approved;
     record.counts = counters::of_event(scene.program, &record.kind, record.value, at);
     record.counts.retain(|change| change.change != 0);
+    let before = ripple::look(scene, desk);
     desk.count(at, record.counts.clone())?;
     desk.stir(scene.program, None, Activity::Event, at)?;
     scene.event_value.set(Some(record.value.unwrap_or(0)));
@@ -144,6 +145,7 @@ fn happen(scene: &Scene<'_>, desk: &mut Desk, record: &mut EventRecord, decided:
     let given = rules::fire(scene, desk, acts, &["event", record.event.as_str()], at, decided)?;
     (record.grants, record.consequences) = (given.grants, given.consequences);
     scene.event_value.set(None);
+    ripple::settle(scene, desk, before, decided)?;
     record.decided = Decided { explain: None, ..decided.clone() };
     Ok(())
 }
@@ -216,6 +218,7 @@ pub(super) fn revoke(scene: &Scene<'_>, command: &RevokeEvent) -> Result<Decisio
         }
     }
     let mut record = record.clone();
+    let before = ripple::look(scene, &desk);
     for grant in &mut record.grants {
         let amount = grant.amount.checked_sub(grant.reversed).ok_or(OVERFLOW)?;
         if 0 < amount {
@@ -241,6 +244,7 @@ pub(super) fn revoke(scene: &Scene<'_>, command: &RevokeEvent) -> Result<Decisio
     }
     let back = record.counts.iter().map(|counted| CounterChange { change: -counted.change, ..counted.clone() });
     desk.count(record.effective_at, back.collect())?;
+    ripple::settle(scene, &mut desk, before, &mut decided)?;
     record.state = EventState::Revoked;
     finish(scene, desk, record, decided, Some(&command.agent), Answer::RevokeEvent)
 }

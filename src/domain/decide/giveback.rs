@@ -15,7 +15,7 @@ use super::super::money::{share_floor, split};
 use super::super::order_record::{LineRecord, NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
 use super::super::program::{Overdraw, Shortfall};
 use super::super::time::Instant;
-use super::{Decision, Halt, OVERFLOW, Scene, awards, no, order_event, referral};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, no, order_event, referral, ripple};
 
 pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision, Halt> {
     let mut desk = scene.desk()?;
@@ -46,6 +46,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     let units = restore(scene, &mut desk, &mut record, &mut decided)?;
     // What came back to a lot that has expired expires first: it covers nothing.
     desk.advance(scene.timeline)?;
+    let before = ripple::look(scene, &desk);
     reverse(scene, &mut desk, &mut record, &mut decided)?;
     awards::return_vouchers(scene, &mut desk, &mut record, &mut decided)?;
     awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
@@ -53,6 +54,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     let refund = Refund { units, ..refund(&mut record)? };
     let mut transfers = Vec::new();
     referral::on_return(scene, &mut desk, &record, &command.return_id, &mut decided, &mut transfers)?;
+    ripple::settle(scene, &mut desk, before, &mut decided)?;
     record.state = match (record.is_all_returned(), command.cause) {
         (true, ReturnCause::Cancel) => OrderState::Cancelled,
         (true, ReturnCause::Return) => OrderState::Returned,
@@ -355,6 +357,23 @@ pub(super) fn take_back(
     cause: TakeBack,
     decided: &mut Decided,
 ) -> Result<(), Halt> {
+    let uncounted = counters::of_units(scene.program, unit, amount.checked_neg().ok_or(OVERFLOW)?, granted_at);
+    take_uncounted(scene, desk, grant, unit, own, amount, cause, decided)?;
+    Ok(desk.count(scene.times.effective_at, uncounted)?)
+}
+
+/// Posts the reversal of a grant, or part of it, and leaves the counters alone.
+#[expect(clippy::too_many_arguments, reason = "each names one thing of the grant")]
+pub(super) fn take_uncounted(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    grant: &GrantId,
+    unit: &UnitId,
+    own: Dates,
+    amount: i64,
+    cause: TakeBack,
+    decided: &mut Decided,
+) -> Result<(), Halt> {
     let Source { taken, lapsed, debt, forgiven } = sources(scene, desk, unit, own, amount, cause)?;
     decided.effects.push(Effect::Reversed {
         grant: grant.clone(),
@@ -364,10 +383,9 @@ pub(super) fn take_back(
         forgiven,
         expired: lapsed,
     });
-    let uncounted = counters::of_units(scene.program, unit, amount.checked_neg().ok_or(OVERFLOW)?, granted_at);
     let (grant, unit) = (grant.clone(), unit.clone());
     desk.post(scene.times.effective_at, Fact::Reversed { grant, unit, dates: own, taken, lapsed, debt, forgiven })?;
-    Ok(desk.count(scene.times.effective_at, uncounted)?)
+    Ok(())
 }
 
 /// The money for what has come back, and how it falls on the tenders. What each tender gets when everything is back

@@ -10,7 +10,7 @@ use super::super::ledger::{Book, Dates, Fact, sum};
 use super::super::program::{Activity, Overdraw, Program, Trigger};
 use super::super::quota::QuotaKey;
 use super::super::time::{Day, Instant};
-use super::{Decision, Halt, Scene, expiry, no, people, referral, rules};
+use super::{Decision, Halt, Scene, expiry, no, people, referral, ripple, rules};
 
 pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Halt> {
     scene.check_times(Subject::Member)?;
@@ -28,7 +28,9 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
     // What cannot be known of them as stated is answered and left out; it never refuses the enrolment.
     let refusals = people::change_profile(scene, &mut desk, &command.member, &command.profile)?;
     decided.refusals.extend(refusals);
+    let before = ripple::look(scene, &desk);
     rules::fire(scene, &mut desk, |rule| rule.on == Trigger::Enrolment, &["enrolment"], at, &mut decided)?;
+    ripple::settle(scene, &mut desk, before, &mut decided)?;
     referral::take_codes(scene, &mut desk, &command.codes, referral::Moment::Enrolment, &mut decided)?;
     desk.advance(scene.timeline)?;
     let answer = EnrollAnswer { enrolled: true, decided, balances: desk.state.balances() };

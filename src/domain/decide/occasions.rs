@@ -6,7 +6,7 @@ use super::super::ledger::Fact;
 use super::super::occasions::Coming;
 use super::super::program::Timeline;
 use super::super::time::Times;
-use super::{Scene, Snapshot, rules};
+use super::{Scene, Snapshot, ripple, rules};
 
 /// Posts that an occasion is near, or that it is there and what follows.
 pub(in crate::domain) fn fall_due(desk: &mut Desk, timeline: &Timeline, coming: &Coming) -> Result<(), ApplyError> {
@@ -32,7 +32,9 @@ pub(in crate::domain) fn fall_due(desk: &mut Desk, timeline: &Timeline, coming: 
         let mut trial = desk.clone();
         let mut decided = scene.decided();
         let cause = ["occasion", coming.member.as_str(), day];
-        if rules::fire(&scene, &mut trial, |fired| fired.id == rule.id, &cause, coming.at, &mut decided).is_ok() {
+        let before = ripple::look(&scene, &trial);
+        let fired = rules::fire(&scene, &mut trial, |fired| fired.id == rule.id, &cause, coming.at, &mut decided);
+        if fired.and_then(|_| ripple::settle(&scene, &mut trial, before, &mut decided)).is_ok() {
             *desk = trial;
         }
     }

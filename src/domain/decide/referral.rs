@@ -13,7 +13,7 @@ use super::super::program::{AttributeAt, Campaign, Kind, SideReward};
 use super::super::time::Instant;
 use super::checkout::grant_units;
 use super::giveback::{TakeBack, take_back};
-use super::{Decision, Halt, OVERFLOW, Scene};
+use super::{Decision, Halt, OVERFLOW, Scene, ripple};
 
 /// When in a member's life a code is named.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -265,6 +265,7 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
         before.map_or(Dates { activates_at: transfer.activates_at, expires_at: transfer.expires_at }, |k| k.dates);
     let change = transfer.net.checked_sub(had).ok_or(OVERFLOW)?;
     let at = transfer.effective_at;
+    let before = ripple::look(scene, &desk);
     if 0 < change {
         let repaid = desk.repays(&transfer.unit, change, own);
         desk.post(
@@ -305,6 +306,7 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
         let units = counters::of_units(scene.program, &transfer.unit, change, at);
         desk.count(at, units.into_iter().chain(friend).collect())?;
     }
+    ripple::settle(scene, &mut desk, before, &mut scene.decided())?;
     desk.advance(scene.timeline)?;
     let inbound = Inbound { revision: transfer.revision, net: transfer.net, dates: own };
     Ok(Decision { inbound: Some((transfer.grant.clone(), inbound)), ..scene.done(desk, Answer::Done) })

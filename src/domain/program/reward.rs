@@ -1,6 +1,6 @@
 //! Rewards: what is on offer at checkout.
 
-use super::{Instant, PerCurrency, RewardId, Selector, UnitId};
+use super::{Instant, Levels, PerCurrency, RewardId, Selector, UnitId};
 use crate::domain::money::Rounding;
 
 /// Something on offer at checkout.
@@ -19,6 +19,8 @@ pub struct Reward {
     pub ends_at: Option<Instant>,
     /// Only who has a voucher for it gets it.
     pub by_voucher: bool,
+    /// Empty: for everybody; else for whoever has, on each ladder named, one of these levels.
+    pub tiers: Vec<Levels>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,9 @@
 //! Rules: on what they act, when they apply, and what follows.
 
-use super::{CounterWindow, ForEach, GiveStamps, GiveTags, GiveVoucher, Kind, LifeTerms, PerCurrency, Selector};
-use crate::domain::id::{CampaignId, CounterId, GroupId, Label, RuleId, UnitId};
+use super::{
+    CounterWindow, ForEach, GiveStamps, GiveTags, GiveVoucher, Kind, Levels, LifeTerms, PerCurrency, Selector,
+};
+use crate::domain::id::{CampaignId, CounterId, GoalId, GroupId, Label, RuleId, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::predicate::Predicate;
 use crate::domain::recurrence::Days;
@@ -19,6 +21,10 @@ pub enum Trigger {
     Anniversary,
     /// Neither an order nor an event for a time.
     Inactivity,
+    /// A level of a ladder that is reached.
+    Tier,
+    /// A goal that is reached.
+    Goal,
 }
 
 /// What must hold before a rule applies. Everything stated must hold.
@@ -53,6 +59,8 @@ pub struct Conditions {
     pub quantity: Option<QuantityBounds>,
     /// On which days of the calendar.
     pub days: Days,
+    /// On each ladder named, the member has one of these levels.
+    pub tiers: Vec<Levels>,
 }
 
 /// Which orders of a member, by their number: 1 is the first. Orders that came back whole do not count.
@@ -155,6 +163,10 @@ pub struct Rule {
     pub cool_down: Option<Period>,
     /// Its place among the program's campaigns of rules.
     pub campaign: Option<usize>,
+    /// On [`Trigger::Tier`], which levels; empty: any.
+    pub tiers: Vec<Levels>,
+    /// On [`Trigger::Goal`], which; empty: any.
+    pub goals: Vec<GoalId>,
 }
 
 impl Trigger {

@@ -1,9 +1,9 @@
 //! Units as payment, and rewards.
 
-use serde_json::json;
-
+use super::tier::{LevelsOf, levels_of};
 use super::*;
 use crate::domain::program::{ItemPrice, ItemsOff, PercentOff, Pick};
+use serde_json::json;
 
 section! {
     /// Units as payment: so many are worth so much.
@@ -93,6 +93,8 @@ section! {
         ends_at: Moment, Without("for ever");
         /// Who gets it.
         by: ByWord, Default("request");
+        /// For whoever has, on each ladder named, one of these levels.
+        tiers: LevelsOf, Without("for everybody");
     }
 }
 
@@ -115,6 +117,7 @@ impl Build for RewardSection {
             starts_at: self.starts_at.map(|at| at.value),
             ends_at: self.ends_at.map(|at| at.value),
             by_voucher,
+            tiers: levels_of(self.tiers),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Rules: on what they act, when they apply, and what follows.
 
 use super::member::{MemberSection, texts};
+use super::tier::{GoalNames, LevelsOf, levels_of};
 use super::*;
 use crate::domain::predicate::{Field, Needs, Predicate, Text};
 use crate::domain::program::{ForEach, Limit, LimitOf, LimitOver, LimitPer, OnReach, QuantityBounds};
@@ -23,7 +24,7 @@ section! {
         when: WhenSection, Default("{}");
         /// The lines it acts on. On `order`, the rule applies only when one of them earns on more than nothing.
         lines: LinesSection, Default("{}");
-        /// What follows. On `enrolment`, neither `earn` nor `multiply`.
+        /// What follows. On anything but `order`, neither `earn` nor `multiply`.
         then: ThenChoice, Required;
         /// On `event`: which types.
         events: Distinct<EventName, 1, EVENTS_MAX>, Without("none");
@@ -40,6 +41,11 @@ section! {
         cool_down: Length, Without("no pause");
         /// Which of the `campaigns` it belongs to.
         campaign: RuleCampaignName, Without("none");
+        /// On `tier`: which levels, by ladder. A rule fires for each level that is reached, passed levels included, and
+        /// once for each member and level, whatever is lost and regained.
+        tiers: LevelsOf, Without("all levels of all ladders");
+        /// On `goal`: which goals.
+        goals: GoalNames, Without("all goals");
     }
 }
 
@@ -74,10 +80,12 @@ impl Build for RuleSection {
         {
             r.fault_at(then, "who enrols has spent nothing yet: there is nothing to `earn` or to `multiply`", None);
         }
+        self.check_status(r);
         let occasion = occasion::check(&self, r);
         let events = self.events.map(|at| at.value).unwrap_or_default();
         let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
         let conditions = Conditions { lines: self.lines?.value, ..self.when?.value.conditions };
+        let (tiers, goals) = (levels_of(self.tiers), self.goals.map(|at| at.value).unwrap_or_default());
         let then = self.then?.value;
         let combine = self.combine?;
         let gives_units = matches!(then, Then::Earn(_) | Then::Multiply(_) | Then::Bonus(_));
@@ -105,7 +113,46 @@ impl Build for RuleSection {
             campaign,
             events,
             occasion,
+            tiers,
+            goals,
         })
+    }
+}
+
+impl RuleSection {
+    /// What rules on tiers and goals can say, and what only they can.
+    fn check_status(&self, r: &mut Reader) {
+        let Some(on) = &self.on else { return };
+        if let Some(tiers) = self.tiers.as_ref().filter(|_| on.value != Trigger::Tier) {
+            r.fault_at(
+                tiers,
+                "only a rule on `tier` acts on levels",
+                Some("to ask for a level write `when: {tiers: ...}`"),
+            );
+        }
+        if let Some(goals) = self.goals.as_ref().filter(|_| on.value != Trigger::Goal) {
+            r.fault_at(goals, "only a rule on `goal` acts on goals", Some("remove it"));
+        }
+        if !matches!(on.value, Trigger::Tier | Trigger::Goal) {
+            return;
+        }
+        if let Some(when) = &self.when {
+            let stated = &when.value.conditions;
+            if !stated.channels.is_empty() || !stated.stores.is_empty() || stated.spend_min.is_some() {
+                let message = "a tier or a goal has no order: no `channels`, `stores` or `spend_at_least` can hold";
+                r.fault_at(when, message, Some("remove them"));
+            }
+            for (field, pos) in when.value.uses.iter().filter(|(field, _)| field.needs() == Needs::Order) {
+                let message = format!("a tier or a goal has no order, hence no `{field}`");
+                r.fault(*pos, message, Some("ask for something of the member or the time"));
+            }
+        }
+        if let Some(lines) = self.lines.as_ref().filter(|lines| lines.value != Selector::default()) {
+            r.fault_at(lines, "a tier or a goal has no order, hence no lines", Some("remove `lines`"));
+        }
+        if let Some(then) = self.then.as_ref().filter(|then| matches!(then.value, Then::Earn(_) | Then::Multiply(_))) {
+            r.fault_at(then, "a tier or a goal has spent nothing: there is nothing to `earn` or to `multiply`", None);
+        }
     }
 }
 
@@ -152,6 +199,8 @@ section! {
         member: MemberSection, Without("anybody");
         /// What nothing else here can say.
         expression: Expression, Without("anything");
+        /// On each ladder named, the member has one of these levels.
+        tiers: LevelsOf, Without("whatever the level");
     }
 }
 
@@ -266,6 +315,7 @@ impl Build for WhenSection {
             spend_max: self.spend_at_most.map(|at| SpendMin { amount: at.value, of }),
             quantity,
             days: self.days.map(|at| at.value).unwrap_or_default(),
+            tiers: levels_of(self.tiers),
         };
         Some(When { conditions, uses })
     }

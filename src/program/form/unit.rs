@@ -165,29 +165,35 @@ impl Build for LifeSection {
 
 /// The unit's terms with what a rule states of its own.
 pub(super) fn life_of(unit: &UnitId, stated: Option<At<LifeSection>>, r: &Reader) -> Option<LifeTerms> {
-    let stated = stated?.value;
-    let base = r.names.lives.get(unit).cloned().unwrap_or_default();
-    let (base_on, base_after) = match (&stated.expires_after, &stated.expires_on) {
-        (Some(_), _) => (Vec::new(), base.expires_after),
-        (None, Some(_)) => (base.expires_on, None),
-        (None, None) => (base.expires_on, base.expires_after),
-    };
-    let base_within = base.awaits.as_ref().map_or(Some(EVENT_WITHIN), |awaits| awaits.within);
-    let within = stated.event_within.map_or(base_within, |at| at.value);
-    let event = match stated.activates_on_event {
-        Some(at) if at.value.as_str() == "none" => None,
-        Some(at) => Some(at.value),
-        None => base.awaits.map(|awaits| awaits.event),
-    };
-    Some(LifeTerms {
-        activates_after: stated.activates_after.map_or(base.activates_after, |at| at.value),
-        expires_after: stated.expires_after.map_or(base_after, |at| at.value),
-        expiry_rounded_to: stated.expiry_rounded_to.map_or(base.expiry_rounded_to, |at| at.value),
-        activates_on: stated.activates_on.map_or(base.activates_on, |at| at.value),
-        awaits: event.map(|event| AwaitTerms { event, within }),
-        expires_on: stated.expires_on.map_or(base_on, |at| at.value),
-        lives_at_least: stated.lives_at_least.map_or(base.lives_at_least, |at| Some(at.value)),
-    })
+    Some(stated?.value.terms(unit, r))
+}
+
+impl LifeSection {
+    /// The unit's terms with what is stated here.
+    pub(super) fn terms(self, unit: &UnitId, r: &Reader) -> LifeTerms {
+        let base = r.names.lives.get(unit).cloned().unwrap_or_default();
+        let (base_on, base_after) = match (&self.expires_after, &self.expires_on) {
+            (Some(_), _) => (Vec::new(), base.expires_after),
+            (None, Some(_)) => (base.expires_on, None),
+            (None, None) => (base.expires_on, base.expires_after),
+        };
+        let base_within = base.awaits.as_ref().map_or(Some(EVENT_WITHIN), |awaits| awaits.within);
+        let within = self.event_within.map_or(base_within, |at| at.value);
+        let event = match self.activates_on_event {
+            Some(at) if at.value.as_str() == "none" => None,
+            Some(at) => Some(at.value),
+            None => base.awaits.map(|awaits| awaits.event),
+        };
+        LifeTerms {
+            activates_after: self.activates_after.map_or(base.activates_after, |at| at.value),
+            expires_after: self.expires_after.map_or(base_after, |at| at.value),
+            expiry_rounded_to: self.expiry_rounded_to.map_or(base.expiry_rounded_to, |at| at.value),
+            activates_on: self.activates_on.map_or(base.activates_on, |at| at.value),
+            awaits: event.map(|event| AwaitTerms { event, within }),
+            expires_on: self.expires_on.map_or(base_on, |at| at.value),
+            lives_at_least: self.lives_at_least.map_or(base.lives_at_least, |at| Some(at.value)),
+        }
+    }
 }
 
 section! {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::id::UnitId;
 use crate::domain::program::{
-    Combine, Conditions, LineMatch, MultiplierPolicy, Multiply, Program, Rule, Then, Trigger,
+    Combine, Conditions, Levels, LineMatch, MultiplierPolicy, Multiply, Program, Rule, Then, Trigger,
 };
 
 use super::overlaps;
@@ -105,6 +105,7 @@ fn covers(wide: &Conditions, narrow: &Conditions) -> bool {
         spend_max,
         quantity,
         days,
+        tiers,
     } = wide;
     let since = starts_at.is_none_or(|wide| narrow.starts_at.is_some_and(|narrow| wide <= narrow));
     let until = ends_at.is_none_or(|wide| narrow.ends_at.is_some_and(|narrow| narrow <= wide));
@@ -142,11 +143,17 @@ fn covers(wide: &Conditions, narrow: &Conditions) -> bool {
         && (spend_max.is_none() || *spend_max == narrow.spend_max)
         && (quantity.is_none() || *quantity == narrow.quantity)
         && (days.is_empty() || *days == narrow.days)
+        && tiers.iter().all(|wide| narrow.tiers.iter().any(|narrow| takes(wide, narrow)))
 }
 
 /// Whether a list, of which any entry is enough, takes all that a narrower one takes. Empty takes everything.
 fn any_of<T: PartialEq>(wide: &[T], narrow: &[T]) -> bool {
     wide.is_empty() || (!narrow.is_empty() && narrow.iter().all(|item| wide.contains(item)))
+}
+
+/// Whether the levels of one ladder take in those of the other.
+fn takes(wide: &Levels, narrow: &Levels) -> bool {
+    wide.ladder == narrow.ladder && narrow.levels.iter().all(|level| wide.levels.contains(level))
 }
 
 /// Whether every exclusion of the wide one is one of the narrow one too.
