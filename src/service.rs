@@ -5,6 +5,7 @@ mod cache;
 mod claims;
 mod codes;
 mod error;
+mod explain;
 pub mod fingerprint;
 pub mod meter;
 mod notices;
@@ -31,7 +32,9 @@ pub use fingerprint::Fingerprint;
 pub use programs::Source;
 
 use crate::clock::Clock;
-use crate::domain::answer::{Answer, EntryView, MemberView, NoticeView, OrderView, ReferralView, VerifyView};
+use crate::domain::answer::{
+    Answer, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+};
 use crate::domain::command::Command;
 use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
@@ -115,6 +118,13 @@ pub trait Calls: Send + Sync {
     ) -> Result<Known, Error>;
     async fn member(&self, program: &ProgramId, member: &MemberId) -> Result<MemberView, Error>;
     async fn order(&self, program: &ProgramId, member: &MemberId, order: &OrderId) -> Result<OrderView, Error>;
+    /// Why an order earned what it earned; `None`: that can no longer be told.
+    async fn explain(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        order: &OrderId,
+    ) -> Result<Option<Explanation>, Error>;
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error>;
     /// Entries as asked for, and the token of the next page.
     async fn entries(
@@ -321,6 +331,15 @@ impl Calls for Service {
 
     async fn order(&self, program: &ProgramId, member: &MemberId, order: &OrderId) -> Result<OrderView, Error> {
         read::order(&self.inner, program, member, order).await
+    }
+
+    async fn explain(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        order: &OrderId,
+    ) -> Result<Option<Explanation>, Error> {
+        explain::explain(&self.inner, program, member, order).await
     }
 
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {

@@ -26,6 +26,7 @@ mod domain {
     mod occasions;
     mod people;
     mod properties;
+    mod recall;
     mod redeem;
     mod referral;
     mod reserve;

@@ -19,6 +19,7 @@ mod support {
 
 mod end_to_end_cases {
     pub(crate) mod events;
+    pub(crate) mod explain;
     pub(crate) mod faults;
     pub(crate) mod flows;
     pub(crate) mod guests;
@@ -70,6 +71,10 @@ cases! {
     }
     occasions {
         a9_birthdays_come_without_a_call_and_are_announced_once
+    }
+    explain {
+        e4_an_order_is_explained_whether_its_trace_was_kept_or_not
+        e4_a_guests_order_is_explained_before_and_after_it_is_claimed
     }
     once {
         every_write_sent_again_gets_the_same_answer_and_does_nothing

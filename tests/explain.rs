@@ -88,6 +88,7 @@ async fn e4_an_order_is_explained_from_what_the_server_keeps() {
     let (code, text) = explain(&target, "order-1").await;
     assert_eq!(code, EXIT_FINE, "{text}");
     for part in [
+        "Why, rule by rule",
         "Order order-1 of mia, committed Thu 12 Nov 2026 08:10: some of it has come back.",
         "  line a: 2 x, GBP 6.00; came back: 1 x, GBP 3.00",
         "  +6 points (base), spendable from 26 Nov 2026 until 1 Dec 2027",

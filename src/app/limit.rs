@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::domain::answer::{Answer, EntryView, MemberView, NoticeView, OrderView, ReferralView, VerifyView};
+use crate::domain::answer::{
+    Answer, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+};
 use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
 use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
@@ -93,6 +95,16 @@ impl Calls for Limited {
     async fn order(&self, program: &ProgramId, member: &MemberId, order: &OrderId) -> Result<OrderView, Error> {
         let _place = self.place()?;
         self.calls.order(program, member, order).await
+    }
+
+    async fn explain(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        order: &OrderId,
+    ) -> Result<Option<Explanation>, Error> {
+        let _place = self.place()?;
+        self.calls.explain(program, member, order).await
     }
 
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {

@@ -75,6 +75,7 @@ async fn ask(args: &ExplainArgs) -> Result<(wire::GetOrderResponse, Vec<wire::En
         program_id: args.program.clone(),
         member_id: args.member.clone(),
         order_id: args.order.clone(),
+        explain: true,
     };
     let unknown = |error: CallError| match error.reason().as_deref() {
         Some("NOT_FOUND") => format!("{} has no order {} there", args.member, args.order),
@@ -99,6 +100,20 @@ async fn ask(args: &ExplainArgs) -> Result<(wire::GetOrderResponse, Vec<wire::En
         }
     }
     Ok((order, entries))
+}
+
+/// What the trace cannot vouch for.
+fn reservations(explanation: &wire::OrderExplanation) -> Vec<String> {
+    let caveats = explanation.caveats().map(|caveat| match caveat {
+        wire::ExplanationCaveat::ProfileChanged => "what is known of the member has changed since, or was erased",
+        wire::ExplanationCaveat::OtherVersion => "the version of the program that decided is not at hand",
+        wire::ExplanationCaveat::Unspecified => "for a reason that this client does not know",
+    });
+    let mut lines: Vec<String> = caveats.map(|caveat| format!("  Not for certain: {caveat}.")).collect();
+    if !explanation.reproduces {
+        lines.push("  By this, it would have earned something else than it did.".to_owned());
+    }
+    lines
 }
 
 /// The whole explanation.
@@ -132,8 +147,11 @@ fn told(order: &wire::GetOrderResponse, entries: &[wire::Entry], zone: &TimeZone
     }
     match &decision.explain {
         Some(explain) => section("Why, rule by rule", tell::explain(explain), "no rule", &mut lines),
-        None => lines.push("\nThe server gives no trace of the rules of this order.".to_owned()),
+        None => {
+            lines.push("\nNobody can tell any more by which rules: the account has become part of another.".to_owned())
+        }
     }
+    lines.extend(order.explanation.iter().flat_map(reservations));
     let returns = order.returns.iter().map(|back| {
         let refund = back.refund.clone().unwrap_or_default();
         let what = if back.cause() == wire::ReturnCause::Cancel { "cancelled" } else { "returned" };

@@ -913,3 +913,32 @@ pub struct GoalView {
     /// Once it was met.
     pub badge: Option<Label>,
 }
+
+/// Why an order earned what it earned, told after the fact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explanation {
+    pub source: ExplanationSource,
+    /// Whether it comes to the very grants that were made.
+    pub reproduces: bool,
+    pub caveats: Vec<ExplanationCaveat>,
+    /// What was not earned.
+    pub refusals: Vec<Refusal>,
+    pub trace: Explain,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExplanationSource {
+    /// Kept when the order was committed.
+    Kept,
+    /// Worked out again from the ledger.
+    Ledger,
+}
+
+/// What an explanation cannot know for certain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExplanationCaveat {
+    /// The profile of somebody was another then, or has been erased: conditions on it show what is known now.
+    ProfileChanged,
+    /// The version of the program that decided is not at hand: the one active at the time of the order stands in.
+    OtherVersion,
+}

@@ -12,6 +12,7 @@ mod member;
 pub(in crate::domain) mod occasions;
 mod order_event;
 mod people;
+mod recall;
 mod referral;
 pub(in crate::domain) mod ripple;
 mod rules;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::account::{AccountState, ApplyError, Inbound, Salt};
-use super::answer::{Answer, Decided, Reason, Refusal, Subject};
+use super::answer::{Answer, Decided, Explain, Reason, Refusal, Subject};
 use super::command::{Command, Transfer};
 use super::conditions::{Seen, View};
 use super::desk::Desk;
@@ -39,6 +40,7 @@ use super::time::{Instant, Period, Times};
 pub use claim::claimable;
 pub use member::CodeWanted;
 pub use member::code_wanted;
+pub use recall::{Deed, DeedFinder, Found, recall};
 
 /// Whose a code is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -117,6 +119,8 @@ pub struct Decision {
     pub wants: Vec<Want>,
     /// What the decision uses of the claims in its snapshot.
     pub used: Vec<Used>,
+    /// The trace of the order, where it is to be kept beside its record.
+    pub trace: Option<Explain>,
 }
 
 /// Why nothing could be decided.
@@ -366,6 +370,7 @@ impl Scene<'_> {
             deed: None,
             wants: Vec::new(),
             used: Vec::new(),
+            trace: None,
         }
     }
 
@@ -383,6 +388,7 @@ impl Scene<'_> {
             deed: None,
             wants: Vec::new(),
             used: Vec::new(),
+            trace: None,
         }
     }
 

@@ -105,6 +105,8 @@ pub struct Program {
     /// Counters in which what a rule on a tier or a goal grants does not count, for they lead to that tier or goal: no
     /// status carries itself.
     pub uncounted: Vec<(RuleId, Vec<CounterId>)>,
+    /// Of how many orders in a thousand the trace is kept beside them.
+    pub explain_sample_permille: i64,
 }
 
 /// What values an attribute of members has.

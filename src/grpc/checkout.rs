@@ -114,7 +114,11 @@ impl CheckoutService for Face {
         let (program, member, order) = asked.map_err(status::of_violations)?;
         trace(&program, None);
         let view = self.calls.order(&program, &member, &order).await.map_err(|error| status::of(&error))?;
-        Ok(Response::new(response::order(view)))
+        let why = match raw.get_ref().explain {
+            true => self.calls.explain(&program, &member, &order).await.map_err(|error| status::of(&error))?,
+            false => None,
+        };
+        Ok(Response::new(response::order(view, why)))
     }
 
     async fn get_outcome(&self, raw: Request<wire::GetOutcomeRequest>) -> Reply<wire::GetOutcomeResponse> {

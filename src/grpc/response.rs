@@ -9,10 +9,10 @@ use prost_types::Timestamp;
 use super::{events, profile, standing, wire};
 use crate::domain::answer::{
     AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
-    CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Granted, MemberView,
-    OrderEventAnswer, OrderEventStatus, OrderState, OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund,
-    Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject,
-    UpdateMemberAnswer, VerifyView,
+    CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Explanation,
+    ExplanationCaveat, ExplanationSource, Granted, MemberView, OrderEventAnswer, OrderEventStatus, OrderState,
+    OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation,
+    ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, UpdateMemberAnswer, VerifyView,
 };
 use crate::domain::command::{ReturnCause, Tender};
 use crate::domain::id::UnitId;
@@ -192,7 +192,20 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
     }
 }
 
-pub(super) fn order(view: OrderView) -> wire::GetOrderResponse {
+pub(super) fn order(mut view: OrderView, why: Option<Explanation>) -> wire::GetOrderResponse {
+    let explanation = why.map(|Explanation { source, reproduces, caveats, refusals, trace }| {
+        view.decided.refusals = refusals;
+        view.decided.explain = Some(trace);
+        let source = match source {
+            ExplanationSource::Kept => wire::ExplanationSource::Kept,
+            ExplanationSource::Ledger => wire::ExplanationSource::Ledger,
+        };
+        let caveat = |caveat: ExplanationCaveat| match caveat {
+            ExplanationCaveat::ProfileChanged => wire::ExplanationCaveat::ProfileChanged.into(),
+            ExplanationCaveat::OtherVersion => wire::ExplanationCaveat::OtherVersion.into(),
+        };
+        wire::OrderExplanation { source: source.into(), reproduces, caveats: all(caveats, caveat) }
+    });
     wire::GetOrderResponse {
         order_id: view.order_id.to_string(),
         member_id: if view.member.is_guest() { String::new() } else { view.member.to_string() },
@@ -222,6 +235,7 @@ pub(super) fn order(view: OrderView) -> wire::GetOrderResponse {
         }),
         kind: order_kind(view.kind).into(),
         claimed_at: view.claimed_at.map(timestamp),
+        explanation,
     }
 }
 

@@ -140,6 +140,9 @@ section! {
         tiers: tier::LadderList, Default("{}");
         /// What can be achieved.
         goals: tier::GoalList, Default("[]");
+        /// Of how many orders of members in a thousand the trace is kept, as it was when they were committed. That of any
+        /// other is worked out again from the ledger when somebody asks.
+        explain_sample_per_mille: Whole<0, 1_000>, Default("0");
     }
 }
 
@@ -209,6 +212,7 @@ impl Build for FileSection {
             uncounted,
             ladders,
             goals,
+            explain_sample_permille: self.explain_sample_per_mille?.value,
         };
         Some(Compiled { program, rules_at })
     }

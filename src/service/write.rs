@@ -30,6 +30,8 @@ const ALIASES_MAX: usize = 4;
 const RECORD_BYTES_MAX: usize = 512 * 1024;
 /// Largest record of an order: holds the largest request, what was decided for each of its lines, and its returns.
 const ORDER_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Largest trace that is kept beside an order.
+const TRACE_BYTES_MAX: usize = 64 * 1024;
 
 /// Runs a write detached from its caller: the caller may leave, the write may not be cut in half.
 pub(super) async fn write(inner: &Arc<Inner>, write: Write) -> Result<Answered, Error> {
@@ -620,6 +622,13 @@ fn to_commit(
         }
         if let Some((sequence, note)) = &decision.note {
             put(layout.note(program, account_id, *sequence), encode(note));
+        }
+        if let (Some(trace), Some(record)) = (&decision.trace, &decision.order) {
+            let body = encode(trace);
+            // One that is too long to keep is worked out again when somebody asks.
+            if body.len() <= TRACE_BYTES_MAX {
+                put(layout.trace(program, account_id, &record.order_id), body);
+            }
         }
         commit.appends.push(Append {
             log: layout.log(program, account_id),

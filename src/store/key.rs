@@ -98,6 +98,11 @@ impl Layout {
         self.in_account(program, account, format!("note|{program}|{account}|{sequence}"))
     }
 
+    /// `why|bakery|mia-7|order-1`: the trace of an order, where it is kept.
+    pub fn trace(self, program: &ProgramId, account: &AccountId, order: &OrderId) -> Key {
+        self.in_account(program, account, format!("why|{program}|{account}|{order}"))
+    }
+
     /// `code|bakery|MIA7Q2`: whose code it is. Lies in a partition of the code's own.
     pub fn code(self, program: &ProgramId, code: &Code) -> Key {
         Key { partition: self.place(program, code.as_str()), name: format!("code|{program}|{code}").into() }

@@ -199,6 +199,8 @@ pub(crate) struct World {
     pub(crate) orders: BTreeMap<OrderId, OrderRecord>,
     pub(crate) codes: BTreeMap<Code, CodeOwner>,
     pub(crate) inbound: BTreeMap<(AccountId, GrantId), Inbound>,
+    /// Of orders whose Commit asked for it.
+    pub(crate) traces: BTreeMap<OrderId, guerdon::domain::answer::Explain>,
     /// Effects that nobody has delivered yet.
     pub(crate) outbox: Vec<Transfer>,
     /// What is left of limits over all members.
@@ -218,6 +220,7 @@ impl World {
             orders: BTreeMap::new(),
             codes: BTreeMap::new(),
             inbound: BTreeMap::new(),
+            traces: BTreeMap::new(),
             outbox: Vec::new(),
             quotas: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -313,7 +316,9 @@ impl World {
     /// Decides, checks what must always hold, and applies.
     pub(crate) fn decide_at(&mut self, member: &str, command: Command, times: Times) -> Result<Decision, DecideError> {
         let member = account(member);
-        let request = RequestId::parse("r").unwrap();
+        // As from outside: no two deeds of an account share one.
+        let posted = self.ledgers.get(&member).map_or(0, Vec::len);
+        let request = RequestId::parse(&format!("r{posted}")).unwrap();
         let mut snapshot = self.snapshot(Some(&member), &command);
         let mut decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         while !decision.wants.is_empty() {
@@ -354,6 +359,9 @@ impl World {
         if let Some(record) = &decision.order {
             check_record(record);
             self.orders.insert(record.order_id.clone(), record.clone());
+            if let (Command::Commit(_), Some(trace)) = (&command, decided(&decision.answer).explain) {
+                self.traces.insert(record.order_id.clone(), trace);
+            }
         }
         if let Some((grant, inbound)) = &decision.inbound {
             self.inbound.insert((member, grant.clone()), inbound.clone());

@@ -166,7 +166,7 @@ fn take(world: &mut World, step: &Step) {
             let codes = if code { vec![entered("AAAA")] } else { Vec::new() };
             let tenders = vec![tender("card", 700), tender("cash", 300)];
             let order = Order { prices_include_tax: number % 2 == 0, ..order(&order_name(member, number), lines) };
-            (member, Command::Commit(Commit { redeem, paid, codes, tenders, ..commit(order) }), late_h)
+            (member, Command::Commit(Commit { redeem, paid, codes, tenders, explain: true, ..commit(order) }), late_h)
         }
         Step::Reserve { member, order: number, lines, redeem, ttl_s } => {
             let order = order(&order_name(member, number), lines);
@@ -232,6 +232,13 @@ proptest! {
         world.relay();
         for member in MEMBERS {
             world.advance(member);
+        }
+        // Whatever came after an order, why it earned what it earned is told as it was then.
+        for (order, then) in &world.traces {
+            let member = order.as_str().split('-').next().unwrap_or_default();
+            let why = world.why(member, order.as_str());
+            prop_assert!(why.reproduces, "{}", order);
+            prop_assert_eq!(&why.trace, then, "{}", order);
         }
         // Between accounts, nothing is lost on the way.
         let in_transit: i64 = world

@@ -305,7 +305,7 @@ proptest! {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             order_id: d.clone(), occurred_at: when,
         })?;
-        send(wire::GetOrderRequest { program_id: program_id.clone(), member_id: member_id.clone(), order_id: d })?;
+        send(wire::GetOrderRequest { program_id: program_id.clone(), member_id: member_id.clone(), order_id: d, explain: true })?;
         send(wire::GetOutcomeRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), fence: true,
             guest_order_id: request_id.clone(),

@@ -154,6 +154,11 @@ impl Calls for Fake {
         })
     }
 
+    async fn explain(&self, _: &ProgramId, _: &MemberId, _: &OrderId) -> Result<Option<Explanation>, Error> {
+        self.act().await?;
+        Ok(None)
+    }
+
     async fn referral(&self, _: &ProgramId, _: &ReferralId) -> Result<ReferralView, Error> {
         self.act().await?;
         Err(Error::NotFound { field: "referral_id" })
@@ -466,7 +471,12 @@ pub(crate) fn give_back() -> wire::ReturnRequest {
 }
 
 pub(crate) fn get_order() -> wire::GetOrderRequest {
-    wire::GetOrderRequest { program_id: "bakery".into(), member_id: "mia".into(), order_id: "o-1".into() }
+    wire::GetOrderRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        order_id: "o-1".into(),
+        explain: false,
+    }
 }
 
 pub(crate) fn get_outcome() -> wire::GetOutcomeRequest {

@@ -271,6 +271,7 @@ impl<'a, W: Write> Story<'a, W> {
             program_id: String::new(),
             member_id: "ben".to_owned(),
             order_id: "ben-1".to_owned(),
+            explain: false,
         };
         let record = self.client.get_order(request).await?;
         let decision = record.decision.unwrap_or_default();

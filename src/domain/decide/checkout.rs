@@ -22,7 +22,7 @@ use super::super::tiers;
 use super::super::time::{Instant, SECOND_MS};
 use super::awards::{self, Given};
 use super::limits::{self, Gift};
-use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, referral, refusal_answer, ripple};
+use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, recall, referral, refusal_answer, ripple};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
 const MARK_MS: i64 = 600 * SECOND_MS;
@@ -197,8 +197,11 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let vouchers = use_vouchers(&mut desk, order, &redemption, at, &mut decided)?;
 
     let before = ripple::look(scene, &desk);
-    let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, command.explain)?;
+    let keeps_trace = !scene.preview && recall::keeps_trace(scene.program, &order.order_id);
+    let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, command.explain || keeps_trace)?;
     let Given { grants, consequences, counts: limited } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let trace = decided.explain.clone().filter(|_| keeps_trace);
+    decided.explain = decided.explain.filter(|_| command.explain);
 
     counts.extend(limited);
     let mut transfers = Vec::new();
@@ -217,7 +220,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     // A guest has nothing yet: balances would be those of nobody.
     let balances = if guest { Vec::new() } else { desk.state.balances() };
     let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
-    Ok(Decision { order: Some(record), transfers, ..scene.done(desk, answer) })
+    Ok(Decision { order: Some(record), transfers, trace, ..scene.done(desk, answer) })
 }
 
 /// Hands out what the order earns, as far as there is room; tells what it does not earn.
