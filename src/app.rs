@@ -28,6 +28,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::config::{ClockKind, Settings, StoreSettings};
+use crate::domain::draw::Seed;
 use crate::service::{self, Service, Source};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::memory::MemoryStore;
@@ -365,6 +366,8 @@ fn options(settings: &Settings) -> service::Options {
         receipt_keep_s: limits.receipt_keep_s,
         relay_interval: limits.relay_interval,
         sweep_interval: limits.sweep_interval,
+        // The settings have been checked: each is one.
+        draw_seeds: settings.draw_seeds.iter().filter_map(|seed| Seed::parse(seed.expose())).collect(),
     }
 }
 

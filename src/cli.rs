@@ -4,6 +4,7 @@ pub mod cases;
 pub mod check;
 pub mod client;
 pub mod demo;
+pub mod draw;
 pub mod explain;
 pub mod health;
 pub mod local;
@@ -41,6 +42,7 @@ enum Command {
     Replay(Box<replay::ReplayArgs>),
     Demo(demo::DemoArgs),
     Explain(explain::ExplainArgs),
+    Draw(draw::DrawArgs),
 }
 
 /// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
@@ -71,6 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
         Command::Test(args) => in_runtime(async { exit(cases::cases_command(&args, &mut out).await) }),
         Command::Replay(args) => in_runtime(async { exit(replay::run(*args).await) }),
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
+        Command::Draw(args) => exit(draw::draw_command(&args, &mut io::stdin(), &mut out, &mut io::stderr())),
         Command::Explain(args) => in_runtime(async { exit(explain::explain_command(&args, &mut out).await) }),
         Command::Health(args) => in_runtime(async { ExitCode::from(health::health_command(&args, &mut out).await) }),
     }

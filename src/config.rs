@@ -16,9 +16,9 @@ use crate::store::Layout;
 use layers::{Layers, Origin, Raw};
 use table::{
     CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
-    DATA, DRAIN_LIMIT_S, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM,
-    RECEIPT_KEEP_DAYS, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS,
-    SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
+    DATA, DRAIN_LIMIT_S, DRAW_SEEDS, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT,
+    PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS,
+    STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
 };
 
 pub use layers::Environment;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub drain_limit: Duration,
     /// What is allowed and still deserves a word, logged at the start.
     pub warnings: Vec<String>,
+    /// Of prize draws: 32 to 128 hexadecimal digits each.
+    pub draw_seeds: Vec<Secret>,
 }
 
 /// Which store, and where.
@@ -223,6 +225,7 @@ impl Settings {
         let limits = reader.limits();
         let log = reader.log();
         let traces = reader.traces();
+        let draw_seeds = reader.draw_seeds();
         let drain_limit = Duration::from_secs(reader.number(&DRAIN_LIMIT_S, 1..=3_600));
 
         let faults = reader.faults;
@@ -239,6 +242,7 @@ impl Settings {
             traces,
             drain_limit,
             warnings: Vec::new(),
+            draw_seeds,
         };
         settings.cross_check(&layers)?;
         settings.warnings = settings.warnings_of(layers);
@@ -402,6 +406,24 @@ impl Reader<'_> {
                 StoreSettings::Memory
             }
         }
+    }
+
+    fn draw_seeds(&mut self) -> Vec<Secret> {
+        let (origin, text) = self.text(&DRAW_SEEDS);
+        if text == "none" {
+            return Vec::new();
+        }
+        let is_seed = |seed: &&str| {
+            (32..=128).contains(&seed.len())
+                && seed.len().is_multiple_of(2)
+                && seed.bytes().all(|b| b.is_ascii_hexdigit())
+        };
+        let seeds: Vec<&str> = text.split(',').map(str::trim).collect();
+        if !seeds.iter().all(is_seed) {
+            let remedy = "write 32 to 128 hexadecimal digits for each, separated by commas, or `none`";
+            self.fault(&DRAW_SEEDS, &origin, &text, "has something that is no seed", remedy);
+        }
+        seeds.into_iter().map(Secret::new).collect()
     }
 
     fn small(&mut self, setting: &'static Setting, range: RangeInclusive<u32>) -> u32 {

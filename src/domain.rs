@@ -11,6 +11,7 @@ pub mod conditions;
 pub mod counters;
 pub mod decide;
 pub mod desk;
+pub mod draw;
 pub mod earn;
 pub mod event_record;
 pub mod goals;

@@ -36,6 +36,7 @@ pub const LIMITS_MAX: usize = 10;
 pub const RATES_MAX: usize = 5_000;
 /// Fewer than an account keeps, so that a new version's find room.
 pub const STAMP_CARDS_MAX: usize = 20;
+pub const DRAWS_MAX: usize = 100;
 pub const ATTRIBUTES_MAX: usize = 64;
 pub const UNITS_MAX: usize = 20;
 pub const CURRENCIES_MAX: usize = 50;

@@ -33,10 +33,11 @@ pub use programs::Source;
 
 use crate::clock::Clock;
 use crate::domain::answer::{
-    Answer, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+    Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
 };
 use crate::domain::command::Command;
-use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::draw::Seed;
+use crate::domain::id::{DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
 use crate::domain::time::{Instant, Times};
 use crate::store::{Layout, Partition, Store};
@@ -126,6 +127,7 @@ pub trait Calls: Send + Sync {
         order: &OrderId,
     ) -> Result<Option<Explanation>, Error>;
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error>;
+    async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error>;
     /// Entries as asked for, and the token of the next page.
     async fn entries(
         &self,
@@ -158,6 +160,8 @@ pub struct Options {
     pub relay_interval: Duration,
     /// How often the sweeper looks for what is due.
     pub sweep_interval: Duration,
+    /// Of prize draws; each belongs to the draw that is committed to it.
+    pub draw_seeds: Vec<Seed>,
 }
 
 impl Default for Options {
@@ -170,6 +174,7 @@ impl Default for Options {
             receipt_keep_s: 14 * 24 * 3600,
             relay_interval: Duration::from_secs(2),
             sweep_interval: Duration::from_secs(5),
+            draw_seeds: Vec::new(),
         }
     }
 }
@@ -221,7 +226,7 @@ impl Service {
             store,
             layout,
             clock,
-            programs: Programs::new(sources),
+            programs: Programs::new(sources, options.draw_seeds.clone()),
             records: Records::new(options.cache_bytes_max),
             queues: Queues::new(options.writes_per_account_max),
             writes: Arc::new(tokio::sync::Semaphore::new(options.writes_max)),
@@ -344,6 +349,10 @@ impl Calls for Service {
 
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
         read::referral(&self.inner, program, referral).await
+    }
+
+    async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error> {
+        read::draw(&self.inner, program, draw)
     }
 
     async fn entries(

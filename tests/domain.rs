@@ -16,6 +16,7 @@ mod domain {
     mod advance;
     mod combining;
     mod conditions;
+    mod draws;
     mod earn;
     mod events;
     mod goals;

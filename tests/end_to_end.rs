@@ -126,6 +126,7 @@ cases! {
     stamps {
         a16_nine_coffees_and_the_tenth_is_free
         a16_one_of_the_nine_comes_back_before_the_free_one
+        d7_a_draw_reveals_its_seed_when_it_is_over
     }
     people {
         a_profile_is_set_changed_shown_and_verified

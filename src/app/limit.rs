@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
-    Answer, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+    Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
 };
-use crate::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
 use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
 use crate::telemetry::metrics;
@@ -110,6 +110,11 @@ impl Calls for Limited {
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
         let _place = self.place()?;
         self.calls.referral(program, referral).await
+    }
+
+    async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error> {
+        let _place = self.place()?;
+        self.calls.draw(program, draw).await
     }
 
     async fn entries(

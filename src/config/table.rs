@@ -189,6 +189,16 @@ pub(super) const TRACE_SAMPLE_PERMILLE: Setting = Setting::new(
     "Of a thousand traces that no caller began, how many are sent, 0 to 1000. Callers decide for theirs.",
 );
 
+pub(super) const DRAW_SEEDS: Setting = Setting {
+    secret: true,
+    ..Setting::new(
+        "draw_seeds",
+        "SEEDS",
+        "none",
+        "The secret seeds of prize draws, separated by commas: 32 to 128 hexadecimal digits each. Each belongs to the draw whose commitment is its SHA-256; a draw without its seed gives nothing. Prefer the variable: a flag shows in the list of processes.",
+    )
+};
+
 /// All of them, in the order of documentation.
 pub const SETTINGS: &[&Setting] = &[
     &CONFIG,
@@ -216,6 +226,7 @@ pub const SETTINGS: &[&Setting] = &[
     &LOG_FILTER,
     &OTLP_ENDPOINT,
     &TRACE_SAMPLE_PERMILLE,
+    &DRAW_SEEDS,
 ];
 
 /// `docs/SETTINGS.md`.

@@ -496,6 +496,8 @@ impl AccountState {
             }
             Fact::Occurred { rule, member, occasion_at, .. } => self.note_occasion(rule, member, *occasion_at, true),
             Fact::Noticed { rule, member, occasion_at, .. } => self.note_occasion(rule, member, *occasion_at, false),
+            // What was won is handed out by facts of its own.
+            Fact::Drawn { .. } => {}
             Fact::ProfileChanged { member, digest } => self.person_mut(member)?.profile_digest = *digest,
             Fact::Tier { ladder, change } => self.apply_tier(ladder, change, entry.effective_at)?,
             Fact::Goal { goal, change } => self.apply_goal(goal, change),

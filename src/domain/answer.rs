@@ -6,8 +6,8 @@ use super::account::{AccountKind, Person, Source, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
 use super::event_record::EventState;
 use super::id::{
-    CardId, Code, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId, ReferralId, ReturnId,
-    RewardId, RuleId, UnitId, VoucherId,
+    AccountId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId,
+    ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
 };
 use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
@@ -225,6 +225,7 @@ pub enum Effect {
     StampsGiven(StampsGiven),
     StampsTaken(StampsTaken),
     Voucher(VoucherEffect),
+    Drawn(Drawn),
     Tags {
         added: Vec<Label>,
         removed: Vec<Label>,
@@ -257,6 +258,19 @@ pub enum Effect {
         goal: GoalId,
         number: u32,
     },
+}
+
+/// A ticket of a draw.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Drawn {
+    pub draw: DrawId,
+    pub rule: RuleId,
+    pub account: AccountId,
+    pub cause: GrantId,
+    pub of: i64,
+    /// `None`: not drawn yet, for this is a preview.
+    pub ticket: Option<i64>,
+    pub prize: Option<Label>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -401,6 +415,7 @@ pub enum Subject {
     Profile(String),
     Card(CardId),
     Voucher(VoucherId),
+    Draw(DrawId),
     /// By id.
     Event(OrderEventId),
     /// Something that a member did outside an order.
@@ -467,6 +482,8 @@ pub enum Reason {
     VoucherExpired,
     VoucherCancelled,
     OnlyByVoucher,
+    DrawOver,
+    DrawNotReady,
     EventDiffers,
     EventTooLate,
     NothingToExtend,
@@ -574,6 +591,8 @@ impl Reason {
             Reason::OnlyByVoucher => "the reward is given by voucher alone",
             Reason::LimitReached => "a limit of the program is reached",
             Reason::CoolingDown => "the rule gave something a short while ago and pauses",
+            Reason::DrawOver => "the draw is over",
+            Reason::DrawNotReady => "the server lacks the seed that the draw is committed to",
             Reason::TooManyConsequences => "what tiers and goals grant reaches more of them than are followed at once",
             Reason::TierTooLow => "the reward is for members of another level",
             Reason::LadderUnknown => "the program has no such ladder, or several and none was named",
@@ -776,11 +795,27 @@ pub struct CardView {
     pub owed: i64,
 }
 
+/// A draw as of an instant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DrawView {
+    pub draw: DrawId,
+    pub title: String,
+    pub commitment: [u8; 32],
+    pub ends_at: Instant,
+    pub of: i64,
+    /// With the tickets that win each, in this order from ticket 0 on.
+    pub prizes: Vec<(Label, i64)>,
+    /// Whether this server has the seed.
+    pub ready: bool,
+    /// In hexadecimal; `None` before the draw is over.
+    pub seed: Option<String>,
+}
+
 /// A member as of an instant.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MemberView {
     pub member: super::id::MemberId,
-    pub account: super::id::AccountId,
+    pub account: AccountId,
     pub enrolled_at: Instant,
     pub as_of: Instant,
     pub balances: Vec<Balance>,
@@ -808,8 +843,8 @@ pub struct MemberView {
 pub struct ReferralView {
     pub referral: ReferralId,
     pub campaign: super::id::CampaignId,
-    pub advocate: super::id::AccountId,
-    pub friend: super::id::AccountId,
+    pub advocate: AccountId,
+    pub friend: AccountId,
     pub code: Code,
     pub state: ReferralState,
     pub attributed_at: Instant,
@@ -864,6 +899,35 @@ pub struct VerifyView {
     pub faults: Vec<String>,
 }
 
+/// Why an order earned what it earned, told after the fact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Explanation {
+    pub source: ExplanationSource,
+    /// Whether it comes to the very grants that were made.
+    pub reproduces: bool,
+    pub caveats: Vec<ExplanationCaveat>,
+    /// What was not earned.
+    pub refusals: Vec<Refusal>,
+    pub trace: Explain,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExplanationSource {
+    /// Kept when the order was committed.
+    Kept,
+    /// Worked out again from the ledger.
+    Ledger,
+}
+
+/// What an explanation cannot know for certain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExplanationCaveat {
+    /// The profile of somebody was another then, or has been erased: conditions on it show what is known now.
+    ProfileChanged,
+    /// The version of the program that decided is not at hand: the one active at the time of the order stands in.
+    OtherVersion,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SetTierAnswer {
     pub set: bool,
@@ -912,33 +976,4 @@ pub struct GoalView {
     pub met_at: Option<Instant>,
     /// Once it was met.
     pub badge: Option<Label>,
-}
-
-/// Why an order earned what it earned, told after the fact.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Explanation {
-    pub source: ExplanationSource,
-    /// Whether it comes to the very grants that were made.
-    pub reproduces: bool,
-    pub caveats: Vec<ExplanationCaveat>,
-    /// What was not earned.
-    pub refusals: Vec<Refusal>,
-    pub trace: Explain,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExplanationSource {
-    /// Kept when the order was committed.
-    Kept,
-    /// Worked out again from the ledger.
-    Ledger,
-}
-
-/// What an explanation cannot know for certain.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ExplanationCaveat {
-    /// The profile of somebody was another then, or has been erased: conditions on it show what is known now.
-    ProfileChanged,
-    /// The version of the program that decided is not at hand: the one active at the time of the order stands in.
-    OtherVersion,
 }

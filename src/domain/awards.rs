@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{StampsOn, Tag};
 use super::conditions::View;
-use super::id::{CardId, GrantId, Label, RewardId, RuleId, UnitId, VoucherId};
+use super::id::{CardId, DrawId, GrantId, Label, RewardId, RuleId, UnitId, VoucherId};
 use super::order_record::OrderRecord;
 use super::program::{ForEach, Kind, LifeTerms, Rule, SpendOf, Then};
 use super::time::{Day, Period};
@@ -40,6 +40,8 @@ pub enum Prize {
         add: Vec<Label>,
         remove: Vec<Label>,
     },
+    /// A ticket.
+    Draw(DrawId),
 }
 
 /// How long what an order has brought stands when parts of it come back.
@@ -103,13 +105,17 @@ pub enum Gave {
 impl Award {
     /// What a rule hands out once, without an order; `None`: it speaks of what only an order has.
     pub fn of_rule(rule: &Rule) -> Option<Award> {
-        let (what, count) = match &rule.then {
-            Then::Earn(_) | Then::Multiply(_) => return None,
+        let (what, count) = Award::prize_of(&rule.then)?;
+        Some(Award { rule: rule.id.clone(), kind: rule.kind, what, count, stands: Stands::Always })
+    }
+
+    /// What follows outside orders, and how many; `None`: it speaks of what only an order has.
+    pub fn prize_of(then: &Then) -> Option<(Prize, i64)> {
+        Some(match then {
             Then::Bonus(bonus) => (Prize::Units { unit: bonus.unit.clone(), life: bonus.life.clone() }, bonus.units),
             Then::Stamps(then) => (Prize::Stamps { card: then.card.clone(), visit: None }, then.stamps),
-            Then::Voucher(_) | Then::Tag(_) => (uncounted(&rule.then)?, 1),
-        };
-        Some(Award { rule: rule.id.clone(), kind: rule.kind, what, count, stands: Stands::Always })
+            other => (uncounted(other)?, 1),
+        })
     }
 
     /// What a rule hands out for an order, units excepted. `amounts`: of each line that the rule selects, what earns.
@@ -159,6 +165,7 @@ impl Award {
             Prize::Units { unit, .. } => format!("{} {unit}", self.count),
             Prize::Stamps { card, .. } => format!("{} stamps on card {card}", self.count),
             Prize::Voucher { reward, .. } => format!("a voucher for reward {reward}"),
+            Prize::Draw(draw) => format!("a ticket in draw {draw}"),
             Prize::Tags { add, remove } => format!("tags added: {}; removed: {}", list(add), list(remove)),
         }
     }
@@ -169,6 +176,7 @@ fn uncounted(then: &Then) -> Option<Prize> {
     match then {
         Then::Voucher(then) => Some(Prize::Voucher { reward: then.reward.clone(), valid_for: then.valid_for }),
         Then::Tag(then) => Some(Prize::Tags { add: then.add.clone(), remove: then.remove.clone() }),
+        Then::Draw(draw) => Some(Prize::Draw(draw.clone())),
         Then::Earn(_) | Then::Multiply(_) | Then::Bonus(_) | Then::Stamps(_) => None,
     }
 }

@@ -244,7 +244,7 @@ impl<'a> Round<'a> {
             Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts, trace }),
             Then::Multiply(then) => self.multiplies.push(Applies { number, rule, then, amounts, trace }),
             Then::Bonus(then) => self.bonuses.push(Applies { number, rule, then, amounts, trace }),
-            Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => {
+            Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => {
                 let award = Award::of_order(&self.view, rule, &amounts);
                 self.step(trace, || award.as_ref().map_or_else(|| "nothing".to_owned(), Award::text));
                 self.awards.extend(award);

@@ -184,6 +184,11 @@ id! {
 }
 
 id! {
+    /// A prize draw of the program.
+    DrawId, 48
+}
+
+id! {
     /// A stamp card of the program.
     CardId, 48
 }

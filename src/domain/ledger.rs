@@ -13,8 +13,8 @@ use super::counters::CounterChange;
 use super::event_record::EventState;
 use super::id::EventId;
 use super::id::{
-    AccountId, CampaignId, CardId, Code, GoalId, GrantId, Label, LadderId, MemberId, OrderEventId, OrderId, ReferralId,
-    RequestId, ReturnId, RuleId, UnitId, VoucherId,
+    AccountId, CampaignId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, MemberId, OrderEventId, OrderId,
+    ReferralId, RequestId, ReturnId, RuleId, UnitId, VoucherId,
 };
 use super::program::{Kind, ProgramVersion};
 use super::time::{Day, Instant};
@@ -413,6 +413,15 @@ pub enum Fact {
         given: Vec<(Label, u64)>,
         back: Vec<Tag>,
     },
+    /// A ticket was drawn, from 0 to below `of`.
+    Drawn {
+        draw: DrawId,
+        cause: GrantId,
+        rule: RuleId,
+        ticket: i64,
+        of: i64,
+        prize: Option<Label>,
+    },
     /// Units from the program that are pending until an event of their order, without dates before it.
     Awaited {
         grant: GrantId,
@@ -545,6 +554,7 @@ impl Fact {
             Fact::VoucherCancelled { .. } => "voucher_cancelled",
             Fact::Tagged { .. } => "tagged",
             Fact::Untagged { .. } => "untagged",
+            Fact::Drawn { .. } => "drawn",
             Fact::Awaited { .. } => "awaited",
             Fact::Released { .. } => "released",
             Fact::CalledOff { .. } => "called_off",
@@ -724,6 +734,7 @@ impl Entry {
             | Fact::VoucherCancelled { .. }
             | Fact::Tagged { .. }
             | Fact::Untagged { .. }
+            | Fact::Drawn { .. }
             | Fact::OrderEvent { .. }
             | Fact::Active { .. }
             | Fact::Extended { .. }

@@ -16,6 +16,7 @@ use super::time::{Day, Instant, Period, WindowZone};
 pub use adjustment::AdjustmentTerms;
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use counter::{CounterTerms, CounterWindow, Counts};
+pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
 pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
@@ -31,6 +32,7 @@ pub use uncounted::uncounted;
 mod adjustment;
 mod award;
 mod counter;
+mod draw;
 mod event;
 mod index;
 mod life;
@@ -100,13 +102,14 @@ pub struct Program {
     pub vouchers: VoucherTerms,
     /// Types of events that members may report.
     pub events: BTreeMap<Label, EventTerms>,
+    /// Of how many orders in a thousand the trace is kept beside them.
+    pub explain_sample_permille: i64,
+    pub draws: Vec<Draw>,
     pub ladders: Vec<Ladder>,
     pub goals: Vec<Goal>,
     /// Counters in which what a rule on a tier or a goal grants does not count, for they lead to that tier or goal: no
     /// status carries itself.
     pub uncounted: Vec<(RuleId, Vec<CounterId>)>,
-    /// Of how many orders in a thousand the trace is kept beside them.
-    pub explain_sample_permille: i64,
 }
 
 /// What values an attribute of members has.

@@ -2,7 +2,7 @@
 
 mod offers;
 
-pub(super) use offers::voucher;
+pub(super) use offers::{draw, voucher};
 
 use prost_types::Timestamp;
 
@@ -390,6 +390,7 @@ fn effect(effect: Effect) -> wire::Effect {
         Effect::StampsGiven(given) => Kind::StampsGiven(offers::stamps_given(given)),
         Effect::StampsTaken(taken) => Kind::StampsTaken(offers::stamps_taken(taken)),
         Effect::Voucher(changed) => Kind::VoucherChanged(offers::voucher_changed(changed)),
+        Effect::Drawn(drawn) => Kind::TicketDrawn(offers::drawn(drawn)),
         Effect::Tags { added, removed } => Kind::TagsChanged(wire::TagsChanged {
             added: all(added, |tag| tag.to_string()),
             removed: all(removed, |tag| tag.to_string()),
@@ -502,6 +503,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Attribute(name) => (wire::Subject::Attribute, name.to_string()),
         Subject::Profile(field) => (wire::Subject::Profile, field),
         Subject::Card(card) => (wire::Subject::Card, card.to_string()),
+        Subject::Draw(draw) => (wire::Subject::Draw, draw.to_string()),
         Subject::Voucher(voucher) => (wire::Subject::Voucher, voucher.to_string()),
         Subject::Tier => (wire::Subject::Tier, String::new()),
     }
@@ -567,6 +569,8 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::VoucherExpired => Wire::VoucherExpired,
         Reason::VoucherCancelled => Wire::VoucherCancelled,
         Reason::OnlyByVoucher => Wire::OnlyByVoucher,
+        Reason::DrawOver => Wire::DrawOver,
+        Reason::DrawNotReady => Wire::DrawNotReady,
         Reason::EventDiffers => Wire::EventDiffers,
         Reason::EventTooLate => Wire::EventTooLate,
         Reason::NothingToExtend => Wire::NothingToExtend,

@@ -18,8 +18,8 @@ use super::value::{
     UnitName, Units, Whole, WindowText, WindowZoneWord, ZoneName, stopwatch_text,
 };
 use super::{
-    ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, EVENTS_MAX, HOURS_MAX, REWARDS_MAX, RULES_MAX,
-    SELECTED_MAX, STAMP_CARDS_MAX, STORES_MAX, UNITS_MAX,
+    ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, DRAWS_MAX, EVENTS_MAX, HOURS_MAX, REWARDS_MAX,
+    RULES_MAX, SELECTED_MAX, STAMP_CARDS_MAX, STORES_MAX, UNITS_MAX,
 };
 use crate::domain::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::{Currency, OrderKind};
@@ -38,6 +38,7 @@ use combine::{
     RuleCampaignSection, UnitLimitsSection,
 };
 use counter::{CountSection, CounterSection, OrderNumberSection};
+use draw::{DrawSection, DrawTicketSection};
 use event::{EventName, EventSection};
 use lines::{LinesSection, MatchSection};
 use occasion::OccasionSection;
@@ -58,6 +59,7 @@ mod adjustment;
 mod award;
 mod combine;
 mod counter;
+mod draw;
 mod event;
 mod lines;
 mod member;
@@ -136,13 +138,15 @@ section! {
         stamp_cards: Identified<StampCardSection, STAMP_CARDS_MAX>, Default("[]");
         /// How the vouchers live that full cards and rules hand out.
         vouchers: VouchersSection, Default("{}");
+        /// Of how many orders of members in a thousand the trace is kept, as it was when they were committed. That of any
+        /// other is worked out again from the ledger when somebody asks.
+        explain_sample_per_mille: Whole<0, 1_000>, Default("0");
+        /// Prize draws. Rules give the tickets.
+        draws: Identified<DrawSection, DRAWS_MAX>, Default("[]");
         /// Ladders of status, by name.
         tiers: tier::LadderList, Default("{}");
         /// What can be achieved.
         goals: tier::GoalList, Default("[]");
-        /// Of how many orders of members in a thousand the trace is kept, as it was when they were committed. That of any
-        /// other is worked out again from the ledger when somebody asks.
-        explain_sample_per_mille: Whole<0, 1_000>, Default("0");
     }
 }
 
@@ -209,10 +213,11 @@ impl Build for FileSection {
             stamp_cards: without_places(self.stamp_cards?.value),
             vouchers: self.vouchers?.value,
             events: self.events?.value.into_iter().collect(),
+            explain_sample_permille: self.explain_sample_per_mille?.value,
+            draws: without_places(self.draws?.value),
             uncounted,
             ladders,
             goals,
-            explain_sample_permille: self.explain_sample_per_mille?.value,
         };
         Some(Compiled { program, rules_at })
     }

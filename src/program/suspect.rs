@@ -32,7 +32,7 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
     });
     let earned = program.rules.iter().filter_map(|rule| match &rule.then {
         Then::Earn(earn) => Some(&earn.unit),
-        Then::Multiply(_) | Then::Bonus(_) | Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => None,
+        Then::Multiply(_) | Then::Bonus(_) | Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => None,
     });
     let earned: BTreeSet<&UnitId> = earned.collect();
     let mut roundings: BTreeMap<&UnitId, &Rule> = BTreeMap::new();

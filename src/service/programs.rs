@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
-use tracing::info;
+use tracing::{info, warn};
 
+use crate::domain::draw::Seed;
 use crate::domain::id::ProgramId;
 use crate::domain::ledger::{decode, digest, encode};
 use crate::domain::program::{Program, ProgramVersion, Timeline};
@@ -40,15 +41,25 @@ pub(super) struct Programs {
     sources: Vec<Source>,
     timelines: RwLock<HashMap<ProgramId, Arc<Timeline>>>,
     compiled: RwLock<HashMap<ProgramVersion, Arc<Program>>>,
+    /// Of prize draws.
+    seeds: Vec<Seed>,
 }
 
 /// How often publishing is tried against other instances that publish at the same time.
 const ATTEMPTS_MAX: usize = 8;
 
 impl Programs {
-    pub(super) fn new(sources: Vec<Source>) -> Programs {
+    pub(super) fn new(mut sources: Vec<Source>, seeds: Vec<Seed>) -> Programs {
+        for source in &mut sources {
+            let program = Arc::make_mut(&mut source.program);
+            program.arm(&seeds);
+            for draw in program.draws.iter().filter(|draw| draw.seed.is_none()) {
+                let (program, draw) = (&program.id, &draw.id);
+                warn!(%program, %draw, "draw `{draw}` gives nothing: no seed in the settings is what it is committed to");
+            }
+        }
         let compiled = sources.iter().map(|s| (s.program.version.clone(), Arc::clone(&s.program))).collect();
-        Programs { sources, timelines: RwLock::default(), compiled: RwLock::new(compiled) }
+        Programs { sources, timelines: RwLock::default(), compiled: RwLock::new(compiled), seeds }
     }
 
     pub(super) fn only(&self) -> Option<ProgramId> {
@@ -164,8 +175,9 @@ impl Programs {
         let record = load_one(store, &key).await?;
         let record = record.ok_or_else(|| corrupt(format!("program version {version} is missing")))?;
         let text: String = decode(&record.body).map_err(|e| corrupt(format!("program version {version} {e}")))?;
-        let program = program::compile(&text)
+        let mut program = program::compile(&text)
             .map_err(|_| corrupt(format!("program version {version} is not understood by this program")))?;
+        program.arm(&self.seeds);
         let program = Arc::new(program);
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(compiled.entry(version.clone()).or_insert(program)))

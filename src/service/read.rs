@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::write::{read, read_member};
 use super::{Error, Inner, Preview, codes, quotas};
 use crate::domain::account::{AccountState, MemberRecord, Salt};
-use crate::domain::answer::{Answer, CardView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView};
+use crate::domain::answer::{
+    Answer, CardView, DrawView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView,
+};
 use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
-use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId, ReferralId};
+use crate::domain::draw::Seed;
+use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId};
 use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Program;
@@ -159,6 +162,32 @@ fn cards(state: &AccountState, program: Option<&Arc<Program>>) -> Vec<CardView> 
     }
     views
 }
+
+/// The draw as the program has it now. Nothing is drawn once the seed is shown: both go by the same clock and instant.
+pub(super) fn draw(inner: &Inner, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error> {
+    let timeline = inner.timeline(program)?;
+    let now = inner.clock.now(None);
+    let versions = timeline.versions.iter().rev();
+    let terms = versions.filter(|(from, _)| *from <= now).find_map(|(_, program)| program.draw(draw));
+    let terms = terms.ok_or(Error::NotFound { field: "draw_id" })?;
+    // As long as any version that may yet decide draws by the seed, it stays a secret.
+    let by_seed = timeline.versions.iter().flat_map(|(_, program)| &program.draws);
+    let over_at = by_seed.filter(|other| other.commitment == terms.commitment).map(|other| other.ends_at).max();
+    let over = over_at.is_some_and(|over_at| over_at.plus_ms(REVEAL_AFTER_MS) <= now);
+    Ok(DrawView {
+        draw: terms.id.clone(),
+        title: terms.title.clone(),
+        commitment: terms.commitment,
+        ends_at: terms.ends_at,
+        of: terms.of,
+        prizes: terms.prizes.iter().map(|prize| (prize.id.clone(), prize.tickets)).collect(),
+        ready: terms.seed.is_some(),
+        seed: terms.seed.as_ref().filter(|_| over).map(Seed::reveal),
+    })
+}
+
+/// Clocks of instances differ a little: a slower one may draw for a moment longer.
+const REVEAL_AFTER_MS: i64 = 60_000;
 
 pub(super) async fn order(
     inner: &Inner,

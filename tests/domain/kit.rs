@@ -569,6 +569,7 @@ fn effect(effect: &Effect) -> String {
             format!("{} stamps taken: {}{extra}", t.stamps, t.stands)
         }
         Effect::Voucher(v) => format!("{} {}", v.voucher, format!("{:?}", v.state).to_lowercase()),
+        Effect::Drawn(d) => format!("ticket {:?} of {} wins {:?}", d.ticket, d.of, d.prize),
         Effect::Tags { added, removed } => {
             let list = |labels: &[Label]| labels.iter().map(Label::to_string).collect::<Vec<_>>().join(" ");
             format!("tags +[{}] -[{}]", list(added), list(removed))
@@ -592,6 +593,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Subject::Attribute(name) => format!("attribute {name}"),
         Subject::Profile(field) => format!("profile {field}"),
         Subject::Card(card) => format!("card {card}"),
+        Subject::Draw(draw) => format!("draw {draw}"),
         Subject::Voucher(voucher) => format!("voucher {voucher}"),
         other => format!("{other:?}").to_lowercase(),
     };

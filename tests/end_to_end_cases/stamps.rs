@@ -110,3 +110,45 @@ pub(crate) async fn a16_one_of_the_nine_comes_back_before_the_free_one<W: World>
     assert_eq!(clients.member("mia").await.vouchers.len(), 1);
     clients.verify("mia").await;
 }
+
+const SEED: &str = "000102030405060708090a0b0c0d0e0f";
+
+pub(crate) async fn d7_a_draw_reveals_its_seed_when_it_is_over<W: World>() {
+    let world = W::start();
+    let drawing = format!(
+        "{BAR}  - {{id: lucky, kind: behavioural, on: order, then: {{draw: {{draw: spring}}}}}}
+draws:
+  - id: spring
+    title: Spring draw
+    commitment: \"be45cb2605bf36bebde684841a28f0fd43c69850a3dce5fedba69928ee3a8991\"
+    ends_at: {}
+    of: 1
+    prizes: [{{id: coffee, tickets: 1, gives: {{voucher: {{reward: free-coffee}}}}}}]
+",
+        BEGIN.plus_ms(3_600_000).text()
+    );
+    let seeds = vec![guerdon::domain::draw::Seed::parse(SEED).unwrap()];
+    let options = guerdon::service::Options { draw_seeds: seeds, ..options() };
+    let server = Server::start_idle_with(world.store(), world.clock(), options, &drawing).await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    let write = commit("mia", "o1", order("o1", 100));
+    let answer = clients.send(&write).await;
+    assert_eq!(clients.send(&write).await, answer.as_replayed());
+    let effects = answer.commit().decision.unwrap().effects;
+    let Some(wire::effect::Effect::TicketDrawn(drawn)) = &effects[0].effect else { panic!("{effects:?}") };
+    assert_eq!((drawn.ticket, drawn.prize_id.as_str(), drawn.cause.as_str()), (Some(0), "coffee", "o1:lucky"));
+    assert_eq!(clients.member("mia").await.vouchers.len(), 1);
+
+    let request = wire::GetDrawRequest { draw_id: "spring".into(), ..Default::default() };
+    let asked = async || clients.rewards.clone().get_draw(request.clone()).await.unwrap().into_inner();
+    let before = asked().await;
+    assert_eq!((before.seed.as_str(), before.ready, before.of, before.prizes.len()), ("", true, 1, 1));
+    world.clock().set(BEGIN.plus_ms(3_600_000 + 60_000));
+    assert_eq!(asked().await.seed, SEED);
+    let late = clients.send(&commit("mia", "o2", order("o2", 100))).await;
+    assert_eq!(late.refusals(), [wire::RefusalReason::DrawOver]);
+    let unknown = wire::GetDrawRequest { draw_id: "autumn".into(), ..Default::default() };
+    assert_eq!(clients.rewards.clone().get_draw(unknown).await.unwrap_err().code(), tonic::Code::NotFound);
+    clients.verify("mia").await;
+}

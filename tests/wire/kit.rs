@@ -6,7 +6,7 @@ use std::time::Duration;
 use guerdon::domain::account::AccountKind;
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
-use guerdon::domain::id::{MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use guerdon::domain::id::{DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use guerdon::domain::order::{Currency, OrderKind};
 use guerdon::domain::program::ProgramVersion;
 use guerdon::domain::time::Instant;
@@ -162,6 +162,11 @@ impl Calls for Fake {
     async fn referral(&self, _: &ProgramId, _: &ReferralId) -> Result<ReferralView, Error> {
         self.act().await?;
         Err(Error::NotFound { field: "referral_id" })
+    }
+
+    async fn draw(&self, _: &ProgramId, _: &DrawId) -> Result<DrawView, Error> {
+        self.act().await?;
+        Err(Error::NotFound { field: "draw_id" })
     }
 
     async fn entries(

@@ -95,6 +95,10 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
             };
             format!("voucher for {} is {state}", changed.reward_id)
         }
+        Effect::TicketDrawn(drawn) => match drawn.prize_id.as_str() {
+            "" => format!("a ticket in {}", drawn.draw_id),
+            prize => format!("a ticket in {} wins {prize}", drawn.draw_id),
+        },
         Effect::TagsChanged(changed) => {
             format!("tags added: {}, removed: {}", changed.added.join(" "), changed.removed.join(" "))
         }

@@ -1,16 +1,17 @@
 //! Hands out what rules award, whatever fired them, and takes it back when what brought it is undone.
 
 use super::super::account::{AccountState, NewCard, StampsOn, TakenStamps, VoucherIssue, VoucherState};
-use super::super::answer::{Decided, Effect, Reason, Refusal, StampsGiven, StampsTaken, Subject, VoucherEffect};
+use super::super::answer::{Decided, Drawn, Effect, Reason, Refusal, StampsGiven, StampsTaken, Subject, VoucherEffect};
 use super::super::awards::{Award, Consequence, Gave, Prize, Stands};
 use super::super::counters::Tally;
 use super::super::desk::{Desk, dates};
+use super::super::draw;
 use super::super::earn::Plan;
 use super::super::id::{CardId, GrantId, Label, RewardId, VoucherId};
 use super::super::ledger::{Dates, Fact};
 use super::super::money::split;
 use super::super::order_record::{GrantRecord, OrderRecord};
-use super::super::program::{Beyond, CardsMax, StampCard};
+use super::super::program::{Beyond, CardsMax, Draw, StampCard};
 use super::super::tiers;
 use super::super::time::{Day, Instant, Period};
 use super::checkout::grant_units;
@@ -59,7 +60,7 @@ pub(super) fn give_in(
 ) -> Result<Given, Halt> {
     let unit = match &award.what {
         Prize::Units { unit, .. } => Some(unit),
-        Prize::Stamps { .. } | Prize::Voucher { .. } | Prize::Tags { .. } => None,
+        Prize::Stamps { .. } | Prize::Voucher { .. } | Prize::Tags { .. } | Prize::Draw(_) => None,
     };
     let gift = Gift { rule: &award.rule, unit, desired: award.count, deed: &cause, store, at };
     let count = limits::allow(scene, desk, &gift, decided)?;
@@ -76,8 +77,11 @@ pub(super) fn give_in(
     };
     let tallies = limits::tallies(scene, &award.rule, unit, count, &shares, at)?;
     let allowed = Award { count, stands, ..award.clone() };
+    let effects = decided.effects.len();
     let mut given = give_out(scene, desk, &allowed, cause, at, decided)?;
-    if given != Given::default() {
+    // A ticket that wins nothing has been drawn, too.
+    let drawn = matches!(award.what, Prize::Draw(_)) && effects < decided.effects.len();
+    if given != Given::default() || drawn {
         desk.count(at, tallies.iter().map(Tally::change).collect())?;
         given.counts = tallies;
     }
@@ -134,6 +138,10 @@ fn give_out(
         Prize::Voucher { reward, valid_for } => {
             voucher(scene, desk, award, reward, *valid_for, &cause, at, decided)?.map(Gave::Voucher)
         }
+        Prize::Draw(draw) => {
+            let Some(terms) = scene.program.draw(draw) else { return Ok(given) };
+            return ticket(scene, desk, award, terms, cause, at, decided);
+        }
         Prize::Tags { add, remove } => tags(desk, award, add, remove, &cause, at, decided)?,
     };
     given.consequences.extend(gave.map(|gave| Consequence {
@@ -145,6 +153,41 @@ fn give_out(
         undone: 0,
     }));
     Ok(given)
+}
+
+/// Draws a ticket and hands out what it wins. A preview draws none: who could look first would pick the order that wins.
+fn ticket(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    award: &Award,
+    terms: &Draw,
+    cause: GrantId,
+    at: Instant,
+    decided: &mut Decided,
+) -> Result<Given, Halt> {
+    let no = |reason| Refusal::new(Subject::Draw(terms.id.clone()), reason);
+    // Once the seed is no secret nothing is drawn, not even for what happened before.
+    if terms.ends_at <= at || terms.ends_at <= desk.now {
+        decided.refusals.push(no(Reason::DrawOver));
+        return Ok(Given::default());
+    }
+    let Some(seed) = &terms.seed else {
+        decided.refusals.push(no(Reason::DrawNotReady));
+        return Ok(Given::default());
+    };
+    let (rule, of, account) = (award.rule.clone(), terms.of, desk.state.account.clone());
+    let ticket = (!scene.preview).then(|| draw::ticket(seed, &terms.id, &account, &cause, of));
+    let won = ticket.and_then(|ticket| terms.prize(ticket));
+    let prize = won.map(|prize| prize.id.clone());
+    if let Some(ticket) = ticket {
+        let (draw, cause, rule, prize) = (terms.id.clone(), cause.clone(), rule.clone(), prize.clone());
+        desk.post(at, Fact::Drawn { draw, cause, rule, ticket, of, prize })?;
+    }
+    let draw = terms.id.clone();
+    decided.effects.push(Effect::Drawn(Drawn { draw, rule, account, cause: cause.clone(), of, ticket, prize }));
+    let Some(won) = won.filter(|won| !matches!(won.what, Prize::Draw(_))) else { return Ok(Given::default()) };
+    let award = Award { what: won.what.clone(), count: won.count, ..award.clone() };
+    give_out(scene, desk, &award, cause, at, decided)
 }
 
 #[expect(clippy::too_many_arguments, reason = "each names one thing of the award")]

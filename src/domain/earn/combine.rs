@@ -36,7 +36,7 @@ fn unit_of(rule: &Rule) -> Option<&UnitId> {
         Then::Earn(earn) => Some(&earn.unit),
         Then::Multiply(multiply) => Some(&multiply.unit),
         Then::Bonus(bonus) => Some(&bonus.unit),
-        Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => None,
+        Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => None,
     }
 }
 

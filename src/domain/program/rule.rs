@@ -3,7 +3,7 @@
 use super::{
     CounterWindow, ForEach, GiveStamps, GiveTags, GiveVoucher, Kind, Levels, LifeTerms, PerCurrency, Selector,
 };
-use crate::domain::id::{CampaignId, CounterId, GoalId, GroupId, Label, RuleId, UnitId};
+use crate::domain::id::{CampaignId, CounterId, DrawId, GoalId, GroupId, Label, RuleId, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::predicate::Predicate;
 use crate::domain::recurrence::Days;
@@ -289,6 +289,8 @@ pub enum Then {
     Stamps(GiveStamps),
     Voucher(GiveVoucher),
     Tag(GiveTags),
+    /// A ticket.
+    Draw(DrawId),
 }
 
 /// `units` for each `per` of the amount that earns.

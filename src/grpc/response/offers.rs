@@ -1,8 +1,8 @@
 //! Stamps and vouchers.
 
-use super::{expiry, loyalty_kind, text, timestamp, wire};
+use super::{all, expiry, hex, loyalty_kind, text, timestamp, wire};
 use crate::domain::account::{Voucher, VoucherState};
-use crate::domain::answer::{CardView, StampsGiven, StampsTaken, VoucherEffect};
+use crate::domain::answer::{CardView, DrawView, Drawn, StampsGiven, StampsTaken, VoucherEffect};
 
 pub(super) fn stamps_given(given: StampsGiven) -> wire::StampsGiven {
     wire::StampsGiven {
@@ -71,5 +71,31 @@ pub(super) fn card(card: CardView) -> wire::StampCard {
         goal: card.goal,
         expires_at: expiry(card.expires_at),
         owed: card.owed,
+    }
+}
+
+pub(super) fn drawn(drawn: Drawn) -> wire::TicketDrawn {
+    wire::TicketDrawn {
+        draw_id: drawn.draw.to_string(),
+        rule_id: drawn.rule.to_string(),
+        account_id: drawn.account.to_string(),
+        cause: drawn.cause.to_string(),
+        of: drawn.of,
+        ticket: drawn.ticket,
+        prize_id: text(drawn.prize),
+    }
+}
+
+pub(in crate::grpc) fn draw(view: DrawView) -> wire::GetDrawResponse {
+    wire::GetDrawResponse {
+        draw_id: view.draw.to_string(),
+        title: view.title,
+        commitment: hex(&view.commitment),
+        ends_at: Some(timestamp(view.ends_at)),
+        of: view.of,
+        prizes: all(view.prizes, |(prize, tickets)| wire::DrawPrize { prize_id: prize.to_string(), tickets }),
+        ready: view.ready,
+        seed: view.seed.unwrap_or_default(),
+        formula: "ticket = first 16 bytes of HMAC-SHA256(seed, draw_id|account_id|cause), big-endian, modulo of".into(),
     }
 }

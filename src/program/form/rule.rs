@@ -376,6 +376,8 @@ choice! {
         voucher: VoucherSection => Then::Voucher;
         /// Tags for the account.
         tag: TagSection => Then::Tag;
+        /// A ticket in a draw.
+        draw: DrawTicketSection => Then::Draw;
     }
 }
 

@@ -71,7 +71,7 @@ fn of_unit<'p>(program: &'p Program, unit: &'p UnitId) -> impl Iterator<Item = (
         Then::Earn(earn) => earn.unit == *unit,
         Then::Multiply(multiply) => multiply.unit == *unit,
         Then::Bonus(bonus) => bonus.unit == *unit,
-        Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) => false,
+        Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => false,
     })
 }
 
