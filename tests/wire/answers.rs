@@ -548,7 +548,7 @@ fn the_outcome_of_every_write() {
             Shown::RecordEvent(shown) => (13, shown.recorded && shown.replayed),
             Shown::ReviewEvent(shown) => (14, shown.reviewed && shown.replayed),
             Shown::RevokeEvent(shown) => (15, shown.revoked && shown.replayed),
-            Shown::SetTier(shown) => (10, shown.set && shown.replayed),
+            Shown::SetTier(shown) => (16, shown.set && shown.replayed),
         };
         assert_eq!(found, (number, true));
     }

@@ -232,7 +232,7 @@ impl Build for GoalSection {
     }
 }
 
-pub(super) fn levels_of(stated: Option<At<Vec<(LadderId, Vec<LevelId>)>>>) -> Vec<Levels> {
+pub(super) fn levels_of(stated: Option<At<<LevelsOf as Value>::Out>>) -> Vec<Levels> {
     let stated = stated.map(|at| at.value).unwrap_or_default().into_iter();
     stated.map(|(ladder, levels)| Levels { ladder, levels }).collect()
 }
