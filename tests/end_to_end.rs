@@ -136,6 +136,7 @@ cases! {
         a13_global_a_resend_uses_what_its_first_attempt_has_claimed
         a13_global_what_a_dead_write_has_claimed_comes_back_once
         a13_global_a_write_that_was_taken_for_dead_claims_anew
+        b7_what_makes_up_for_an_order_is_given_once_and_shown_with_it
         a13_global_a_capacity_changed_by_a_new_version_counts_what_was_granted
     }
     standing {

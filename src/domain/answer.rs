@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{AccountKind, Person, Source, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
-use super::event_record::EventState;
+use super::event_record::{EventState, RecoveryRecord};
 use super::id::{
     AccountId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId,
     ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
@@ -495,6 +495,8 @@ pub enum Reason {
     CoolDown,
     EventUnknown,
     EventClosed,
+    RecoveryTooLate,
+    AlreadyRecovered,
     LimitReached,
     CoolingDown,
     TooManyConsequences,
@@ -579,6 +581,8 @@ impl Reason {
             Reason::CoolDown => "the member had an event of this type too short a time ago",
             Reason::EventDiffers => "the event was recorded before with other content",
             Reason::EventUnknown => "no such event was recorded",
+            Reason::RecoveryTooLate => "the order was too long ago to be made up for",
+            Reason::AlreadyRecovered => "the order was made up for before",
             Reason::EventClosed => "the event was reviewed or revoked before, or has lapsed",
             Reason::CreditLimit => "the account would be credited more by hand than is allowed in this period",
             Reason::TooManyVouchers => "the account has as many vouchers as fit",
@@ -754,6 +758,8 @@ pub struct OrderView {
     pub events: Vec<OrderEventView>,
     pub kind: OrderKind,
     pub claimed_at: Option<Instant>,
+    /// What was given to make up for it.
+    pub recovery: Option<RecoveryRecord>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -216,6 +216,8 @@ pub struct Adjust {
     pub note: Option<String>,
     /// For credits alone; `None`: by the unit's terms.
     pub expires_at: Option<Instant>,
+    /// A credit that makes up for this order.
+    pub order: Option<OrderId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -258,6 +258,8 @@ pub enum Fact {
         amount: i64,
         repaid: i64,
         dates: Dates,
+        /// The order that it makes up for.
+        order: Option<OrderId>,
     },
     /// A debit by hand.
     Debited {

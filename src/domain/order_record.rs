@@ -274,6 +274,7 @@ impl OrderRecord {
             events: self.events.iter().map(|event| self.event_view(event)).collect(),
             kind: self.sent.kind,
             claimed_at: self.claimed_at,
+            recovery: None,
         }
     }
 }

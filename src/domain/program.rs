@@ -13,7 +13,7 @@ use super::money::Rounding;
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
 use super::time::{Day, Instant, Period, WindowZone};
 
-pub use adjustment::AdjustmentTerms;
+pub use adjustment::{AdjustmentTerms, RecoveryTerms};
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use draw::{Draw, DrawPrize};
@@ -98,6 +98,7 @@ pub struct Program {
     pub attributes: BTreeMap<Label, AttributeType>,
     /// Of units that have bounds.
     pub adjustments: Vec<AdjustmentTerms>,
+    pub recovery: RecoveryTerms,
     pub stamp_cards: Vec<StampCard>,
     pub vouchers: VoucherTerms,
     /// Types of events that members may report.

@@ -125,6 +125,7 @@ pub(super) fn adjust(raw: &wire::AdjustRequest) -> Fingerprint {
         note,
         expires_at,
         occurred_at,
+        order_id,
     } = raw;
     Fingerprint::of(ADJUST)
         .field("member_id", member_id.as_bytes())
@@ -135,6 +136,7 @@ pub(super) fn adjust(raw: &wire::AdjustRequest) -> Fingerprint {
         .field("note", note.as_bytes())
         .field("expires_at", &message(expires_at.as_ref()))
         .field("occurred_at", &message(occurred_at.as_ref()))
+        .field("order_id", order_id.as_bytes())
         .done()
 }
 

@@ -8,7 +8,7 @@ use super::wire::{self, member_service_server::MemberService};
 use super::{Face, Reply, events, fingerprints, profile, response, standing, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate, SetTier};
-use crate::domain::id::{Label, LadderId, LevelId, MemberId, ProgramId, UnitId};
+use crate::domain::id::{Label, LadderId, LevelId, MemberId, OrderId, ProgramId, UnitId};
 use crate::domain::order::Order;
 use crate::service::{Calls, Entries, Write};
 
@@ -170,7 +170,13 @@ fn adjust(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AdjustRequest) ->
     if raw.expires_at.is_some() && raw.amount < 0 {
         bad.add(&Path::Of("expires_at"), "must not be set for a debit");
     }
+    let order_at = &Path::Of("order_id");
+    let order = request::optional(bad, order_at, &raw.order_id, OrderId::parse);
+    if !raw.order_id.is_empty() && raw.amount < 0 {
+        bad.add(order_at, "must not be set for a debit");
+    }
     let adjust = Adjust {
+        order: order?,
         unit: unit?,
         amount: amount?,
         reason: reason?,

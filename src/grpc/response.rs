@@ -236,6 +236,12 @@ pub(super) fn order(mut view: OrderView, why: Option<Explanation>) -> wire::GetO
         kind: order_kind(view.kind).into(),
         claimed_at: view.claimed_at.map(timestamp),
         explanation,
+        recovery: view.recovery.map(|recovery| wire::OrderRecovery {
+            unit: recovery.unit.to_string(),
+            amount: recovery.units,
+            agent_id: recovery.agent.to_string(),
+            given_at: Some(timestamp(recovery.given_at)),
+        }),
     }
 }
 
@@ -582,6 +588,8 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::CoolDown => Wire::CoolDown,
         Reason::EventUnknown => Wire::EventUnknown,
         Reason::EventClosed => Wire::EventClosed,
+        Reason::RecoveryTooLate => Wire::RecoveryTooLate,
+        Reason::AlreadyRecovered => Wire::AlreadyRecovered,
         Reason::LimitReached => Wire::LimitReached,
         Reason::CoolingDown => Wire::CoolingDown,
         Reason::TooManyConsequences => Wire::TooManyConsequences,

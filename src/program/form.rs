@@ -180,6 +180,7 @@ impl Build for FileSection {
         let points = || vec![UnitTerms::simple(UnitId::points())];
         let payments = self.pay_with?.value.into_iter().map(|(unit, terms)| PaymentTerms { unit, ..terms });
         self.guerdon?;
+        let (adjustments, recovery) = self.adjustments?.value;
         let program = Program {
             id: self.program?.value,
             version: ProgramVersion("".into()),
@@ -209,7 +210,8 @@ impl Build for FileSection {
             unit_limits: combine::unit_limits(self.unit_limits?.value),
             attributes: self.attributes?.value.into_iter().collect(),
             guests: self.guests?.value,
-            adjustments: self.adjustments?.value,
+            adjustments,
+            recovery,
             stamp_cards: without_places(self.stamp_cards?.value),
             vouchers: self.vouchers?.value,
             events: self.events?.value.into_iter().collect(),

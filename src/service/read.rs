@@ -11,6 +11,7 @@ use crate::domain::answer::{
 use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
 use crate::domain::draw::Seed;
+use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId};
 use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
 use crate::domain::order_record::OrderRecord;
@@ -196,11 +197,18 @@ pub(super) async fn order(
     order: &OrderId,
 ) -> Result<OrderView, Error> {
     inner.timeline(program)?;
-    let (_, state, record) = stored(inner, program, &AccountId::from(member), Some(order)).await?;
+    let (account, state, record) = stored(inner, program, &AccountId::from(member), Some(order)).await?;
     if state.is_none() && !member.is_guest() {
         return Err(Error::NotFound { field: "member_id" });
     }
-    Ok(record.ok_or(Error::NotFound { field: "order_id" })?.view())
+    let record = record.ok_or(Error::NotFound { field: "order_id" })?;
+    let key = inner.layout.recovery(program, &account, order);
+    let found = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
+    let recovery = match read::<DeedRecord>(&key, found)? {
+        Some((_, DeedRecord::Recovery(recovery))) => Some(recovery),
+        Some((_, DeedRecord::Event(_))) | None => None,
+    };
+    Ok(OrderView { recovery, ..record.view() })
 }
 
 pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId) -> Result<ReferralView, Error> {

@@ -315,6 +315,7 @@ fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result
 /// The order that a command reads or writes.
 fn order_of(command: &Command) -> Option<&OrderId> {
     match command {
+        Command::Adjust(adjust) => adjust.order.as_ref(),
         Command::Reserve(reserve) => Some(&reserve.order.order_id),
         Command::Commit(commit) => Some(&commit.order.order_id),
         Command::Release(release) => Some(&release.order_id),
@@ -322,7 +323,6 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         Command::Claim(claim) => Some(&claim.order_id),
         Command::OrderEvent(event) => Some(&event.order_id),
         Command::Enroll(_)
-        | Command::Adjust(_)
         | Command::Extend(_)
         | Command::Reinstate(_)
         | Command::CreateCode(_)
@@ -339,6 +339,9 @@ fn order_of(command: &Command) -> Option<&OrderId> {
 
 /// What a command is about that has a record under a name of its own.
 fn deed_of(inner: &Inner, program: &ProgramId, account: &AccountId, command: &Command) -> Option<Key> {
+    if let Command::Adjust(adjust) = command {
+        return adjust.order.as_ref().map(|order| inner.layout.recovery(program, account, order));
+    }
     command.event().map(|event| inner.layout.event(program, account, event))
 }
 
@@ -363,18 +366,19 @@ pub(super) fn codes_of(command: &Command) -> &[EnteredCode] {
 /// Whether a command can be decided on a cached account while its order is taken to be absent: the commit proves
 /// it, and a wrong guess costs what asking first would have cost.
 fn can_guess(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Commit(_)
-            | Command::Reserve(_)
-            | Command::Release(_)
-            | Command::Adjust(_)
-            | Command::Extend(_)
-            | Command::Reinstate(_)
-            | Command::Attribute(_)
-            | Command::CreateCode(_)
-            | Command::SetTier(_)
-    )
+    // What was given for an order has a record of its own, which only a load shows.
+    matches!(command, Command::Adjust(adjust) if adjust.order.is_none())
+        || matches!(
+            command,
+            Command::Commit(_)
+                | Command::Reserve(_)
+                | Command::Release(_)
+                | Command::Extend(_)
+                | Command::Reinstate(_)
+                | Command::Attribute(_)
+                | Command::CreateCode(_)
+                | Command::SetTier(_)
+        )
 }
 
 /// The records to decide on: the cached account where a guess will do, else what the store holds.

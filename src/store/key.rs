@@ -93,6 +93,11 @@ impl Layout {
         self.in_account(program, account, format!("evt|{program}|{account}|{event}"))
     }
 
+    /// `rcv|bakery|mia-7|order-1`: what was given to make up for an order.
+    pub fn recovery(self, program: &ProgramId, account: &AccountId, order: &OrderId) -> Key {
+        self.in_account(program, account, format!("rcv|{program}|{account}|{order}"))
+    }
+
     /// `note|bakery|mia-7|12`: the erasable note beside entry 12.
     pub fn note(self, program: &ProgramId, account: &AccountId, sequence: u64) -> Key {
         self.in_account(program, account, format!("note|{program}|{account}|{sequence}"))

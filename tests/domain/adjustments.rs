@@ -82,3 +82,39 @@ fn b7_what_is_refused_takes_nothing_of_the_agents_day() {
     assert_eq!(told(&world.decide("mia", free)), ["adjusted by 10000"]);
     assert!(world.quotas.is_empty());
 }
+
+#[test]
+fn b7_an_order_that_went_wrong_is_made_up_for_once_and_in_time() {
+    use AdjustReason::*;
+    let terms = |orders: &str| format!("{BASE}adjustments: {{recovery_within: 14 days, recovery_orders: {orders}}}\n");
+    let for_order = |order: &str, amount: i64, reason: AdjustReason| {
+        Command::Adjust(Adjust { order: Some(order_id(order)), reason, ..adjust(amount, None) })
+    };
+    let mut world = World::new(&terms("known")).with("mia", 100);
+    world.buy("mia", order_for("bought", 1_000));
+    world.buy("mia", order_for("cancelled", 1_000));
+    world.give_back("mia", everything("cancelled", "r"));
+    world.buy("mia", order_for("late", 1_000));
+    for (n, (when, order, reason, expected)) in [
+        ("2026-05-05", "bought", Correction, "no adjustment: ReasonNotAllowed"),
+        ("2026-05-05", "bought", ServiceRecovery, "adjusted by 20"),
+        ("2026-05-05", "bought", ServiceRecovery, "no order: AlreadyRecovered"),
+        ("2026-05-05", "bought", Goodwill, "no order: AlreadyRecovered"),
+        ("2026-05-05", "cancelled", Goodwill, "adjusted by 20"),
+        ("2026-05-05", "unknown", Goodwill, "no order: OrderUnknown"),
+        ("2026-05-18T12:00", "late", Goodwill, "no order: RecoveryTooLate"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        world.go(when);
+        assert_eq!(told(&world.decide("mia", for_order(order, 20, reason))), [expected], "row {n}");
+    }
+    let mut in_time = World::new(&terms("known")).with("leo", 0);
+    in_time.buy("leo", order_for("o", 1_000));
+    in_time.go("2026-05-18T11:59");
+    assert_eq!(told(&in_time.decide("leo", for_order("o", 20, Goodwill))), ["adjusted by 20"]);
+    let mut any = World::new(&terms("any")).with("ann", 0);
+    assert_eq!(told(&any.decide("ann", for_order("failed", 20, Goodwill))), ["adjusted by 20"]);
+    assert_eq!(told(&any.decide("ann", for_order("failed", 20, Goodwill))), ["no order: AlreadyRecovered"]);
+}

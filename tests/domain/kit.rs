@@ -207,6 +207,7 @@ pub(crate) struct World {
     pub(crate) quotas: BTreeMap<QuotaKey, i64>,
     /// By account and the id of the event.
     pub(crate) events: BTreeMap<(AccountId, EventId), DeedRecord>,
+    pub(crate) recoveries: BTreeMap<(AccountId, OrderId), DeedRecord>,
 }
 
 impl World {
@@ -224,6 +225,7 @@ impl World {
             outbox: Vec::new(),
             quotas: BTreeMap::new(),
             events: BTreeMap::new(),
+            recoveries: BTreeMap::new(),
         }
     }
 
@@ -259,6 +261,7 @@ impl World {
             Command::Commit(c) => Some(&c.order.order_id),
             Command::Release(c) => Some(&c.order_id),
             Command::Return(c) => Some(&c.order_id),
+            Command::Adjust(c) => c.order.as_ref(),
             Command::Claim(c) => Some(&c.order_id),
             Command::OrderEvent(c) => Some(&c.order_id),
             _ => None,
@@ -289,6 +292,9 @@ impl World {
             set_aside: Vec::new(),
             deed: match (command.event(), member) {
                 (Some(event), Some(member)) => self.events.get(&(member.clone(), event.clone())).cloned(),
+                (None, Some(member)) => {
+                    named.and_then(|order| self.recoveries.get(&(member.clone(), order.clone()))).cloned()
+                }
                 _ => None,
             },
         }
@@ -370,6 +376,10 @@ impl World {
             let deed = DeedRecord::Event(record.clone());
             assert_eq!(decode::<DeedRecord>(&encode(&deed)).as_ref(), Ok(&deed));
             self.events.insert((account.clone(), record.event.clone()), deed);
+        }
+        if let Some(DeedRecord::Recovery(record)) = &decision.deed {
+            let deed = DeedRecord::Recovery(record.clone());
+            self.recoveries.insert((after.account.clone(), record.order.clone()), deed);
         }
         self.outbox.extend(decision.transfers.iter().cloned());
         Ok(decision)
@@ -464,6 +474,7 @@ impl World {
 
 pub(crate) fn adjust(amount: i64, expires: Option<&str>) -> Adjust {
     Adjust {
+        order: None,
         unit: None,
         amount,
         reason: AdjustReason::Goodwill,

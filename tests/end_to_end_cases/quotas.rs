@@ -153,3 +153,34 @@ pub(crate) async fn a13_global_a_capacity_changed_by_a_new_version_counts_what_w
         assert_eq!(left(&server, &format!("r{n}")).await, Some(expected), "of {max}");
     }
 }
+
+pub(crate) async fn b7_what_makes_up_for_an_order_is_given_once_and_shown_with_it<W: World>() {
+    let world = W::start();
+    let (one, two) = (world.serve_idle().await, world.serve_idle().await);
+    one.clients.enroll("mia").await;
+    one.clients.send(&commit("mia", "c1", order("o1", 1_000))).await;
+    assert_eq!(one.clients.order("mia", "o1").await.recovery, None);
+    let mut tasks = JoinSet::new();
+    for n in 0..16 {
+        let clients = [&one, &two][n % 2].clients.clone();
+        let write = Write::Adjust(wire::AdjustRequest {
+            member_id: "mia".into(),
+            request_id: format!("sorry-{n}"),
+            amount: 30,
+            reason: wire::AdjustReason::ServiceRecovery.into(),
+            agent_id: "agent-1".into(),
+            order_id: "o1".into(),
+            ..Default::default()
+        });
+        tasks.spawn(async move { clients.send_until_answered(&write).await });
+    }
+    let answers = tasks.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| (*answer).clone().adjust().adjusted).count(), 1);
+    let refused = answers.iter().filter(|answer| answer.refusals() == [wire::RefusalReason::AlreadyRecovered]);
+    assert_eq!(refused.count(), 15);
+    let recovery = two.clients.order("mia", "o1").await.recovery.unwrap();
+    assert_eq!((recovery.unit.as_str(), recovery.amount, recovery.agent_id.as_str()), ("points", 30, "agent-1"));
+    assert_eq!(recovery.given_at, Some(timestamp(BEGIN)));
+    assert_eq!(one.clients.available("mia").await, 140);
+    one.clients.verify("mia").await;
+}

@@ -270,6 +270,7 @@ proptest! {
         send(wire::AdjustRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             unit: d.clone(), amount, reason, agent_id: d.clone(), note: d.clone(), expires_at: until, occurred_at: when,
+            order_id: d.clone(),
         })?;
         send(wire::ReleaseRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),

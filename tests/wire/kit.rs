@@ -140,6 +140,7 @@ impl Calls for Fake {
     async fn order(&self, _: &ProgramId, member: &MemberId, order: &OrderId) -> Result<OrderView, Error> {
         self.act().await?;
         Ok(OrderView {
+            recovery: None,
             order_id: order.clone(),
             member: member.clone(),
             state: OrderState::Committed,
@@ -600,6 +601,7 @@ pub(crate) fn adjust() -> wire::AdjustRequest {
         note: "the bread was stale".into(),
         expires_at: timestamp(1_800_000_000, 0),
         occurred_at: None,
+        order_id: String::new(),
     }
 }
 

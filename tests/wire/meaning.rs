@@ -219,6 +219,7 @@ fn members_and_referrals() {
     ] {
         let written = written(wire::AdjustRequest { reason: reason.into(), ..adjust() });
         let expected = Adjust {
+            order: None,
             unit: None,
             amount: 50,
             reason: expected,

@@ -2,9 +2,10 @@
 
 use super::super::account::AccountState;
 use super::super::answer::{AdjustAnswer, Answer, CreateCodeAnswer, Effect, EnrollAnswer, Reason, Refusal, Subject};
-use super::super::command::{Adjust, CreateCode, Enroll};
+use super::super::command::{Adjust, AdjustReason, CreateCode, Enroll};
 use super::super::counters::CounterChange;
 use super::super::desk::{Desk, dates};
+use super::super::event_record::{DeedRecord, RecoveryRecord};
 use super::super::id::{AccountId, CampaignId, Code, CounterId, RequestId, UnitId};
 use super::super::ledger::{Book, Dates, Fact, sum};
 use super::super::program::{Activity, Overdraw, Program, Trigger};
@@ -44,6 +45,7 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
     let unit = expiry::unit_of(scene, command.unit.as_ref())?;
     let sequence = desk.next_sequence();
     let (reason, agent) = (command.reason, command.agent.clone());
+    let deed = recovery(scene, &desk, command, &unit)?;
     check_adjustment(scene, &desk, command, &unit)?;
     let (mut repaid, mut taken) = (0, 0i64);
     if 0 < command.amount {
@@ -59,7 +61,8 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
             return Err(Refusal::short(Subject::Adjustment, Reason::TooLarge, max + 1, max).into());
         }
         repaid = desk.repays(&unit, command.amount, dates);
-        desk.post(at, Fact::Credited { reason, agent, unit: unit.clone(), amount: command.amount, repaid, dates })?;
+        let (amount, order) = (command.amount, command.order.clone());
+        desk.post(at, Fact::Credited { reason, agent, unit: unit.clone(), amount, repaid, dates, order })?;
         count_credit(scene, &mut desk, &unit, command.amount)?;
     } else {
         let wanted = command.amount.checked_neg().ok_or(super::OVERFLOW)?;
@@ -85,7 +88,37 @@ pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Ha
     desk.advance(scene.timeline)?;
     let answer = AdjustAnswer { adjusted: true, decided, balances: desk.state.balances() };
     let note = command.note.clone().map(|note| (sequence, note));
-    Ok(Decision { note, ..scene.done(desk, Answer::Adjust(answer)) })
+    Ok(Decision { note, deed, ..scene.done(desk, Answer::Adjust(answer)) })
+}
+
+/// What is kept of a credit that makes up for an order; refuses one that cannot.
+fn recovery(scene: &Scene<'_>, desk: &Desk, command: &Adjust, unit: &UnitId) -> Result<Option<DeedRecord>, Halt> {
+    let Some(order) = &command.order else { return Ok(None) };
+    let at = scene.times.effective_at;
+    if !matches!(command.reason, AdjustReason::Goodwill | AdjustReason::ServiceRecovery) {
+        return Err(no(Subject::Adjustment, Reason::ReasonNotAllowed));
+    }
+    if scene.snapshot.deed.is_some() {
+        return Err(no(Subject::Order, Reason::AlreadyRecovered));
+    }
+    let terms = scene.program.recovery;
+    let committed = scene.snapshot.order.as_ref().map(|record| record.committed_at);
+    let placed_at = committed.or_else(|| desk.state.hold(order).map(|hold| hold.effective_at));
+    match placed_at {
+        Some(placed_at) if terms.within.after(placed_at, &scene.program.zone) <= at => {
+            return Err(no(Subject::Order, Reason::RecoveryTooLate));
+        }
+        None if !terms.any_order => return Err(no(Subject::Order, Reason::OrderUnknown)),
+        Some(_) | None => {}
+    }
+    Ok(Some(DeedRecord::Recovery(RecoveryRecord {
+        order: order.clone(),
+        unit: unit.clone(),
+        units: command.amount,
+        agent: command.agent.clone(),
+        request: scene.request.cloned(),
+        given_at: at,
+    })))
 }
 
 /// Refuses an adjustment that the program does not allow: by reason, by size, by member and period, by agent and day.

@@ -2,7 +2,16 @@
 
 use crate::domain::command::AdjustReason;
 use crate::domain::id::UnitId;
-use crate::domain::time::CalendarPeriod;
+use crate::domain::time::{CalendarPeriod, Period};
+
+/// When a credit may make up for an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecoveryTerms {
+    /// From the order.
+    pub within: Period,
+    /// For orders, too, that were neither committed nor reserved here: those that failed before.
+    pub any_order: bool,
+}
 
 /// The bounds of adjustments of one unit.
 #[derive(Clone, PartialEq, Eq, Debug)]

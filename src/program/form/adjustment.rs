@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::command::AdjustReason;
-use crate::domain::program::AdjustmentTerms;
+use crate::domain::program::{AdjustmentTerms, RecoveryTerms};
 use crate::domain::time::CalendarPeriod;
 
 words!(AdjustReasonWord -> AdjustReason {
@@ -14,20 +14,31 @@ words!(AdjustReasonWord -> AdjustReason {
     "migration" => AdjustReason::Migration, "brought along from another system";
 });
 
+words!(RecoveryOrdersWord -> bool {
+    "known" => false, "those committed here, returned and cancelled ones included, and those reserved in the last days";
+    "any" => true, "those, and orders that failed before they came here";
+});
+
 section! {
     /// What may be credited and debited by hand.
     AdjustmentsSection = "adjustments" {
         /// Bounds, by unit. A unit that is not listed has none.
         units: ByName<UnitName, AdjustmentSection, 0, UNITS_MAX>, Default("{}");
+        /// How long after an order a credit may make up for it: one that states its `order_id`, with the reason `goodwill`
+        /// or `service_recovery`, at most once for each order.
+        recovery_within: Length, Default("30 days");
+        /// Which orders can be made up for.
+        recovery_orders: RecoveryOrdersWord, Default("known");
     }
 }
 
 impl Build for AdjustmentsSection {
-    type Out = Vec<AdjustmentTerms>;
+    type Out = (Vec<AdjustmentTerms>, RecoveryTerms);
 
-    fn build(self, _: Pos, _: &mut Reader) -> Option<Vec<AdjustmentTerms>> {
+    fn build(self, _: Pos, _: &mut Reader) -> Option<Self::Out> {
         let units = self.units?.value.into_iter().map(|(unit, terms)| AdjustmentTerms { unit, ..terms });
-        Some(units.collect())
+        let recovery = RecoveryTerms { within: self.recovery_within?.value, any_order: self.recovery_orders?.value };
+        Some((units.collect(), recovery))
     }
 }
 
