@@ -14,7 +14,7 @@ use super::time::Instant;
 /// What an account holds beside its state under a name of its own.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum DeedRecord {
-    Event(EventRecord),
+    Event(Box<EventRecord>),
     Recovery(RecoveryRecord),
 }
 

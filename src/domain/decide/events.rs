@@ -162,7 +162,7 @@ fn finish(
     if record.state != EventState::Pending {
         record.attributes = Vec::new();
     }
-    let deed = DeedRecord::Event(record.clone());
+    let deed = DeedRecord::Event(Box::new(record.clone()));
     let fact = Fact::EventRecorded {
         event: record.event.clone(),
         kind: record.kind.clone(),
