@@ -1,12 +1,14 @@
 //! Whether what must hold for a rule holds, and the trace of it.
 
+use jiff::tz::TimeZone;
+
 use super::account::AccountState;
 use super::answer::ExplainCondition;
 use super::id::MemberId;
 use super::order::{Currency, Order};
 use super::program::{Conditions, Program, RuleCampaign, SpendOf};
 use super::recurrence::Days;
-use super::time::{Day, Instant, LocalWindow};
+use super::time::{Day, Instant, LocalWindow, WindowZone};
 
 /// What a rule may look at.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,21 @@ impl View<'_> {
     /// The number that the order under consideration has among the member's orders: 1 is the first.
     pub fn order_number(&self) -> u64 {
         self.state.orders.saturating_sub(self.state.orders_returned).saturating_add(1)
+    }
+
+    /// The clock on the wall that a window means.
+    fn zone(&self, of: WindowZone) -> TimeZone {
+        let of_store = || self.order.map_or(&self.program.zone, |seen| self.program.zone_of(seen.order)).clone();
+        match of {
+            WindowZone::Store => of_store(),
+            WindowZone::Program => self.program.zone.clone(),
+            WindowZone::Member => {
+                let person = self.member.and_then(|member| self.state.person(member));
+                let own = person.and_then(|person| person.profile.zone.as_deref());
+                // A zone that this build does not know is none.
+                own.and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(of_store)
+            }
+        }
     }
 
     /// The date on the wall where it happened: of the order's store, else of the program.
@@ -134,10 +151,7 @@ fn within(view: &View<'_>, windows: &[LocalWindow], check: &mut Check<'_>) -> bo
     if windows.is_empty() {
         return true;
     }
-    let zone = |window: &LocalWindow| match view.order {
-        Some(seen) => view.program.window_zone(window.zone, seen.order),
-        None => view.program.zone.clone(),
-    };
+    let zone = |window: &LocalWindow| view.zone(window.zone);
     let met = windows.iter().any(|window| window.contains(at, &zone(window)));
     let actual = || windows.first().map_or_else(String::new, |w| at.zoned(&zone(w)).to_string());
     let required = || windows.iter().map(LocalWindow::text).collect::<Vec<_>>().join(" or ");

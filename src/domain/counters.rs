@@ -116,11 +116,11 @@ impl AccountState {
         value(terms, state, today, self.joined(&program.zone))
     }
 
-    /// What a counter that no program declares says, such as that of a limit.
-    pub fn counted_within(&self, program: &Program, counter: &CounterId, window: CounterWindow, at: Instant) -> i64 {
+    /// The most that the counter of a limit says in any of its windows that an instant lies in. What is told of late is
+    /// bounded by what came after it, too: otherwise the window in which both lie would hold more than it may.
+    pub fn counted_around(&self, program: &Program, counter: &CounterId, window: CounterWindow, at: Instant) -> i64 {
         let Some(state) = self.counters.iter().find(|known| known.counter == *counter) else { return 0 };
-        let today = at.zoned(&program.zone).date();
-        within(window, false, state, today, self.joined(&program.zone))
+        around(window, state, at.zoned(&program.zone).date(), self.joined(&program.zone))
     }
 
     /// When what a counter counted last happened.
@@ -166,6 +166,35 @@ fn within(window: CounterWindow, visits: bool, state: &CounterState, today: Date
             sum(&mut state.between(first, Day::of(today)))
         }
         CounterWindow::Streak { of, gap } => streak(state, of, gap, today),
+    }
+}
+
+/// See [`AccountState::counted_around`].
+fn around(window: CounterWindow, state: &CounterState, today: Date, joined: Date) -> i64 {
+    let sum = |first: Day, last: Day| {
+        let counts = state.between(first, last).map(|bucket| bucket.count);
+        counts.fold(0i64, i64::saturating_add)
+    };
+    let before = |day: Date| Day(Day::of(day).0.saturating_sub(1));
+    let today_day = Day::of(today);
+    match window {
+        CounterWindow::Calendar(period) => sum(Day::of(period.start(today)), before(period.next(today))),
+        CounterWindow::MembershipYear => {
+            let first = anniversary(joined, today);
+            // As far as to the next anniversary, and not to the one after.
+            let later = first.checked_add(Span::new().days(366)).unwrap_or(first);
+            sum(Day::of(first), before(anniversary(joined, later)))
+        }
+        CounterWindow::Days(days) => {
+            let reach = i32::from(days.max(1)) - 1;
+            let from = |last: Day| Day(last.0.saturating_sub(reach));
+            let farthest = Day(today_day.0.saturating_add(reach));
+            // A window that holds more ends where something was counted, if not today.
+            let later = state.between(Day(today_day.0.saturating_add(1)), farthest).map(|bucket| bucket.day);
+            let ends = std::iter::once(today_day).chain(later);
+            ends.map(|last| sum(from(last), last)).max().unwrap_or(0)
+        }
+        CounterWindow::Lifetime | CounterWindow::Streak { .. } => within(window, false, state, today, joined),
     }
 }
 
@@ -365,6 +394,27 @@ mod tests {
         ] {
             let found = value(&terms(Counts::Items, window), &state(&days), date(today), joined);
             assert_eq!(found, expected, "{window:?} on {today}");
+        }
+    }
+
+    #[test]
+    fn what_a_limit_has_counted_is_looked_for_on_both_sides() {
+        let days = [("2026-01-31", 1), ("2026-02-01", 2), ("2026-02-28", 4), ("2026-03-01", 8)];
+        let joined = date("2024-02-29");
+        for (window, today, expected) in [
+            (CounterWindow::Calendar(CalendarPeriod::Month), "2026-02-10", 6),
+            (CounterWindow::Calendar(CalendarPeriod::Year), "2026-01-01", 15),
+            (CounterWindow::Calendar(CalendarPeriod::Day), "2026-02-27", 0),
+            (CounterWindow::Days(1), "2026-02-28", 4),
+            (CounterWindow::Days(2), "2026-02-28", 12),
+            (CounterWindow::Days(2), "2026-02-27", 4),
+            (CounterWindow::Days(2), "2026-01-30", 1),
+            (CounterWindow::Days(3), "2026-01-30", 3),
+            (CounterWindow::Lifetime, "2020-01-01", 15),
+            (CounterWindow::MembershipYear, "2026-02-27", 3),
+            (CounterWindow::MembershipYear, "2026-02-28", 12),
+        ] {
+            assert_eq!(around(window, &state(&days), date(today), joined), expected, "{window:?} on {today}");
         }
     }
 

@@ -10,6 +10,7 @@ use super::program::{
     Bonus, Earn, ForEach, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then, Trigger,
 };
 use super::time::Instant;
+use combine::LeftOut;
 use fraction::{ZERO, common, rounded, scaled, total};
 
 mod combine;
@@ -66,36 +67,17 @@ type ByRules = (Vec<Plan>, Option<Explain>, Vec<Award>);
 fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<ByRules, OutOfBounds> {
     let program = view.program;
     let candidates = program.index.candidates(&seen.order.lines);
-    let mut round = Round {
-        view: *view,
-        program,
-        seen,
-        kept: Vec::new(),
-        stopped_by: None,
-        earns: Vec::new(),
-        multiplies: Vec::new(),
-        bonuses: Vec::new(),
-        fixed: Vec::new(),
-        plans: Vec::new(),
-        explain: explain.then(Explain::default),
-        awards: Vec::new(),
-    };
-    for number in &candidates {
-        let Some(rule) = program.rules.get(*number as usize) else { continue };
-        round.consider(*number, rule);
-        if round.stopped_by.is_some() && !explain {
+    let mut barred: Vec<Barred> = Vec::new();
+    let mut round = Round::of(*view, seen, explain, &candidates, &barred)?;
+    // A rule that loses after all has kept nobody out: the others are asked once more without it. Each time at least one
+    // rule less stands.
+    for _ in 0..candidates.len() {
+        if round.dropped.is_empty() || !round.kept_out {
             break;
         }
+        barred.append(&mut round.dropped);
+        round = Round::of(*view, seen, explain, &candidates, &barred)?;
     }
-    // After all rules of the file: of two equal multipliers, theirs counts.
-    for (place, rule) in super::tiers::multipliers(view).into_iter().enumerate() {
-        let number = program.rules.len().saturating_add(place);
-        round.consider(u32::try_from(number).unwrap_or(u32::MAX), rule);
-    }
-    round.pick_best()?;
-    round.base()?;
-    round.bonus()?;
-    round.multiply()?;
     let (mut plans, mut trace, awards) = (round.plans, round.explain, round.awards);
     plans.retain(|(_, plan)| 0 < plan.amount);
     plans.sort_by_key(|(number, _)| program.index.rank(*number));
@@ -198,7 +180,14 @@ struct Round<'a> {
     explain: Option<Explain>,
     /// In the order of the file.
     awards: Vec<Award>,
+    /// Rules that apply next to others, but give nothing: found only when what all give is known.
+    dropped: Vec<Barred>,
+    /// Whether a rule that applies has kept another out.
+    kept_out: bool,
 }
+
+/// The number of a rule that gives nothing although its conditions hold, and why.
+type Barred = (u32, String);
 
 struct Applies<'a, T> {
     number: u32,
@@ -210,13 +199,58 @@ struct Applies<'a, T> {
 }
 
 impl<'a> Round<'a> {
+    fn of(
+        view: View<'a>,
+        seen: Seen<'a>,
+        explain: bool,
+        candidates: &[u32],
+        barred: &[Barred],
+    ) -> Result<Round<'a>, OutOfBounds> {
+        let program = view.program;
+        let mut round = Round {
+            view,
+            program,
+            seen,
+            kept: Vec::new(),
+            stopped_by: None,
+            earns: Vec::new(),
+            multiplies: Vec::new(),
+            bonuses: Vec::new(),
+            fixed: Vec::new(),
+            plans: Vec::new(),
+            explain: explain.then(Explain::default),
+            awards: Vec::new(),
+            dropped: Vec::new(),
+            kept_out: false,
+        };
+        for number in candidates {
+            let Some(rule) = program.rules.get(*number as usize) else { continue };
+            let barred = barred.iter().find(|(known, _)| known == number).map(|(_, why)| why.as_str());
+            round.consider(*number, rule, barred);
+            if round.stopped_by.is_some() && !explain {
+                round.kept_out = true;
+                break;
+            }
+        }
+        // After all rules of the file: of two equal multipliers, theirs counts.
+        for (place, rule) in super::tiers::multipliers(&round.view).into_iter().enumerate() {
+            let number = program.rules.len().saturating_add(place);
+            round.consider(u32::try_from(number).unwrap_or(u32::MAX), rule, None);
+        }
+        round.pick_best()?;
+        round.base()?;
+        round.bonus()?;
+        round.multiply()?;
+        Ok(round)
+    }
+
     fn step(&mut self, trace: usize, text: impl FnOnce() -> String) {
         if let Some(rule) = self.explain.as_mut().and_then(|explain| explain.rules.get_mut(trace)) {
             rule.steps.push(text());
         }
     }
 
-    fn consider(&mut self, number: u32, rule: &'a Rule) {
+    fn consider(&mut self, number: u32, rule: &'a Rule, barred: Option<&str>) {
         let lines = self.seen.order.lines.iter().zip(self.seen.earning);
         let selector = &rule.conditions.lines;
         let amounts: Vec<i64> = lines.map(|(line, e)| if selector.selects(line) { *e } else { 0 }).collect();
@@ -224,19 +258,24 @@ impl<'a> Round<'a> {
         let on = is_on(&self.view, self.program.campaign_of(rule), &mut conditions);
         let going = on || conditions.is_some();
         let holds = going && holds(&self.view, &rule.conditions, Some(&amounts), &mut conditions) && on;
-        let left_out = if holds { self.left_out(rule) } else { None };
+        let left_out = if holds && barred.is_none() { self.left_out(rule) } else { None };
+        self.kept_out |= left_out.is_some();
+        let applies = holds && left_out.is_none() && barred.is_none();
         let trace = self.explain.as_mut().map_or(0, |explain| {
             explain.rules.push(ExplainRule {
                 rule: rule.id.clone(),
                 kind: rule.kind,
-                applied: holds && left_out.is_none(),
+                applied: applies,
                 conditions: conditions.unwrap_or_default(),
                 steps: Vec::new(),
-                left_out: left_out.map_or_else(String::new, |why| why.text()),
+                left_out: match (barred, left_out) {
+                    (Some(why), _) if holds => why.to_owned(),
+                    (_, left_out) => left_out.map_or_else(String::new, LeftOut::text),
+                },
             });
             explain.rules.len() - 1
         });
-        if !holds || left_out.is_some() {
+        if !applies {
             return;
         }
         self.keep(rule);
@@ -279,7 +318,7 @@ impl<'a> Round<'a> {
         for applied in std::mem::take(&mut self.bonuses) {
             let bonus = applied.then;
             if bonus.needs_base && !self.has_base(&bonus.unit, &applied.amounts) {
-                self.leave_out(applied.trace, "no base rate gives anything on its lines");
+                self.leave_out(applied.number, applied.trace, "no base rate gives anything on its lines");
                 continue;
             }
             let shares = self.bonus_shares(bonus, &applied.amounts)?;
@@ -313,7 +352,8 @@ impl<'a> Round<'a> {
     }
 
     /// Notes that a rule gives nothing although its conditions hold.
-    fn leave_out(&mut self, trace: usize, why: &str) {
+    fn leave_out(&mut self, number: u32, trace: usize, why: &str) {
+        self.dropped.push((number, why.to_owned()));
         if let Some(rule) = self.explain.as_mut().and_then(|explain| explain.rules.get_mut(trace)) {
             rule.applied = false;
             rule.left_out = why.to_owned();

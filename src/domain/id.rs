@@ -250,6 +250,13 @@ impl AccountId {
     }
 }
 
+impl CounterId {
+    /// Whether it counts for a limit: no program can give a counter such a name.
+    pub fn is_of_limit(&self) -> bool {
+        self.0.contains(':')
+    }
+}
+
 impl UnitId {
     /// The unit that a program has when it names none.
     pub fn points() -> UnitId {

@@ -11,7 +11,7 @@ use super::id::{
 };
 use super::money::Rounding;
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
-use super::time::{Day, Instant, Period, WindowZone};
+use super::time::{Day, Instant, Period};
 
 pub use adjustment::{AdjustmentTerms, RecoveryTerms};
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
@@ -208,13 +208,6 @@ impl Program {
     pub fn zone_of<'a>(&'a self, order: &'a Order) -> &'a TimeZone {
         let of_store = order.store.as_ref().and_then(|store| self.stores.get(store)).map(|store| &store.zone);
         of_store.or(order.zone.as_ref()).unwrap_or(&self.zone)
-    }
-
-    pub fn window_zone(&self, window: WindowZone, order: &Order) -> TimeZone {
-        match window {
-            WindowZone::Store => self.zone_of(order).clone(),
-            WindowZone::Program => self.zone.clone(),
-        }
     }
 }
 
@@ -499,6 +492,8 @@ pub struct ReturnTerms {
     pub shortfall: Shortfall,
     /// Spent units whose lot has expired in the meantime live this long from the return; `None`: they are gone.
     pub lapsed_grace: Option<Period>,
+    /// What is taken back may be given again under the limits that it was given under (default).
+    pub frees_limits: bool,
 }
 
 /// When a return must take back more units than the member has.

@@ -227,7 +227,7 @@ impl Recurrence {
         let open = self.weekdays.is_empty() && self.month_days.is_empty() && self.start.is_none();
         if open
             && self.frequency != Frequency::Daily
-            && !(self.frequency == Frequency::Yearly && !self.months.is_empty())
+            && (self.frequency != Frequency::Yearly || self.months.is_empty())
         {
             return Err(RecurrenceError::Senseless("says on no day; state BYDAY, BYMONTHDAY or DTSTART"));
         }

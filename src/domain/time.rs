@@ -257,6 +257,8 @@ pub enum WindowZone {
     Store,
     /// The program's.
     Program,
+    /// That of who acts, as their profile says, else as `Store`.
+    Member,
 }
 
 /// A recurring window of local time: on some days of the week, from one time of day to another. `from` is

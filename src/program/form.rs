@@ -98,7 +98,7 @@ section! {
         /// What amount of a line earns.
         earning: EarningSection, Default("{}");
         /// What is counted for each account, by name: rules and tiers ask for it. Orders in a currency other than the
-        /// program's first add nothing to a counter of `spend`.
+        /// program's first add to a counter of `spend` by its rate, or nothing where `rates` has none.
         counters: ByName<Name<CounterId>, CounterSection, 0, COUNTERS_MAX>, Default("{}");
         /// How rules of a group go together, by name.
         groups: ByName<Name<crate::domain::id::GroupId>, GroupSection, 0, { super::GROUPS_MAX }>, Default("{}");
@@ -108,8 +108,9 @@ section! {
         unit_limits: ByName<UnitName, UnitLimitsSection, 0, UNITS_MAX>, Default("{}");
         /// Days on which no rule for orders applies, by the clock on the wall of the order's store, else of the program.
         closed_on: Distinct<DateText, 0, { super::DATES_MAX }>, Default("[]");
-        /// What currencies that are not listed above are worth in the first. An order in such a currency earns as if it
-        /// came in the first; it redeems nothing.
+        /// What other currencies are worth in the first. An order in a currency that is not listed above earns as if it
+        /// came in the first; it redeems nothing. One that is listed earns by its own amounts, and its rate serves sums over
+        /// orders alone, such as counters of `spend`.
         rates: Items<RateSection, 0, { super::RATES_MAX }>, Default("[]");
         /// What is granted, and for what. In this order: of two equal multipliers, the earlier counts.
         rules: Identified<RuleSection, RULES_MAX>, Default("[]");
@@ -163,6 +164,10 @@ impl Build for FileSection {
     fn build(self, _: Pos, r: &mut Reader) -> Option<Compiled> {
         let (rules_at, rules): (Vec<Pos>, Vec<Rule>) = self.rules?.value.into_iter().unzip();
         check_rates(&rules, &rules_at, r);
+        let groups = combine::groups(self.groups?.value);
+        let rule_campaigns = combine::rule_campaigns(without_places(self.campaigns?.value));
+        let unit_limits = combine::unit_limits(self.unit_limits?.value);
+        combine::check_rules((&rules, &rules_at), &groups, &rule_campaigns, &unit_limits, r);
         let counters = counter::named(self.counters?.value);
         let ladders = tier::named(self.tiers?.value, &counters, r);
         let goals = self.goals?.value;
@@ -199,15 +204,15 @@ impl Build for FileSection {
             returns: self.returns?.value,
             back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
             counters,
-            groups: combine::groups(self.groups?.value),
-            rule_campaigns: combine::rule_campaigns(without_places(self.campaigns?.value)),
+            groups,
+            rule_campaigns,
             closed_on: {
                 let mut days = self.closed_on?.value;
                 days.sort_unstable();
                 days
             },
             rates: self.rates?.value,
-            unit_limits: combine::unit_limits(self.unit_limits?.value),
+            unit_limits,
             attributes: self.attributes?.value.into_iter().collect(),
             guests: self.guests?.value,
             adjustments,

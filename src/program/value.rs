@@ -1058,6 +1058,7 @@ impl Value for WindowText {
 words!(WindowZoneWord -> WindowZone {
     "store" => WindowZone::Store, "the order's store, else the zone that the order carries, else the program's";
     "program" => WindowZone::Program, "the program's";
+    "member" => WindowZone::Member, "that of who acts, as their profile says, else that of the store";
 });
 
 words!(SettlesAsWord -> SettlesAs {

@@ -259,9 +259,15 @@ pub(super) fn reverse(
 /// Takes off the counters what has come back of what the order added to them, in the buckets in which it counted.
 pub(super) fn uncount(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord) -> Result<(), Halt> {
     let all = record.is_all_returned();
+    // By the terms under which it was given.
+    let then = scene.timeline.at(record.committed_at).unwrap_or(scene.program);
+    let frees_limits = then.returns.frees_limits;
     let mut changes = Vec::new();
     for at in 0..record.counts.len() {
         let Some(tally) = record.counts.get(at) else { continue };
+        if tally.counter.is_of_limit() && !frees_limits {
+            continue;
+        }
         let target = match tally.shares.as_slice() {
             [] if all => tally.amount,
             [] => 0,

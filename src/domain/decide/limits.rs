@@ -149,7 +149,7 @@ fn left(scene: &Scene<'_>, desk: &Desk, owner: &str, limit: &Limit, at: Instant)
             tab.iter().find(|(known, _)| known == owner).map_or(0, |(_, used)| *used)
         }
         LimitPer::Window(window) => {
-            desk.state.counted_within(scene.program, &counter(owner, limit.counts)?, window, at)
+            desk.state.counted_around(scene.program, &counter(owner, limit.counts)?, window, at)
         }
     };
     Ok(limit.most.saturating_sub(used))
@@ -200,10 +200,12 @@ fn claim(
 /// Notes what was given for the bounds within the order.
 fn note(scene: &Scene<'_>, gift: &Gift<'_>, granted: i64) -> Result<(), Halt> {
     let mut tab = scene.tab.borrow_mut();
-    for (owner, limit) in bounds(scene, scene.program.rule(gift.rule), gift.unit) {
-        if limit.per != LimitPer::Order {
-            continue;
-        }
+    let bounds = bounds(scene, scene.program.rule(gift.rule), gift.unit).into_iter();
+    let mut owners: Vec<String> =
+        bounds.filter(|(_, limit)| limit.per == LimitPer::Order).map(|(owner, _)| owner).collect();
+    // Two such limits of one owner look at the same sum.
+    owners.dedup();
+    for owner in owners {
         match tab.iter_mut().find(|(known, _)| *known == owner) {
             Some((_, used)) => *used = used.checked_add(granted).ok_or(OVERFLOW)?,
             None => tab.push((owner, granted)),

@@ -123,7 +123,8 @@ pub(super) fn on_order(
     // The terms are those of the day the friend came.
     let terms = scene.timeline.at(referral.attributed_at).and_then(|program| program.campaign(&referral.campaign));
     let (true, Some(terms)) = (open, terms) else { return Ok(()) };
-    let Some(required) = terms.spend_min.get(command.order.currency) else { return Ok(()) };
+    let currency = scene.program.earning_currency(command.order.currency, at);
+    let Some(required) = currency.and_then(|currency| terms.spend_min.get(currency)) else { return Ok(()) };
     let spent = earned.earning.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
     if spent < required {
         return Ok(());
@@ -205,7 +206,9 @@ pub(super) fn on_return(
         referral.state == ReferralState::Qualified && referral.order.as_ref() == Some(&record.order_id);
     let terms = scene.timeline.at(referral.attributed_at).and_then(|program| program.campaign(&referral.campaign));
     let (true, Some(terms)) = (qualified_here, terms) else { return Ok(()) };
-    let required = terms.spend_min.get(record.currency).unwrap_or(0);
+    let then = scene.timeline.at(record.committed_at);
+    let currency = then.and_then(|program| program.earning_currency(record.currency, record.committed_at));
+    let required = currency.and_then(|currency| terms.spend_min.get(currency)).unwrap_or(0);
     let earning: Vec<i64> = record.lines.iter().map(|line| line.earning_minor).collect();
     let all = earning.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
     let kept = record.returned_of(&earning).and_then(|back| all.checked_sub(back)).ok_or(OVERFLOW)?;

@@ -8,7 +8,7 @@ use crate::domain::program::{BaseRules, GroupPick, Program, Rule, Then};
 
 /// Why a rule whose conditions hold does not apply.
 #[derive(Clone, Copy)]
-pub(super) enum LeftOut<'a> {
+pub(in crate::domain::earn) enum LeftOut<'a> {
     Stopped(&'a RuleId),
     NotFirst(&'a RuleId, &'a GroupId),
     /// Another applies alone.
@@ -128,11 +128,9 @@ impl<'a> Round<'a> {
             let traces = self.earns.iter().map(|a| (a.number, a.trace));
             let traces = traces.chain(self.bonuses.iter().map(|a| (a.number, a.trace)));
             let traces = traces.chain(self.multiplies.iter().map(|a| (a.number, a.trace)));
-            let traces: Vec<usize> = traces.filter(|(n, _)| losers.contains(n)).map(|(_, trace)| trace).collect();
-            if self.explain.is_some() {
-                let why = format!("rule {winner} gives more in group {}: {gives}", group.id);
-                traces.into_iter().for_each(|trace| self.leave_out(trace, &why));
-            }
+            let traces: Vec<(u32, usize)> = traces.filter(|(number, _)| losers.contains(number)).collect();
+            let why = format!("rule {winner} gives most in group {}: {gives}", group.id);
+            traces.into_iter().for_each(|(number, trace)| self.leave_out(number, trace, &why));
             self.earns.retain(|applied| !losers.contains(&applied.number));
             self.bonuses.retain(|applied| !losers.contains(&applied.number));
             self.multiplies.retain(|applied| !losers.contains(&applied.number));

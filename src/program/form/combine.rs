@@ -175,7 +175,7 @@ impl Build for UnitLimitsSection {
     }
 }
 
-pub(super) fn unit_limits(named: Vec<(UnitId, (Vec<Limit>, Option<i64>))>) -> Vec<UnitLimits> {
+pub(super) fn unit_limits(named: Vec<(UnitId, <UnitLimitsSection as Build>::Out)>) -> Vec<UnitLimits> {
     named.into_iter().map(|(unit, (limits, balance_max))| UnitLimits { unit, limits, balance_max }).collect()
 }
 
@@ -320,7 +320,7 @@ impl Build for DaysSection {
 }
 
 section! {
-    /// What a currency that the program does not list is worth in its first, from a day on. The last one that began counts.
+    /// What another currency is worth in the program's first, from a day on. The last rate that began counts.
     RateSection = "rate" {
         /// From the beginning of this day, by the program's calendar.
         from: DateText, Required;
@@ -338,8 +338,8 @@ impl Build for RateSection {
 
     fn build(self, _: Pos, r: &mut Reader) -> Option<ExchangeRate> {
         let currency = self.currency?;
-        if r.names.currencies.iter().flatten().any(|listed| *listed == currency.value) {
-            r.fault_at(&currency, "the program states its amounts in this currency", Some("remove the rate"));
+        if r.names.currencies.as_ref().and_then(|listed| listed.first()) == Some(&currency.value) {
+            r.fault_at(&currency, "the program's first currency is worth itself", Some("remove the rate"));
         }
         let zone = r.names.zone.clone().unwrap_or(jiff::tz::TimeZone::UTC);
         Some(ExchangeRate {
@@ -378,4 +378,49 @@ impl Value for RateText {
     fn schema() -> Json {
         json!({ "type": ["number", "string"] })
     }
+}
+
+/// Sums for limits that an account has to keep. Fewer than it has room for, so that a new version's find room.
+const LIMITS_KEPT_MAX: usize = 400;
+
+/// What limits and groups ask of the rules in them.
+pub(super) fn check_rules(
+    (rules, rules_at): (&[Rule], &[Pos]),
+    groups: &[Group],
+    campaigns: &[RuleCampaign],
+    units: &[UnitLimits],
+    r: &mut Reader,
+) {
+    let shared = groups.iter().map(|group| &group.limits).chain(campaigns.iter().map(|campaign| &campaign.limits));
+    let shared = shared.chain(units.iter().map(|unit| &unit.limits));
+    let mut kept: usize = shared.map(|limits| sums_of(limits, false)).sum();
+    for (index, (rule, pos)) in rules.iter().zip(rules_at).enumerate() {
+        let fits = kept <= LIMITS_KEPT_MAX;
+        kept = kept.saturating_add(sums_of(&rule.limits, rule.cool_down.is_some()));
+        let group = rule.combine.group.as_ref();
+        let best = groups.iter().find(|known| Some(&known.id) == group && known.pick == GroupPick::Best);
+        let gives_units = matches!(rule.then, Then::Earn(_) | Then::Multiply(_) | Then::Bonus(_));
+        let mut fault = |message: String, hint: &str| {
+            let rules = Step::Key(Cow::Borrowed("rules"));
+            r.within(rules, |r| r.within(Step::Index(index), |r| r.fault(*pos, message, Some(hint))));
+        };
+        if let Some(group) = best.filter(|_| !gives_units) {
+            let message = format!("group `{}` picks the rule that gives most units, and this one gives none", group.id);
+            fault(message, "leave it out of the group, or let the group pick `first`");
+        }
+        if fits && LIMITS_KEPT_MAX < kept {
+            let message =
+                format!("with this rule, each account has to keep more than {LIMITS_KEPT_MAX} sums for limits");
+            fault(message, "bound several rules together, by a group or a campaign");
+        }
+    }
+}
+
+/// How many sums limits need for each account: units and times, each once however many windows look at them.
+fn sums_of(limits: &[Limit], pauses: bool) -> usize {
+    let kept = |counts: LimitOf| {
+        let of_account = |limit: &&Limit| limit.over == LimitOver::Member && limit.per != LimitPer::Order;
+        limits.iter().filter(of_account).any(|limit| limit.counts == counts)
+    };
+    usize::from(kept(LimitOf::Units)) + usize::from(kept(LimitOf::Times) || pauses)
 }

@@ -54,6 +54,8 @@ section! {
         shortfall: ShortfallWord, Default("debt");
         /// How long spent units live from the return when they have expired in the meantime; `none`: they are gone.
         lapsed_grace: LengthOrNone, Default("30 days");
+        /// Whether what is taken back may be given again under the limits that it was given under.
+        frees_limits: Flag, Default("true");
     }
 }
 
@@ -61,6 +63,10 @@ impl Build for ReturnSection {
     type Out = ReturnTerms;
 
     fn build(self, _: Pos, _: &mut Reader) -> Option<ReturnTerms> {
-        Some(ReturnTerms { shortfall: self.shortfall?.value, lapsed_grace: self.lapsed_grace?.value })
+        Some(ReturnTerms {
+            shortfall: self.shortfall?.value,
+            lapsed_grace: self.lapsed_grace?.value,
+            frees_limits: self.frees_limits?.value,
+        })
     }
 }

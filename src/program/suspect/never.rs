@@ -72,8 +72,8 @@ fn outside(program: &Program, conditions: &Conditions) -> bool {
 fn meets(window: &LocalWindow, from: Instant, until: Instant, program: &TimeZone) -> bool {
     let (from, until): (DateTime, DateTime) = match window.zone {
         WindowZone::Program => (from.zoned(program).datetime(), until.zoned(program).datetime()),
-        // The clock of a store may be anywhere between those of the ends of the world.
-        WindowZone::Store => (
+        // The clock of a store or of a person may be anywhere between those of the ends of the world.
+        WindowZone::Store | WindowZone::Member => (
             from.minus_ms(12 * HOUR_MS).zoned(&TimeZone::UTC).datetime(),
             until.plus_ms(14 * HOUR_MS).zoned(&TimeZone::UTC).datetime(),
         ),
