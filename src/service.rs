@@ -76,6 +76,7 @@ pub struct Answered {
 }
 
 /// What is known of a request id.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on its way to the caller")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Known {
     NotApplied,

@@ -225,9 +225,7 @@ impl Recurrence {
             return Err(RecurrenceError::Senseless("a weekly rule has no days of the month"));
         }
         let open = self.weekdays.is_empty() && self.month_days.is_empty() && self.start.is_none();
-        if open
-            && self.frequency != Frequency::Daily
-            && (self.frequency != Frequency::Yearly || self.months.is_empty())
+        if open && self.frequency != Frequency::Daily && (self.frequency != Frequency::Yearly || self.months.is_empty())
         {
             return Err(RecurrenceError::Senseless("says on no day; state BYDAY, BYMONTHDAY or DTSTART"));
         }
