@@ -6,6 +6,7 @@ use std::{env, error, fs};
 #[allow(clippy::disallowed_methods, reason = "cargo hands the output folder to build scripts by the environment")]
 fn main() -> Result<(), Box<dyn error::Error>> {
     let files = [
+        "account_service",
         "checkout_service",
         "common",
         "decision",

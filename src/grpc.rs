@@ -1,5 +1,6 @@
 //! The gRPC face: wire to domain and back, statuses, limits. Generated types stop here.
 
+mod account;
 mod checkout;
 mod events;
 mod fingerprints;
@@ -75,6 +76,7 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
             )
         };
     }
+    use wire::account_service_server::AccountServiceServer;
     use wire::checkout_service_server::CheckoutServiceServer;
     use wire::ledger_service_server::LedgerServiceServer;
     use wire::member_service_server::MemberServiceServer;
@@ -84,6 +86,7 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
 
     let routes = Routes::new(guarded!(CheckoutServiceServer::new(face.clone()), checkout::METHODS, deadline))
         .add_service(guarded!(MemberServiceServer::new(face.clone()), member::METHODS, deadline))
+        .add_service(guarded!(AccountServiceServer::new(face.clone()), account::METHODS, deadline))
         .add_service(guarded!(ReferralServiceServer::new(face.clone()), referral::METHODS, deadline))
         .add_service(guarded!(RewardServiceServer::new(face.clone()), reward::METHODS, deadline))
         .add_service(guarded!(LedgerServiceServer::new(face.clone()), ledger::METHODS, deadline));
@@ -99,6 +102,7 @@ pub fn service_names(calls: &dyn Calls) -> Vec<&'static str> {
     let mut names = vec![
         wire::checkout_service_server::SERVICE_NAME,
         wire::member_service_server::SERVICE_NAME,
+        wire::account_service_server::SERVICE_NAME,
         wire::referral_service_server::SERVICE_NAME,
         wire::reward_service_server::SERVICE_NAME,
         wire::ledger_service_server::SERVICE_NAME,

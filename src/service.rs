@@ -4,10 +4,12 @@
 mod cache;
 mod claims;
 mod codes;
+mod erase;
 mod error;
 mod explain;
 pub mod fingerprint;
 pub mod meter;
+mod moves;
 mod notices;
 mod programs;
 mod queue;
@@ -33,11 +35,11 @@ pub use programs::Source;
 
 use crate::clock::Clock;
 use crate::domain::answer::{
-    Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
-use crate::domain::id::{DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
 use crate::domain::time::{Instant, Times};
 use crate::store::{Layout, Partition, Store};
@@ -139,6 +141,7 @@ pub trait Calls: Send + Sync {
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error>;
     /// Up to `limit` notices of a program after a position.
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error>;
+    async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error>;
     /// Delivers effects from before `through`, then sweeps what is due by then: delivered, swept.
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error>;
 }
@@ -371,6 +374,9 @@ impl Calls for Service {
 
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
         notices::list(&self.inner, program, after, limit).await
+    }
+    async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
+        read::account(&self.inner, program, account).await
     }
 
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error> {

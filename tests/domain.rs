@@ -25,6 +25,7 @@ mod domain {
     mod history;
     mod life;
     mod members;
+    mod moves;
     mod occasions;
     mod people;
     mod properties;

@@ -24,6 +24,7 @@ mod end_to_end_cases {
     pub(crate) mod flows;
     pub(crate) mod guests;
     pub(crate) mod jobs;
+    pub(crate) mod moves;
     pub(crate) mod occasions;
     pub(crate) mod once;
     pub(crate) mod outages;
@@ -127,6 +128,15 @@ cases! {
         a16_nine_coffees_and_the_tenth_is_free
         a16_one_of_the_nine_comes_back_before_the_free_one
         d7_a_draw_reveals_its_seed_when_it_is_over
+    }
+    moves {
+        b9_a_merge_is_answered_with_what_is_there_and_survives_resends
+        b9_a_crash_between_the_steps_of_a_merge_loses_and_doubles_nothing
+        b9_merges_of_the_same_members_at_once_end_in_one_account
+        b9_orders_that_run_against_a_merge_are_committed_once
+        b8_a_gift_arrives_once_or_comes_back
+        b8_a_household_is_made_joined_shared_and_left
+        b11_erasure_leaves_a_sound_ledger_and_nothing_personal
     }
     people {
         a_profile_is_set_changed_shown_and_verified

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
-    Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
 };
-use crate::domain::id::{DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
 use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
 use crate::telemetry::metrics;
@@ -135,6 +135,10 @@ impl Calls for Limited {
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
         let _place = self.place()?;
         self.calls.notices(program, after, limit).await
+    }
+    async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
+        let _place = self.place()?;
+        self.calls.account(program, account).await
     }
 
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error> {

@@ -7,9 +7,10 @@ use super::command::Redeem;
 use super::counters::CounterState;
 use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, OrderId, ReferralId, UnitId};
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
-use super::time::{DAY_MS, Instant};
+use super::time::{DAY_MS, Day, Instant};
 
 pub use activity::{LastEvent, OccasionState};
+pub use belongings::{Away, Belongings, Home, HomeWhy, OwnedUnits};
 pub use cards::{CardState, FilledCard, LapsedStamps, NewCard, OpenCard, StampsOn, TakenStamps};
 pub use people::{AccountKind, AttributeValue, Birthday, Person, Profile, Role, Salt};
 pub use tiers::{
@@ -20,7 +21,9 @@ pub use tags::Tag;
 pub use vouchers::{Voucher, VoucherIssue, VoucherState};
 
 mod activity;
+mod belongings;
 mod cards;
+mod moves;
 mod people;
 mod tags;
 mod tiers;
@@ -79,6 +82,19 @@ pub struct AccountState {
     /// Where the account stands on the program's ladders.
     pub ladders: Vec<LadderState>,
     pub goals: Vec<GoalState>,
+    /// Who brought members that were merged into this account, where it had a referral of its own.
+    pub referrals_merged: Vec<Referral>,
+    /// Where else records lie that count here; at most [`AccountState::HOMES_MAX`] that came, and as many that were left.
+    pub homes: Vec<Home>,
+    /// `Some`: the account is part of another one, and whoever looks for it is led there.
+    pub away: Option<Away>,
+    /// How often it has become part of another.
+    pub departures: u32,
+    pub erased_at: Option<Instant>,
+    /// Places kept for people who are about to join, for [`AccountState::SEAT_KEEP_MS`].
+    pub seats: Vec<(MemberId, Role, Instant)>,
+    /// Units given away today: unit, day, number of transfers.
+    pub transfers: Vec<(UnitId, Day, i64)>,
 }
 
 /// What an account has of one unit.
@@ -227,6 +243,8 @@ impl AccountState {
     /// How long an expired lot is remembered for returns.
     pub const LAPSED_KEEP_MS: i64 = 180 * DAY_MS;
     const LAPSED_MAX: usize = 200;
+    /// How long a place is kept for somebody who is about to join.
+    pub const SEAT_KEEP_MS: i64 = DAY_MS;
 
     /// An account before its first entry.
     pub fn new(account: AccountId) -> AccountState {
@@ -254,6 +272,13 @@ impl AccountState {
             occasions: Vec::new(),
             ladders: Vec::new(),
             goals: Vec::new(),
+            referrals_merged: Vec::new(),
+            homes: Vec::new(),
+            away: None,
+            departures: 0,
+            erased_at: None,
+            seats: Vec::new(),
+            transfers: Vec::new(),
         }
     }
 
@@ -278,7 +303,7 @@ impl AccountState {
     pub fn next_due(&self) -> Option<Instant> {
         let lots = self.units.iter().flat_map(|book| &book.lots).filter_map(Lot::next_due);
         let holds = self.holds.iter().filter(|hold| hold.is_open()).map(|hold| hold.at);
-        let open = self.referral.as_ref().filter(|r| r.state == ReferralState::Attributed);
+        let open = self.referrals().filter(|r| r.state == ReferralState::Attributed);
         let referral = open.map(|r| r.qualify_by);
         let offers = self.card_due().into_iter().chain(self.voucher_due());
         let awaiting = self.units.iter().flat_map(|book| &book.awaiting).map(|waits| waits.lapses_at);
@@ -316,6 +341,7 @@ impl AccountState {
                     joined_at: entry.effective_at,
                     profile_digest: None,
                     profile: Profile::default(),
+                    redeemed: Vec::new(),
                 });
             }
             Fact::Granted { unit, amount, repaid, dates, .. } | Fact::Received { unit, amount, repaid, dates, .. } => {
@@ -323,7 +349,7 @@ impl AccountState {
                 let lot = dates.lot_at(entry.posted_at);
                 self.unit(unit).put(lot, to_lot, dates.active_at(entry.posted_at))?;
                 // By what it was before, not by the revision: revisions may arrive in any order.
-                if matches!(entry.fact, Fact::Received { net, .. } if net == *amount) {
+                if matches!(&entry.fact, Fact::Received { grant, net, .. } if net == amount && is_for_a_friend(grant)) {
                     self.friends_qualified += 1;
                 }
             }
@@ -413,14 +439,14 @@ impl AccountState {
             Fact::Reversed { grant, unit, dates, taken, lapsed, debt, forgiven } => {
                 self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
                 let all = sum(taken).and_then(|n| n.checked_add(*lapsed)?.checked_add(*debt)?.checked_add(*forgiven));
-                let side = self.referral.as_mut().and_then(|r| r.friend.as_mut());
-                if let Some(side) = side.filter(|side| side.grant == *grant) {
+                let mut sides = self.referrals_mut().filter_map(|r| r.friend.as_mut());
+                if let Some(side) = sides.find(|side| side.grant == *grant) {
                     side.reversed = all.and_then(|all| side.reversed.checked_add(all)).ok_or(ApplyError::Overflow)?;
                 }
             }
-            Fact::Recalled { unit, dates, net, taken, lapsed, .. } => {
+            Fact::Recalled { grant, unit, dates, net, taken, lapsed, .. } => {
                 self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
-                if *net == 0 {
+                if *net == 0 && is_for_a_friend(grant) {
                     self.friends_qualified -= 1;
                 }
             }
@@ -453,17 +479,17 @@ impl AccountState {
                     advocate_grant: None,
                 });
             }
-            Fact::Qualified { order, friend, .. } => {
-                let referral = self.open_referral()?;
+            Fact::Qualified { referral, order, friend } => {
+                let referral = self.referral_of(referral)?;
                 referral.state = ReferralState::Qualified;
                 referral.qualified_at = Some(entry.effective_at);
                 referral.order = Some(order.clone());
                 referral.friend = friend.clone();
             }
-            Fact::ReferralExpired { .. } => self.open_referral()?.state = ReferralState::Expired,
-            Fact::ReferralRejected { .. } => self.open_referral()?.state = ReferralState::Rejected,
+            Fact::ReferralExpired { referral } => self.referral_of(referral)?.state = ReferralState::Expired,
+            Fact::ReferralRejected { referral, .. } => self.referral_of(referral)?.state = ReferralState::Rejected,
             Fact::Sent { grant, unit, revision, change, .. } => {
-                let referral = self.open_referral()?;
+                let referral = self.referral_sending(grant)?;
                 let before = referral.advocate_grant.as_ref();
                 let net = before.map_or(0, |sent| sent.net).checked_add(*change).ok_or(ApplyError::Overflow)?;
                 let amount = before.map_or(net, |sent| sent.amount);
@@ -501,12 +527,34 @@ impl AccountState {
             Fact::ProfileChanged { member, digest } => self.person_mut(member)?.profile_digest = *digest,
             Fact::Tier { ladder, change } => self.apply_tier(ladder, change, entry.effective_at)?,
             Fact::Goal { goal, change } => self.apply_goal(goal, change),
+            Fact::AccountCreated { .. }
+            | Fact::Announced { .. }
+            | Fact::Departed { .. }
+            | Fact::Arrived { .. }
+            | Fact::GaveBack { .. }
+            | Fact::CameBack { .. }
+            | Fact::RoleSet { .. }
+            | Fact::Erased
+            | Fact::Forfeited { .. }
+            | Fact::TransferredOut { .. }
+            | Fact::TransferredIn { .. }
+            | Fact::TransferReturned { .. }
+            | Fact::PersonRedeemed { .. } => self.apply_move(entry)?,
+            Fact::GrantedElsewhere { .. } => {}
         }
         Ok(())
     }
 
-    fn open_referral(&mut self) -> Result<&mut Referral, ApplyError> {
-        self.referral.as_mut().ok_or(ApplyError::Inconsistent("there is no referral"))
+    fn referral_of(&mut self, id: &ReferralId) -> Result<&mut Referral, ApplyError> {
+        let found = self.referrals_mut().find(|referral| referral.referral == *id);
+        found.ok_or(ApplyError::Inconsistent("there is no such referral"))
+    }
+
+    /// The referral whose advocate is sent a grant: the grant is named after it.
+    fn referral_sending(&mut self, grant: &GrantId) -> Result<&mut Referral, ApplyError> {
+        let name = |referral: &Referral| GrantId::of(&["referral", referral.referral.as_str(), "advocate"]);
+        let found = self.referrals_mut().find(|referral| name(referral) == *grant);
+        found.ok_or(ApplyError::Inconsistent("there is no referral that sends such a grant"))
     }
 
     fn unit(&mut self, unit: &UnitId) -> &mut UnitBook {
@@ -539,6 +587,8 @@ impl AccountState {
             surplus -= usize::from(drop);
             !drop
         });
+        let seats_since = now.minus_ms(AccountState::SEAT_KEEP_MS);
+        self.seats.retain(|(_, _, at)| seats_since < *at);
         let lapsed_since = now.minus_ms(AccountState::LAPSED_KEEP_MS);
         for book in &mut self.units {
             book.lapsed.retain(|part| 0 < part.amount && lapsed_since < part.dates.expires_at);
@@ -760,6 +810,8 @@ impl UnitBook {
             lifetime_reversed: self.amount(Book::Reversed),
             lifetime_adjusted: self.amount(Book::Adjusted).saturating_neg(),
             lifetime_forgiven: self.amount(Book::Forgiven).saturating_neg(),
+            lifetime_forfeited: self.amount(Book::Forfeited),
+            lifetime_fees: self.amount(Book::Fees),
             activations,
             expiries,
             awaiting: self.awaiting.iter().fold(0, |sum, waits| sum.saturating_add(waits.amount)),
@@ -793,6 +845,11 @@ impl UnitBook {
             faults.push(format!("{unit}: the debt is above zero"));
         }
     }
+}
+
+/// Referrals name their grants so; other effects between accounts count no friends.
+fn is_for_a_friend(grant: &GrantId) -> bool {
+    grant.as_str().starts_with("referral:")
 }
 
 fn add_dated(list: &mut Vec<(Instant, i64)>, at: Instant, amount: i64) {

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{AccountKind, Person, Source, Voucher, VoucherState};
+use super::account::{AccountKind, Person, Role, Source, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
 use super::event_record::{EventState, RecoveryRecord};
 use super::id::{
     AccountId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId,
     ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
 };
+use super::ledger::MoveWhy;
 use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
 use super::time::Instant;
@@ -37,6 +38,64 @@ pub enum Answer {
     Extend(AdjustAnswer),
     Reinstate(AdjustAnswer),
     SetTier(SetTierAnswer),
+    Move(MoveAnswer),
+    /// What the service asked the other account of a move.
+    Announced(AnnouncedAnswer),
+    Erase(EraseAnswer),
+    Send(SendAnswer),
+    CreateAccount(CreateAccountAnswer),
+    SetRole(SetRoleAnswer),
+}
+
+/// Which kind of move between accounts was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MoveKind {
+    Merge,
+    Unmerge,
+    Join,
+    Leave,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MoveAnswer {
+    pub kind: MoveKind,
+    pub moved: bool,
+    pub decided: Decided,
+    /// The account that the member belongs to since.
+    pub account: Option<AccountId>,
+    /// Of that account. Not kept: as they are when this is answered.
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AnnouncedAnswer {
+    pub refusals: Vec<Refusal>,
+    pub found: Option<(AccountId, MoveWhy)>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EraseAnswer {
+    pub erased: bool,
+    pub decided: Decided,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SendAnswer {
+    pub sent: bool,
+    pub decided: Decided,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CreateAccountAnswer {
+    pub created: bool,
+    pub decided: Decided,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SetRoleAnswer {
+    pub set: bool,
+    pub decided: Decided,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -258,6 +317,37 @@ pub enum Effect {
         goal: GoalId,
         number: u32,
     },
+    /// Units went to another account together with all else. `short`: what was brought once and is no longer there.
+    Moved {
+        to: AccountId,
+        unit: UnitId,
+        available: i64,
+        pending: i64,
+        debt: i64,
+        short: i64,
+    },
+    /// `debt`: what was owed and no longer is.
+    Forfeited {
+        unit: UnitId,
+        amount: i64,
+        debt: i64,
+    },
+    Transferred {
+        transfer: GrantId,
+        to: AccountId,
+        unit: UnitId,
+        amount: i64,
+        fee: i64,
+    },
+    /// Units granted to another account.
+    GrantedTo {
+        to: AccountId,
+        grant: GrantId,
+        rule: RuleId,
+        kind: Kind,
+        unit: UnitId,
+        amount: i64,
+    },
 }
 
 /// A ticket of a draw.
@@ -421,6 +511,9 @@ pub enum Subject {
     /// Something that a member did outside an order.
     MemberEvent,
     Tier,
+    /// The other account, or the one that people join.
+    Account,
+    Transfer,
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.
@@ -503,6 +596,19 @@ pub enum Reason {
     TierTooLow,
     LadderUnknown,
     LevelUnknown,
+    MemberErased,
+    ReservationsOpen,
+    SameAccount,
+    NotMovable,
+    UndoOver,
+    NotMerged,
+    RoleMayNot,
+    DailyLimit,
+    AccountFull,
+    AccountExists,
+    TransferNotAllowed,
+    AboveMaximum,
+    NotInAccount,
 }
 
 impl Reason {
@@ -516,6 +622,7 @@ impl Reason {
                 | Reason::LineUnknown
                 | Reason::InFuture
                 | Reason::EventUnknown
+                | Reason::NotMerged
         )
     }
 
@@ -560,6 +667,21 @@ impl Reason {
             Reason::TooLarge => "a record would grow past its limit",
             Reason::TooManyCodes => "the member has as many codes as allowed",
             Reason::AttributeUnknown => "the program declares no such attribute",
+            Reason::MemberErased => "the member was erased",
+            Reason::ReservationsOpen => "reservations are open; commit or release them first",
+            Reason::SameAccount => "both are the same account already",
+            Reason::NotMovable => {
+                "the account cannot move: it is part of another one (leave it, or undo the merge, first) or shared by several"
+            }
+            Reason::UndoOver => "the time in which it can be undone is over",
+            Reason::NotMerged => "the member has not been merged",
+            Reason::RoleMayNot => "the role in the account does not allow it",
+            Reason::DailyLimit => "the limit of the day is reached",
+            Reason::AccountFull => "as many belong to the account as may",
+            Reason::AccountExists => "the id is taken by an account or a member",
+            Reason::TransferNotAllowed => "the program does not allow units of this kind to be transferred",
+            Reason::AboveMaximum => "more units than may be transferred at once",
+            Reason::NotInAccount => "the person does not belong to the account",
             Reason::AttributeType => "the value is not of the type that the program declares",
             Reason::KindEarnsNothing => "orders of this kind earn nothing",
             Reason::AnsweredAtClaim => {
@@ -648,6 +770,10 @@ pub struct Balance {
     pub lifetime_adjusted: i64,
     /// Should have been taken back and was forgiven.
     pub lifetime_forgiven: i64,
+    /// Lost when the member was erased, less what was owed then.
+    pub lifetime_forfeited: i64,
+    /// Paid for transfers.
+    pub lifetime_fees: i64,
     /// At most [`Balance::DATED_MAX`].
     pub activations: Vec<(Instant, i64)>,
     /// At most [`Balance::DATED_MAX`].
@@ -842,6 +968,21 @@ pub struct MemberView {
     pub tags: Vec<Label>,
     pub tiers: Vec<TierView>,
     pub goals: Vec<GoalView>,
+    pub erased_at: Option<Instant>,
+    /// Members merged into the account.
+    pub homes: Vec<super::id::MemberId>,
+}
+
+/// An account as of an instant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountView {
+    pub account: AccountId,
+    pub kind: AccountKind,
+    pub created_at: Instant,
+    pub as_of: Instant,
+    pub people: Vec<(super::id::MemberId, Role, Instant)>,
+    pub balances: Vec<Balance>,
+    pub entries: u64,
 }
 
 /// A referral as it stands.

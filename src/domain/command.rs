@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{AttributeValue, Birthday};
-use super::id::EventId;
+use super::account::{AccountKind, AttributeValue, Belongings, Birthday, Profile, Role};
+use super::answer::Refusal;
 use super::id::{
-    AccountId, CampaignId, Code, GrantId, LineId, MemberId, OrderId, ReferralId, RewardId, RuleId, UnitId, VoucherId,
+    AccountId, CampaignId, Code, EventId, GrantId, Label, LadderId, LevelId, LineId, MemberId, OrderEventId, OrderId,
+    ReturnId, RewardId, RuleId, UnitId, VoucherId,
 };
-use super::id::{Label, LadderId, LevelId, OrderEventId, ReturnId};
+use super::ledger::{MoveWhy, Part};
 use super::order::Order;
 use super::order_record::OrderRecord;
 use super::program::Kind;
@@ -37,6 +38,18 @@ pub enum Command {
     Extend(Extend),
     Reinstate(Reinstate),
     SetTier(SetTier),
+    /// The member's account becomes part of another one.
+    Relocate(Relocate),
+    /// Another account is about to become part of this one: may it?
+    Announce(Announce),
+    /// The acting member's own account is to be one of its own again.
+    Depart(Depart),
+    /// What another account sends, delivered by the relay.
+    Take(Parcel),
+    Erase,
+    Send(SendUnits),
+    CreateAccount(CreateAccount),
+    SetRole(SetRole),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -241,6 +254,170 @@ pub struct Attribute {
     pub code: EnteredCode,
 }
 
+/// Makes the member's account a part of another one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Relocate {
+    pub why: Relocation,
+    /// What was found out about the other account.
+    pub target: Target,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Relocation {
+    /// The member is the same person as `into`.
+    Merge { into: MemberId },
+    /// The member joins an account. The first who does is its owner; others are brought in by one who may.
+    Join { account: AccountId, role: Role, invited_by: Option<MemberId> },
+}
+
+impl Relocation {
+    /// Whose account is looked for.
+    pub fn target(&self) -> MemberId {
+        match self {
+            Relocation::Merge { into } => into.clone(),
+            Relocation::Join { account, .. } => MemberId::from(account),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// Nobody has looked yet.
+    Unknown,
+    Refused(Refusal),
+    Found {
+        account: AccountId,
+        why: MoveWhy,
+    },
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Announce {
+    pub from: AccountId,
+    pub why: Relocation,
+    /// Who moves.
+    pub member: MemberId,
+    /// The most lots of any unit that will arrive.
+    pub lots: usize,
+    /// How many homes will arrive.
+    pub homes: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Depart {
+    /// Undoes the merge of the acting member.
+    Undo,
+    /// The acting member leaves the account that they joined.
+    Leave,
+}
+
+/// Gives units to another member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SendUnits {
+    pub to: MemberId,
+    /// `None`: the program's default unit.
+    pub unit: Option<UnitId>,
+    pub amount: i64,
+    pub target: Recipient,
+}
+
+/// What was found out about who is to get something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recipient {
+    Unknown,
+    Erased,
+    Found(AccountId),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateAccount {
+    pub account: AccountId,
+    pub kind: AccountKind,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetRole {
+    /// Whose role it is to be.
+    pub person: MemberId,
+    pub role: Role,
+}
+
+/// An effect on another account, as it waits on the feed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Outgoing {
+    Transfer(Transfer),
+    Parcel(Parcel),
+    /// The notes and codes of an erased account, to be removed from beside the ledger.
+    Forget(Forget),
+}
+
+impl Outgoing {
+    pub fn target(&self) -> &AccountId {
+        match self {
+            Outgoing::Transfer(transfer) => &transfer.target,
+            Outgoing::Parcel(parcel) => &parcel.target,
+            Outgoing::Forget(forget) => &forget.account,
+        }
+    }
+
+    pub fn effective_at(&self) -> Instant {
+        match self {
+            Outgoing::Transfer(transfer) => transfer.effective_at,
+            Outgoing::Parcel(parcel) => parcel.effective_at,
+            Outgoing::Forget(forget) => forget.effective_at,
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Forget {
+    pub account: AccountId,
+    /// The homes of the account, whose notes go as well.
+    pub homes: Vec<AccountId>,
+    pub codes: Vec<Code>,
+    pub effective_at: Instant,
+}
+
+/// What one account hands over to another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Parcel {
+    pub target: AccountId,
+    pub from: AccountId,
+    pub what: Contents,
+    /// When what caused it happened at its origin.
+    pub effective_at: Instant,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Contents {
+    /// All that an account owns that becomes part of the target. The profile is personal: it waits on the feed and
+    /// goes from there into the record, and is in no ledger.
+    Belongings { why: MoveWhy, revision: u32, belongings: Box<Belongings>, profile: Box<Profile> },
+    /// The target is an account of its own again, with this.
+    Homecoming { revision: u32, belongings: Box<Belongings>, profile: Box<Profile> },
+    /// Units that a member gives.
+    Gift { transfer: GrantId, unit: UnitId, parts: Vec<Part>, taken: Vec<Part>, fee: i64 },
+    /// A gift that could not be taken, as it was taken from its giver.
+    GiftBack { transfer: GrantId, unit: UnitId, taken: Vec<Part>, fee: i64 },
+}
+
+impl Parcel {
+    /// Names what came in for good, so that it is taken in once; `None`: the account itself tells.
+    pub fn grant(&self) -> Option<GrantId> {
+        match &self.what {
+            Contents::Belongings { .. } => Some(GrantId::of(&["moved", self.from.as_str()])),
+            Contents::Homecoming { .. } => None,
+            Contents::Gift { transfer, .. } => Some(transfer.clone()),
+            Contents::GiftBack { transfer, .. } => Some(GrantId::of(&["back", transfer.as_str()])),
+        }
+    }
+
+    /// Whether it is for the account of that name, even while that is part of another.
+    pub fn is_homecoming(&self) -> bool {
+        matches!(self.what, Contents::Homecoming { .. })
+    }
+}
+
 /// What the member wants to use on an order.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Redeem {
@@ -286,7 +463,6 @@ pub struct Tender {
 pub struct Transfer {
     pub target: AccountId,
     pub grant: GrantId,
-    pub referral: ReferralId,
     pub rule: RuleId,
     pub kind: Kind,
     pub unit: UnitId,

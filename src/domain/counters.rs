@@ -98,6 +98,24 @@ impl AccountState {
         Ok(())
     }
 
+    /// Adds whole counters, or with a `sign` of -1 takes them off: they came from another account, or go to one.
+    pub(super) fn count_along(&mut self, counters: &[CounterState], sign: i64) -> Result<(), ApplyError> {
+        for moved in counters {
+            let changes = moved.buckets.iter().map(|bucket| {
+                let change = bucket.count.checked_mul(sign).ok_or(ApplyError::Overflow)?;
+                Ok(CounterChange { counter: moved.counter.clone(), day: bucket.day, change })
+            });
+            let last_at = if 0 < sign { moved.last_at } else { Instant(0) };
+            self.count(&changes.collect::<Result<Vec<_>, ApplyError>>()?, last_at)?;
+            let own = self.counters.iter_mut().find(|known| known.counter == moved.counter);
+            if let (Some(own), true) = (own, moved.older != 0) {
+                let older = moved.older.checked_mul(sign).and_then(|n| own.older.checked_add(n));
+                own.older = older.ok_or(ApplyError::Overflow)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes room by the counter that has stood still the longest: one of an earlier version of the program, for a
     /// version has fewer than fit.
     fn forget_counter(&mut self) {

@@ -4,11 +4,15 @@
 mod awards;
 mod checkout;
 mod claim;
+mod elsewhere;
+mod erase;
 mod events;
 mod expiry;
+mod gifts;
 mod giveback;
 mod limits;
 mod member;
+mod moves;
 pub(in crate::domain) mod occasions;
 mod order_event;
 mod people;
@@ -26,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{AccountState, ApplyError, Inbound, Salt};
 use super::answer::{Answer, Decided, Explain, Reason, Refusal, Subject};
-use super::command::{Command, Transfer};
+use super::command::{Command, Outgoing, Transfer};
 use super::conditions::{Seen, View};
 use super::desk::Desk;
 use super::event_record::{DeedRecord, EventRecord};
@@ -47,6 +51,8 @@ pub use recall::{Deed, DeedFinder, Found, recall};
 pub struct CodeOwner {
     pub account: AccountId,
     pub campaign: CampaignId,
+    /// Its owner was erased: it is nobody's, and leads nowhere.
+    pub blocked: bool,
 }
 
 /// All that a decision may depend on, as loaded.
@@ -121,6 +127,10 @@ pub struct Decision {
     pub used: Vec<Used>,
     /// The trace of the order, where it is to be kept beside its record.
     pub trace: Option<Explain>,
+    /// Further effects for other accounts.
+    pub outgoing: Vec<Outgoing>,
+    /// Whether what another account sent is part of this one now, by this decision or by an earlier one.
+    pub received: bool,
 }
 
 /// Why nothing could be decided.
@@ -167,6 +177,14 @@ pub fn decide(
         Command::Extend(extend) => expiry::extend(&scene, extend),
         Command::Reinstate(reinstate) => expiry::reinstate(&scene, reinstate),
         Command::SetTier(set) => status::set_tier(&scene, set),
+        Command::Relocate(relocate) => moves::relocate(&scene, relocate),
+        Command::Announce(announce) => moves::announce(&scene, announce),
+        Command::Depart(depart) => moves::depart(&scene, *depart),
+        Command::Take(parcel) => moves::take(&scene, parcel),
+        Command::Erase => erase::erase(&scene),
+        Command::Send(send) => gifts::send(&scene, send),
+        Command::CreateAccount(create) => people::create_account(&scene, create),
+        Command::SetRole(set) => people::set_role(&scene, set),
     };
     match decided {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -314,6 +332,16 @@ impl Scene<'_> {
 
     /// The account, brought up to date. A preview in the future sees the account as it will be then.
     fn desk(&self) -> Result<Desk, Halt> {
+        match &self.snapshot.account {
+            None => Err(no(Subject::Member, Reason::MemberUnknown)),
+            Some(state) if state.erased_at.is_some() => Err(no(Subject::Member, Reason::MemberErased)),
+            Some(state) if state.away.is_some() => Err(no(Subject::Member, Reason::NotMovable)),
+            Some(state) => self.desk_of(state.clone()),
+        }
+    }
+
+    /// The same, also where the member was erased: what belongs to the past still comes to its end.
+    fn desk_of_any(&self) -> Result<Desk, Halt> {
         let state = self.snapshot.account.clone().ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))?;
         self.desk_of(state)
     }
@@ -332,7 +360,7 @@ impl Scene<'_> {
 
     /// The person who acts, as one of the account's people.
     fn acting(&self, state: &AccountState) -> Result<MemberId, Halt> {
-        let person = self.snapshot.member.as_ref().and_then(|member| state.person(member));
+        let person = self.snapshot.member.as_ref().and_then(|member| state.acting(member));
         person.map(|person| person.member.clone()).ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))
     }
 
@@ -371,6 +399,8 @@ impl Scene<'_> {
             wants: Vec::new(),
             used: Vec::new(),
             trace: None,
+            outgoing: Vec::new(),
+            received: false,
         }
     }
 
@@ -389,6 +419,8 @@ impl Scene<'_> {
             wants: Vec::new(),
             used: Vec::new(),
             trace: None,
+            outgoing: Vec::new(),
+            received: false,
         }
     }
 
@@ -445,6 +477,19 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
             balances: Vec::new(),
         }),
         Command::SetTier(_) => Answer::SetTier(a::SetTierAnswer { set: false, decided }),
+        Command::Relocate(_) | Command::Depart(_) => Answer::Move(a::MoveAnswer {
+            kind: moves::kind_of(command),
+            moved: false,
+            decided,
+            account: None,
+            balances: Vec::new(),
+        }),
+        Command::Announce(_) => Answer::Announced(a::AnnouncedAnswer { refusals: decided.refusals, found: None }),
+        Command::Take(_) => Answer::Done,
+        Command::Erase => Answer::Erase(a::EraseAnswer { erased: false, decided }),
+        Command::Send(_) => Answer::Send(a::SendAnswer { sent: false, decided, balances: Vec::new() }),
+        Command::CreateAccount(_) => Answer::CreateAccount(a::CreateAccountAnswer { created: false, decided }),
+        Command::SetRole(_) => Answer::SetRole(a::SetRoleAnswer { set: false, decided }),
     }
 }
 
@@ -461,7 +506,15 @@ fn subject_of(command: &Command) -> Subject {
         | Command::CreateCode(_)
         | Command::Receive(_)
         | Command::Advance
-        | Command::UpdateMember(_) => Subject::Member,
+        | Command::UpdateMember(_)
+        | Command::Erase
+        | Command::Take(_) => Subject::Member,
+        Command::Relocate(_)
+        | Command::Announce(_)
+        | Command::Depart(_)
+        | Command::CreateAccount(_)
+        | Command::SetRole(_) => Subject::Account,
+        Command::Send(_) => Subject::Transfer,
         Command::SetTier(_) => Subject::Tier,
     }
 }

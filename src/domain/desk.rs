@@ -84,7 +84,8 @@ impl Desk {
         let awaiting: usize = self.state.units.iter().map(|book| book.awaiting.len() + 1).sum();
         let tiers = self.state.ladders.len() * TIER_STEPS_MAX;
         let others = self.state.vouchers.len() + full + awaiting + tiers + OCCASIONS_MAX;
-        let steps_max = 2 * lots + holds + others + 2;
+        let referrals = self.state.referrals_merged.len();
+        let steps_max = 2 * lots + holds + others + referrals + 2;
         self.settle(timeline, self.now)?;
         for _ in 0..steps_max {
             let coming = occasions::next(timeline, &self.state, self.walked, self.now);
@@ -116,7 +117,10 @@ impl Desk {
     /// Nobody owes and has units to spend at once: what becomes free again repays the debt. Nor does anybody owe
     /// stamps and have an unused voucher for them.
     fn settle(&mut self, timeline: &Timeline, at: Instant) -> Result<(), ApplyError> {
-        let facts: Vec<Fact> = self.state.units.iter().filter_map(|book| settled(book, at)).collect();
+        let due = if self.state.erased_at.is_some() { |book, _| forfeited(book) } else { settled };
+        // What waits for an event will be nobody's either.
+        let waiting = self.state.units.iter().filter(|_| self.state.erased_at.is_some()).flat_map(called_off);
+        let facts: Vec<Fact> = self.state.units.iter().filter_map(|book| due(book, at)).chain(waiting).collect();
         for fact in facts {
             let version = self.version_at(timeline, at);
             self.post_as(at, version, None, fact)?;
@@ -152,7 +156,7 @@ impl Desk {
             (0 < lot.free).then_some((lot.dates.expires_at, Due::Expire))
         });
         let of_holds = self.state.holds.iter().filter(|hold| hold.is_open()).map(|hold| (hold.at, Due::Lapse));
-        let referral = self.state.referral.as_ref().filter(|r| r.state == ReferralState::Attributed);
+        let referral = self.state.referrals().filter(|r| r.state == ReferralState::Attributed);
         let of_referral = referral.map(|r| (r.qualify_by, Due::Referral));
         let of_card = self.state.card_due().map(|at| (at, Due::Card));
         let of_voucher = self.state.voucher_due().map(|at| (at, Due::Voucher));
@@ -203,8 +207,9 @@ impl Desk {
                 .collect()
             }),
             Due::Referral => {
-                let referral = self.state.referral.as_ref().map(|r| r.referral.clone());
-                referral.map(|referral| Fact::ReferralExpired { referral }).into_iter().collect()
+                let open =
+                    self.state.referrals().filter(|r| r.state == ReferralState::Attributed && r.qualify_by <= at);
+                open.map(|r| Fact::ReferralExpired { referral: r.referral.clone() }).collect()
             }
             Due::Card => {
                 let open = self.state.cards.iter().filter_map(|known| Some((&known.card, known.open.as_ref()?)));
@@ -310,4 +315,20 @@ pub fn dates(program: &Arc<Program>, unit: &UnitId, own: Option<&LifeTerms>, eff
     let life = own.or_else(|| program.unit(unit).map(|terms| &terms.life));
     let at_once = Dates { activates_at: effective_at, expires_at: Instant::MAX };
     life.map_or(at_once, |life| life.dates(effective_at, &program.zone))
+}
+
+/// What nobody owns any more: all that is there, but for what is held.
+fn forfeited(book: &UnitBook) -> Option<Fact> {
+    let free = book.lots.iter().filter(|lot| 0 < lot.free);
+    let parts: Vec<Part> = free.map(|lot| Part { dates: lot.dates, amount: lot.free }).collect();
+    let debt = book.amount(Book::Debt).saturating_neg();
+    (!parts.is_empty() || debt != 0).then(|| Fact::Forfeited { unit: book.unit.clone(), parts, debt })
+}
+
+fn called_off(book: &UnitBook) -> impl Iterator<Item = Fact> + '_ {
+    let unit = || book.unit.clone();
+    book.awaiting.iter().map(move |waits| {
+        let (grant, amount) = (waits.grant.clone(), waits.amount);
+        Fact::CalledOff { grant, unit: unit(), amount, returned: false }
+    })
 }

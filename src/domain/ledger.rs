@@ -6,7 +6,9 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::account::{GoalChange, NewCard, SideGrant, Tag, TakenStamps, TierChange, VoucherIssue};
+use super::account::{
+    AccountKind, Belongings, GoalChange, NewCard, Role, SideGrant, Tag, TakenStamps, TierChange, VoucherIssue,
+};
 use super::answer::ReservationState;
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
@@ -52,10 +54,14 @@ pub enum Book {
     Forgiven,
     /// On the way to another account (above zero) or come from one (below zero).
     InTransit,
+    /// Lost with the erasure of the member, less what was owed then.
+    Forfeited,
+    /// Paid for transfers.
+    Fees,
 }
 
 impl Book {
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
     pub const ALL: [Book; Book::COUNT] = [
         Book::Available,
         Book::Pending,
@@ -68,6 +74,8 @@ impl Book {
         Book::Adjusted,
         Book::Forgiven,
         Book::InTransit,
+        Book::Forfeited,
+        Book::Fees,
     ];
 
     pub fn name(self) -> &'static str {
@@ -83,6 +91,8 @@ impl Book {
             Book::Adjusted => "adjusted",
             Book::Forgiven => "forgiven",
             Book::InTransit => "in_transit",
+            Book::Forfeited => "forfeited",
+            Book::Fees => "fees",
         }
     }
 }
@@ -165,6 +175,15 @@ impl Unhold {
             Unhold::Replaced | Unhold::Committed => None,
         }
     }
+}
+
+/// Why one account becomes part of another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum MoveWhy {
+    /// The member is the same person as this one.
+    Merge { into: MemberId },
+    /// The member joins.
+    Join { member: MemberId, role: Role },
 }
 
 /// What an entry records.
@@ -511,6 +530,97 @@ pub enum Fact {
         goal: GoalId,
         change: GoalChange,
     },
+    /// An account that members can join.
+    AccountCreated {
+        kind: AccountKind,
+    },
+    /// Another account is about to become part of this one. Moves nothing: it is posted so that whatever was decided
+    /// on this account before is decided anew. So no two accounts ever become part of each other.
+    Announced {
+        from: AccountId,
+        why: MoveWhy,
+    },
+    /// This account becomes part of another one, with all that it owns.
+    Departed {
+        to: AccountId,
+        why: MoveWhy,
+        belongings: Belongings,
+    },
+    /// Another account has become part of this one. `digest` is that of the profile of the person concerned since.
+    Arrived {
+        from: AccountId,
+        revision: u32,
+        why: MoveWhy,
+        belongings: Belongings,
+        digest: Option<Hash>,
+    },
+    /// A part of this account is an account of its own again, with this.
+    GaveBack {
+        to: AccountId,
+        why: MoveWhy,
+        belongings: Belongings,
+    },
+    /// This account is an account of its own again.
+    CameBack {
+        from: AccountId,
+        revision: u32,
+        belongings: Belongings,
+        digest: Option<Hash>,
+    },
+    RoleSet {
+        member: MemberId,
+        role: Role,
+    },
+    /// The members are forgotten; what the account owns is forfeited by facts of their own.
+    Erased,
+    /// Units of an erased account go to nobody, and `debt` is no longer owed.
+    Forfeited {
+        unit: UnitId,
+        parts: Vec<Part>,
+        debt: i64,
+    },
+    /// Units given to another member; `fee` of them stay with the program.
+    TransferredOut {
+        transfer: GrantId,
+        to: AccountId,
+        unit: UnitId,
+        parts: Vec<Part>,
+        fee: i64,
+        day: Day,
+    },
+    /// Units that another member has given, in their lots; `repaid` more lowered the debt.
+    TransferredIn {
+        transfer: GrantId,
+        from: AccountId,
+        unit: UnitId,
+        parts: Vec<Part>,
+        repaid: i64,
+    },
+    /// Units given to a member who could not take them, back with their fee; `repaid` of all lowered the debt.
+    TransferReturned {
+        transfer: GrantId,
+        unit: UnitId,
+        parts: Vec<Part>,
+        fee: i64,
+        repaid: i64,
+    },
+    /// A rule grants to another account: `change` units since the revision before.
+    GrantedElsewhere {
+        grant: GrantId,
+        rule: RuleId,
+        kind: Kind,
+        target: AccountId,
+        unit: UnitId,
+        revision: u32,
+        change: i64,
+    },
+    /// What a person has redeemed of the account, where the program limits that by day.
+    PersonRedeemed {
+        member: MemberId,
+        unit: UnitId,
+        amount: i64,
+        day: Day,
+    },
 }
 
 impl Fact {
@@ -566,6 +676,20 @@ impl Fact {
             Fact::Reinstated { .. } => "reinstated",
             Fact::Tier { change, .. } => change.name(),
             Fact::Goal { change, .. } => change.name(),
+            Fact::AccountCreated { .. } => "account_created",
+            Fact::Announced { .. } => "announced",
+            Fact::Departed { .. } => "departed",
+            Fact::Arrived { .. } => "arrived",
+            Fact::GaveBack { .. } => "gave_back",
+            Fact::CameBack { .. } => "came_back",
+            Fact::RoleSet { .. } => "role_set",
+            Fact::Erased => "erased",
+            Fact::Forfeited { .. } => "forfeited",
+            Fact::TransferredOut { .. } => "transferred_out",
+            Fact::TransferredIn { .. } => "transferred_in",
+            Fact::TransferReturned { .. } => "transfer_returned",
+            Fact::GrantedElsewhere { .. } => "granted_elsewhere",
+            Fact::PersonRedeemed { .. } => "person_redeemed",
         }
     }
 }
@@ -704,7 +828,37 @@ impl Entry {
                 to.add(Book::Debt, unit, debt.checked_neg()?);
                 to.add(Book::Adjusted, unit, sum(parts)?.checked_add(*debt)?);
             }
-            Fact::Sent { unit, change, .. } => {
+            Fact::Departed { belongings, .. } | Fact::GaveBack { belongings, .. } => {
+                to.0.extend(belongings.postings(self.posted_at, true)?);
+            }
+            Fact::Arrived { belongings, .. } | Fact::CameBack { belongings, .. } => {
+                to.0.extend(belongings.postings(self.posted_at, false)?);
+            }
+            Fact::Forfeited { unit, parts, debt } => {
+                let all = to.take_back(unit, self.posted_at, parts, 0, 0, 0)?;
+                to.add(Book::Debt, unit, *debt);
+                to.add(Book::Forfeited, unit, all.checked_sub(*debt)?);
+            }
+            Fact::TransferredOut { unit, parts, fee, .. } => {
+                let all = sum(parts)?;
+                to.add(Book::Available, unit, all.checked_neg()?);
+                to.add(Book::Fees, unit, *fee);
+                to.add(Book::InTransit, unit, all.checked_sub(*fee)?);
+            }
+            Fact::TransferredIn { unit, parts, repaid, .. } => {
+                let lots = sum(parts)?;
+                to.add(Book::InTransit, unit, lots.checked_add(*repaid)?.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(Book::Available, unit, lots);
+            }
+            Fact::TransferReturned { unit, parts, fee, repaid, .. } => {
+                let lots = sum(parts)?;
+                to.add(Book::InTransit, unit, lots.checked_add(*repaid)?.checked_sub(*fee)?.checked_neg()?);
+                to.add(Book::Fees, unit, fee.checked_neg()?);
+                to.add(Book::Debt, unit, *repaid);
+                to.add(Book::Available, unit, lots);
+            }
+            Fact::Sent { unit, change, .. } | Fact::GrantedElsewhere { unit, change, .. } => {
                 // What is called back was never this member's: it counts as not issued, rather than as granted
                 // here and reversed.
                 to.add(Book::Issued, unit, change.checked_neg()?);
@@ -762,6 +916,11 @@ impl Entry {
                 to.add(Book::Debt, unit, *repaid);
                 to.add(Book::Available, unit, all.checked_sub(*repaid)?);
             }
+            Fact::AccountCreated { .. }
+            | Fact::Announced { .. }
+            | Fact::RoleSet { .. }
+            | Fact::Erased
+            | Fact::PersonRedeemed { .. } => {}
         }
         Some(to.0)
     }

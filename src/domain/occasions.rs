@@ -33,6 +33,10 @@ pub const WAKE_MS: i64 = 28 * DAY_MS;
 
 /// What comes next after everything up to `from` has been dealt with; at or before `until`.
 pub fn next(timeline: &Timeline, state: &AccountState, from: Instant, until: Instant) -> Option<Coming> {
+    // Who is part of another account has their occasions there; who was erased has none.
+    if state.away.is_some() || state.erased_at.is_some() {
+        return None;
+    }
     let mut first: Option<Coming> = None;
     for (place, (starts, program)) in timeline.versions.iter().enumerate() {
         let starts = if place == 0 { Instant(0) } else { *starts };
@@ -60,7 +64,8 @@ pub fn next_due(timeline: &Timeline, state: &AccountState, now: Instant) -> Opti
     let coming = next(timeline, state, now, Instant::MAX).map(|coming| coming.at);
     let rules = timeline.versions.last().is_some_and(|(_, program)| !program.index.occasions.is_empty());
     let born = state.people.iter().any(|person| person.profile.birthday.is_some());
-    let wake = ((rules || born) && !state.people.is_empty()).then(|| wakes(state, now));
+    let here = state.away.is_none() && state.erased_at.is_none() && !state.people.is_empty();
+    let wake = ((rules || born) && here).then(|| wakes(state, now));
     state.next_due().into_iter().chain(coming).chain(wake).min().filter(|at| *at < Instant::MAX)
 }
 

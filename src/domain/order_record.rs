@@ -8,11 +8,11 @@ use super::answer::{Decided, OrderEventView, OrderLineView, OrderReturnView, Ord
 use super::awards::Consequence;
 use super::command::{EnteredCode, Measure, ReturnCause, Tender};
 use super::counters::Tally;
-use super::id::{GrantId, Label, LineId, MemberId, OrderEventId, OrderId, ReturnId, UnitId};
+use super::id::{AccountId, GrantId, Label, LineId, MemberId, OrderEventId, OrderId, ReturnId, RuleId, UnitId};
 use super::ledger::{Dates, Hash, Part};
 use super::money::share_floor;
 use super::order::Currency;
-use super::program::LifeTerms;
+use super::program::{Kind, LifeTerms};
 use super::sent_order::SentOrder;
 use super::time::Instant;
 
@@ -48,6 +48,8 @@ pub struct OrderRecord {
     /// Vouchers used on it.
     pub vouchers: Vec<VoucherUse>,
     pub events: Vec<EventRecord>,
+    /// Granted for it to other accounts.
+    pub sent_grants: Vec<SentGrantRecord>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -126,6 +128,22 @@ pub struct EventRecord {
     pub lines: Vec<u32>,
     pub effective_at: Instant,
     pub decided: Decided,
+}
+
+/// Units granted to another account.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SentGrantRecord {
+    pub grant: GrantId,
+    pub rule: RuleId,
+    pub kind: Kind,
+    pub target: AccountId,
+    pub unit: UnitId,
+    pub amount: i64,
+    pub dates: Dates,
+    /// By line; sums to `amount`. Fixed for good.
+    pub shares: Vec<i64>,
+    pub revision: u32,
+    pub reversed: i64,
 }
 
 /// Units spent on the order.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
+use super::account::Role;
 use super::id::{
     CampaignId, CardId, CounterId, GoalId, GroupId, Label, LadderId, ProgramId, RewardId, RuleId, Sku, UnitId,
 };
@@ -111,6 +112,63 @@ pub struct Program {
     /// Counters in which what a rule on a tier or a goal grants does not count, for they lead to that tier or goal: no
     /// status carries itself.
     pub uncounted: Vec<(RuleId, Vec<CounterId>)>,
+    pub accounts: AccountTerms,
+    /// By unit; what is not listed cannot be transferred.
+    pub transfers: BTreeMap<UnitId, TransferTerms>,
+}
+
+/// Accounts that people join, and merges.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountTerms {
+    pub members_max: i64,
+    /// How long after a merge it can be undone.
+    pub merge_undo_within: Period,
+    pub owner: RoleTerms,
+    pub admin: RoleTerms,
+    pub member: RoleTerms,
+    pub earner: RoleTerms,
+}
+
+impl AccountTerms {
+    pub fn role(&self, role: Role) -> &RoleTerms {
+        match role {
+            Role::Owner => &self.owner,
+            Role::Admin => &self.admin,
+            Role::Member => &self.member,
+            Role::Earner => &self.earner,
+        }
+    }
+}
+
+/// What a role may do in a shared account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RoleTerms {
+    pub redeem: bool,
+    pub transfer: bool,
+    pub invite: bool,
+    /// The most units of a kind that each person of the role may redeem in a day of the program's calendar.
+    pub redeem_per_day_max: BTreeMap<UnitId, i64>,
+}
+
+/// How members may give units of one kind to each other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TransferTerms {
+    pub units_min: i64,
+    pub units_max: i64,
+    /// The most transfers of an account in a day of the program's calendar.
+    pub per_day_max: i64,
+    pub fee: TransferFee,
+    /// Whether units keep their expiry, or expire as if granted now.
+    pub keeps_expiry: bool,
+}
+
+/// On top of what is transferred.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TransferFee {
+    None,
+    Units(i64),
+    /// Of what is transferred, in basis points.
+    Share(i64, Rounding),
 }
 
 /// What values an attribute of members has.

@@ -25,6 +25,14 @@ const RECORD_EVENT: u8 = 25;
 const REVIEW_EVENT: u8 = 26;
 const REVOKE_EVENT: u8 = 27;
 const SET_TIER: u8 = 40;
+const MERGE: u8 = 11;
+const UNMERGE: u8 = 12;
+const ERASE: u8 = 13;
+const TRANSFER: u8 = 14;
+const CREATE_ACCOUNT: u8 = 15;
+const JOIN_ACCOUNT: u8 = 16;
+const LEAVE_ACCOUNT: u8 = 17;
+const SET_ROLE: u8 = 18;
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
     let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
@@ -211,6 +219,14 @@ pub(super) fn record_order_event(raw: &wire::RecordOrderEventRequest) -> Fingerp
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }
+pub(super) fn merge(raw: &wire::MergeRequest) -> Fingerprint {
+    let wire::MergeRequest { program_id: _, member_id, request_id: _, into_member_id, occurred_at } = raw;
+    Fingerprint::of(MERGE)
+        .field("member_id", member_id.as_bytes())
+        .field("into_member_id", into_member_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
 
 pub(super) fn record_event(raw: &wire::RecordEventRequest) -> Fingerprint {
     let wire::RecordEventRequest {
@@ -259,6 +275,33 @@ pub(super) fn extend_expiry(raw: &wire::ExtendExpiryRequest) -> Fingerprint {
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }
+pub(super) fn unmerge(raw: &wire::UnmergeRequest) -> Fingerprint {
+    let wire::UnmergeRequest { program_id: _, member_id, request_id: _, occurred_at } = raw;
+    Fingerprint::of(UNMERGE)
+        .field("member_id", member_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn erase(raw: &wire::EraseRequest) -> Fingerprint {
+    let wire::EraseRequest { program_id: _, member_id, request_id: _, occurred_at } = raw;
+    Fingerprint::of(ERASE)
+        .field("member_id", member_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn transfer(raw: &wire::TransferRequest) -> Fingerprint {
+    let wire::TransferRequest { program_id: _, member_id, request_id: _, to_member_id, unit, amount, occurred_at } =
+        raw;
+    Fingerprint::of(TRANSFER)
+        .field("member_id", member_id.as_bytes())
+        .field("to_member_id", to_member_id.as_bytes())
+        .field("unit", unit.as_bytes())
+        .field("amount", &number(*amount))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
 
 pub(super) fn reinstate(raw: &wire::ReinstateRequest) -> Fingerprint {
     let wire::ReinstateRequest {
@@ -281,6 +324,51 @@ pub(super) fn reinstate(raw: &wire::ReinstateRequest) -> Fingerprint {
         .field("reason", &number(i64::from(*reason)))
         .field("agent_id", agent_id.as_bytes())
         .field("note", note.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+pub(super) fn create_account(raw: &wire::CreateAccountRequest) -> Fingerprint {
+    let wire::CreateAccountRequest { program_id: _, account_id, request_id: _, kind, occurred_at } = raw;
+    Fingerprint::of(CREATE_ACCOUNT)
+        .field("account_id", account_id.as_bytes())
+        .field("kind", &number(i64::from(*kind)))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn join_account(raw: &wire::JoinAccountRequest) -> Fingerprint {
+    let wire::JoinAccountRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        account_id,
+        role,
+        invited_by_member_id,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(JOIN_ACCOUNT)
+        .field("member_id", member_id.as_bytes())
+        .field("account_id", account_id.as_bytes())
+        .field("role", &number(i64::from(*role)))
+        .field("invited_by_member_id", invited_by_member_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn leave_account(raw: &wire::LeaveAccountRequest) -> Fingerprint {
+    let wire::LeaveAccountRequest { program_id: _, member_id, request_id: _, occurred_at } = raw;
+    Fingerprint::of(LEAVE_ACCOUNT)
+        .field("member_id", member_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn set_role(raw: &wire::SetRoleRequest) -> Fingerprint {
+    let wire::SetRoleRequest { program_id: _, member_id, request_id: _, person_member_id, role, occurred_at } = raw;
+    Fingerprint::of(SET_ROLE)
+        .field("member_id", member_id.as_bytes())
+        .field("person_member_id", person_member_id.as_bytes())
+        .field("role", &number(i64::from(*role)))
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

@@ -5,7 +5,7 @@ use tonic::{Request, Response};
 use super::request::{self, Envelope};
 use super::violations::{Path, Violations, read};
 use super::wire::{self, member_service_server::MemberService};
-use super::{Face, Reply, events, fingerprints, profile, response, standing, status, trace};
+use super::{Face, Reply, account, events, fingerprints, profile, response, standing, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate, SetTier};
 use crate::domain::id::{Label, LadderId, LevelId, MemberId, OrderId, ProgramId, UnitId};
@@ -20,6 +20,10 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/ExtendExpiry",
     "guerdon.v1.MemberService/Reinstate",
     "guerdon.v1.MemberService/SetTier",
+    "guerdon.v1.MemberService/Transfer",
+    "guerdon.v1.MemberService/Merge",
+    "guerdon.v1.MemberService/Unmerge",
+    "guerdon.v1.MemberService/Erase",
     "guerdon.v1.MemberService/ListEntries",
     "guerdon.v1.MemberService/RecordEvent",
     "guerdon.v1.MemberService/ReviewEvent",
@@ -78,6 +82,14 @@ impl MemberService for Face {
         })
         .await
     }
+    async fn transfer(&self, raw: Request<wire::TransferRequest>) -> Reply<wire::TransferResponse> {
+        let write = read(|bad| account::transfer(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Send(answer) => Some(response::transfer(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
 
     async fn record_event(&self, raw: Request<wire::RecordEventRequest>) -> Reply<wire::RecordEventResponse> {
         let write = read(|bad| events::record(bad, &*self.calls, raw.get_ref()));
@@ -92,6 +104,32 @@ impl MemberService for Face {
         let write = read(|bad| reinstate(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
             Answer::Reinstate(answer) => Some(response::reinstate(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+    async fn merge(&self, raw: Request<wire::MergeRequest>) -> Reply<wire::MergeResponse> {
+        let write = read(|bad| account::merge(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Move(answer) => Some(response::merge(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn unmerge(&self, raw: Request<wire::UnmergeRequest>) -> Reply<wire::UnmergeResponse> {
+        let write = read(|bad| account::unmerge(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Move(answer) => Some(response::unmerge(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn erase(&self, raw: Request<wire::EraseRequest>) -> Reply<wire::EraseResponse> {
+        let write = read(|bad| account::erase(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Erase(answer) => Some(response::erase(answer, replayed)),
             _ => None,
         })
         .await

@@ -49,6 +49,21 @@ impl Envelope {
         Envelope::of(bad, program, member, request_id, occurred_at)
     }
 
+    /// A write on an account that no member is named for.
+    pub(super) fn of_account(
+        bad: &mut Violations,
+        calls: &dyn Calls,
+        program_id: &str,
+        account_id: &str,
+        request_id: &str,
+        occurred_at: Option<&prost_types::Timestamp>,
+    ) -> Option<Envelope> {
+        let program = program(bad, calls, program_id);
+        // Named like a member, for requests are found under either.
+        let member = bad.take(&Path::Of("account_id"), MemberId::parse(account_id));
+        Envelope::of(bad, program, member, request_id, occurred_at)
+    }
+
     /// Where no member is named, that of the order's guest.
     pub(super) fn or_guest(
         bad: &mut Violations,

@@ -8,11 +8,12 @@ use prost_types::Timestamp;
 
 use super::{events, profile, standing, wire};
 use crate::domain::answer::{
-    AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
-    CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, Explain, ExplainRule, Explanation,
-    ExplanationCaveat, ExplanationSource, Granted, MemberView, OrderEventAnswer, OrderEventStatus, OrderState,
-    OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation,
-    ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, Share, Subject, UpdateMemberAnswer, VerifyView,
+    AccountView, AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
+    CreateAccountAnswer, CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, EraseAnswer, Explain,
+    ExplainRule, Explanation, ExplanationCaveat, ExplanationSource, Granted, MemberView, MoveAnswer, MoveKind,
+    OrderEventAnswer, OrderEventStatus, OrderState, OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund,
+    Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, SendAnswer,
+    SetRoleAnswer, Share, Subject, UpdateMemberAnswer, VerifyView,
 };
 use crate::domain::command::{ReturnCause, Tender};
 use crate::domain::id::UnitId;
@@ -143,6 +144,63 @@ pub(super) fn reinstate(answer: AdjustAnswer, replayed: bool) -> wire::Reinstate
     wire::ReinstateResponse { reinstated, decision, balances, replayed }
 }
 
+pub(super) fn merge(answer: MoveAnswer, replayed: bool) -> wire::MergeResponse {
+    let MoveAnswer { moved: merged, decided, balances, .. } = answer;
+    wire::MergeResponse { merged, decision: Some(decision(decided)), balances: all(balances, balance), replayed }
+}
+
+pub(super) fn unmerge(answer: MoveAnswer, replayed: bool) -> wire::UnmergeResponse {
+    let MoveAnswer { moved: unmerged, decided, balances, .. } = answer;
+    wire::UnmergeResponse { unmerged, decision: Some(decision(decided)), balances: all(balances, balance), replayed }
+}
+
+pub(super) fn join_account(answer: MoveAnswer, replayed: bool) -> wire::JoinAccountResponse {
+    let MoveAnswer { moved: joined, decided, balances, .. } = answer;
+    wire::JoinAccountResponse { joined, decision: Some(decision(decided)), balances: all(balances, balance), replayed }
+}
+
+pub(super) fn leave_account(answer: MoveAnswer, replayed: bool) -> wire::LeaveAccountResponse {
+    let MoveAnswer { moved: left, decided, balances, .. } = answer;
+    wire::LeaveAccountResponse { left, decision: Some(decision(decided)), balances: all(balances, balance), replayed }
+}
+
+pub(super) fn erase(answer: EraseAnswer, replayed: bool) -> wire::EraseResponse {
+    let EraseAnswer { erased, decided } = answer;
+    wire::EraseResponse { erased, decision: Some(decision(decided)), replayed }
+}
+
+pub(super) fn transfer(answer: SendAnswer, replayed: bool) -> wire::TransferResponse {
+    let SendAnswer { sent: transferred, decided, balances } = answer;
+    let balances = all(balances, balance);
+    wire::TransferResponse { transferred, decision: Some(decision(decided)), balances, replayed }
+}
+
+pub(super) fn create_account(answer: CreateAccountAnswer, replayed: bool) -> wire::CreateAccountResponse {
+    let CreateAccountAnswer { created, decided } = answer;
+    wire::CreateAccountResponse { created, decision: Some(decision(decided)), replayed }
+}
+
+pub(super) fn set_role(answer: SetRoleAnswer, replayed: bool) -> wire::SetRoleResponse {
+    let SetRoleAnswer { set, decided } = answer;
+    wire::SetRoleResponse { set, decision: Some(decision(decided)), replayed }
+}
+
+pub(super) fn account(view: AccountView) -> wire::GetAccountResponse {
+    wire::GetAccountResponse {
+        account_id: view.account.to_string(),
+        kind: profile::account_kind(view.kind).into(),
+        created_at: Some(timestamp(view.created_at)),
+        as_of: Some(timestamp(view.as_of)),
+        people: all(view.people, |(member, role, joined_at)| wire::AccountPerson {
+            member_id: member.to_string(),
+            role: profile::role(role).into(),
+            joined_at: Some(timestamp(joined_at)),
+        }),
+        balances: all(view.balances, balance),
+        entries: count(view.entries),
+    }
+}
+
 /// The answer as a resend would get it; `None` for what no caller's write is answered with.
 pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answer> {
     use wire::get_outcome_response::Answer as Known;
@@ -165,6 +223,17 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::Extend(answer) => Some(Known::ExtendExpiry(extend_expiry(answer, true))),
         Answer::Reinstate(answer) => Some(Known::Reinstate(reinstate(answer, true))),
         Answer::SetTier(answer) => Some(Known::SetTier(standing::set_tier(answer, true))),
+        Answer::Move(answer) => Some(match answer.kind {
+            MoveKind::Merge => Known::Merge(merge(answer, true)),
+            MoveKind::Unmerge => Known::Unmerge(unmerge(answer, true)),
+            MoveKind::Join => Known::JoinAccount(join_account(answer, true)),
+            MoveKind::Leave => Known::LeaveAccount(leave_account(answer, true)),
+        }),
+        Answer::Erase(answer) => Some(Known::Erase(erase(answer, true))),
+        Answer::Send(answer) => Some(Known::Transfer(transfer(answer, true))),
+        Answer::CreateAccount(answer) => Some(Known::CreateAccount(create_account(answer, true))),
+        Answer::SetRole(answer) => Some(Known::SetRole(set_role(answer, true))),
+        Answer::Announced(_) => None,
         Answer::Done | Answer::Fenced => None,
     }
 }
@@ -188,6 +257,12 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::OrderEvent(answer) => &answer.decided.refusals,
         Answer::Extend(answer) | Answer::Reinstate(answer) => &answer.decided.refusals,
         Answer::SetTier(answer) => &answer.decided.refusals,
+        Answer::Move(answer) => &answer.decided.refusals,
+        Answer::Announced(answer) => &answer.refusals,
+        Answer::Erase(answer) => &answer.decided.refusals,
+        Answer::Send(answer) => &answer.decided.refusals,
+        Answer::CreateAccount(answer) => &answer.decided.refusals,
+        Answer::SetRole(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -268,6 +343,8 @@ pub(super) fn member(view: MemberView) -> wire::Member {
         vouchers: all(offers::usable(view.vouchers), voucher),
         stamp_cards: all(view.cards, offers::card),
         rule_tags: all(view.tags, |tag| tag.to_string()),
+        erased_at: view.erased_at.map(timestamp),
+        merged_member_ids: all(view.homes, |member| member.to_string()),
         profile: view.person.and_then(|person| profile::shown(person.profile)),
         tiers: all(view.tiers, standing::tier),
         goals: all(view.goals, standing::goal),
@@ -367,6 +444,32 @@ fn effect(effect: Effect) -> wire::Effect {
         Effect::Referral { referral, state } => Kind::ReferralChanged(wire::ReferralChanged {
             referral_id: referral.to_string(),
             state: referral_state(state).into(),
+        }),
+        Effect::Moved { to, unit, available, pending, debt, short } => Kind::UnitsMoved(wire::UnitsMoved {
+            account_id: to.to_string(),
+            unit: unit.to_string(),
+            available,
+            pending,
+            debt,
+            short,
+        }),
+        Effect::Forfeited { unit, amount, debt } => {
+            Kind::UnitsForfeited(wire::UnitsForfeited { unit: unit.to_string(), amount, debt })
+        }
+        Effect::Transferred { transfer, to, unit, amount, fee } => Kind::UnitsTransferred(wire::UnitsTransferred {
+            transfer_id: transfer.to_string(),
+            account_id: to.to_string(),
+            unit: unit.to_string(),
+            amount,
+            fee,
+        }),
+        Effect::GrantedTo { to, grant, rule, kind, unit, amount } => Kind::UnitsGrantedTo(wire::UnitsGrantedTo {
+            account_id: to.to_string(),
+            grant_id: grant.to_string(),
+            rule_id: rule.to_string(),
+            kind: loyalty_kind(kind).into(),
+            unit: unit.to_string(),
+            amount,
         }),
         Effect::Adjusted { unit, amount, repaid } => {
             Kind::UnitsAdjusted(wire::UnitsAdjusted { unit: unit.to_string(), amount, repaid_debt: repaid })
@@ -512,6 +615,8 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Draw(draw) => (wire::Subject::Draw, draw.to_string()),
         Subject::Voucher(voucher) => (wire::Subject::Voucher, voucher.to_string()),
         Subject::Tier => (wire::Subject::Tier, String::new()),
+        Subject::Account => (wire::Subject::Account, String::new()),
+        Subject::Transfer => (wire::Subject::Transfer, String::new()),
     }
 }
 
@@ -596,6 +701,19 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::TierTooLow => Wire::TierTooLow,
         Reason::LadderUnknown => Wire::LadderUnknown,
         Reason::LevelUnknown => Wire::LevelUnknown,
+        Reason::MemberErased => Wire::MemberErased,
+        Reason::ReservationsOpen => Wire::ReservationsOpen,
+        Reason::SameAccount => Wire::SameAccount,
+        Reason::NotMovable => Wire::NotMovable,
+        Reason::UndoOver => Wire::UndoOver,
+        Reason::NotMerged => Wire::NotMerged,
+        Reason::RoleMayNot => Wire::RoleMayNot,
+        Reason::DailyLimit => Wire::DailyLimit,
+        Reason::AccountFull => Wire::AccountFull,
+        Reason::AccountExists => Wire::AccountExists,
+        Reason::TransferNotAllowed => Wire::TransferNotAllowed,
+        Reason::AboveMaximum => Wire::AboveMaximum,
+        Reason::NotInAccount => Wire::NotInAccount,
     }
 }
 
@@ -643,6 +761,8 @@ pub(super) fn balance(balance: Balance) -> wire::Balance {
         lifetime_reversed: balance.lifetime_reversed,
         lifetime_adjusted: balance.lifetime_adjusted,
         lifetime_forgiven: balance.lifetime_forgiven,
+        lifetime_forfeited: balance.lifetime_forfeited,
+        lifetime_fees: balance.lifetime_fees,
         activations: all(balance.activations, dated),
         expiries: all(balance.expiries, dated),
         awaiting_event: balance.awaiting,

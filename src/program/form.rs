@@ -43,7 +43,7 @@ use event::{EventName, EventSection};
 use lines::{LinesSection, MatchSection};
 use occasion::OccasionSection;
 use offer::{PaymentSection, RewardSection};
-use people::AttributeTypeWord;
+use people::{AccountsSection, AttributeTypeWord, TransferSection};
 use place::{EarningSection, StoreSection};
 use referral::CampaignSection;
 use rule::{HoursSection, RuleSection, check_span};
@@ -148,6 +148,10 @@ section! {
         tiers: tier::LadderList, Default("{}");
         /// What can be achieved.
         goals: tier::GoalList, Default("[]");
+        /// Households and companies, and how members are merged.
+        accounts: AccountsSection, Default("{}");
+        /// How members may give units to each other, by unit. What is not listed cannot be given.
+        transfers: ByName<UnitName, TransferSection, 0, UNITS_MAX>, Default("{}");
     }
 }
 
@@ -225,6 +229,8 @@ impl Build for FileSection {
             uncounted,
             ladders,
             goals,
+            accounts: self.accounts?.value,
+            transfers: self.transfers?.value.into_iter().collect(),
         };
         Some(Compiled { program, rules_at })
     }

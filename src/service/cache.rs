@@ -8,6 +8,7 @@ use quick_cache::sync::Cache;
 
 use crate::domain::account::MemberRecord;
 use crate::domain::decide::CodeOwner;
+use crate::domain::time::{Instant, SECOND_MS};
 use crate::store::{Key, Token};
 
 /// An account or alias as last seen, with the token it was stored under.
@@ -36,10 +37,13 @@ impl Weighter<Key, Seen> for ByBytes {
 #[derive(Debug)]
 pub(super) struct Records {
     members: Cache<Key, Seen, ByBytes>,
-    codes: Cache<Key, CodeOwner>,
+    /// With the instant at which each was read.
+    codes: Cache<Key, (CodeOwner, Instant)>,
 }
 
 const CODES_MAX: usize = 100_000;
+/// For so long an instance may take a code whose owner another instance has erased; what that brings is forfeited.
+const CODE_KEEP_MS: i64 = 60 * SECOND_MS;
 
 impl Records {
     pub(super) fn new(bytes_max: u64) -> Records {
@@ -69,13 +73,18 @@ impl Records {
         self.members.remove(key);
     }
 
-    /// A code never changes hands, so what is known of it stays true.
-    pub(super) fn code(&self, key: &Key) -> Option<CodeOwner> {
-        self.codes.get(key)
+    /// A code never changes hands, but it is blocked when its owner is erased: so it is read again now and then.
+    pub(super) fn code(&self, key: &Key, now: Instant) -> Option<CodeOwner> {
+        let (owner, read_at) = self.codes.get(key)?;
+        (read_at <= now && now < read_at.plus_ms(CODE_KEEP_MS)).then_some(owner)
     }
 
-    pub(super) fn keep_code(&self, key: Key, owner: CodeOwner) {
-        self.codes.insert(key, owner);
+    pub(super) fn keep_code(&self, key: Key, owner: CodeOwner, now: Instant) {
+        self.codes.insert(key, (owner, now));
+    }
+
+    pub(super) fn forget_code(&self, key: &Key) {
+        self.codes.remove(key);
     }
 }
 

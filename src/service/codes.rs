@@ -46,13 +46,14 @@ pub(super) async fn named(
 
 async fn owner(inner: &Inner, program: &ProgramId, code: &Code) -> Result<Option<CodeOwner>, Error> {
     let key = inner.layout.code(program, code);
-    if let Some(owner) = inner.records.code(&key) {
+    let now = inner.clock.now(None);
+    if let Some(owner) = inner.records.code(&key, now) {
         return Ok(Some(owner));
     }
     let record = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
     let owner = read::<CodeOwner>(&key, record)?.map(|(_, owner)| owner);
     if let Some(owner) = &owner {
-        inner.records.keep_code(key, owner.clone());
+        inner.records.keep_code(key, owner.clone(), now);
     }
     Ok(owner)
 }
@@ -69,7 +70,7 @@ async fn claim(
     let CodeWanted::Claim { campaign, vanity } = code_wanted(program, state, create, times.effective_at) else {
         return Ok(Vec::new());
     };
-    let mine = CodeOwner { account: account.clone(), campaign: campaign.clone() };
+    let mine = CodeOwner { account: account.clone(), campaign: campaign.clone(), blocked: false };
     let attempts = if vanity.is_some() { 1 } else { ATTEMPTS_MAX };
     for attempt in 0..attempts {
         let code = vanity.clone().or_else(|| made(cause.program, &campaign, account, attempt));

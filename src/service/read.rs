@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::write::{read, read_member};
+use super::write::{Deed, Wanted, find};
 use super::{Error, Inner, Preview, codes, quotas};
-use crate::domain::account::{AccountState, MemberRecord, Salt};
+use crate::domain::account::{AccountState, HomeWhy, Salt};
 use crate::domain::answer::{
-    Answer, CardView, DrawView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView,
+    AccountView, Answer, CardView, DrawView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView,
 };
 use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
@@ -20,8 +20,6 @@ use crate::domain::progress;
 use crate::domain::time::Instant;
 use crate::store::{self, Key};
 
-const ALIASES_MAX: usize = 4;
-
 /// The account under a member id, and the order asked for, as stored.
 pub(super) async fn stored(
     inner: &Inner,
@@ -29,24 +27,7 @@ pub(super) async fn stored(
     account: &AccountId,
     order: Option<&OrderId>,
 ) -> Result<(AccountId, Option<AccountState>, Option<OrderRecord>), Error> {
-    let mut account = account.clone();
-    for _ in 0..ALIASES_MAX {
-        let key = inner.layout.account(program, &account);
-        let order_key = order.map(|order| inner.layout.order(program, &account, order));
-        let keys: Vec<Key> = std::iter::once(key.clone()).chain(order_key.clone()).collect();
-        let mut records = inner.store.load(key.partition, &keys).await?.into_iter();
-        let member = records.next().flatten().map(|record| read_member(inner, &key, &record)).transpose()?;
-        let order = match order_key {
-            Some(key) => read::<OrderRecord>(&key, records.next().flatten())?.map(|(_, order)| order),
-            None => None,
-        };
-        match member {
-            Some((_, MemberRecord::Alias(to))) => account = to,
-            Some((_, MemberRecord::Account(state))) => return Ok((account, Some(*state), order)),
-            None => return Ok((account, None, order)),
-        }
-    }
-    Err(Error::Store(store::Error::Corrupt { what: format!("the aliases of `{account}` do not end") }))
+    Ok(find(inner, program, account, Wanted { order, ..Wanted::default() }).await?.into_found())
 }
 
 fn damaged(error: DecideError) -> Error {
@@ -127,12 +108,39 @@ pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId
         friends_qualified: state.friends_qualified,
         entries,
         kind: state.kind,
-        person: state.person(member).cloned(),
         tiers: progress::tiers(&timeline, &state, now).map_err(damaged)?,
         goals: timeline.at(now).map_or_else(Vec::new, |program| progress::goals(program, &state, now)),
+        person: state.acting(member).cloned(),
+        erased_at: state.erased_at,
+        homes: of_homes(&state),
         cards: cards(&state, timeline.at(now)),
         tags: state.tags.iter().map(|known| known.tag.clone()).collect(),
         vouchers: state.vouchers,
+    })
+}
+
+/// The members merged into an account.
+fn of_homes(state: &AccountState) -> Vec<MemberId> {
+    let merged = state.homes.iter().filter(|home| matches!(home.why, HomeWhy::Merged { .. }));
+    merged.map(|home| MemberId::from(&home.account)).collect()
+}
+
+pub(super) async fn account(inner: &Inner, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
+    let timeline = inner.timeline(program)?;
+    let (account, state, _) = stored(inner, program, account, None).await?;
+    let state = state.ok_or(Error::NotFound { field: "account_id" })?;
+    let entries = state.sequence;
+    let now = inner.clock.now(None).max(state.posted_at);
+    let state = as_of(&timeline, state, now).map_err(damaged)?;
+    let people = state.people.iter().map(|person| (person.member.clone(), person.role, person.joined_at));
+    Ok(AccountView {
+        account,
+        kind: state.kind,
+        created_at: state.enrolled_at,
+        as_of: now,
+        people: people.collect(),
+        balances: state.balances(),
+        entries,
     })
 }
 
@@ -197,17 +205,17 @@ pub(super) async fn order(
     order: &OrderId,
 ) -> Result<OrderView, Error> {
     inner.timeline(program)?;
-    let (account, state, record) = stored(inner, program, &AccountId::from(member), Some(order)).await?;
+    let wanted = Wanted { order: Some(order), deed: Some(Deed::Recovery(order)), ..Wanted::default() };
+    let basis = find(inner, program, &AccountId::from(member), wanted).await?;
+    let recovery = match basis.deed() {
+        Some(DeedRecord::Recovery(recovery)) => Some(recovery.clone()),
+        Some(DeedRecord::Event(_)) | None => None,
+    };
+    let (_, state, record) = basis.into_found();
     if state.is_none() && !member.is_guest() {
         return Err(Error::NotFound { field: "member_id" });
     }
     let record = record.ok_or(Error::NotFound { field: "order_id" })?;
-    let key = inner.layout.recovery(program, &account, order);
-    let found = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
-    let recovery = match read::<DeedRecord>(&key, found)? {
-        Some((_, DeedRecord::Recovery(recovery))) => Some(recovery),
-        Some((_, DeedRecord::Event(_))) | None => None,
-    };
     Ok(OrderView { recovery, ..record.view() })
 }
 
@@ -219,8 +227,7 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
     let now = inner.clock.now(None);
     let state = state.map(|state| as_of(&timeline, state, now)).transpose().map_err(damaged)?;
     let state = state.ok_or(NOT_FOUND)?;
-    let account = state.account.clone();
-    let referral = state.referral.filter(|referral| referral.referral == *id).ok_or(NOT_FOUND)?;
+    let referral = state.referrals().find(|referral| referral.referral == *id).cloned().ok_or(NOT_FOUND)?;
     let mut rewards = Vec::new();
     if let Some(sent) = &referral.advocate_grant {
         rewards.push(ReferralRewardView {
@@ -242,7 +249,7 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
         referral: referral.referral,
         campaign: referral.campaign,
         advocate: referral.advocate,
-        friend: account,
+        friend,
         code: referral.code,
         state: referral.state,
         attributed_at: referral.attributed_at,

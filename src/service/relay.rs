@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use tracing::{error, warn};
 
 use super::write::{Cause, settle};
-use super::{Error, Inner, Service, notices};
-use crate::domain::command::{Command, Transfer};
+use super::{Error, Inner, Service, erase, notices};
+use crate::domain::command::{Command, Outgoing};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
 use crate::domain::time::{Instant, SECOND_MS, Times};
@@ -135,18 +135,18 @@ async fn deliver(
             }
             continue;
         }
-        let Ok((program, transfer)) = decode::<(ProgramId, Transfer)>(&item.body) else {
+        let Ok((program, effect)) = decode::<(ProgramId, Outgoing)>(&item.body) else {
             error!(partition = item.partition.0, position = item.position, "an effect on the feed cannot be read");
             continue;
         };
-        let now = inner.clock.now(Some(transfer.effective_at));
-        let target = (program.clone(), transfer.target.clone());
-        let later = before.is_some_and(|before| before <= transfer.effective_at);
+        let effective_at = effect.effective_at();
+        let now = inner.clock.now(Some(effective_at));
+        let target = (program.clone(), effect.target().clone());
+        let later = before.is_some_and(|before| before <= effective_at);
         if later || (before.is_none() && parked.is_waiting(&target, now)) {
             continue;
         }
-        let effective_at = transfer.effective_at;
-        match deliver_one(inner, &program, transfer).await {
+        match deliver_one(inner, &program, effect).await {
             Ok(true) => {
                 delivered += 1;
                 inner.meter.relayed(now.0.saturating_sub(effective_at.0));
@@ -178,14 +178,18 @@ async fn deliver(
 }
 
 /// Whether the target took it in.
-async fn deliver_one(inner: &Inner, program: &ProgramId, transfer: Transfer) -> Result<bool, Error> {
+pub(super) async fn deliver_one(inner: &Inner, program: &ProgramId, effect: Outgoing) -> Result<bool, Error> {
     let timeline = inner.timeline(program)?;
-    let Ok(member) = MemberId::parse(transfer.target.as_str()) else { return Ok(false) };
-    let effective_at = transfer.effective_at;
+    let member = MemberId::from(effect.target());
+    let effective_at = effect.effective_at();
     // However late it arrives, what it says happened when it did: no bound on back-dating applies.
     let times = || Times { now: inner.clock.now(Some(effective_at)), effective_at, stated: true };
     let cause = Cause { program, timeline: &timeline, request: None };
-    let command = Command::Receive(transfer);
+    let command = match effect {
+        Outgoing::Transfer(transfer) => Command::Receive(transfer),
+        Outgoing::Parcel(parcel) => Command::Take(parcel),
+        Outgoing::Forget(forget) => return erase::forget(inner, program, &forget).await.map(|()| true),
+    };
     let settled = settle(inner, &cause, &member, &command, &times).await?;
     Ok(settled.received)
 }

@@ -6,13 +6,13 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
-use super::{Answered, Error, Inner, Known, Write, claims, codes, notices};
-use crate::domain::account::{AccountState, Inbound, MemberRecord, Salt};
+use super::{Answered, Error, Inner, Known, Write, claims, codes, moves, notices};
+use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Transfer};
+use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, Transfer};
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::event_record::DeedRecord;
-use crate::domain::id::{AccountId, GrantId, MemberId, OrderId, ProgramId, RequestId};
+use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
 use crate::domain::ledger::{decode, encode};
 use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
@@ -24,7 +24,8 @@ use crate::store::{
 };
 
 /// Members point to an account at most so many times: to a household, and from a merged one to what it became.
-const ALIASES_MAX: usize = 4;
+/// An account has a bounded number of homes, and each is one step at most.
+pub(super) const ALIASES_MAX: usize = 2 * AccountState::HOMES_MAX + 2;
 
 /// Largest record of an account; far above what one takes in practice.
 const RECORD_BYTES_MAX: usize = 512 * 1024;
@@ -61,8 +62,11 @@ async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
     let times = || inner.times(write.occurred_at);
     let done = match &write.command {
         Command::Claim(claim) => claims::claim(inner, &cause, write, claim).await?,
+        Command::Relocate(relocate) => moves::relocate(inner, &cause, write, relocate).await?,
+        Command::Send(send) => moves::send(inner, &cause, write, send).await?,
         command => settle(inner, &cause, &write.member, command, &times).await?,
     };
+    let done = moves::finish(inner, &cause, done).await;
     done.set_aside.close(inner, &done.used);
     Ok(Answered { answer: done.answer, replayed: done.replayed })
 }
@@ -87,31 +91,41 @@ pub(super) struct Settled {
     /// does.
     set_aside: Claims,
     used: Vec<Used>,
+    /// What was put on the feed besides, for whoever delivers it at once.
+    pub(super) outgoing: Vec<Outgoing>,
 }
 
 impl Settled {
     fn answer(answer: Answer, replayed: bool) -> Settled {
-        Settled { answer, replayed, entries: 0, received: false, set_aside: Claims::default(), used: Vec::new() }
+        let (set_aside, used, outgoing) = (Claims::default(), Vec::new(), Vec::new());
+        Settled { answer, replayed, entries: 0, received: false, set_aside, used, outgoing }
     }
 }
 
 /// The records that a decision is made on.
 pub(super) struct Basis {
-    account_id: AccountId,
+    pub(super) account_id: AccountId,
     key: Key,
     account: Option<(Token, AccountState)>,
-    order: Option<(Key, Option<(Token, OrderRecord)>)>,
-    inbound: Option<(Key, Option<(Token, Inbound)>)>,
     /// What is kept under the name of the event that the command is about.
-    deed: Option<(Key, Option<(Token, DeedRecord)>)>,
+    deed: Option<(Key, Option<(Place, DeedRecord)>)>,
+    order: Option<(Key, Option<(Place, OrderRecord)>)>,
+    inbound: Option<(Key, Option<(Place, Inbound)>)>,
+    /// Accounts that led here, beginning with the member's own.
+    pub(super) path: Vec<AccountId>,
     /// Whether all of it was just read from the store.
     fresh: bool,
 }
 
+/// Where a record was found: under the account, or under a home of it, whence it is carried over when it changes.
+type Place = Option<Token>;
+
 /// Random bytes for a profile that a command may change.
 fn salt_for(command: &Command) -> Result<Salt, Error> {
     let mut salt = Salt::default();
-    if matches!(command, Command::Enroll(_) | Command::UpdateMember(_) | Command::RecordEvent(_)) {
+    let may =
+        matches!(command, Command::Enroll(_) | Command::UpdateMember(_) | Command::RecordEvent(_) | Command::Take(_));
+    if may {
         getrandom::fill(&mut salt).map_err(|_| Error::Internal("the machine gives no random bytes".to_owned()))?;
     }
     Ok(salt)
@@ -127,72 +141,30 @@ pub(super) async fn settle(
 ) -> Result<Settled, Error> {
     let queue_key = inner.layout.member(cause.program, member);
     inner.meter.queued(inner.queues.depth(&queue_key));
-    let _turn = inner.queues.turn(&queue_key).await.ok_or(Error::Overloaded)?;
+    let mut turn = inner.queues.turn(&queue_key).await.ok_or(Error::Overloaded)?;
     let mut basis = begin(inner, cause.program, member, command).await?;
     if member.is_guest() && basis.account_id != AccountId::from(member) {
         basis = of_claimed(inner, cause, &basis.account_id, command).await?;
     }
-    // The account may be another than the member's own: then its queue is waited for too, always in this order.
-    let _account_turn =
-        if basis.key == queue_key { None } else { Some(inner.queues.turn(&basis.key).await.ok_or(Error::Overloaded)?) };
+    // The account may be another than the member's own: then its queue is the one to wait in. One at a time is held,
+    // for accounts may become part of each other in either direction.
+    if basis.key != queue_key {
+        drop(turn);
+        turn = inner.queues.turn(&basis.key).await.ok_or(Error::Overloaded)?;
+    }
     let mut resent = 0;
     let mut set_aside = Claims::default();
     for _ in 0..inner.options.attempts_max.max(1) {
-        let times = times();
-        let codes = codes::resolve(inner, cause, &basis.account_id, basis.state(), command, times).await?;
-        let snapshot =
-            Snapshot { member: Some(member.clone()), salt: salt_for(command)?, ..basis.snapshot(cause.program, codes) };
-        let decision = match with_claims(inner, cause, &basis, snapshot, command, times, &mut set_aside).await? {
-            Step::Decided(decision) => *decision,
-            Step::Answered(settled) => return Ok(*settled),
-        };
-        if !decision.remember {
-            // Something is missing. It may be there by now, and the request may have been answered before.
-            if !basis.fresh {
-                basis = load(inner, cause.program, &basis.account_id, command).await?;
-                continue;
-            }
-            return not_remembered(inner, cause, &basis, decision).await;
+        if let Some(settled) = answered_elsewhere(inner, cause, &basis).await? {
+            return Ok(settled);
         }
-        let received = basis.receives(command, &decision);
-        let marks = set_aside.marks(inner, cause.program, &decision);
-        let Some(commit) = to_commit(inner, cause, &basis, &decision, marks)? else {
-            return Ok(Settled { received, ..Settled::answer(decision.answer, false) });
-        };
-        let outcome = send(inner, &commit, &mut resent).await;
-        if outcome.is_err() {
-            inner.records.forget(&basis.key);
-        }
-        match outcome? {
-            Outcome::Applied => {
-                let used = decision.used.clone();
-                return Ok(Settled { received, set_aside, used, ..applied(inner, &basis, decision, &commit) });
-            }
-            Outcome::Seen(seen) => {
-                let Some(seen) = seen.into_iter().next() else {
-                    return Err(Error::Internal("a receipt was seen that is not there".to_owned()));
-                };
-                // After a resend, what is found may well be this very write: then the cache is behind it.
-                inner.records.forget(&basis.key);
-                if cause.request.is_none() || 0 < seen.index {
-                    // A claim was closed or used by somebody else: things stand differently now.
-                    set_aside.give_up(inner).await?;
-                    basis = load(inner, cause.program, &basis.account_id, command).await?;
-                    continue;
-                }
-                let answer = answer_of(cause, &seen.receipt, seen.same_content)?;
-                return Ok(Settled::answer(answer, resent == 0));
-            }
-            Outcome::Conflict(records) => {
-                inner.meter.conflict();
-                debug!(key = %basis.key.name, "a commit met newer records, deciding again");
-                basis.refresh(inner, records)?;
-            }
-            Outcome::GuardFailed { key, .. } => {
-                return Err(Error::Internal(format!("an unexpected guard failed: {}", key.name)));
-            }
+        match once(inner, cause, &mut basis, member, command, times(), &mut resent, &mut set_aside).await? {
+            Once::Settled(settled) => return Ok(*settled),
+            Once::Newer => {}
+            Once::Gone => basis = load(inner, cause.program, &AccountId::from(member), command).await?,
         }
     }
+    drop(turn);
     inner.records.forget(&basis.key);
     Err(Error::Contention)
 }
@@ -234,13 +206,108 @@ async fn with_claims(
         }
         // A resend would claim in vain.
         if set_aside.is_empty()
-            && let Some(settled) = answered_before(inner, cause, basis).await?
+            && let Some(settled) = answered(inner, cause, &basis.account_id).await?
         {
             return Ok(Step::Answered(Box::new(settled)));
         }
         quotas::claim(inner, &basis.account_id, &decision.wants, times.now, set_aside).await?;
     }
     Err(Error::Internal("a decision does not come to an end of what it wants".to_owned()))
+}
+
+/// What one attempt came to.
+pub(super) enum Once {
+    Settled(Box<Settled>),
+    /// Records were newer: the basis has them now.
+    Newer,
+    /// The account has become part of another since, or another part of it: everything is to be looked for again.
+    Gone,
+}
+
+/// Decides and commits once.
+#[expect(clippy::too_many_arguments, reason = "the state of one attempt, and of those before")]
+pub(super) async fn once(
+    inner: &Inner,
+    cause: &Cause<'_>,
+    basis: &mut Basis,
+    member: &MemberId,
+    command: &Command,
+    times: Times,
+    resent: &mut u32,
+    set_aside: &mut Claims,
+) -> Result<Once, Error> {
+    let settled = |settled| Ok(Once::Settled(Box::new(settled)));
+    let codes = codes::resolve(inner, cause, &basis.account_id, basis.state(), command, times).await?;
+    let snapshot =
+        Snapshot { member: Some(member.clone()), salt: salt_for(command)?, ..basis.snapshot(cause.program, codes) };
+    let decision = match with_claims(inner, cause, basis, snapshot, command, times, set_aside).await? {
+        Step::Decided(decision) => *decision,
+        Step::Answered(before) => return settled(*before),
+    };
+    if !decision.remember {
+        // Something is missing. It may be there by now, and the request may have been answered before.
+        if !basis.fresh {
+            *basis = load(inner, cause.program, &basis.account_id, command).await?.led_by(&basis.path);
+            return Ok(Once::Newer);
+        }
+        return settled(not_remembered(inner, cause, basis, decision).await?);
+    }
+    let received = decision.received;
+    let marks = set_aside.marks(inner, cause.program, &decision);
+    let Some(commit) = to_commit(inner, cause, basis, &decision, marks)? else {
+        return settled(Settled { received, ..Settled::answer(decision.answer, false) });
+    };
+    let outcome = send(inner, &commit, resent).await;
+    if outcome.is_err() {
+        inner.records.forget(&basis.key);
+    }
+    match outcome? {
+        Outcome::Applied => {
+            let (used, set_aside) = (decision.used.clone(), std::mem::take(set_aside));
+            settled(Settled { received, set_aside, used, ..applied(inner, basis, decision, &commit) })
+        }
+        Outcome::Seen(seen) => {
+            let Some(seen) = seen.into_iter().next() else {
+                return Err(Error::Internal("a receipt was seen that is not there".to_owned()));
+            };
+            // After a resend, what is found may well be this very write: then the cache is behind it.
+            inner.records.forget(&basis.key);
+            if cause.request.is_none() || 0 < seen.index {
+                // A claim was closed or used by somebody else: things stand differently now.
+                set_aside.give_up(inner).await?;
+                *basis = load(inner, cause.program, &basis.account_id, command).await?.led_by(&basis.path);
+                return Ok(Once::Newer);
+            }
+            let answer = answer_of(cause, &seen.receipt, seen.same_content)?;
+            settled(Settled::answer(answer, *resent == 0))
+        }
+        Outcome::Conflict(records) => {
+            inner.meter.conflict();
+            debug!(key = %basis.key.name, "a commit met newer records, deciding again");
+            Ok(if basis.refresh(inner, records)? { Once::Newer } else { Once::Gone })
+        }
+        Outcome::GuardFailed { key, .. } => Err(Error::Internal(format!("an unexpected guard failed: {}", key.name))),
+    }
+}
+
+/// The answer to a request that was answered while the member belonged to another account.
+async fn answered_elsewhere(inner: &Inner, cause: &Cause<'_>, basis: &Basis) -> Result<Option<Settled>, Error> {
+    let left = basis.state().into_iter().flat_map(|state| &state.homes).filter(|home| home.why == HomeWhy::Left);
+    for account in basis.path.iter().chain(left.map(|home| &home.account)) {
+        if let Some(settled) = answered(inner, cause, account).await? {
+            return Ok(Some(settled));
+        }
+    }
+    Ok(None)
+}
+
+/// The answer that is kept under an account.
+pub(super) async fn answered(inner: &Inner, cause: &Cause<'_>, account: &AccountId) -> Result<Option<Settled>, Error> {
+    let Some((request, fingerprint)) = cause.request else { return Ok(None) };
+    let key = inner.layout.receipt(cause.program, account, request);
+    let Some(receipt) = inner.store.receipt(&key).await? else { return Ok(None) };
+    let same = receipt.fingerprint == fingerprint.to_bytes();
+    Ok(Some(Settled::answer(answer_of(cause, &receipt, same)?, true)))
 }
 
 fn defect(error: DecideError) -> Error {
@@ -269,7 +336,7 @@ pub(super) async fn send(inner: &Inner, commit: &Commit, resent: &mut u32) -> Re
 }
 
 fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) -> Settled {
-    let Decision { answer, account, entries, transfers, .. } = decision;
+    let Decision { answer, account, entries, transfers, outgoing, .. } = decision;
     if let (Some(state), false) = (account, entries.is_empty()) {
         let written = commit.writes.iter().find(|write| write.key == basis.key);
         let bytes = written.and_then(|write| write.record.as_ref()).map_or(0, |record| record.body.len());
@@ -277,26 +344,17 @@ fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) ->
         let record = Arc::new(MemberRecord::Account(Box::new(state)));
         inner.records.keep(basis.key.clone(), Seen { token, record, bytes });
     }
-    if !transfers.is_empty() {
+    if !transfers.is_empty() || !outgoing.is_empty() {
         // A lost hint costs time, not the effect: the relay's walk finds it.
         let _ = inner.relay_hint.try_send(basis.key.partition);
     }
-    Settled { entries: entries.len(), ..Settled::answer(answer, false) }
+    Settled { entries: entries.len(), outgoing, ..Settled::answer(answer, false) }
 }
 
 /// A missing predecessor: nothing is kept, unless the request was answered when it was still there.
 async fn not_remembered(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decision: Decision) -> Result<Settled, Error> {
-    let before = answered_before(inner, cause, basis).await?;
+    let before = answered(inner, cause, &basis.account_id).await?;
     Ok(before.unwrap_or_else(|| Settled::answer(decision.answer, false)))
-}
-
-/// The answer that the request was given before.
-async fn answered_before(inner: &Inner, cause: &Cause<'_>, basis: &Basis) -> Result<Option<Settled>, Error> {
-    let Some((request, fingerprint)) = cause.request else { return Ok(None) };
-    let key = inner.layout.receipt(cause.program, &basis.account_id, request);
-    let Some(receipt) = inner.store.receipt(&key).await? else { return Ok(None) };
-    let same = receipt.fingerprint == fingerprint.to_bytes();
-    Ok(Some(Settled::answer(answer_of(cause, &receipt, same)?, true)))
 }
 
 fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result<Answer, Error> {
@@ -333,21 +391,47 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::RecordEvent(_)
         | Command::ReviewEvent(_)
         | Command::RevokeEvent(_)
-        | Command::SetTier(_) => None,
+        | Command::SetTier(_)
+        | Command::Relocate(_)
+        | Command::Announce(_)
+        | Command::Depart(_)
+        | Command::Take(_)
+        | Command::Erase
+        | Command::Send(_)
+        | Command::CreateAccount(_)
+        | Command::SetRole(_) => None,
     }
 }
 
 /// What a command is about that has a record under a name of its own.
-fn deed_of(inner: &Inner, program: &ProgramId, account: &AccountId, command: &Command) -> Option<Key> {
+fn deed_of(command: &Command) -> Option<Deed<'_>> {
     if let Command::Adjust(adjust) = command {
-        return adjust.order.as_ref().map(|order| inner.layout.recovery(program, account, order));
+        return adjust.order.as_ref().map(Deed::Recovery);
     }
-    command.event().map(|event| inner.layout.event(program, account, event))
+    command.event().map(Deed::Event)
 }
 
-fn grant_of(command: &Command) -> Option<&GrantId> {
+/// Names a [`DeedRecord`].
+#[derive(Clone, Copy)]
+pub(super) enum Deed<'a> {
+    Event(&'a EventId),
+    /// What makes up for an order.
+    Recovery(&'a OrderId),
+}
+
+impl Deed<'_> {
+    fn key(self, inner: &Inner, program: &ProgramId, account: &AccountId) -> Key {
+        match self {
+            Deed::Event(event) => inner.layout.event(program, account, event),
+            Deed::Recovery(order) => inner.layout.recovery(program, account, order),
+        }
+    }
+}
+
+fn grant_of(command: &Command) -> Option<GrantId> {
     match command {
-        Command::Receive(Transfer { grant, .. }) => Some(grant),
+        Command::Receive(Transfer { grant, .. }) => Some(grant.clone()),
+        Command::Take(parcel) => parcel.grant(),
         _ => None,
     }
 }
@@ -383,50 +467,83 @@ fn can_guess(command: &Command) -> bool {
 
 /// The records to decide on: the cached account where a guess will do, else what the store holds.
 async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &Command) -> Result<Basis, Error> {
-    let mut account = AccountId::from(member);
+    let own = AccountId::from(member);
+    let mut account = own.clone();
     if can_guess(command) {
+        let mut path = Vec::new();
         for _ in 0..ALIASES_MAX {
             let key = inner.layout.account(program, &account);
             let seen = inner.records.member(&key);
             inner.meter.cache(seen.is_some());
             let Some(seen) = seen else { break };
             match &*seen.record {
-                MemberRecord::Alias(to) => account = to.clone(),
+                MemberRecord::Alias(to) => {
+                    path.push(account);
+                    account = to.clone();
+                }
                 MemberRecord::Account(state) => {
+                    if let Some(away) = &state.away {
+                        path.push(account);
+                        account = away.to.clone();
+                        continue;
+                    }
+                    // Orders may lie under another account, and who was led here may have left: the store tells.
+                    let elsewhere = !state.homes.is_empty() && order_of(command).is_some();
+                    if elsewhere || !(path.is_empty() || state.is_home_of(&own)) {
+                        break;
+                    }
                     let order = order_of(command).map(|order| (inner.layout.order(program, &account, order), None));
                     let state = (**state).clone();
-                    return Ok(Basis {
-                        account_id: account,
-                        key,
-                        account: Some((seen.token, state)),
-                        order,
-                        inbound: None,
-                        deed: None,
-                        fresh: false,
-                    });
+                    let (account_id, account) = (account, Some((seen.token, state)));
+                    let (inbound, deed, fresh) = (None, None, false);
+                    return Ok(Basis { account_id, key, account, order, inbound, deed, path, fresh });
                 }
             }
         }
     }
-    load(inner, program, &account, command).await
+    load(inner, program, &own, command).await
 }
 
-/// Reads the records that a command needs, in one trip, following aliases.
+/// Reads the records that a command needs.
 pub(super) async fn load(
     inner: &Inner,
     program: &ProgramId,
     start: &AccountId,
     command: &Command,
 ) -> Result<Basis, Error> {
+    let grant = grant_of(command);
+    let stays = matches!(command, Command::Take(parcel) if parcel.is_homecoming());
+    let wanted = Wanted { order: order_of(command), grant: grant.as_ref(), deed: deed_of(command), stays };
+    find(inner, program, start, wanted).await
+}
+
+/// What is looked for besides the account.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    pub(super) order: Option<&'a OrderId>,
+    pub(super) grant: Option<&'a GrantId>,
+    pub(super) deed: Option<Deed<'a>>,
+    /// Whether the account of that very name is meant, even while it is part of another.
+    pub(super) stays: bool,
+}
+
+/// Reads records, in one trip, following aliases; looks for what is not under the account under its homes.
+pub(super) async fn find(
+    inner: &Inner,
+    program: &ProgramId,
+    start: &AccountId,
+    wanted: Wanted<'_>,
+) -> Result<Basis, Error> {
     let mut account = start.clone();
+    let mut path = Vec::new();
     for _ in 0..ALIASES_MAX {
         let key = inner.layout.account(program, &account);
-        let order_key = order_of(command).map(|order| inner.layout.order(program, &account, order));
-        let inbound_key = grant_of(command).map(|grant| inner.layout.inbound(program, &account, grant));
+        let order_key = wanted.order.map(|order| inner.layout.order(program, &account, order));
+        let inbound_key = wanted.grant.map(|grant| inner.layout.inbound(program, &account, grant));
         let mut keys = vec![key.clone()];
         keys.extend(order_key.clone());
         keys.extend(inbound_key.clone());
-        let deed_key = deed_of(inner, program, &account, command);
+        let deed_key = wanted.deed.map(|deed| deed.key(inner, program, &account));
         keys.extend(deed_key.clone());
         let mut records = inner.store.load(key.partition, &keys).await?.into_iter();
         let member = records.next().flatten();
@@ -436,18 +553,70 @@ pub(super) async fn load(
         let member = member.map(|record| read_member(inner, &key, &record)).transpose()?;
         let state = match member {
             Some((_, MemberRecord::Alias(to))) => {
-                account = to;
+                path.push(std::mem::replace(&mut account, to));
                 continue;
             }
-            Some((token, MemberRecord::Account(state))) => Some((token, *state)),
+            Some((token, MemberRecord::Account(state))) => match &state.away {
+                Some(away) if !wanted.stays => {
+                    path.push(std::mem::replace(&mut account, away.to.clone()));
+                    continue;
+                }
+                _ => Some((token, *state)),
+            },
             None => None,
         };
-        let order = order_key.map(|key| read(&key, order_record).map(|found| (key, found))).transpose()?;
-        let inbound = inbound_key.map(|key| read(&key, inbound_record).map(|found| (key, found))).transpose()?;
-        let deed = deed_key.map(|key| read(&key, deed_record).map(|found| (key, found))).transpose()?;
-        return Ok(Basis { account_id: account, key, account: state, order, inbound, deed, fresh: true });
+        let homes = state.as_ref().map_or(&[][..], |(_, state)| &state.homes);
+        if let (Some(order), Some((_, state))) = (wanted.order, &state)
+            && let Some(left) = left_behind(inner, program, state, order).await?
+        {
+            // What was ordered as part of another account stays with that.
+            path.push(std::mem::replace(&mut account, left));
+            continue;
+        }
+        let mut order = order_key.map(|key| read_placed(&key, order_record).map(|found| (key, found))).transpose()?;
+        let mut inbound =
+            inbound_key.map(|key| read_placed(&key, inbound_record).map(|found| (key, found))).transpose()?;
+        let mut deed = deed_key.map(|key| read_placed(&key, deed_record).map(|found| (key, found))).transpose()?;
+        for home in homes.iter().filter(|home| home.why != HomeWhy::Left) {
+            if let (Some((_, found @ None)), Some(id)) = (&mut order, wanted.order) {
+                *found = at_home(inner, &inner.layout.order(program, &home.account, id)).await?;
+            }
+            if let (Some((_, found @ None)), Some(grant)) = (&mut inbound, wanted.grant) {
+                *found = at_home(inner, &inner.layout.inbound(program, &home.account, grant)).await?;
+            }
+            if let (Some((_, found @ None)), Some(named)) = (&mut deed, wanted.deed) {
+                *found = at_home(inner, &named.key(inner, program, &home.account)).await?;
+            }
+        }
+        return Ok(Basis { account_id: account, key, account: state, order, inbound, deed, path, fresh: true });
     }
     Err(Error::Store(store::Error::Corrupt { what: format!("the aliases of `{start}` do not end") }))
+}
+
+/// The account that this one was part of when it placed the order, if that has it.
+async fn left_behind(
+    inner: &Inner,
+    program: &ProgramId,
+    state: &AccountState,
+    order: &OrderId,
+) -> Result<Option<AccountId>, Error> {
+    for home in state.homes.iter().filter(|home| home.why == HomeWhy::Left) {
+        let found: Option<(Place, OrderRecord)> =
+            at_home(inner, &inner.layout.order(program, &home.account, order)).await?;
+        if found.is_some_and(|(_, record)| state.is_home_of(&AccountId::from(&record.member))) {
+            return Ok(Some(home.account.clone()));
+        }
+    }
+    Ok(None)
+}
+
+async fn at_home<T: serde::de::DeserializeOwned>(inner: &Inner, key: &Key) -> Result<Option<(Place, T)>, Error> {
+    let record = inner.store.load(key.partition, std::slice::from_ref(key)).await?.into_iter().next().flatten();
+    Ok(read::<T>(key, record)?.map(|(_, value)| (None, value)))
+}
+
+fn read_placed<T: serde::de::DeserializeOwned>(key: &Key, record: Option<Record>) -> Result<Option<(Place, T)>, Error> {
+    Ok(read::<T>(key, record)?.map(|(token, value)| (Some(token), value)))
 }
 
 /// Decodes a record found under a member id, checks it against its token, and keeps it for the next call.
@@ -492,8 +661,8 @@ pub(super) fn read<T: serde::de::DeserializeOwned>(
     Ok(Some((record.token, value)))
 }
 
-fn expected<T>(found: Option<&(Token, T)>) -> Expected {
-    found.map_or(Expected::Absent, |(token, _)| Expected::At(*token))
+fn expected(token: Option<Token>) -> Expected {
+    token.map_or(Expected::Absent, Expected::At)
 }
 
 impl Basis {
@@ -507,8 +676,25 @@ impl Basis {
         self.order.as_ref().is_some_and(|(_, found)| found.is_some())
     }
 
-    fn state(&self) -> Option<&AccountState> {
+    pub(super) fn state(&self) -> Option<&AccountState> {
         self.account.as_ref().map(|(_, state)| state)
+    }
+
+    pub(super) fn deed(&self) -> Option<&DeedRecord> {
+        self.deed.as_ref().and_then(|(_, found)| found.as_ref()).map(|(_, deed)| deed)
+    }
+
+    /// State and order, as found.
+    pub(super) fn into_found(self) -> (AccountId, Option<AccountState>, Option<OrderRecord>) {
+        let order = self.order.and_then(|(_, found)| found).map(|(_, order)| order);
+        (self.account_id, self.account.map(|(_, state)| state), order)
+    }
+
+    /// The same, reached by a way that was known before.
+    fn led_by(mut self, path: &[AccountId]) -> Basis {
+        let before = path.iter().filter(|account| !self.path.contains(account)).cloned();
+        self.path = before.chain(self.path.iter().cloned()).collect();
+        self
     }
 
     fn snapshot(
@@ -516,7 +702,7 @@ impl Basis {
         program: &ProgramId,
         codes: Vec<(crate::domain::id::Code, Option<crate::domain::decide::CodeOwner>)>,
     ) -> Snapshot {
-        let of = |found: &Option<(Token, OrderRecord)>| found.as_ref().map(|(_, order)| order.clone());
+        let of = |found: &Option<(Place, OrderRecord)>| found.as_ref().map(|(_, order)| order.clone());
         Snapshot {
             program: program.clone(),
             account_id: Some(self.account_id.clone()),
@@ -531,25 +717,26 @@ impl Basis {
         }
     }
 
-    /// Whether an effect is part of the account after the decision. One that was refused is not: taken off the feed
-    /// it would be lost.
-    fn receives(&self, command: &Command, decision: &Decision) -> bool {
-        let Command::Receive(transfer) = command else { return false };
-        let known = self.inbound.as_ref().and_then(|(_, found)| found.as_ref());
-        decision.inbound.is_some() || known.is_some_and(|(_, known)| transfer.revision <= known.revision)
-    }
-
     /// What the decision was made on, in the order in which a conflict answers it.
     fn expectations(&self) -> Vec<(Key, Expected)> {
-        let mut expect = vec![(self.key.clone(), expected(self.account.as_ref()))];
-        expect.extend(self.order.as_ref().map(|(key, found)| (key.clone(), expected(found.as_ref()))));
-        expect.extend(self.inbound.as_ref().map(|(key, found)| (key.clone(), expected(found.as_ref()))));
-        expect.extend(self.deed.as_ref().map(|(key, found)| (key.clone(), expected(found.as_ref()))));
+        fn place<T>(found: &Option<(Place, T)>) -> Expected {
+            expected(found.as_ref().and_then(|(place, _)| *place))
+        }
+        let mut expect = vec![(self.key.clone(), expected(self.account.as_ref().map(|(token, _)| *token)))];
+        expect.extend(self.order.as_ref().map(|(key, found)| (key.clone(), place(found))));
+        expect.extend(self.inbound.as_ref().map(|(key, found)| (key.clone(), place(found))));
+        expect.extend(self.deed.as_ref().map(|(key, found)| (key.clone(), place(found))));
         expect
     }
 
-    /// Takes the records that a conflict answered.
-    fn refresh(&mut self, inner: &Inner, records: Vec<Option<Record>>) -> Result<(), Error> {
+    /// Takes the records that a conflict answered; false if records may lie elsewhere by now.
+    fn refresh(&mut self, inner: &Inner, records: Vec<Option<Record>>) -> Result<bool, Error> {
+        let was_away = self.state().is_some_and(|state| state.away.is_some());
+        let homes = |state: Option<&AccountState>| -> Vec<(AccountId, u32)> {
+            let homes = state.into_iter().flat_map(|state| &state.homes);
+            homes.map(|home| (home.account.clone(), home.revision)).collect()
+        };
+        let homes_before = homes(self.state());
         let mut records = records.into_iter();
         self.account = match records.next().flatten() {
             Some(record) => {
@@ -557,9 +744,8 @@ impl Basis {
                 let token = seen.token;
                 inner.records.keep(self.key.clone(), seen);
                 match member {
-                    MemberRecord::Account(state) => Some((token, *state)),
-                    // The account has become part of another since: whoever resends finds it there.
-                    MemberRecord::Alias(_) => return Err(Error::Contention),
+                    MemberRecord::Account(state) if was_away || state.away.is_none() => Some((token, *state)),
+                    MemberRecord::Account(_) | MemberRecord::Alias(_) => return Ok(false),
                 }
             }
             None => {
@@ -567,17 +753,22 @@ impl Basis {
                 None
             }
         };
+        // What was found under a home is still there, unless somebody has carried it over.
         if let Some((key, found)) = &mut self.order {
-            *found = read(key, records.next().flatten())?;
+            let newer = read_placed(key, records.next().flatten())?;
+            *found = newer.or(found.take().filter(|(at, _)| at.is_none()));
         }
         if let Some((key, found)) = &mut self.inbound {
-            *found = read(key, records.next().flatten())?;
+            let newer = read_placed(key, records.next().flatten())?;
+            *found = newer.or(found.take().filter(|(at, _)| at.is_none()));
         }
         if let Some((key, found)) = &mut self.deed {
-            *found = read(key, records.next().flatten())?;
+            let newer = read_placed(key, records.next().flatten())?;
+            *found = newer.or(found.take().filter(|(at, _)| at.is_none()));
         }
+        // Homes that have come since may hold what was not found.
         self.fresh = true;
-        Ok(())
+        Ok(homes_before == homes(self.state()))
     }
 }
 
@@ -639,7 +830,6 @@ fn to_commit(
             first_sequence: first.sequence,
             entries: decision.entries.iter().map(encode).collect(),
         });
-        commit.feed = decision.transfers.iter().map(|transfer| encode(&(program, transfer))).collect();
         commit.feed.extend(notices::of(program, account_id, &decision.entries));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
         let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));
@@ -653,6 +843,9 @@ fn to_commit(
         let record = Some(Record { token, body: encode(inbound) });
         commit.writes.push(RecordWrite { key: layout.inbound(program, account_id, grant), record });
     }
+    let transfers = decision.transfers.iter().cloned().map(Outgoing::Transfer);
+    let effects = transfers.chain(decision.outgoing.iter().cloned());
+    commit.feed.extend(effects.map(|effect| encode(&(program, effect))));
     let nothing = commit.receipts.is_empty() && commit.writes.is_empty();
     Ok((!nothing).then_some(commit))
 }
@@ -672,8 +865,14 @@ pub(super) async fn outcome(
         let answer: Answer = decode(&receipt.body).map_err(|e| unreadable(&key, e))?;
         Ok(if answer == Answer::Fenced { Known::Fenced } else { Known::Answered(answer) })
     };
-    if let Some(receipt) = inner.store.receipt(&key).await? {
-        return known(&receipt);
+    // It may have been answered while the member belonged to another account.
+    let left = basis.state().into_iter().flat_map(|state| &state.homes).filter(|home| home.why == HomeWhy::Left);
+    let elsewhere = basis.path.iter().chain(left.map(|home| &home.account));
+    let elsewhere = elsewhere.map(|account| inner.layout.receipt(program, account, request));
+    for key in std::iter::once(key.clone()).chain(elsewhere) {
+        if let Some(receipt) = inner.store.receipt(&key).await? {
+            return known(&receipt);
+        }
     }
     if !fence {
         return Ok(Known::NotApplied);

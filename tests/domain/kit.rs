@@ -8,7 +8,7 @@ use guerdon::domain::answer::{
     Answer, CommitAnswer, Decided, Effect, Refund, Refusal, ReleaseAnswer, ReserveAnswer, ReturnAnswer, Subject,
 };
 use guerdon::domain::command::{
-    Adjust, AdjustReason, Claim, Command, Commit, EnteredCode, GuestOrder, Measure, PayAmount, PayWithUnits,
+    Adjust, AdjustReason, Claim, Command, Commit, EnteredCode, GuestOrder, Measure, Outgoing, PayAmount, PayWithUnits,
     ProfileChange, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat, Tender, Transfer,
 };
 use guerdon::domain::decide::{CodeOwner, DecideError, Decision, Snapshot, decide};
@@ -202,12 +202,12 @@ pub(crate) struct World {
     /// Of orders whose Commit asked for it.
     pub(crate) traces: BTreeMap<OrderId, guerdon::domain::answer::Explain>,
     /// Effects that nobody has delivered yet.
-    pub(crate) outbox: Vec<Transfer>,
     /// What is left of limits over all members.
     pub(crate) quotas: BTreeMap<QuotaKey, i64>,
     /// By account and the id of the event.
     pub(crate) events: BTreeMap<(AccountId, EventId), DeedRecord>,
     pub(crate) recoveries: BTreeMap<(AccountId, OrderId), DeedRecord>,
+    pub(crate) outbox: Vec<Outgoing>,
 }
 
 impl World {
@@ -276,10 +276,12 @@ impl World {
             Command::CreateCode(_) => self.codes.keys().cloned().collect(),
             _ => Vec::new(),
         };
-        let inbound = match (command, member) {
-            (Command::Receive(t), Some(member)) => self.inbound.get(&(member.clone(), t.grant.clone())).cloned(),
+        let grant = match command {
+            Command::Receive(transfer) => Some(transfer.grant.clone()),
+            Command::Take(parcel) => parcel.grant(),
             _ => None,
         };
+        let inbound = member.zip(grant).and_then(|(member, grant)| self.inbound.get(&(member.clone(), grant)).cloned());
         Snapshot {
             program: ProgramId::parse("p").unwrap(),
             account_id: member.cloned(),
@@ -321,11 +323,14 @@ impl World {
 
     /// Decides, checks what must always hold, and applies.
     pub(crate) fn decide_at(&mut self, member: &str, command: Command, times: Times) -> Result<Decision, DecideError> {
-        let member = account(member);
+        let acting = account(member);
+        let stays =
+            matches!(&command, Command::Relocate(_)) || matches!(&command, Command::Take(p) if p.is_homecoming());
+        let member = if stays { acting.clone() } else { self.home_of(&acting) };
         // As from outside: no two deeds of an account share one.
         let posted = self.ledgers.get(&member).map_or(0, Vec::len);
         let request = RequestId::parse(&format!("r{posted}")).unwrap();
-        let mut snapshot = self.snapshot(Some(&member), &command);
+        let mut snapshot = Snapshot { member: Some(MemberId::from(&acting)), ..self.snapshot(Some(&member), &command) };
         let mut decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         while !decision.wants.is_empty() {
             snapshot.set_aside.extend(decision.wants.iter().map(|want| self.claim(want)));
@@ -381,7 +386,8 @@ impl World {
             let deed = DeedRecord::Recovery(record.clone());
             self.recoveries.insert((after.account.clone(), record.order.clone()), deed);
         }
-        self.outbox.extend(decision.transfers.iter().cloned());
+        self.outbox.extend(decision.transfers.iter().cloned().map(Outgoing::Transfer));
+        self.outbox.extend(decision.outgoing.iter().cloned());
         Ok(decision)
     }
 
@@ -430,15 +436,55 @@ impl World {
 
     /// A code that is somebody's.
     pub(crate) fn code(&mut self, raw: &str, owner: &str, campaign: &str) {
-        let owner = CodeOwner { account: account(owner), campaign: CampaignId::parse(campaign).unwrap() };
+        let owner =
+            CodeOwner { account: account(owner), campaign: CampaignId::parse(campaign).unwrap(), blocked: false };
         self.codes.insert(guerdon::domain::code::read(raw).unwrap(), owner);
+    }
+
+    /// The account that an id leads to.
+    pub(crate) fn home_of(&self, id: &AccountId) -> AccountId {
+        let mut account = id.clone();
+        for _ in 0..=self.accounts.len() {
+            match self.accounts.get(&account).and_then(|state| state.away.as_ref()) {
+                Some(away) => account = away.to.clone(),
+                None => return account,
+            }
+        }
+        panic!("the aliases of {id} do not end");
+    }
+
+    /// Takes out of the outbox what was granted to other accounts.
+    pub(crate) fn sent(&mut self) -> Vec<Transfer> {
+        let effects = std::mem::take(&mut self.outbox).into_iter();
+        let transfers = effects.map(|effect| match effect {
+            Outgoing::Transfer(transfer) => transfer,
+            other => panic!("{other:?}"),
+        });
+        transfers.collect()
+    }
+
+    pub(crate) fn deliver(&mut self, effect: Outgoing) {
+        let target = effect.target().to_string();
+        let command = match effect {
+            Outgoing::Transfer(transfer) => Command::Receive(transfer),
+            Outgoing::Parcel(parcel) => Command::Take(parcel),
+            Outgoing::Forget(forget) => {
+                for code in &forget.codes {
+                    self.codes.get_mut(code).unwrap().blocked = true;
+                }
+                return;
+            }
+        };
+        assert!(self.decide(&target, command).received);
     }
 
     /// Delivers what decisions sent to other accounts.
     pub(crate) fn relay(&mut self) {
-        for transfer in std::mem::take(&mut self.outbox) {
-            let target = transfer.target.to_string();
-            self.decide(&target, Command::Receive(transfer));
+        // What is delivered may send something in turn.
+        while !self.outbox.is_empty() {
+            for effect in std::mem::take(&mut self.outbox) {
+                self.deliver(effect);
+            }
         }
     }
 
@@ -448,7 +494,7 @@ impl World {
     }
 
     pub(crate) fn has_of(&self, member: &str, unit: &UnitId) -> String {
-        let state = self.accounts[&account(member)].clone();
+        let state = self.accounts[&self.home_of(&account(member))].clone();
         let state = guerdon::domain::decide::as_of(&self.timeline, state, self.now).unwrap();
         let Some(balance) = state.balances().into_iter().find(|balance| balance.unit == *unit) else {
             return "nothing".to_owned();
@@ -530,6 +576,11 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::UpdateMember(a) => a.decided.clone(),
         Answer::RecordEvent(a) | Answer::ReviewEvent(a) | Answer::RevokeEvent(a) => a.decided.clone(),
         Answer::SetTier(a) => a.decided.clone(),
+        Answer::Move(a) => a.decided.clone(),
+        Answer::Erase(a) => a.decided.clone(),
+        Answer::Send(a) => a.decided.clone(),
+        Answer::CreateAccount(a) => a.decided.clone(),
+        Answer::SetRole(a) => a.decided.clone(),
         other => panic!("{other:?} decides nothing"),
     }
 }
@@ -539,6 +590,7 @@ pub(crate) fn told(decision: &Decision) -> Vec<String> {
     let refusals = match &decision.answer {
         Answer::Release(a) => return a.refusals.iter().map(refusal).collect(),
         Answer::CreateCode(a) => return a.refusals.iter().map(refusal).collect(),
+        Answer::Announced(a) => return a.refusals.iter().map(refusal).collect(),
         Answer::Done => return Vec::new(),
         answer => decided(answer).refusals,
     };
@@ -591,6 +643,13 @@ fn effect(effect: &Effect) -> String {
         }
         Effect::GoalMet { goal, number, .. } => format!("goal {goal} met ({number})"),
         Effect::GoalUndone { goal, number } => format!("goal {goal} undone ({number})"),
+        Effect::Moved { to, available, pending, debt, short, .. } => {
+            let extra = extra(&[("pending", *pending), ("debt", *debt), ("short", *short)]);
+            format!("{available} units move to {to}{extra}")
+        }
+        Effect::Forfeited { amount, debt, .. } => format!("{amount} units are forfeited{}", extra(&[("debt", *debt)])),
+        Effect::Transferred { to, amount, fee, .. } => format!("{amount} units go to {to}{}", extra(&[("fee", *fee)])),
+        Effect::GrantedTo { to, rule, amount, .. } => format!("{rule} grants {amount} to {to}"),
     }
 }
 

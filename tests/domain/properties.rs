@@ -336,7 +336,7 @@ proptest! {
             let mut origin = world.clone();
             origin.decide("ann", Command::Attribute(guerdon::domain::command::Attribute { code: entered("AAAA") }));
             origin.buy("ann", order_for("o", 5_000));
-            origin.outbox.remove(0)
+            origin.sent().remove(0)
         };
         let send = |at: usize| {
             let revision = u32::try_from(at + 1).unwrap();

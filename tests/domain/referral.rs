@@ -191,7 +191,7 @@ fn effects_that_overtake_each_other_end_alike() {
     w.buy("ben", order_for("o", 2_000));
     w.go("2026-05-06");
     w.give_back("ben", everything("o", "r"));
-    let sent = std::mem::take(&mut w.outbox);
+    let sent = w.sent();
     let mut ends = Vec::new();
     for arrivals in [vec![0, 1], vec![1, 0], vec![1], vec![0, 0, 1, 0, 1], vec![1, 1, 0]] {
         let mut w = w.clone();

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use guerdon::domain::command::Transfer;
+use guerdon::domain::command::{Outgoing, Transfer};
 use guerdon::domain::id::{AccountId, ProgramId};
 use guerdon::domain::ledger::{decode, encode};
 use guerdon::domain::time::Instant;
@@ -162,8 +162,9 @@ pub(crate) async fn an_effect_waits_for_its_account_and_blocks_no_other<W: World
     let clients = &server.clients;
     refer(clients).await;
     let item = feed(&*store, "ben").await.remove(0);
-    let (program, transfer) = decode::<(ProgramId, Transfer)>(&item.body).unwrap();
-    let to_zoe = Transfer { target: AccountId::parse("zoe").unwrap(), ..transfer };
+    let (program, effect) = decode::<(ProgramId, Outgoing)>(&item.body).unwrap();
+    let Outgoing::Transfer(transfer) = effect else { panic!("{effect:?}") };
+    let to_zoe = Outgoing::Transfer(Transfer { target: AccountId::parse("zoe").unwrap(), ..transfer });
     let change = Commit {
         partition: item.partition,
         feed: vec![encode(&(&program, &to_zoe)), item.body],

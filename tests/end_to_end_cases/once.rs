@@ -158,6 +158,8 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
                 let agent_id = "other".into();
                 others.push((Write::RevokeEvent(wire::RevokeEventRequest { agent_id, ..raw }), "agent_id"));
             }
+            Write::Merge(_) | Write::Unmerge(_) | Write::Erase(_) | Write::Transfer(_) => {}
+            Write::JoinAccount(_) | Write::LeaveAccount(_) | Write::SetRole(_) => {}
             Write::UpdateMember(raw) => {
                 let change = Some(wire::ProfileChange { add_tags: vec!["new".into()], ..Default::default() });
                 others.push((Write::UpdateMember(wire::UpdateMemberRequest { change, ..raw }), "change"));

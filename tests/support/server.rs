@@ -18,6 +18,7 @@ use guerdon::clock::Clock;
 use guerdon::domain::answer::Reason;
 use guerdon::domain::time::Instant;
 use guerdon::grpc;
+use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
 use guerdon::grpc::wire::ledger_service_client::LedgerServiceClient;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
@@ -328,6 +329,7 @@ pub struct Clients {
     pub referral: ReferralServiceClient<Channel>,
     pub rewards: RewardServiceClient<Channel>,
     pub ledger: LedgerServiceClient<Channel>,
+    pub account: AccountServiceClient<Channel>,
 }
 
 impl Clients {
@@ -346,7 +348,8 @@ impl Clients {
             member: MemberServiceClient::new(channel.clone()),
             referral: ReferralServiceClient::new(channel.clone()),
             rewards: RewardServiceClient::new(channel.clone()),
-            ledger: LedgerServiceClient::new(channel),
+            ledger: LedgerServiceClient::new(channel.clone()),
+            account: AccountServiceClient::new(channel),
         }
     }
 
@@ -436,6 +439,15 @@ impl Clients {
             Write::RecordEvent(raw) => Answer::RecordEvent(self.member.clone().record_event(raw).await?.into_inner()),
             Write::ReviewEvent(raw) => Answer::ReviewEvent(self.member.clone().review_event(raw).await?.into_inner()),
             Write::RevokeEvent(raw) => Answer::RevokeEvent(self.member.clone().revoke_event(raw).await?.into_inner()),
+            Write::Merge(raw) => Answer::Merge(self.member.clone().merge(raw).await?.into_inner()),
+            Write::Unmerge(raw) => Answer::Unmerge(self.member.clone().unmerge(raw).await?.into_inner()),
+            Write::Erase(raw) => Answer::Erase(self.member.clone().erase(raw).await?.into_inner()),
+            Write::Transfer(raw) => Answer::Transfer(self.member.clone().transfer(raw).await?.into_inner()),
+            Write::JoinAccount(raw) => Answer::JoinAccount(self.account.clone().join_account(raw).await?.into_inner()),
+            Write::LeaveAccount(raw) => {
+                Answer::LeaveAccount(self.account.clone().leave_account(raw).await?.into_inner())
+            }
+            Write::SetRole(raw) => Answer::SetRole(self.account.clone().set_role(raw).await?.into_inner()),
             Write::UpdateMember(raw) => {
                 Answer::UpdateMember(self.member.clone().update_member(raw).await?.into_inner())
             }
@@ -506,6 +518,13 @@ pub enum Write {
     ExtendExpiry(wire::ExtendExpiryRequest),
     RecordOrderEvent(wire::RecordOrderEventRequest),
     SetTier(wire::SetTierRequest),
+    Merge(wire::MergeRequest),
+    Unmerge(wire::UnmergeRequest),
+    Erase(wire::EraseRequest),
+    Transfer(wire::TransferRequest),
+    JoinAccount(wire::JoinAccountRequest),
+    LeaveAccount(wire::LeaveAccountRequest),
+    SetRole(wire::SetRoleRequest),
 }
 
 macro_rules! each_write {
@@ -528,6 +547,13 @@ macro_rules! each_write {
             Write::ExtendExpiry($raw) => $body,
             Write::RecordOrderEvent($raw) => $body,
             Write::SetTier($raw) => $body,
+            Write::Merge($raw) => $body,
+            Write::Unmerge($raw) => $body,
+            Write::Erase($raw) => $body,
+            Write::Transfer($raw) => $body,
+            Write::JoinAccount($raw) => $body,
+            Write::LeaveAccount($raw) => $body,
+            Write::SetRole($raw) => $body,
         }
     };
 }
@@ -573,6 +599,10 @@ macro_rules! happens {
 
 happens! { EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest SetTierRequest }
 
+happens! {
+    MergeRequest UnmergeRequest EraseRequest TransferRequest JoinAccountRequest LeaveAccountRequest SetRoleRequest
+}
+
 impl Happens for wire::ReviewEventRequest {
     fn happened(&mut self, _: Instant) {}
 }
@@ -601,6 +631,13 @@ pub enum Answer {
     ExtendExpiry(wire::ExtendExpiryResponse),
     RecordOrderEvent(wire::RecordOrderEventResponse),
     SetTier(wire::SetTierResponse),
+    Merge(wire::MergeResponse),
+    Unmerge(wire::UnmergeResponse),
+    Erase(wire::EraseResponse),
+    Transfer(wire::TransferResponse),
+    JoinAccount(wire::JoinAccountResponse),
+    LeaveAccount(wire::LeaveAccountResponse),
+    SetRole(wire::SetRoleResponse),
 }
 
 macro_rules! answers {
@@ -658,6 +695,13 @@ answers! {
     ExtendExpiry extend_expiry ExtendExpiryResponse
     RecordOrderEvent record_order_event RecordOrderEventResponse
     SetTier set_tier SetTierResponse
+    Merge merge MergeResponse
+    Unmerge unmerge UnmergeResponse
+    Erase erase EraseResponse
+    Transfer transfer TransferResponse
+    JoinAccount join_account JoinAccountResponse
+    LeaveAccount leave_account LeaveAccountResponse
+    SetRole set_role SetRoleResponse
 }
 
 impl Answer {
@@ -681,6 +725,14 @@ impl Answer {
             Of::ExtendExpiry(answer) => Answer::ExtendExpiry(answer),
             Of::RecordOrderEvent(answer) => Answer::RecordOrderEvent(answer),
             Of::SetTier(answer) => Answer::SetTier(answer),
+            Of::Merge(answer) => Answer::Merge(answer),
+            Of::Unmerge(answer) => Answer::Unmerge(answer),
+            Of::Erase(answer) => Answer::Erase(answer),
+            Of::Transfer(answer) => Answer::Transfer(answer),
+            Of::JoinAccount(answer) => Answer::JoinAccount(answer),
+            Of::LeaveAccount(answer) => Answer::LeaveAccount(answer),
+            Of::SetRole(answer) => Answer::SetRole(answer),
+            Of::CreateAccount(answer) => panic!("not of a member: {answer:?}"),
         }
     }
 
@@ -702,6 +754,13 @@ impl Answer {
             Answer::ExtendExpiry(answer) => decided(&answer.decision),
             Answer::RecordOrderEvent(answer) => decided(&answer.decision),
             Answer::SetTier(answer) => decided(&answer.decision),
+            Answer::Merge(answer) => decided(&answer.decision),
+            Answer::Unmerge(answer) => decided(&answer.decision),
+            Answer::Erase(answer) => decided(&answer.decision),
+            Answer::Transfer(answer) => decided(&answer.decision),
+            Answer::JoinAccount(answer) => decided(&answer.decision),
+            Answer::LeaveAccount(answer) => decided(&answer.decision),
+            Answer::SetRole(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
         };
@@ -724,7 +783,9 @@ pub fn assert_adds_up(balances: &[wire::Balance]) {
         let there = b.available + b.pending + b.held - b.debt;
         let should = b.lifetime_granted - b.lifetime_reversed - b.lifetime_redeemed - b.lifetime_expired
             + b.lifetime_adjusted
-            + b.lifetime_forgiven;
+            + b.lifetime_forgiven
+            - b.lifetime_forfeited
+            - b.lifetime_fees;
         assert_eq!(there, should, "{b:?}");
         assert!([b.available, b.pending, b.held, b.debt].iter().all(|n| 0 <= *n), "{b:?}");
     }
@@ -884,6 +945,14 @@ pub fn review(member: &str, request: &str, event_id: &str, verdict: wire::EventV
         ..Default::default()
     })
 }
+pub fn merge(member: &str, request: &str, into: &str) -> Write {
+    Write::Merge(wire::MergeRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        into_member_id: into.into(),
+        ..Default::default()
+    })
+}
 
 pub fn revoke(member: &str, request: &str, event_id: &str) -> Write {
     Write::RevokeEvent(wire::RevokeEventRequest {
@@ -891,6 +960,42 @@ pub fn revoke(member: &str, request: &str, event_id: &str) -> Write {
         request_id: request.into(),
         event_id: event_id.into(),
         agent_id: "agent-1".into(),
+        ..Default::default()
+    })
+}
+pub fn unmerge(member: &str, request: &str) -> Write {
+    Write::Unmerge(wire::UnmergeRequest { member_id: member.into(), request_id: request.into(), ..Default::default() })
+}
+
+pub fn erase(member: &str, request: &str) -> Write {
+    Write::Erase(wire::EraseRequest { member_id: member.into(), request_id: request.into(), ..Default::default() })
+}
+
+pub fn transfer(member: &str, request: &str, to: &str, amount: i64) -> Write {
+    Write::Transfer(wire::TransferRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        to_member_id: to.into(),
+        amount,
+        ..Default::default()
+    })
+}
+
+pub fn join(member: &str, request: &str, account: &str, role: wire::Role, invited_by: &str) -> Write {
+    Write::JoinAccount(wire::JoinAccountRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        account_id: account.into(),
+        role: role.into(),
+        invited_by_member_id: invited_by.into(),
+        ..Default::default()
+    })
+}
+
+pub fn leave_account(member: &str, request: &str) -> Write {
+    Write::LeaveAccount(wire::LeaveAccountRequest {
+        member_id: member.into(),
+        request_id: request.into(),
         ..Default::default()
     })
 }

@@ -401,6 +401,8 @@ fn states_and_replays() {
 #[test]
 fn balances() {
     let balance = Balance {
+        lifetime_forfeited: 21,
+        lifetime_fees: 22,
         unit: unit("points"),
         available: 1,
         pending: 2,
@@ -419,6 +421,8 @@ fn balances() {
         idle_at: Instant(4_000),
     };
     let expected = wire::Balance {
+        lifetime_forfeited: 21,
+        lifetime_fees: 22,
         unit: "points".into(),
         available: 1,
         pending: 2,
@@ -549,6 +553,7 @@ fn the_outcome_of_every_write() {
             Shown::ReviewEvent(shown) => (14, shown.reviewed && shown.replayed),
             Shown::RevokeEvent(shown) => (15, shown.revoked && shown.replayed),
             Shown::SetTier(shown) => (16, shown.set && shown.replayed),
+            other => panic!("of a test of its own: {other:?}"),
         };
         assert_eq!(found, (number, true));
     }

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use guerdon::domain::account::AccountKind;
+use guerdon::domain::account::{AccountKind, Role};
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
-use guerdon::domain::id::{DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use guerdon::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use guerdon::domain::order::{Currency, OrderKind};
 use guerdon::domain::program::ProgramVersion;
 use guerdon::domain::time::Instant;
+use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
 use guerdon::grpc::wire::ledger_service_client::LedgerServiceClient;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
@@ -134,6 +135,21 @@ impl Calls for Fake {
             person: None,
             tiers: Vec::new(),
             goals: Vec::new(),
+            erased_at: None,
+            homes: Vec::new(),
+        })
+    }
+
+    async fn account(&self, _: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
+        self.act().await?;
+        Ok(AccountView {
+            account: account.clone(),
+            kind: AccountKind::Household,
+            created_at: at(),
+            as_of: at(),
+            people: vec![(MemberId::parse("mia").unwrap(), Role::Owner, at())],
+            balances: Vec::new(),
+            entries: 1,
         })
     }
 
@@ -250,7 +266,17 @@ fn fitting(command: &Command) -> Answer {
         Command::Extend(_) => Answer::Extend(AdjustAnswer { adjusted: true, decided, balances }),
         Command::Reinstate(_) => Answer::Reinstate(AdjustAnswer { adjusted: true, decided, balances }),
         Command::SetTier(_) => Answer::SetTier(SetTierAnswer { set: true, decided }),
-        Command::Receive(_) | Command::Advance => panic!("no caller sends {command:?}"),
+        Command::Relocate(_) | Command::Depart(_) => {
+            let kind = MoveKind::Merge;
+            Answer::Move(MoveAnswer { kind, moved: true, decided, account: None, balances })
+        }
+        Command::Erase => Answer::Erase(EraseAnswer { erased: true, decided }),
+        Command::Send(_) => Answer::Send(SendAnswer { sent: true, decided, balances }),
+        Command::CreateAccount(_) => Answer::CreateAccount(CreateAccountAnswer { created: true, decided }),
+        Command::SetRole(_) => Answer::SetRole(SetRoleAnswer { set: true, decided }),
+        Command::Receive(_) | Command::Advance | Command::Announce(_) | Command::Take(_) => {
+            panic!("no caller sends {command:?}")
+        }
     }
 }
 
@@ -318,6 +344,15 @@ rpc! {
     ExtendExpiryRequest, ExtendExpiryResponse, MemberServiceClient, extend_expiry;
     ReinstateRequest, ReinstateResponse, MemberServiceClient, reinstate;
     SetTierRequest, SetTierResponse, MemberServiceClient, set_tier;
+    MergeRequest, MergeResponse, MemberServiceClient, merge;
+    UnmergeRequest, UnmergeResponse, MemberServiceClient, unmerge;
+    EraseRequest, EraseResponse, MemberServiceClient, erase;
+    TransferRequest, TransferResponse, MemberServiceClient, transfer;
+    CreateAccountRequest, CreateAccountResponse, AccountServiceClient, create_account;
+    GetAccountRequest, GetAccountResponse, AccountServiceClient, get_account;
+    JoinAccountRequest, JoinAccountResponse, AccountServiceClient, join_account;
+    LeaveAccountRequest, LeaveAccountResponse, AccountServiceClient, leave_account;
+    SetRoleRequest, SetRoleResponse, AccountServiceClient, set_role;
     AdjustRequest, AdjustResponse, MemberServiceClient, adjust;
     ListEntriesRequest, ListEntriesResponse, MemberServiceClient, list_entries;
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;

@@ -1,9 +1,11 @@
 //! What is known of members: malformed changes, fingerprints, and what changes mean to the domain.
 
 use guerdon::domain::account::{AttributeValue, Birthday};
+use guerdon::domain::answer::*;
 use guerdon::domain::command::{Command, ProfileChange};
 use guerdon::domain::id::Label;
 use guerdon::grpc::wire::{self, attribute::Value};
+use guerdon::service::Known;
 
 use super::kit::*;
 
@@ -118,4 +120,55 @@ fn a_changed_request_is_told_from_a_resend() {
     ] {
         assert_eq!(print(request).first_difference(&stored), expected);
     }
+}
+
+#[test]
+fn the_outcome_of_every_move() {
+    use wire::get_outcome_response::Answer as Shown;
+
+    let moved =
+        |kind| Answer::Move(MoveAnswer { kind, moved: true, decided: decided(), account: None, balances: Vec::new() });
+    let answers = [
+        moved(MoveKind::Merge),
+        moved(MoveKind::Unmerge),
+        moved(MoveKind::Join),
+        moved(MoveKind::Leave),
+        Answer::Erase(EraseAnswer { erased: true, decided: decided() }),
+        Answer::Send(SendAnswer { sent: true, decided: decided(), balances: Vec::new() }),
+        Answer::CreateAccount(CreateAccountAnswer { created: true, decided: decided() }),
+        Answer::SetRole(SetRoleAnswer { set: true, decided: decided() }),
+    ];
+    for (number, answer) in answers.into_iter().enumerate() {
+        let fake = Fake::that(Does::Knows(Known::Answered(answer)));
+        let found = match wait(get_outcome().send(routes(&fake))).unwrap().answer.unwrap() {
+            Shown::Merge(shown) => (0, shown.merged && shown.replayed),
+            Shown::Unmerge(shown) => (1, shown.unmerged && shown.replayed),
+            Shown::JoinAccount(shown) => (2, shown.joined && shown.replayed),
+            Shown::LeaveAccount(shown) => (3, shown.left && shown.replayed),
+            Shown::Erase(shown) => (4, shown.erased && shown.replayed),
+            Shown::Transfer(shown) => (5, shown.transferred && shown.replayed),
+            Shown::CreateAccount(shown) => (6, shown.created && shown.replayed),
+            Shown::SetRole(shown) => (7, shown.set && shown.replayed),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(found, (number, true));
+    }
+}
+
+#[test]
+fn malformed_moves_name_every_field() {
+    macro_rules! refused {
+        ($request:expr) => {
+            paths(&wait($request.send(routes(&Fake::that(Does::Fits)))).unwrap_err())
+        };
+    }
+    assert_eq!(refused!(wire::MergeRequest::default()), ["member_id", "request_id", "into_member_id"]);
+    assert_eq!(refused!(wire::UnmergeRequest::default()), ["member_id", "request_id"]);
+    assert_eq!(refused!(wire::EraseRequest::default()), ["member_id", "request_id"]);
+    assert_eq!(refused!(wire::TransferRequest::default()), ["member_id", "request_id", "to_member_id", "amount"]);
+    assert_eq!(refused!(wire::CreateAccountRequest::default()), ["account_id", "request_id", "kind"]);
+    assert_eq!(refused!(wire::GetAccountRequest::default()), ["account_id"]);
+    assert_eq!(refused!(wire::JoinAccountRequest::default()), ["member_id", "request_id", "account_id"]);
+    assert_eq!(refused!(wire::LeaveAccountRequest::default()), ["member_id", "request_id"]);
+    assert_eq!(refused!(wire::SetRoleRequest::default()), ["member_id", "request_id", "person_member_id", "role"]);
 }

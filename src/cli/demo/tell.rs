@@ -79,6 +79,10 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
             let would = would.would_grant.clone().unwrap_or_default();
             format!("would be +{} {} ({}) for a member", would.granted, would.unit, would.rule_id)
         }
+        Effect::UnitsMoved(moved) => format!("{} {} move to {}", moved.available, moved.unit, moved.account_id),
+        Effect::UnitsForfeited(lost) => format!("-{} {} forfeited", lost.amount, lost.unit),
+        Effect::UnitsTransferred(given) => format!("-{} {} to {}", given.amount, given.unit, given.account_id),
+        Effect::UnitsGrantedTo(given) => format!("{:+} {} for {}", given.amount, given.unit, given.account_id),
         Effect::UnitsAdjusted(by) => format!("{:+} {} by hand", by.amount, by.unit),
         Effect::StampsGiven(given) => {
             format!("+{} stamps on {}: {} of {}", given.stamps, given.card_id, given.stands, given.goal)

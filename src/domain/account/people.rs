@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{AccountState, ApplyError};
 use crate::domain::answer::{Reason, Refusal, Subject};
 use crate::domain::command::ProfileChange;
-use crate::domain::id::{Label, MemberId};
+use crate::domain::id::{Label, MemberId, UnitId};
 use crate::domain::ledger::{Hash, digest, encode};
 use crate::domain::program::{AttributeType, Program};
-use crate::domain::time::Instant;
+use crate::domain::time::{Day, Instant};
 
 /// What kind of owner an account has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -60,6 +60,8 @@ pub struct Person {
     pub profile_digest: Option<Hash>,
     /// Beside what entries fold to.
     pub profile: Profile,
+    /// Of the day on which they last redeemed, where the program limits that: unit, day, units.
+    pub redeemed: Vec<(UnitId, Day, i64)>,
 }
 
 /// The random bytes that a profile's digest is made with.

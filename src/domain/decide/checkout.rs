@@ -19,7 +19,7 @@ use super::super::program::{Activity, Overdraw, Program, Reward, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::tiers;
-use super::super::time::{Instant, SECOND_MS};
+use super::super::time::{Day, Instant, SECOND_MS};
 use super::awards::{self, Given};
 use super::limits::{self, Gift};
 use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, recall, referral, refusal_answer, ripple};
@@ -61,6 +61,7 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let entitled = |reward: &Reward| desk.state.has_level(scene.program, &reward.tiers, at);
     let purse = Purse { available: &available, voucher: &voucher, entitled: &entitled };
     let redemption = redeem(scene.program, order, at, &command.redeem, &purse, Cover::Balance);
+    let redemption = allowed(scene, &desk, redemption, false);
     let short = redemption.falls_short && command.redeem.mode == RedeemMode::AllOrNothing;
     let nothing = redemption.is_empty() && !redemption.refusals.is_empty();
     let mut decided = scene.decided();
@@ -193,6 +194,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let mut decided = scene.decided();
     decided.refusals = redemption.refusals.clone();
     let (uses, debts) = spend(scene.program, &mut desk, order, &redemption, at)?;
+    note_redeemed(scene, &mut desk, &uses)?;
     show_uses(order, &redemption, &mut decided, &debts);
     let vouchers = use_vouchers(&mut desk, order, &redemption, at, &mut decided)?;
 
@@ -309,6 +311,7 @@ pub(super) fn record_of(
         returns: Vec::new(),
         decided: Decided { explain: None, refusals: Vec::new(), ..decided.clone() },
         counts: Vec::new(),
+        sent_grants: Vec::new(),
         sent: SentOrder::of(order),
         codes: Vec::new(),
         claimed_at: None,
@@ -342,6 +345,7 @@ pub(super) fn redemption_of(
         let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));
         let cover = if command.paid && exact { Cover::Debt } else { Cover::Balance };
         let redemption = redeem(scene.program, order, at, asked, &purse, cover);
+        let redemption = allowed(scene, desk, redemption, command.paid);
         return (redemption, asked.mode == RedeemMode::AllOrNothing);
     }
     let stands = |hold: &&Hold| command.paid || hold.state != ReservationState::Released;
@@ -410,6 +414,47 @@ fn use_vouchers(
         uses.push(VoucherUse { issue, shares: used.shares.clone(), given_back: false });
     }
     Ok(uses)
+}
+/// Takes out what the role of the person who acts does not allow in a shared account; what has been paid stands.
+fn allowed(scene: &Scene<'_>, desk: &Desk, redemption: Redemption, paid: bool) -> Redemption {
+    if !desk.state.is_shared() || redemption.is_empty() || paid {
+        return redemption;
+    }
+    let person = scene.member().as_ref().and_then(|member| desk.state.acting(member));
+    let terms = person.map(|person| scene.program.accounts.role(person.role));
+    let refuse = |redemption: &Redemption, refusal: Refusal| Redemption {
+        refusals: redemption.refusals.iter().cloned().chain([refusal]).collect(),
+        falls_short: true,
+        ..Redemption::default()
+    };
+    let Some((person, terms)) = person.zip(terms).filter(|(_, terms)| terms.redeem) else {
+        return refuse(&redemption, Refusal::new(Subject::Member, Reason::RoleMayNot));
+    };
+    let day = Day::at(desk.now, &scene.program.zone);
+    for (unit, units) in redemption.units() {
+        let Some(max) = terms.redeem_per_day_max.get(&unit) else { continue };
+        let used = person.redeemed.iter().find(|(of, on, _)| *of == unit && *on == day).map_or(0, |(_, _, n)| *n);
+        let left = max.saturating_sub(used).max(0);
+        if left < units {
+            return refuse(&redemption, Refusal::short(Subject::Payment(unit), Reason::DailyLimit, units, left));
+        }
+    }
+    redemption
+}
+
+/// Counts what the person who acts has redeemed, where their role has a limit by day.
+fn note_redeemed(scene: &Scene<'_>, desk: &mut Desk, uses: &[UseRecord]) -> Result<(), Halt> {
+    if !desk.state.is_shared() {
+        return Ok(());
+    }
+    let Some(person) = scene.member().as_ref().and_then(|member| desk.state.acting(member)) else { return Ok(()) };
+    let (member, terms) = (person.member.clone(), scene.program.accounts.role(person.role));
+    let day = Day::at(desk.now, &scene.program.zone);
+    for used in uses.iter().filter(|used| terms.redeem_per_day_max.contains_key(&used.unit)) {
+        let (unit, amount) = (used.unit.clone(), used.units);
+        desk.post(scene.times.effective_at, Fact::PersonRedeemed { member: member.clone(), unit, amount, day })?;
+    }
+    Ok(())
 }
 
 /// Posts what the redemption uses. Answers the uses for the record, and what of each became debt.
@@ -568,7 +613,7 @@ pub(super) fn line_records(order: &Order, redemption: &Redemption, earned: &Earn
 pub(super) fn release(scene: &Scene<'_>, command: &Release) -> Result<Decision, Halt> {
     scene.check_times(Subject::Reservation)?;
     let at = scene.times.effective_at;
-    let mut desk = scene.desk()?;
+    let mut desk = scene.desk_of_any()?;
     let order_id = &command.order_id;
     let answer = |released: bool, reservation: Option<Reservation>| {
         Answer::Release(ReleaseAnswer { released, reservation, refusals: Vec::new() })

@@ -15,10 +15,10 @@ use super::super::money::{share_floor, split};
 use super::super::order_record::{LineRecord, NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
 use super::super::program::{Overdraw, Shortfall};
 use super::super::time::Instant;
-use super::{Decision, Halt, OVERFLOW, Scene, awards, no, order_event, referral, ripple};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, elsewhere, no, order_event, referral, ripple};
 
 pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision, Halt> {
-    let mut desk = scene.desk()?;
+    let mut desk = scene.desk_of_any()?;
     let Some(record) = &scene.snapshot.order else { return Err(no(Subject::Order, Reason::OrderUnknown)) };
     let content = digest(&encode(&(&command.what, command.cause)));
     if let Some(known) = record.returns.iter().find(|r| r.return_id == command.return_id && !scene.preview) {
@@ -38,6 +38,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     if OrderRecord::RETURNS_MAX <= record.returns.len() {
         return Err(no(Subject::Return, Reason::TooLarge));
     }
+    let mut outgoing = Vec::new();
     let mut record = record.clone();
     record.call_off(desk.now);
     mark_returned(&mut record, command)?;
@@ -51,7 +52,10 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     awards::return_vouchers(scene, &mut desk, &mut record, &mut decided)?;
     awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
     uncount(scene, &mut desk, &mut record)?;
+    // Units of an erased member come back to nobody.
+    let units = if desk.state.erased_at.is_some() { Vec::new() } else { units };
     let refund = Refund { units, ..refund(&mut record)? };
+    elsewhere::on_return(scene, &mut desk, &mut record, &mut decided, &mut outgoing)?;
     let mut transfers = Vec::new();
     referral::on_return(scene, &mut desk, &record, &command.return_id, &mut decided, &mut transfers)?;
     ripple::settle(scene, &mut desk, before, &mut decided)?;
@@ -80,7 +84,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
         order_state: Some(record.state),
         balances: desk.state.balances(),
     });
-    Ok(Decision { order: Some(record), transfers, ..scene.done(desk, answer) })
+    Ok(Decision { order: Some(record), transfers, outgoing, ..scene.done(desk, answer) })
 }
 
 /// Notes on each line what has come back; all faults at once would be several refusals, the first is told.

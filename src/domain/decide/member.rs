@@ -17,6 +17,9 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
     scene.check_times(Subject::Member)?;
     let at = scene.times.effective_at;
     if let Some(state) = &scene.snapshot.account {
+        if state.erased_at.is_some() {
+            return Err(no(Subject::Member, Reason::MemberErased));
+        }
         let mut decided = scene.decided();
         decided.refusals.push(Refusal::new(Subject::Member, Reason::MemberExists));
         let desk = scene.desk_of(state.clone())?;
@@ -235,6 +238,6 @@ pub(super) fn create_code(scene: &Scene<'_>, command: &CreateCode) -> Result<Dec
 
 /// Posts what is due, so that it shows near the time at which it happens.
 pub(super) fn advance(scene: &Scene<'_>) -> Result<Decision, Halt> {
-    let desk: Desk = scene.desk()?;
+    let desk: Desk = scene.desk_of_any()?;
     Ok(scene.done(desk, Answer::Done))
 }

@@ -1,7 +1,8 @@
 //! What is known of people, and who belongs to which account.
 
-use super::super::answer::{Answer, Reason, Refusal, Subject, UpdateMemberAnswer};
-use super::super::command::{ProfileChange, UpdateMember};
+use super::super::account::{AccountState, Role};
+use super::super::answer::{Answer, CreateAccountAnswer, Reason, Refusal, SetRoleAnswer, Subject, UpdateMemberAnswer};
+use super::super::command::{CreateAccount, ProfileChange, SetRole, UpdateMember};
 use super::super::desk::Desk;
 use super::super::id::MemberId;
 use super::super::ledger::Fact;
@@ -38,4 +39,36 @@ pub(super) fn update(scene: &Scene<'_>, command: &UpdateMember) -> Result<Decisi
     }
     let answer = Answer::UpdateMember(UpdateMemberAnswer { updated: true, decided });
     Ok(scene.done(desk, answer))
+}
+
+pub(super) fn create_account(scene: &Scene<'_>, command: &CreateAccount) -> Result<Decision, Halt> {
+    scene.check_times(Subject::Account)?;
+    if scene.snapshot.account.is_some() {
+        return Err(no(Subject::Account, Reason::AccountExists));
+    }
+    let mut desk = scene.desk_of(AccountState::new(command.account.clone()))?;
+    desk.post(scene.times.effective_at, Fact::AccountCreated { kind: command.kind })?;
+    let answer = CreateAccountAnswer { created: true, decided: scene.decided() };
+    Ok(scene.done(desk, Answer::CreateAccount(answer)))
+}
+
+/// Only owners set roles, and an account keeps an owner.
+pub(super) fn set_role(scene: &Scene<'_>, command: &SetRole) -> Result<Decision, Halt> {
+    scene.check_times(Subject::Account)?;
+    let mut desk = scene.desk()?;
+    let who = scene.acting(&desk.state).map_err(|_| no(Subject::Account, Reason::NotInAccount))?;
+    let role_of = |member: &MemberId| desk.state.person(member).map(|person| person.role);
+    let before = role_of(&command.person).filter(|_| desk.state.is_shared());
+    let before = before.ok_or_else(|| no(Subject::Account, Reason::NotInAccount))?;
+    let owners = desk.state.people.iter().filter(|person| person.role == Role::Owner).count();
+    let last = before == Role::Owner && owners == 1 && command.role != Role::Owner;
+    if role_of(&who) != Some(Role::Owner) || last {
+        return Err(no(Subject::Account, Reason::RoleMayNot));
+    }
+    if before != command.role {
+        let fact = Fact::RoleSet { member: command.person.clone(), role: command.role };
+        desk.post(scene.times.effective_at, fact)?;
+    }
+    let answer = SetRoleAnswer { set: true, decided: scene.decided() };
+    Ok(scene.done(desk, Answer::SetRole(answer)))
 }

@@ -1,6 +1,6 @@
 //! Who brought whom, and what each side gets.
 
-use super::super::account::{Inbound, SideGrant};
+use super::super::account::{Inbound, Referral, SideGrant};
 use super::super::answer::{Answer, AttributeAnswer, Decided, Effect, Reason, ReferralState, Refusal, Subject};
 use super::super::command::{Attribute, Commit, EnteredCode, Transfer};
 use super::super::counters;
@@ -66,6 +66,9 @@ fn checked<'a>(
     moment: Moment,
 ) -> Result<(&'a Campaign, super::super::id::AccountId), Reason> {
     let owner = entered.code.as_ref().and_then(|code| scene.snapshot.owner_of(code)).ok_or(Reason::CodeUnknown)?;
+    if owner.blocked {
+        return Err(Reason::CodeNotActive);
+    }
     let campaign = scene.program.campaign(&owner.campaign).ok_or(Reason::CodeNotActive)?;
     let at = scene.times.effective_at;
     if campaign.starts_at.is_some_and(|from| at < from) || campaign.ends_at.is_some_and(|until| until <= at) {
@@ -79,7 +82,8 @@ fn checked<'a>(
     if !taken_here {
         return Err(Reason::CodeNotTakenHere);
     }
-    if owner.account == desk.state.account {
+    let own = desk.state.people.iter().any(|person| person.member.as_str() == owner.account.as_str());
+    if own || desk.state.is_home_of(&owner.account) {
         return Err(Reason::SelfReferral);
     }
     if desk.state.referral.is_some() {
@@ -116,13 +120,15 @@ pub(super) fn on_order(
 ) -> Result<(), Halt> {
     take_codes(scene, desk, &command.codes, Moment::Order, decided)?;
     let at = scene.times.effective_at;
-    let Some(referral) = desk.state.referral.clone() else { return Ok(()) };
     // What counts is when the order happened: one that is told of late qualifies although the time has run out.
-    let undecided = matches!(referral.state, ReferralState::Attributed | ReferralState::Expired);
-    let open = undecided && referral.attributed_at <= at && at < referral.qualify_by;
+    let is_open = |referral: &&Referral| {
+        let undecided = matches!(referral.state, ReferralState::Attributed | ReferralState::Expired);
+        undecided && referral.attributed_at <= at && at < referral.qualify_by
+    };
+    let Some(referral) = desk.state.referrals().find(is_open).cloned() else { return Ok(()) };
     // The terms are those of the day the friend came.
     let terms = scene.timeline.at(referral.attributed_at).and_then(|program| program.campaign(&referral.campaign));
-    let (true, Some(terms)) = (open, terms) else { return Ok(()) };
+    let Some(terms) = terms else { return Ok(()) };
     let currency = scene.program.earning_currency(command.order.currency, at);
     let Some(required) = currency.and_then(|currency| terms.spend_min.get(currency)) else { return Ok(()) };
     let spent = earned.earning.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
@@ -149,7 +155,6 @@ pub(super) fn on_order(
         transfers.push(Transfer {
             target,
             grant,
-            referral: id.clone(),
             rule: rule_of(id)?,
             kind: Kind::Advocacy,
             unit,
@@ -201,11 +206,12 @@ pub(super) fn on_return(
     decided: &mut Decided,
     transfers: &mut Vec<Transfer>,
 ) -> Result<(), Halt> {
-    let Some(referral) = desk.state.referral.clone() else { return Ok(()) };
-    let qualified_here =
-        referral.state == ReferralState::Qualified && referral.order.as_ref() == Some(&record.order_id);
+    let qualified_here = |referral: &&Referral| {
+        referral.state == ReferralState::Qualified && referral.order.as_ref() == Some(&record.order_id)
+    };
+    let Some(referral) = desk.state.referrals().find(qualified_here).cloned() else { return Ok(()) };
     let terms = scene.timeline.at(referral.attributed_at).and_then(|program| program.campaign(&referral.campaign));
-    let (true, Some(terms)) = (qualified_here, terms) else { return Ok(()) };
+    let Some(terms) = terms else { return Ok(()) };
     let then = scene.timeline.at(record.committed_at);
     let currency = then.and_then(|program| program.earning_currency(record.currency, record.committed_at));
     let required = currency.and_then(|currency| terms.spend_min.get(currency)).unwrap_or(0);
@@ -241,7 +247,6 @@ pub(super) fn on_return(
         transfers.push(Transfer {
             target,
             grant: sent.grant,
-            referral: id.clone(),
             rule: rule_of(&id)?,
             kind: Kind::Advocacy,
             unit,
@@ -258,10 +263,10 @@ pub(super) fn on_return(
 /// Takes in an effect from another account. It states the whole, so what came before it, after it or twice does
 /// not matter: the highest revision stands.
 pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision, Halt> {
-    let mut desk = scene.desk()?;
+    let mut desk = scene.desk_of_any()?;
     let before = scene.snapshot.inbound.as_ref();
     if before.is_some_and(|known| transfer.revision <= known.revision) {
-        return Ok(scene.unchanged(Answer::Done, true));
+        return Ok(Decision { received: true, ..scene.unchanged(Answer::Done, true) });
     }
     let had = before.map_or(0, |known| known.net);
     let own =
@@ -312,5 +317,6 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
     ripple::settle(scene, &mut desk, before, &mut scene.decided())?;
     desk.advance(scene.timeline)?;
     let inbound = Inbound { revision: transfer.revision, net: transfer.net, dates: own };
-    Ok(Decision { inbound: Some((transfer.grant.clone(), inbound)), ..scene.done(desk, Answer::Done) })
+    let inbound = Some((transfer.grant.clone(), inbound));
+    Ok(Decision { inbound, received: true, ..scene.done(desk, Answer::Done) })
 }
