@@ -69,3 +69,46 @@ pub(crate) async fn e4_a_guests_order_is_explained_before_and_after_it_is_claime
     assert_eq!((explanation.source(), explanation.reproduces), (wire::ExplanationSource::Ledger, true));
     assert_eq!(applied(&claimed.decision.unwrap()), ["base", "cake"]);
 }
+
+/// Forty points over all members.
+const SHARED: &str = "
+campaigns:
+  - {id: launch, title: Launch, limits: [{units: 40, of: program}]}
+";
+
+fn granted(answer: &wire::CommitResponse, rule: &str) -> (i64, i64) {
+    let effects = answer.decision.iter().flat_map(|decision| &decision.effects);
+    let found = effects.filter_map(|effect| match effect.effect.as_ref() {
+        Some(wire::effect::Effect::UnitsGranted(granted)) if granted.rule_id == rule => Some(granted),
+        _ => None,
+    });
+    found.fold((0, 0), |(desired, given), grant| (desired + grant.desired, given + grant.granted))
+}
+
+pub(crate) async fn a13_a_limit_over_all_members_is_shared_shown_and_explained<W: World>() {
+    let world = W::start();
+    let rule = "  - {id: gift, kind: behavioural, on: order, campaign: launch, then: {bonus: {units: 15}}}\n";
+    let program = PROGRAM.replacen("rules:\n", &format!("rules:\n{rule}"), 1);
+    let server = Server::start_idle_with(world.store(), world.clock(), options(), &format!("{program}{SHARED}")).await;
+    let clients = &server.clients;
+    let mut orders = Vec::new();
+    for (n, expected) in [(0, (15, 15)), (1, (15, 15)), (2, (15, 10)), (3, (0, 0))] {
+        let (member, order) = (format!("m{n}"), format!("o{n}"));
+        clients.enroll(&member).await;
+        let write = explained(&member, "r", order_of(&order, vec![line("a", "milk", 1, 500)]));
+        let answer = clients.send(&write).await;
+        assert_eq!(granted(&answer.clone().commit(), "gift"), expected, "order {n}");
+        assert_eq!(clients.send(&write).await, answer.as_replayed());
+        orders.push((member, order, answer.commit().decision.unwrap()));
+    }
+    let limited: Vec<bool> = orders
+        .iter()
+        .map(|(_, _, decision)| decision.refusals.iter().any(|no| no.reason() == wire::RefusalReason::LimitReached))
+        .collect();
+    assert_eq!(limited, [false, false, true, true]);
+    for (member, order, then) in orders {
+        let told = clients.why(&member, &order).await;
+        assert!(told.explanation.unwrap().reproduces, "{order}");
+        assert_eq!(told.decision.unwrap().explain, then.explain, "{order}");
+    }
+}
