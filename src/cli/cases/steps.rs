@@ -203,6 +203,7 @@ pub(super) const MAINS: &[(&str, &str)] = &[
     ("Tender", "amount"),
     ("Entry", "fact"),
     ("Refusal", "reason"),
+    ("TierStanding", "level"),
 ];
 
 /// The field for a single value in a message.
