@@ -158,11 +158,11 @@ fn within(view: &View<'_>, windows: &[LocalWindow], check: &mut Check<'_>) -> bo
     check.that(met, "hours", actual, required)
 }
 
-/// Whether a campaign's schedule includes the instant, and no day is closed.
+/// Whether a campaign's schedule includes the instant; for an order, its day must not be closed either.
 pub fn is_on(view: &View<'_>, campaign: Option<&RuleCampaign>, trace: &mut Option<Vec<ExplainCondition>>) -> bool {
     let mut check = Check { all: true, trace };
     let closed = &view.program.closed_on;
-    let open = closed.is_empty() || {
+    let open = closed.is_empty() || view.order.is_none() || {
         let today = Day::of(view.date());
         check.that(
             closed.binary_search(&today).is_err(),

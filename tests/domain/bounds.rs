@@ -112,6 +112,43 @@ rules:
 }
 
 #[test]
+fn a12_only_rules_on_orders_are_weighed_against_each_other() {
+    let rule = |pick: &str, combine: &str| {
+        format!(
+            "groups: {{g: {{pick: {pick}, limits: [{{units: 5}}]}}}}
+rules:
+  - {{id: x, kind: emotional, on: enrolment, combine: {{{combine}}}, then: {{bonus: {{units: 9}}}}}}
+"
+        )
+    };
+    for (pick, combine) in [
+        ("all", "stop: true"),
+        ("all", "priority: 1"),
+        ("all", "exclusive: true"),
+        ("first", "group: g"),
+        ("best", "group: g"),
+    ] {
+        let told = faults(&rule(pick, combine));
+        assert!(told.contains("only rules on `order` are weighed against each other"), "{pick} {combine}: {told}");
+    }
+    let mut world = World::new(&rule("all", "group: g"));
+    let welcome = world.enrol("mia", &[]);
+    assert_eq!(grants(&welcome), given(&[("x", 5)]), "the limits of its group hold");
+}
+
+#[test]
+fn a7_a_campaign_bounds_rules_that_no_order_fires_and_closed_days_do_not() {
+    let sections = "campaigns: [{id: may, title: May, starts_at: 2026-05-01T00:00, ends_at: 2026-06-01T00:00}]
+closed_on: [2026-05-04]
+rules:
+  - {id: x, kind: emotional, on: enrolment, campaign: may, then: {bonus: {units: 9}}}
+";
+    for (when, expected) in [("2026-04-30", 0), ("2026-05-01", 1), ("2026-05-04", 1), ("2026-06-01", 0)] {
+        assert_eq!(grants(&World::new(sections).on(when).enrol("mia", &[])).len(), expected, "{when}");
+    }
+}
+
+#[test]
 fn a13_more_limits_than_an_account_can_keep_are_a_fault() {
     let program = |rules: usize, limits: &str| {
         let rule = |n: usize| {

@@ -2,7 +2,7 @@
 
 use super::super::answer::Decided;
 use super::super::awards::Award;
-use super::super::conditions::holds;
+use super::super::conditions::{holds, is_on};
 use super::super::desk::Desk;
 use super::super::id::GrantId;
 use super::super::program::Rule;
@@ -23,7 +23,8 @@ pub(super) fn fire(
     let mut made = Given::default();
     for rule in scene.program.rules.iter().filter(|rule| acts(rule)) {
         let view = super::View { at, ..scene.view(&desk.state, None) };
-        if !holds(&view, &rule.conditions, None, &mut None) {
+        let is_on = is_on(&view, scene.program.campaign_of(rule), &mut None);
+        if !is_on || !holds(&view, &rule.conditions, None, &mut None) {
             continue;
         }
         let Some(rule) = scene.worth(rule) else { continue };

@@ -408,6 +408,12 @@ pub(super) fn check_rules(
             let message = format!("group `{}` picks the rule that gives most units, and this one gives none", group.id);
             fault(message, "leave it out of the group, or let the group pick `first`");
         }
+        let Combine { priority, exclusive, stop, .. } = rule.combine;
+        let picked = groups.iter().any(|known| Some(&known.id) == group && known.pick != GroupPick::All);
+        if rule.on != Trigger::Order && (priority != 0 || exclusive || stop || picked) {
+            let message = "only rules on `order` are weighed against each other".to_owned();
+            fault(message, "leave of `combine` only the `group`, for its limits, and let the group pick `all`");
+        }
         if fits && LIMITS_KEPT_MAX < kept {
             let message =
                 format!("with this rule, each account has to keep more than {LIMITS_KEPT_MAX} sums for limits");
