@@ -77,6 +77,7 @@ cases! {
         e4_an_order_is_explained_whether_its_trace_was_kept_or_not
         e4_a_guests_order_is_explained_before_and_after_it_is_claimed
         a13_a_limit_over_all_members_is_shared_shown_and_explained
+        b11_erasing_a_member_removes_the_traces_that_were_kept
     }
     once {
         every_write_sent_again_gets_the_same_answer_and_does_nothing

@@ -64,8 +64,13 @@ async fn remove_notes(inner: &Inner, program: &ProgramId, account: &AccountId) -
         for bytes in &entries {
             let entry = read_entry(&log, bytes)?;
             after = entry.sequence;
-            if matches!(entry.fact, Fact::Credited { .. } | Fact::Debited { .. }) {
-                notes.push(inner.layout.note(program, account, entry.sequence));
+            match &entry.fact {
+                Fact::Credited { .. } | Fact::Debited { .. } | Fact::Extended { .. } | Fact::Reinstated { .. } => {
+                    notes.push(inner.layout.note(program, account, entry.sequence));
+                }
+                // A trace shows what conditions found, of the member too.
+                Fact::OrderCommitted { order, .. } => notes.push(inner.layout.trace(program, account, order)),
+                _ => {}
             }
         }
         if !notes.is_empty() {

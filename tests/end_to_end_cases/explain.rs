@@ -70,6 +70,19 @@ pub(crate) async fn e4_a_guests_order_is_explained_before_and_after_it_is_claime
     assert_eq!(applied(&claimed.decision.unwrap()), ["base", "cake"]);
 }
 
+pub(crate) async fn b11_erasing_a_member_removes_the_traces_that_were_kept<W: World>() {
+    let world = W::start();
+    let server = world.serve_with("explain_sample_per_mille: 1000\n").await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    clients.send(&commit("mia", "1", order_of("o", vec![line("a", "cake", 2, 1_050)]))).await;
+    assert_eq!(clients.why("mia", "o").await.explanation.unwrap().source(), wire::ExplanationSource::Kept);
+    clients.send(&erase("mia", "2")).await;
+    // What the ledger tells holds nothing personal, and stays.
+    let explanation = clients.why("mia", "o").await.explanation.unwrap();
+    assert_eq!((explanation.source(), explanation.reproduces), (wire::ExplanationSource::Ledger, true));
+}
+
 /// Forty points over all members.
 const SHARED: &str = "
 campaigns:
