@@ -50,10 +50,10 @@ impl Source {
         };
         let wanted = content.get(..offset)?.chars().filter(|c| !c.is_whitespace()).count();
         for _ in 0..wanted {
-            cursor.skip_white();
+            cursor.skip_blank(style);
             cursor.skip_one(style)?;
         }
-        cursor.skip_white();
+        cursor.skip_blank(style);
         Some(Pos { line: cursor.line, column: cursor.column })
     }
 }
@@ -87,6 +87,24 @@ impl Cursor<'_> {
     fn skip_white(&mut self) {
         while self.peek().is_some_and(char::is_whitespace) {
             self.next();
+        }
+    }
+
+    /// White space, and what stands for it in a quoted scalar.
+    fn skip_blank(&mut self, quote: Option<char>) {
+        self.skip_white();
+        while quote == Some('"') {
+            let mut ahead = self.rest.chars();
+            let escaped = ahead.next() == Some('\\')
+                && ahead.next().is_some_and(|c| {
+                    matches!(c, 'n' | 't' | 'r' | ' ' | '\t' | 'v' | 'f' | '_' | 'N' | 'L' | 'P' | '\n' | '\r')
+                });
+            if !escaped {
+                return;
+            }
+            self.next();
+            self.next();
+            self.skip_white();
         }
     }
 
