@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::{read_entry, stored};
+use super::write::{Wanted, find};
 use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::answer::VerifyView;
@@ -20,7 +21,9 @@ pub(super) async fn verify(inner: &Inner, program: &ProgramId, member: &MemberId
     for _ in 0..ATTEMPTS_MAX {
         let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
         let state = state.ok_or(Error::NotFound { field: "member_id" })?;
-        let view = verify_state(inner, program, &account, &state).await?;
+        let mut view = verify_state(inner, program, &account, &state).await?;
+        view.faults.extend(verify_own(inner, program, member).await?);
+        view.faults.truncate(FAULTS_MAX);
         if view.faults.is_empty() {
             return Ok(view);
         }
@@ -31,6 +34,24 @@ pub(super) async fn verify(inner: &Inner, program: &ProgramId, member: &MemberId
         }
     }
     Err(Error::Contention)
+}
+
+/// What is wrong with the ledger of a member who is part of another account: their own stands still meanwhile.
+async fn verify_own(inner: &Inner, program: &ProgramId, member: &MemberId) -> Result<Vec<String>, Error> {
+    let own = AccountId::from(member);
+    let wanted = Wanted { stays: true, ..Wanted::default() };
+    let (account, state, _) = find(inner, program, &own, wanted).await?.into_found();
+    match state.filter(|state| account == own && state.away.is_some()) {
+        Some(state) => {
+            let view = verify_state(inner, program, &own, &state).await?;
+            Ok(view
+                .faults
+                .into_iter()
+                .map(|fault| format!("before it became part of another account: {fault}"))
+                .collect())
+        }
+        None => Ok(Vec::new()),
+    }
 }
 
 async fn verify_state(

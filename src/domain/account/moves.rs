@@ -11,11 +11,9 @@ impl AccountState {
                 self.kind = *kind;
                 self.enrolled_at = entry.effective_at;
             }
-            Fact::Announced { why, .. } => {
-                if let MoveWhy::Join { member, role } = why {
-                    self.seats.retain(|(of, ..)| of != member);
-                    self.seats.push((member.clone(), *role, entry.posted_at));
-                }
+            Fact::Announced { why: MoveWhy::Join { member, role }, .. } => {
+                self.seats.retain(|(of, ..)| of != member);
+                self.seats.push((member.clone(), *role, entry.posted_at));
             }
             Fact::Departed { to, belongings, .. } => {
                 self.part_with(belongings)?;
