@@ -65,6 +65,7 @@ fn order(lines: usize, categories: usize) -> Order {
         kind: OrderKind::Ordinary,
         coupons: Vec::new(),
         payment_methods: Vec::new(),
+        recipient: None,
     }
 }
 

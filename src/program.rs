@@ -47,7 +47,7 @@ pub const LADDERS_MAX: usize = 8;
 pub const GOALS_MAX: usize = 50;
 /// Windows of one rule.
 pub const HOURS_MAX: usize = 50;
-/// Entries of one list of categories, SKUs, brands, channels or stores.
+/// Entries of one list of categories, SKUs, brands, sellers, channels or stores.
 pub const SELECTED_MAX: usize = 1_000;
 
 /// A program that is free of faults.

@@ -15,6 +15,7 @@ mod programs;
 mod queue;
 mod quotas;
 mod read;
+mod recipients;
 mod relay;
 mod statement;
 mod sweeper;

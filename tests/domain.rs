@@ -30,6 +30,7 @@ mod domain {
     mod people;
     mod properties;
     mod recall;
+    mod recipients;
     mod redeem;
     mod referral;
     mod reserve;

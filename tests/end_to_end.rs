@@ -31,6 +31,7 @@ mod end_to_end_cases {
     pub(crate) mod people;
     pub(crate) mod quotas;
     pub(crate) mod races;
+    pub(crate) mod recipients;
     pub(crate) mod stamps;
     pub(crate) mod standing;
     pub(crate) mod traps;
@@ -142,6 +143,11 @@ cases! {
     }
     people {
         a_profile_is_set_changed_shown_and_verified
+    }
+    recipients {
+        a14_a_gift_reaches_whom_it_is_for_once_and_comes_back
+        a14_gifts_to_one_member_from_many_at_once_all_arrive
+        a14_a_crash_before_delivery_loses_no_gift
     }
     quotas {
         a13_global_many_at_once_are_granted_what_there_is_and_no_more

@@ -340,14 +340,20 @@ pub enum Effect {
         fee: i64,
     },
     /// Units granted to another account.
-    GrantedTo {
-        to: AccountId,
-        grant: GrantId,
-        rule: RuleId,
-        kind: Kind,
-        unit: UnitId,
-        amount: i64,
-    },
+    GrantedTo(GrantedTo),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GrantedTo {
+    pub to: AccountId,
+    pub grant: GrantId,
+    pub rule: RuleId,
+    pub kind: Kind,
+    pub unit: UnitId,
+    /// Negative: taken back.
+    pub amount: i64,
+    /// What it would have been without limits.
+    pub desired: i64,
 }
 
 /// A ticket of a draw.
@@ -514,6 +520,8 @@ pub enum Subject {
     /// The other account, or the one that people join.
     Account,
     Transfer,
+    /// For whom an order or an event is.
+    Recipient,
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.

@@ -6,7 +6,7 @@ use super::account::{StampsOn, Tag};
 use super::conditions::View;
 use super::id::{CardId, DrawId, GrantId, Label, RewardId, RuleId, UnitId, VoucherId};
 use super::order_record::OrderRecord;
-use super::program::{ForEach, Kind, LifeTerms, Rule, SpendOf, Then};
+use super::program::{ForEach, GrantTo, Kind, LifeTerms, Rule, SpendOf, Then};
 use super::time::{Day, Period};
 
 /// One thing to hand out.
@@ -18,6 +18,8 @@ pub struct Award {
     /// How many units, or stamps; 1 for what is not counted.
     pub count: i64,
     pub stands: Stands,
+    /// Whose units are.
+    pub to: GrantTo,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -106,7 +108,8 @@ impl Award {
     /// What a rule hands out once, without an order; `None`: it speaks of what only an order has.
     pub fn of_rule(rule: &Rule) -> Option<Award> {
         let (what, count) = Award::prize_of(&rule.then)?;
-        Some(Award { rule: rule.id.clone(), kind: rule.kind, what, count, stands: Stands::Always })
+        let (id, kind, to) = (rule.id.clone(), rule.kind, rule.to);
+        Some(Award { rule: id, kind, what, count, stands: Stands::Always, to })
     }
 
     /// What follows outside orders, and how many; `None`: it speaks of what only an order has.
@@ -122,7 +125,7 @@ impl Award {
     pub fn of_order(view: &View<'_>, rule: &Rule, amounts: &[i64]) -> Option<Award> {
         let seen = view.order?;
         let award = |what: Prize, count: i64, stands: Stands| {
-            (0 < count).then(|| Award { rule: rule.id.clone(), kind: rule.kind, what, count, stands })
+            (0 < count).then(|| Award { rule: rule.id.clone(), kind: rule.kind, what, count, stands, to: rule.to })
         };
         let Then::Stamps(then) = &rule.then else {
             return award(uncounted(&rule.then)?, 1, as_a_whole(view, rule, amounts));

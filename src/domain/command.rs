@@ -487,6 +487,8 @@ pub struct RecordEvent {
     pub attributes: Vec<(Label, AttributeValue)>,
     /// Up to [`RecordEvent::PROOF_BYTES_MAX`].
     pub proof: Option<String>,
+    /// For whom it was done.
+    pub recipient: Option<MemberId>,
 }
 
 impl RecordEvent {

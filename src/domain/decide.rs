@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{AccountState, ApplyError, Inbound, Salt};
 use super::answer::{Answer, Decided, Explain, Reason, Refusal, Subject};
-use super::command::{Command, Outgoing, Transfer};
+use super::command::{Command, Outgoing, Recipient, Transfer};
 use super::conditions::{Seen, View};
 use super::desk::Desk;
 use super::event_record::{DeedRecord, EventRecord};
@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub deed: Option<DeedRecord>,
     /// What was set aside of limits over all members; in a preview, what is left of them.
     pub set_aside: Vec<SetAside>,
+    /// What was found of the member whom an order or an event names as its recipient; `None`: it names nobody.
+    pub recipient: Option<Recipient>,
 }
 
 impl Snapshot {
@@ -93,6 +95,7 @@ impl Snapshot {
             salt: Salt::default(),
             deed: None,
             set_aside: Vec::new(),
+            recipient: None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::id::{RuleId, UnitId};
 use super::money::{Ratio, Rounding, split};
 use super::order::{Line, Order};
 use super::program::{
-    Bonus, Earn, ForEach, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then, Trigger,
+    Bonus, Earn, ForEach, GrantTo, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then, Trigger,
 };
 use super::time::Instant;
 use combine::LeftOut;
@@ -38,6 +38,7 @@ pub struct Plan {
     /// By line; sums to `amount`.
     pub shares: Vec<i64>,
     pub life: Option<LifeTerms>,
+    pub to: GrantTo,
 }
 
 /// A number does not fit: bounds on requests and programs keep this from happening for sane ones.
@@ -174,7 +175,7 @@ struct Round<'a> {
     multiplies: Vec<Applies<'a, Multiply>>,
     bonuses: Vec<Applies<'a, Bonus>>,
     /// What bonuses that multipliers act on give, by line.
-    fixed: Vec<(&'a UnitId, Vec<i64>)>,
+    fixed: Vec<(&'a UnitId, GrantTo, Vec<i64>)>,
     /// With the rule's number, for the order of the file.
     plans: Vec<(u32, Plan)>,
     explain: Option<Explain>,
@@ -258,6 +259,8 @@ impl<'a> Round<'a> {
         let on = is_on(&self.view, self.program.campaign_of(rule), &mut conditions);
         let going = on || conditions.is_some();
         let holds = going && holds(&self.view, &rule.conditions, Some(&amounts), &mut conditions) && on;
+        let for_nobody = rule.to == GrantTo::Recipient && self.seen.order.recipient.is_none();
+        let holds = holds && !for_nobody;
         let left_out = if holds && barred.is_none() { self.left_out(rule) } else { None };
         self.kept_out |= left_out.is_some();
         let applies = holds && left_out.is_none() && barred.is_none();
@@ -270,6 +273,7 @@ impl<'a> Round<'a> {
                 steps: Vec::new(),
                 left_out: match (barred, left_out) {
                     (Some(why), _) if holds => why.to_owned(),
+                    _ if for_nobody => "the order names no recipient".to_owned(),
                     (_, left_out) => left_out.map_or_else(String::new, LeftOut::text),
                 },
             });
@@ -279,6 +283,9 @@ impl<'a> Round<'a> {
             return;
         }
         self.keep(rule);
+        if let (GrantTo::Recipient, Some(recipient)) = (rule.to, &self.seen.order.recipient) {
+            self.step(trace, || format!("goes to {recipient}"));
+        }
         match &rule.then {
             Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts, trace }),
             Then::Multiply(then) => self.multiplies.push(Applies { number, rule, then, amounts, trace }),
@@ -329,7 +336,7 @@ impl<'a> Round<'a> {
                 ForEach::Item => format!("{} for each item = {amount} {}", bonus.units, bonus.unit),
             });
             if bonus.multiplied {
-                self.fixed.push((&bonus.unit, shares.clone()));
+                self.fixed.push((&bonus.unit, applied.rule.to, shares.clone()));
             }
             let plan = Plan {
                 rule: applied.rule.id.clone(),
@@ -338,6 +345,7 @@ impl<'a> Round<'a> {
                 amount,
                 shares,
                 life: bonus.life.clone(),
+                to: applied.rule.to,
             };
             self.plans.push((applied.number, plan));
         }
@@ -388,14 +396,15 @@ impl<'a> Round<'a> {
             };
             self.plan_base(applied, per, shares)?;
         }
-        let mut done: Vec<&UnitId> = Vec::new();
+        let mut done: Vec<(&UnitId, GrantTo)> = Vec::new();
         for first in &per_order {
-            if done.contains(&&first.then.unit) {
+            let kind = (&first.then.unit, first.rule.to);
+            if done.contains(&kind) {
                 continue;
             }
-            done.push(&first.then.unit);
+            done.push(kind);
             let group: Vec<&&Applies<'a, Earn>> =
-                per_order.iter().filter(|applied| applied.then.unit == first.then.unit).collect();
+                per_order.iter().filter(|applied| (&applied.then.unit, applied.rule.to) == kind).collect();
             let exact: Vec<Ratio> = group
                 .iter()
                 .map(|applied| {
@@ -438,6 +447,7 @@ impl<'a> Round<'a> {
             amount,
             shares,
             life: then.life.clone(),
+            to: applied.rule.to,
         };
         self.plans.push((applied.number, plan));
         Ok(())
@@ -447,11 +457,13 @@ impl<'a> Round<'a> {
     /// per order, and as rounded where it is rounded per line.
     fn multiply(&mut self) -> Result<(), OutOfBounds> {
         let multiplies = std::mem::take(&mut self.multiplies);
-        for (at, applied) in multiplies.iter().enumerate() {
+        let acts = multiplies.iter().enumerate();
+        let acts: Vec<_> = acts.flat_map(|(at, by)| self.bases_for(by.then).map(move |to| (at, by, to))).collect();
+        for (at, applied, to) in acts {
             let mut exact: Vec<Ratio> = Vec::with_capacity(applied.amounts.len());
             for (line, amount) in applied.amounts.iter().enumerate() {
                 let mine = 0 < *amount && self.wins(&multiplies, at, line);
-                exact.push(if mine { self.base_of(line, &applied.then.unit)? } else { ZERO });
+                exact.push(if mine { self.base_of(line, &applied.then.unit, Some(to))? } else { ZERO });
             }
             let (weights, denominator) = common(&exact)?;
             let base = weights.iter().try_fold(0i128, |sum, w| sum.checked_add(*w)).ok_or(OutOfBounds)?;
@@ -475,10 +487,19 @@ impl<'a> Round<'a> {
                 amount,
                 shares: split(amount, &scaled(&weights)),
                 life: None,
+                to,
             };
             self.plans.push((applied.number, plan));
         }
         Ok(())
+    }
+
+    /// Whose units a multiplier acts on: what it adds to each goes there, rounded by itself.
+    fn bases_for(&self, then: &Multiply) -> impl Iterator<Item = GrantTo> + use<> {
+        let earned = self.earns.iter().map(|applied| (&applied.then.unit, applied.rule.to));
+        let mut bases = earned.chain(self.fixed.iter().map(|(unit, to, _)| (*unit, *to)));
+        let given = bases.any(|(unit, to)| *unit == then.unit && to == GrantTo::Recipient);
+        std::iter::once(GrantTo::Account).chain(given.then_some(GrantTo::Recipient))
     }
 
     /// Whether this multiplier acts on a line next to the others.
@@ -497,9 +518,12 @@ impl<'a> Round<'a> {
         rivals.all(|(rival, other)| rival < factor || (rival == factor && at < other))
     }
 
-    fn base_of(&self, line: usize, unit: &UnitId) -> Result<Ratio, OutOfBounds> {
+    /// `to`: of rules that grant there; `None`: of all.
+    fn base_of(&self, line: usize, unit: &UnitId, to: Option<GrantTo>) -> Result<Ratio, OutOfBounds> {
         let mut parts = Vec::new();
-        for applied in self.earns.iter().filter(|applied| applied.then.unit == *unit) {
+        let is_base = |of: &UnitId, whose: GrantTo| of == unit && to.is_none_or(|to| to == whose);
+        let of_it = self.earns.iter().filter(|applied| is_base(&applied.then.unit, applied.rule.to));
+        for applied in of_it {
             let Some(per) = self.per(applied.then) else { continue };
             let amount = applied.amounts.get(line).copied().unwrap_or(0);
             let units = applied.then.units;
@@ -513,8 +537,8 @@ impl<'a> Round<'a> {
                 }
             });
         }
-        let fixed = self.fixed.iter().filter(|(of, _)| *of == unit);
-        for share in fixed.filter_map(|(_, shares)| shares.get(line)).filter(|share| **share != 0) {
+        let fixed = self.fixed.iter().filter(|(of, whose, _)| is_base(of, *whose));
+        for share in fixed.filter_map(|(_, _, shares)| shares.get(line)).filter(|share| **share != 0) {
             parts.push(Ratio { numerator: i128::from(*share), denominator: 1 });
         }
         if let [only] = parts.as_slice() {

@@ -8,7 +8,7 @@ use super::awards::Consequence;
 use super::counters::CounterChange;
 use super::id::{EventId, Label, MemberId, OrderId, RequestId, UnitId};
 use super::ledger::{Hash, digest, encode};
-use super::order_record::GrantRecord;
+use super::order_record::{GrantRecord, SentGrantRecord};
 use super::time::Instant;
 
 /// What an account holds beside its state under a name of its own.
@@ -41,6 +41,10 @@ pub struct EventRecord {
     pub counts: Vec<CounterChange>,
     /// Of the decision that recorded, or else approved, the event.
     pub decided: Decided,
+    /// For whom it was done.
+    pub recipient: Option<MemberId>,
+    /// What was granted to them.
+    pub sent_grants: Vec<SentGrantRecord>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -71,8 +75,9 @@ impl EventRecord {
         value: Option<i64>,
         attributes: &[(Label, AttributeValue)],
         proof: Option<&str>,
+        recipient: Option<&MemberId>,
     ) -> Hash {
-        digest(&encode(&(salt, kind, value, attributes, proof)))
+        digest(&encode(&(salt, kind, value, attributes, proof, recipient)))
     }
 }
 

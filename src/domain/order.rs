@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::id::{Label, LineId, OrderId, Sku};
+use super::id::{Label, LineId, MemberId, OrderId, Sku};
 
 /// An ISO 4217 currency code.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -120,6 +120,8 @@ pub struct Order {
     pub coupons: Vec<Label>,
     /// How the shopper pays, as order and tenders say; at most [`Order::LABELS_MAX`] and one of each tender.
     pub payment_methods: Vec<Label>,
+    /// For whom the order is, when it is a gift.
+    pub recipient: Option<MemberId>,
 }
 
 impl Line {

@@ -37,6 +37,7 @@ pub enum Field {
     OrderCategories,
     OrderSkus,
     OrderBrands,
+    OrderSellers,
     /// By the clock of the order's store, 0 to 23.
     TimeHour,
     TimeMinute,
@@ -76,9 +77,8 @@ impl Field {
         use Field::*;
         match self {
             OrderTotal | OrderEarning | OrderQuantity | OrderLineCount | OrderChannel | OrderStore | OrderCurrency
-            | OrderKind | OrderCoupons | OrderPaymentMethods | OrderCategories | OrderSkus | OrderBrands => {
-                Needs::Order
-            }
+            | OrderKind | OrderCoupons | OrderPaymentMethods | OrderCategories | OrderSkus | OrderBrands
+            | OrderSellers => Needs::Order,
             TimeHour | TimeMinute | TimeWeekday | TimeDay | TimeMonth | TimeYear => Needs::Nothing,
             MemberTags
             | MemberSegments
@@ -130,6 +130,7 @@ pub enum Texts<'a> {
     Categories(&'a [Line]),
     Skus(&'a [Line]),
     Brands(&'a [Line]),
+    Sellers(&'a [Line]),
     /// The shop's own, and those that rules have given.
     Tags {
         profile: &'a [Label],
@@ -152,6 +153,7 @@ impl Texts<'_> {
             Texts::Categories(lines) => lines.iter().flat_map(|line| &line.categories).any(|c| test(c.as_str())),
             Texts::Skus(lines) => lines.iter().filter_map(|line| line.sku.as_ref()).any(|sku| test(sku.as_str())),
             Texts::Brands(lines) => lines.iter().filter_map(|line| line.brand.as_ref()).any(|b| test(b.as_str())),
+            Texts::Sellers(lines) => lines.iter().filter_map(|line| line.seller.as_ref()).any(|s| test(s.as_str())),
             Texts::Tags { profile, rules } => {
                 let given = rules.iter().map(|known| &known.tag).filter(|tag| !profile.contains(tag));
                 profile.iter().chain(given).any(|tag| test(tag.as_str()))

@@ -23,7 +23,7 @@ pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
 pub use reward::{ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardKind};
 pub use rule::{
-    Bonus, Combine, Conditions, CounterCondition, Earn, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer,
+    Bonus, Combine, Conditions, CounterCondition, Earn, GrantTo, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer,
     Multiply, Occasion, OnReach, OrderNumber, QuantityBounds, RoundPer, Rule, RuleCampaign, SpendMin, SpendOf, Then,
     Trigger,
 };
@@ -415,6 +415,8 @@ pub struct LineMatch {
     pub brands: Vec<Label>,
     pub collections: Vec<Label>,
     pub labels: Vec<Label>,
+    /// On marketplaces.
+    pub sellers: Vec<Label>,
 }
 
 impl LineMatch {
@@ -424,6 +426,7 @@ impl LineMatch {
             && self.brands.is_empty()
             && self.collections.is_empty()
             && self.labels.is_empty()
+            && self.sellers.is_empty()
     }
 
     /// Whether every list that is not empty names the line. An empty match names every line.
@@ -433,7 +436,9 @@ impl LineMatch {
         let brand = self.brands.is_empty() || line.brand.as_ref().is_some_and(|brand| self.brands.contains(brand));
         let collection = self.collections.is_empty() || any(&line.collections, &self.collections);
         let label = self.labels.is_empty() || any(&line.labels, &self.labels);
-        category && sku && brand && collection && label
+        let is_seller = |seller: &Label| self.sellers.contains(seller);
+        let seller = self.sellers.is_empty() || line.seller.as_ref().is_some_and(is_seller);
+        category && sku && brand && collection && label && seller
     }
 
     /// Whether any list names the line: how exclusions are read. An empty match names none.
@@ -443,6 +448,7 @@ impl LineMatch {
             || line.brand.as_ref().is_some_and(|brand| self.brands.contains(brand))
             || any(&line.collections, &self.collections)
             || any(&line.labels, &self.labels)
+            || line.seller.as_ref().is_some_and(|seller| self.sellers.contains(seller))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{Label, Sku};
+use super::id::{Label, MemberId, Sku};
 use super::order::{Line, LineKind, Order, OrderKind};
 use super::order_record::{LineRecord, OrderRecord};
 
@@ -21,6 +21,7 @@ pub struct SentOrder {
     lines: Vec<SentLine>,
     pub coupons: Vec<Label>,
     pub payment_methods: Vec<Label>,
+    pub recipient: Option<MemberId>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -51,6 +52,7 @@ impl SentOrder {
             kind,
             coupons,
             payment_methods,
+            recipient,
         } = order;
         let mut labels: Vec<Label> = Vec::new();
         let mut place = |label: &Label| -> u32 {
@@ -86,6 +88,7 @@ impl SentOrder {
             lines,
             coupons: coupons.clone(),
             payment_methods: payment_methods.clone(),
+            recipient: recipient.clone(),
         }
     }
 
@@ -126,6 +129,7 @@ impl OrderRecord {
             kind: sent.kind,
             coupons: sent.coupons.clone(),
             payment_methods: sent.payment_methods.clone(),
+            recipient: sent.recipient.clone(),
         }
     }
 }

@@ -33,6 +33,7 @@ impl View<'_> {
             Field::OrderCategories => Seen::Texts(Texts::Categories(&order.lines)),
             Field::OrderSkus => Seen::Texts(Texts::Skus(&order.lines)),
             Field::OrderBrands => Seen::Texts(Texts::Brands(&order.lines)),
+            Field::OrderSellers => Seen::Texts(Texts::Sellers(&order.lines)),
             _ => return None,
         })
     }

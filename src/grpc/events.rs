@@ -8,7 +8,7 @@ use crate::domain::account::Profile;
 use crate::domain::answer::EventAnswer;
 use crate::domain::command::{Command, RecordEvent, ReviewEvent, RevokeEvent, Verdict};
 use crate::domain::event_record::EventState;
-use crate::domain::id::{EventId, Label};
+use crate::domain::id::{EventId, Label, MemberId};
 use crate::service::{Calls, Write};
 
 pub(super) fn record(bad: &mut Violations, calls: &dyn Calls, raw: &wire::RecordEventRequest) -> Option<Write> {
@@ -27,7 +27,10 @@ pub(super) fn record(bad: &mut Violations, calls: &dyn Calls, raw: &wire::Record
         bad.add(&Path::Of("proof_id"), format!("is {} bytes long, at most {max} are allowed", proof.len()));
     }
     let proof = (!proof.is_empty()).then(|| proof.clone());
-    let record = RecordEvent { event: event?, kind: kind?, value: value?, attributes: attributes?, proof };
+    let recipient_at = &Path::Of("recipient_member_id");
+    let recipient = request::optional(bad, recipient_at, &raw.recipient_member_id, MemberId::parse);
+    let (event, kind, value, attributes) = (event?, kind?, value?, attributes?);
+    let record = RecordEvent { event, kind, value, attributes, proof, recipient: recipient? };
     Some(envelope?.write(fingerprints::record_event(raw), Command::RecordEvent(record)))
 }
 

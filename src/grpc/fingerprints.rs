@@ -239,6 +239,7 @@ pub(super) fn record_event(raw: &wire::RecordEventRequest) -> Fingerprint {
         attributes,
         proof_id,
         occurred_at,
+        recipient_member_id,
     } = raw;
     Fingerprint::of(RECORD_EVENT)
         .field("member_id", member_id.as_bytes())
@@ -248,6 +249,7 @@ pub(super) fn record_event(raw: &wire::RecordEventRequest) -> Fingerprint {
         .field("attributes", &list(attributes.iter().map(Message::encode_to_vec)))
         .field("proof_id", proof_id.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
+        .field("recipient_member_id", recipient_member_id.as_bytes())
         .done()
 }
 

@@ -228,6 +228,7 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
     });
     let coupons = labels(bad, &at.field("coupons"), &raw.coupons, Order::LABELS_MAX);
     let payment_methods = labels(bad, &at.field("payment_methods"), &raw.payment_methods, Order::LABELS_MAX);
+    let recipient = optional(bad, &at.field("recipient_member_id"), &raw.recipient_member_id, MemberId::parse);
     Some(Order {
         order_id: order_id?,
         currency: currency?,
@@ -239,6 +240,7 @@ pub(super) fn order(bad: &mut Violations, raw: Option<&wire::Order>) -> Option<O
         kind: kind?,
         coupons: coupons?,
         payment_methods: payment_methods?,
+        recipient: recipient?,
     })
 }
 

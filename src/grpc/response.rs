@@ -463,13 +463,14 @@ fn effect(effect: Effect) -> wire::Effect {
             amount,
             fee,
         }),
-        Effect::GrantedTo { to, grant, rule, kind, unit, amount } => Kind::UnitsGrantedTo(wire::UnitsGrantedTo {
-            account_id: to.to_string(),
-            grant_id: grant.to_string(),
-            rule_id: rule.to_string(),
-            kind: loyalty_kind(kind).into(),
-            unit: unit.to_string(),
-            amount,
+        Effect::GrantedTo(given) => Kind::UnitsGrantedTo(wire::UnitsGrantedTo {
+            account_id: given.to.to_string(),
+            grant_id: given.grant.to_string(),
+            rule_id: given.rule.to_string(),
+            kind: loyalty_kind(given.kind).into(),
+            unit: given.unit.to_string(),
+            amount: given.amount,
+            desired: given.desired,
         }),
         Effect::Adjusted { unit, amount, repaid } => {
             Kind::UnitsAdjusted(wire::UnitsAdjusted { unit: unit.to_string(), amount, repaid_debt: repaid })
@@ -617,6 +618,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Tier => (wire::Subject::Tier, String::new()),
         Subject::Account => (wire::Subject::Account, String::new()),
         Subject::Transfer => (wire::Subject::Transfer, String::new()),
+        Subject::Recipient => (wire::Subject::Recipient, String::new()),
     }
 }
 

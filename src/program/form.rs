@@ -67,6 +67,7 @@ mod occasion;
 mod offer;
 mod people;
 mod place;
+mod recipient;
 mod referral;
 mod rule;
 mod terms;

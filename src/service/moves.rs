@@ -6,10 +6,10 @@ use super::quotas::Claims;
 use super::read::stored;
 use super::relay::deliver_one;
 use super::write::{Cause, Once, Settled, Wanted, answered, find, once, settle};
-use super::{Error, Inner, Write};
+use super::{Error, Inner, Write, recipients};
 use crate::domain::account::AccountState;
 use crate::domain::answer::{Answer, MoveAnswer};
-use crate::domain::command::{Announce, Command, Outgoing, Recipient, Relocate, SendUnits, Target};
+use crate::domain::command::{Announce, Command, Outgoing, Relocate, SendUnits, Target};
 use crate::domain::decide::as_of;
 use crate::domain::id::AccountId;
 
@@ -83,12 +83,7 @@ pub(super) async fn send(
     write: &Write,
     command: &SendUnits,
 ) -> Result<Settled, Error> {
-    let (account, state, _) = stored(inner, cause.program, &AccountId::from(&command.to), None).await?;
-    let target = match state {
-        None => Recipient::Unknown,
-        Some(state) if state.erased_at.is_some() => Recipient::Erased,
-        Some(_) => Recipient::Found(account),
-    };
+    let target = recipients::find(inner, cause.program, &command.to).await?;
     let command = Command::Send(SendUnits { target, ..command.clone() });
     let times = || inner.times(write.occurred_at);
     settle(inner, cause, &write.member, &command, &times).await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::write::{Deed, Wanted, find};
-use super::{Error, Inner, Preview, codes, quotas};
+use super::{Error, Inner, Preview, codes, quotas, recipients};
 use crate::domain::account::{AccountState, HomeWhy, Salt};
 use crate::domain::answer::{
     AccountView, Answer, CardView, DrawView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView,
@@ -65,6 +65,7 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         salt: Salt::default(),
         set_aside: Vec::new(),
         deed: None,
+        recipient: recipients::named(inner, &preview.program, &preview.command, None).await?,
     };
     let times = inner.times(preview.occurred_at);
     let mut decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;

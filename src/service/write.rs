@@ -6,7 +6,7 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
-use super::{Answered, Error, Inner, Known, Write, claims, codes, moves, notices};
+use super::{Answered, Error, Inner, Known, Write, claims, codes, moves, notices, recipients};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, Transfer};
@@ -238,8 +238,9 @@ pub(super) async fn once(
 ) -> Result<Once, Error> {
     let settled = |settled| Ok(Once::Settled(Box::new(settled)));
     let codes = codes::resolve(inner, cause, &basis.account_id, basis.state(), command, times).await?;
-    let snapshot =
-        Snapshot { member: Some(member.clone()), salt: salt_for(command)?, ..basis.snapshot(cause.program, codes) };
+    let recipient = recipients::named(inner, cause.program, command, basis.deed()).await?;
+    let (member, salt) = (Some(member.clone()), salt_for(command)?);
+    let snapshot = Snapshot { member, salt, recipient, ..basis.snapshot(cause.program, codes) };
     let decision = match with_claims(inner, cause, basis, snapshot, command, times, set_aside).await? {
         Step::Decided(decision) => *decision,
         Step::Answered(before) => return settled(*before),
@@ -713,7 +714,8 @@ impl Basis {
             member: None,
             salt: Salt::default(),
             set_aside: Vec::new(),
-            deed: self.deed.as_ref().and_then(|(_, found)| found.as_ref().map(|(_, deed)| deed.clone())),
+            deed: self.deed().cloned(),
+            recipient: None,
         }
     }
 

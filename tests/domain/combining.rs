@@ -78,12 +78,13 @@ fn a2_earn_base_states_what_of_an_order_earns() {
 }
 
 #[test]
-fn a3_include_and_exclude_by_sku_category_collection_brand_and_label() {
+fn a3_include_and_exclude_by_sku_category_collection_brand_label_and_seller() {
     let labelled = |what: &str, line: Line| match what {
         "sku" => of_sku("x", line),
         "category" => of_category("x", line),
         "brand" => of_brand("x", line),
         "collection" => Line { collections: vec![label("w"), label("x")], ..line },
+        "seller" => Line { seller: Some(label("x")), ..line },
         _ => Line { labels: vec![label("x")], ..line },
     };
     for (what, list) in [
@@ -92,6 +93,7 @@ fn a3_include_and_exclude_by_sku_category_collection_brand_and_label() {
         ("brand", "brands"),
         ("collection", "collections"),
         ("label", "labels"),
+        ("seller", "sellers"),
     ] {
         let rule = |lines: &str| {
             rules(&format!(
@@ -104,6 +106,24 @@ fn a3_include_and_exclude_by_sku_category_collection_brand_and_label() {
         assert_eq!(earns(&rule(&format!("{list}: [y]")), both()), "", "another of {list}");
         let nothing = format!("earning: {{exclude: {{{list}: [x]}}}}{BASE}");
         assert_eq!(earns(&nothing, both()), "base 5", "no rule acts on excluded {list}");
+    }
+}
+
+#[test]
+fn a3_a_seller_can_be_asked_for_without_selecting_its_lines_alone() {
+    let sold_by = |seller: &str, line: Line| Line { seller: Some(label(seller)), ..line };
+    let cart = || two(sold_by("oak", line("a", 300)), line("b", 500));
+    for (when, expected) in [
+        ("sellers: [oak, elm]", "base 8"),
+        ("sellers: [elm]", ""),
+        ("expression: \"'oak' in order.sellers\"", "base 8"),
+        ("expression: \"size(order.sellers) == 2\"", ""),
+    ] {
+        let rule = format!(
+            "  - {{id: base, kind: transactional, on: order, when: {{{when}}}, then: {{earn: {{units: 1, per: GBP 1.00}}}}}}\n"
+        );
+        assert_eq!(earns(&rules(&rule), cart()), expected, "{when}");
+        assert_eq!(earns(&rules(&rule), two(line("a", 300), line("b", 500))), "", "{when}, of no seller");
     }
 }
 

@@ -32,12 +32,12 @@ rules:
     then: {bonus: {units: 100}}
 ";
 
-fn event(id: &str, kind: &str) -> RecordEvent {
+pub(crate) fn event(id: &str, kind: &str) -> RecordEvent {
     let event = EventId::parse(id).unwrap();
-    RecordEvent { event, kind: label(kind), value: None, attributes: Vec::new(), proof: None }
+    RecordEvent { event, kind: label(kind), value: None, attributes: Vec::new(), proof: None, recipient: None }
 }
 
-fn worth(value: i64, event: RecordEvent) -> RecordEvent {
+pub(crate) fn worth(value: i64, event: RecordEvent) -> RecordEvent {
     RecordEvent { value: Some(value), ..event }
 }
 
@@ -58,16 +58,16 @@ fn answered(answer: &Answer) -> &EventAnswer {
 
 impl World {
     /// The state and what came of it, in words.
-    fn did(&mut self, member: &str, event: RecordEvent) -> (Option<EventState>, Vec<String>) {
+    pub(crate) fn did(&mut self, member: &str, event: RecordEvent) -> (Option<EventState>, Vec<String>) {
         self.tell(member, Command::RecordEvent(event))
     }
 
-    fn review(&mut self, member: &str, id: &str, verdict: Verdict) -> (Option<EventState>, Vec<String>) {
+    pub(crate) fn review(&mut self, member: &str, id: &str, verdict: Verdict) -> (Option<EventState>, Vec<String>) {
         let review = ReviewEvent { event: EventId::parse(id).unwrap(), verdict, agent: label("tess") };
         self.tell(member, Command::ReviewEvent(review))
     }
 
-    fn revoke(&mut self, member: &str, id: &str) -> (Option<EventState>, Vec<String>) {
+    pub(crate) fn revoke(&mut self, member: &str, id: &str) -> (Option<EventState>, Vec<String>) {
         let revoke = RevokeEvent { event: EventId::parse(id).unwrap(), agent: label("tess") };
         self.tell(member, Command::RevokeEvent(revoke))
     }

@@ -12,11 +12,11 @@ use guerdon::domain::time::Instant;
 use super::kit::*;
 
 /// The stand-in for whoever placed the order.
-fn guest_of(order: &str) -> String {
+pub(crate) fn guest_of(order: &str) -> String {
     MemberId::guest(&order_id(order)).to_string()
 }
 
-fn buy_as_guest(world: &mut World, commit: Commit) -> Decision {
+pub(crate) fn buy_as_guest(world: &mut World, commit: Commit) -> Decision {
     let guest = guest_of(commit.order.order_id.as_str());
     world.commit(&guest, commit)
 }
@@ -31,7 +31,7 @@ fn claim_as(world: &mut World, member: &str, order: &str, guest: GuestOrder) -> 
     world.decide_as_of(member, Command::Claim(claim), placed)
 }
 
-fn claim(world: &mut World, member: &str, order: &str) -> Decision {
+pub(crate) fn claim(world: &mut World, member: &str, order: &str) -> Decision {
     let record = Box::new(world.order(order).clone());
     let may = claimable(&world.timeline, &record, world.now).is_ok() && world.accounts.contains_key(&account(member));
     if may {

@@ -128,6 +128,7 @@ pub(crate) fn order(id: &str, lines: Vec<Line>) -> Order {
         kind: guerdon::domain::order::OrderKind::Ordinary,
         coupons: Vec::new(),
         payment_methods: Vec::new(),
+        recipient: None,
     }
 }
 
@@ -299,6 +300,7 @@ impl World {
                 }
                 _ => None,
             },
+            recipient: self.recipient_of(command, member),
         }
     }
 
@@ -649,7 +651,7 @@ fn effect(effect: &Effect) -> String {
         }
         Effect::Forfeited { amount, debt, .. } => format!("{amount} units are forfeited{}", extra(&[("debt", *debt)])),
         Effect::Transferred { to, amount, fee, .. } => format!("{amount} units go to {to}{}", extra(&[("fee", *fee)])),
-        Effect::GrantedTo { to, rule, amount, .. } => format!("{rule} grants {amount} to {to}"),
+        Effect::GrantedTo(given) => format!("{} grants {} to {}", given.rule, given.amount, given.to),
     }
 }
 

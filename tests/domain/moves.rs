@@ -52,25 +52,25 @@ impl World {
         told(&decision)
     }
 
-    fn household(&mut self, name: &str) {
+    pub(crate) fn household(&mut self, name: &str) {
         let create = CreateAccount { account: account(name), kind: AccountKind::Household };
         assert!(told(&self.decide(name, Command::CreateAccount(create))).is_empty());
     }
 
-    fn join(&mut self, who: &str, into: &str, role: Role, invited_by: &str) -> Vec<String> {
+    pub(crate) fn join(&mut self, who: &str, into: &str, role: Role, invited_by: &str) -> Vec<String> {
         let invited_by = (!invited_by.is_empty()).then(|| member(invited_by));
         let decision = self.start_move(who, Relocation::Join { account: account(into), role, invited_by });
         self.relay();
         told(&decision)
     }
 
-    fn leave(&mut self, who: &str) -> Vec<String> {
+    pub(crate) fn leave(&mut self, who: &str) -> Vec<String> {
         let decision = self.decide(who, Command::Depart(Depart::Leave));
         self.relay();
         told(&decision)
     }
 
-    fn erase(&mut self, who: &str) -> Vec<String> {
+    pub(crate) fn erase(&mut self, who: &str) -> Vec<String> {
         let decision = self.decide(who, Command::Erase);
         self.relay();
         told(&decision)

@@ -29,6 +29,7 @@ fn a_malformed_event_is_told_field_by_field() {
         (record(|r| r.value = Some(-1)), "value"),
         (record(|r| r.proof_id = "x".repeat(257)), "proof_id"),
         (record(|r| r.attributes[0].value = None), "attributes[0].value"),
+        (record(|r| r.recipient_member_id = "no id".into()), "recipient_member_id"),
     ] {
         assert_eq!(found, [expected]);
     }
@@ -46,6 +47,7 @@ fn an_event_arrives_as_it_was_sent() {
     let Command::RecordEvent(record) = fake.last_write().command else { panic!("another command") };
     assert_eq!((record.event.as_str(), record.kind.as_str(), record.value), ("post-9", "post", Some(3)));
     assert_eq!(record.proof.as_deref(), Some("https://example.com/9"));
+    assert_eq!(record.recipient.as_ref().map(|recipient| recipient.as_str()), Some("leo"));
     let first = &record.attributes[0];
     assert!(matches!(first.1, AttributeValue::Text(_) | AttributeValue::Int(_) | AttributeValue::Bool(_)), "{first:?}");
     wait(review_event().send(routes(&fake))).unwrap();
@@ -74,6 +76,7 @@ fn every_field_of_an_event_makes_another_request() {
         ("attributes", wire::RecordEventRequest { attributes: Vec::new(), ..record_event() }),
         ("proof_id", wire::RecordEventRequest { proof_id: String::new(), ..record_event() }),
         ("occurred_at", wire::RecordEventRequest { occurred_at: None, ..record_event() }),
+        ("recipient_member_id", wire::RecordEventRequest { recipient_member_id: "ann".into(), ..record_event() }),
     ] {
         let other = print(request);
         assert_eq!(other.first_difference(&first.to_bytes()), field);

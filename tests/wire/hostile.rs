@@ -94,6 +94,7 @@ prop_compose! {
         lines in prop_oneof![lines(), Just(vec![line("1")])],
         kind in any::<i32>(),
         (coupons, payment_methods) in (prop::collection::vec(string(), 0..3), prop::collection::vec(string(), 0..3)),
+        recipient_member_id in string(),
     ) -> wire::Order {
         wire::Order {
             order_id,
@@ -106,6 +107,7 @@ prop_compose! {
             kind,
             coupons,
             payment_methods,
+            recipient_member_id,
         }
     }
 }
@@ -253,7 +255,7 @@ proptest! {
         send(wire::RecordEventRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             event_id: d.clone(), event_type: d.clone(), value: Some(amount), proof_id: d.clone(), occurred_at: when,
-            attributes: vec![wire::Attribute { name: d.clone(), value: None }],
+            attributes: vec![wire::Attribute { name: d.clone(), value: None }], recipient_member_id: d.clone(),
         })?;
         send(wire::ReviewEventRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),

@@ -411,6 +411,7 @@ pub(crate) fn order() -> wire::Order {
         kind: wire::OrderKind::Renewal.into(),
         coupons: vec!["SPRING".into()],
         payment_methods: vec!["card".into()],
+        recipient_member_id: "leo".into(),
     }
 }
 
@@ -582,6 +583,7 @@ pub(crate) fn record_event() -> wire::RecordEventRequest {
         attributes: change().set_attributes,
         proof_id: "https://example.com/9".into(),
         occurred_at: timestamp(1_767_225_600, 0),
+        recipient_member_id: "leo".into(),
     }
 }
 

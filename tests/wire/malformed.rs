@@ -109,6 +109,7 @@ fn orders() {
         ("20 coupons", with_order(|o| o.coupons = vec!["a".into(); 20]), &[]),
         ("21 coupons", with_order(|o| o.coupons = vec!["a".into(); 21]), &["order.coupons"]),
         ("a coupon", with_order(|o| o.coupons = vec!["a".into(), " b".into()]), &["order.coupons[1]"]),
+        ("a recipient", with_order(|o| o.recipient_member_id = "no id".into()), &["order.recipient_member_id"]),
         ("a way to pay", with_order(|o| o.payment_methods = vec![String::new()]), &["order.payment_methods[0]"]),
         ("no lines", with_order(|o| o.lines.clear()), &["order.lines"]),
         ("500 lines", with_order(|o| o.lines = (0..500).map(|i| line(&i.to_string())).collect()), &[]),

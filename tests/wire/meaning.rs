@@ -55,6 +55,7 @@ fn domain_order() -> Order {
         kind: OrderKind::Renewal,
         coupons: vec![label("SPRING")],
         payment_methods: vec![label("card")],
+        recipient: Some(MemberId::parse("leo").unwrap()),
     }
 }
 

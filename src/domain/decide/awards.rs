@@ -10,13 +10,14 @@ use super::super::earn::Plan;
 use super::super::id::{CardId, GrantId, Label, RewardId, VoucherId};
 use super::super::ledger::{Dates, Fact};
 use super::super::money::split;
-use super::super::order_record::{GrantRecord, OrderRecord};
+use super::super::order_record::{GrantRecord, OrderRecord, SentGrantRecord};
 use super::super::program::{Beyond, CardsMax, Draw, StampCard};
 use super::super::tiers;
 use super::super::time::{Day, Instant, Period};
 use super::checkout::grant_units;
+use super::elsewhere::{Place, grant_of};
 use super::limits::{self, Gift};
-use super::{Halt, OVERFLOW, Scene};
+use super::{Halt, OVERFLOW, Scene, elsewhere};
 
 /// What was handed out: for the record of whatever brought it, which undoes it by that.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -25,6 +26,8 @@ pub(super) struct Given {
     pub(super) consequences: Vec<Consequence>,
     /// What its limits counted.
     pub(super) counts: Vec<Tally>,
+    /// What was granted to other accounts.
+    pub(super) sent: Vec<SentGrantRecord>,
 }
 
 impl Given {
@@ -32,6 +35,7 @@ impl Given {
         self.grants.extend(more.grants);
         self.consequences.extend(more.consequences);
         self.counts.extend(more.counts);
+        self.sent.extend(more.sent);
     }
 }
 
@@ -62,7 +66,14 @@ pub(super) fn give_in(
         Prize::Units { unit, .. } => Some(unit),
         Prize::Stamps { .. } | Prize::Voucher { .. } | Prize::Tags { .. } | Prize::Draw(_) => None,
     };
-    let gift = Gift { rule: &award.rule, unit, desired: award.count, deed: &cause, store, at };
+    let here = match elsewhere::place(scene, desk, award.to) {
+        Ok(place) => place == Place::Here,
+        Err(reason) => {
+            decided.refusals.push(Refusal::new(Subject::Recipient, reason));
+            return Ok(Given::default());
+        }
+    };
+    let gift = Gift { rule: &award.rule, unit, desired: award.count, deed: &cause, here, store, at };
     let count = limits::allow(scene, desk, &gift, decided)?;
     if count <= 0 {
         return Ok(Given::default());
@@ -85,8 +96,10 @@ pub(super) fn give_in(
         desk.count(at, tallies.iter().map(Tally::change).collect())?;
         given.counts = tallies;
     }
-    if let (Some(Effect::Granted(granted)), true) = (decided.effects.last_mut(), count < award.count) {
-        granted.desired = award.count;
+    match decided.effects.last_mut() {
+        Some(Effect::Granted(granted)) if count < award.count => granted.desired = award.count,
+        Some(Effect::GrantedTo(granted)) if count < award.count => granted.desired = award.count,
+        _ => {}
     }
     Ok(given)
 }
@@ -102,9 +115,12 @@ fn give_out(
     let mut given = Given::default();
     let gave = match &award.what {
         Prize::Units { unit, life } => {
-            let life = life.clone().or_else(|| tiers::life(scene.program, &desk.state, unit, at));
+            let place = elsewhere::place(scene, desk, award.to).unwrap_or(Place::Here);
+            let by_status = || tiers::life(scene.program, &desk.state, unit, at).filter(|_| place == Place::Here);
+            let life = life.clone().or_else(by_status);
             let dates = dates(scene.program, unit, life.as_ref(), at);
-            if desk.state.book(unit).is_some_and(|book| !book.has_room(dates, desk.now)) {
+            let full = desk.state.book(unit).is_some_and(|book| !book.has_room(dates, desk.now));
+            if full && place == Place::Here {
                 decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
                 return Ok(given);
             }
@@ -120,7 +136,13 @@ fn give_out(
                 amount: award.count,
                 shares: shares.clone(),
                 life,
+                to: award.to,
             };
+            if let Place::There(target) = place {
+                let grant = grant_of(desk, &[cause.as_str()], award.to);
+                given.sent.push(elsewhere::grant(scene, desk, target, grant, &plan, plan.amount, decided)?);
+                return Ok(given);
+            }
             let granted = grant_units(scene, desk, cause, &plan)?;
             given.grants.push(GrantRecord {
                 grant: granted.grant.clone(),

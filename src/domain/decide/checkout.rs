@@ -15,14 +15,17 @@ use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord, VoucherUse};
-use super::super::program::{Activity, Overdraw, Program, Reward, SettlesAs};
+use super::super::program::{Activity, GrantTo, Overdraw, Program, Reward, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::tiers;
 use super::super::time::{Day, Instant, SECOND_MS};
 use super::awards::{self, Given};
+use super::elsewhere::{Place, grant_of};
 use super::limits::{self, Gift};
-use super::{Decision, Halt, OVERFLOW, Scene, claim, no, order_event, recall, referral, refusal_answer, ripple};
+use super::{
+    Decision, Halt, OVERFLOW, Scene, claim, elsewhere, no, order_event, recall, referral, refusal_answer, ripple,
+};
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
 const MARK_MS: i64 = 600 * SECOND_MS;
@@ -31,7 +34,7 @@ const MARK_MS: i64 = 600 * SECOND_MS;
 fn content(order: &Order) -> [u8; 32] {
     let zone = order.zone.as_ref().and_then(|zone| zone.iana_name());
     let head = (&order.order_id, &order.currency, &order.channel, &order.store, zone, order.prices_include_tax);
-    digest(&encode(&(head, &order.lines, order.kind)))
+    digest(&encode(&(head, &order.lines, order.kind, &order.recipient)))
 }
 
 pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, Halt> {
@@ -147,7 +150,10 @@ pub(super) fn earn_on(
     let seen = Seen { order, earning: &earning, currency, free: &free };
     let mut earned = earn(&scene.view(&desk.state, Some(seen)), explain);
     for plan in &mut earned.grants {
-        plan.life = plan.life.take().or_else(|| tiers::life(scene.program, &desk.state, &plan.unit, at));
+        // How long units of another member last is nothing that one's own status says.
+        if plan.to == GrantTo::Account {
+            plan.life = plan.life.take().or_else(|| tiers::life(scene.program, &desk.state, &plan.unit, at));
+        }
     }
     Ok((earned, tallies))
 }
@@ -201,7 +207,9 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let before = ripple::look(scene, &desk);
     let keeps_trace = !scene.preview && recall::keeps_trace(scene.program, &order.order_id);
     let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, command.explain || keeps_trace)?;
-    let Given { grants, consequences, counts: limited } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let given = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let Given { grants, consequences, counts: limited, sent: sent_grants } = given;
+    let outgoing = elsewhere::effects(&sent_grants, scene)?;
     let trace = decided.explain.clone().filter(|_| keeps_trace);
     decided.explain = decided.explain.filter(|_| command.explain);
 
@@ -214,7 +222,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
     let brought = record_of(command, content, member, lines, at, &decided);
-    let record = OrderRecord { grants, uses, counts, consequences, vouchers, ..brought };
+    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, ..brought };
     desk.stir(scene.program, None, Activity::Order, at)?;
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
@@ -222,7 +230,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     // A guest has nothing yet: balances would be those of nobody.
     let balances = if guest { Vec::new() } else { desk.state.balances() };
     let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
-    Ok(Decision { order: Some(record), transfers, trace, ..scene.done(desk, answer) })
+    Ok(Decision { order: Some(record), transfers, trace, outgoing, ..scene.done(desk, answer) })
 }
 
 /// Hands out what the order earns, as far as there is room; tells what it does not earn.
@@ -235,24 +243,32 @@ pub(super) fn give_all(
 ) -> Result<Given, Halt> {
     decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
-    let mut grants = Vec::with_capacity(earned.grants.len());
-    let mut counts = Vec::new();
+    let mut given = Given::default();
     for plan in &earned.grants {
+        let place = match elsewhere::place(scene, desk, plan.to) {
+            Ok(place) => place,
+            // A refused earn never refuses an order.
+            Err(reason) => {
+                decided.refusals.push(Refusal::new(Subject::Recipient, reason));
+                continue;
+            }
+        };
         let life = plan.life.as_ref().or_else(|| scene.program.unit(&plan.unit).map(|terms| &terms.life));
         let awaits = life.and_then(|life| Some((life, life.awaits.as_ref()?)));
         let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), scene.times.effective_at);
         let has_room = match awaits {
+            _ if place != Place::Here => true,
             Some(_) => order_event::has_room(desk, plan),
             None => desk.state.book(&plan.unit).is_none_or(|book| book.has_room(dates, desk.now)),
         };
         if !has_room {
-            // A refused earn never refuses an order.
             decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
             continue;
         }
-        let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
+        let grant = grant_of(desk, &[order.order_id.as_str(), plan.rule.as_str()], plan.to);
         let gift = Gift {
             rule: &plan.rule,
+            here: place == Place::Here,
             unit: Some(&plan.unit),
             desired: plan.amount,
             deed: &grant,
@@ -266,9 +282,14 @@ pub(super) fn give_all(
         let shares = if amount < plan.amount { split(amount, &plan.shares) } else { plan.shares.clone() };
         let tallies = limits::tallies(scene, &plan.rule, Some(&plan.unit), amount, &shares, gift.at)?;
         desk.count(gift.at, tallies.iter().map(Tally::change).collect())?;
-        counts.extend(tallies);
+        given.counts.extend(tallies);
         let clamped = Plan { amount, shares, ..plan.clone() };
-        grants.push(match awaits {
+        if let Place::There(target) = place {
+            let sent = elsewhere::grant(scene, desk, target, grant, &clamped, plan.amount, decided)?;
+            given.sent.push(sent);
+            continue;
+        }
+        given.grants.push(match awaits {
             Some(awaits) => order_event::await_units(scene, desk, grant, &clamped, order, awaits, decided)?,
             None => make_grant(scene, desk, grant, &clamped, order, decided)?,
         });
@@ -276,7 +297,6 @@ pub(super) fn give_all(
             granted.desired = plan.amount;
         }
     }
-    let mut given = Given { grants, consequences: Vec::new(), counts };
     for award in &earned.awards {
         let cause = GrantId::of(&[order.order_id.as_str(), award.rule.as_str()]);
         let store = order.store.as_ref();

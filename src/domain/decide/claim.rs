@@ -9,12 +9,12 @@ use super::super::desk::dates;
 use super::super::id::{AccountId, GrantId, MemberId};
 use super::super::ledger::{Fact, digest, encode};
 use super::super::order_record::{LineRecord, OrderRecord};
-use super::super::program::{Activity, Timeline};
+use super::super::program::{Activity, GrantTo, Timeline};
 use super::super::redeem::{Redemption, RewardUse};
 use super::super::time::Instant;
 use super::awards::Given;
 use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses};
-use super::{Decision, Halt, Scene, awards, giveback, no, order_event, referral, refusal_answer, ripple};
+use super::{Decision, Halt, Scene, awards, elsewhere, giveback, no, order_event, referral, refusal_answer, ripple};
 
 /// Records the order of a guest. Nothing is granted: there is nobody to own it. The answer says what a member would
 /// have earned, by the same function.
@@ -38,7 +38,8 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
     decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
     if let Some(claim_by) = claim_by(scene.timeline, at) {
-        for plan in &earned.grants {
+        // What would go to somebody else is nothing that a guest could get by a claim.
+        for plan in earned.grants.iter().filter(|plan| plan.to == GrantTo::Account) {
             let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), at);
             let granted = Granted {
                 grant: GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]),
@@ -124,7 +125,9 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     show_uses(order, &redemption, &mut decided, &[]);
     let before = ripple::look(scene, &desk);
     let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, false)?;
-    let Given { grants, consequences, counts: limited } = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let given = give_all(scene, &mut desk, order, &earned, &mut decided)?;
+    let Given { grants, consequences, counts: limited, sent: sent_grants } = given;
+    let mut outgoing = elsewhere::effects(&sent_grants, scene)?;
     counts.extend(limited);
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, &commit, &earned, &mut decided, &mut transfers)?;
@@ -140,6 +143,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         grants,
         counts,
         consequences,
+        sent_grants,
         codes: Vec::new(),
         claimed_at: Some(command.claimed_at),
         ..(**guest).clone()
@@ -153,6 +157,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     desk.advance(scene.timeline)?;
     record.call_off(desk.now);
     giveback::reverse(scene, &mut desk, &mut record, &mut decided)?;
+    outgoing.extend(elsewhere::on_return(scene, &mut desk, &mut record, &mut decided)?);
     awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
     giveback::uncount(scene, &mut desk, &mut record)?;
     if let Some(last) = record.returns.last() {
@@ -171,7 +176,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     desk.advance(scene.timeline)?;
     let (status, order_state) = (ClaimStatus::Claimed, Some(record.state));
     let answer = ClaimAnswer { status, decided, order_state, balances: desk.state.balances() };
-    Ok(Decision { order: Some(record), transfers, ..scene.done(desk, Answer::Claim(answer)) })
+    Ok(Decision { order: Some(record), transfers, outgoing, ..scene.done(desk, Answer::Claim(answer)) })
 }
 
 fn check_claim(scene: &Scene<'_>, command: &Claim, record: &OrderRecord) -> Result<(), Halt> {

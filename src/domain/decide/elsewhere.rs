@@ -1,52 +1,64 @@
 //! What a rule grants to another account than the one that earns it: an effect that goes there, and is lowered by
 //! the same when what earned it comes back.
 
-use super::super::answer::{Decided, Effect};
-use super::super::command::{Outgoing, Transfer};
+use super::super::answer::{Decided, Effect, GrantedTo, Reason};
+use super::super::command::{Outgoing, Recipient, Transfer};
 use super::super::desk::{Desk, dates};
 use super::super::earn::Plan;
-use super::super::id::{AccountId, GrantId, MemberId};
+use super::super::id::{AccountId, GrantId};
 use super::super::ledger::Fact;
 use super::super::order_record::{OrderRecord, SentGrantRecord};
+use super::super::program::GrantTo;
 use super::{Halt, OVERFLOW, Scene};
 
-/// Who gets what a rule grants.
+/// Where granted units go.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[expect(dead_code, reason = "for rules that name a recipient")]
-pub(super) enum To {
-    /// The account that the member acts for: their own, or the household or company that they joined.
-    Account,
-    /// Another member's, or a shared one, named by its id.
-    Other(MemberId),
+pub(super) enum Place {
+    /// The account that is decided on.
+    Here,
+    There(AccountId),
 }
 
-/// Grants what `plan` says to another account. Answers what the order's record must keep
-/// ([`OrderRecord::sent_grants`]) so that a return takes it back; `None`: it is for this account after all, and
-/// the caller grants it as any other.
-#[expect(dead_code, reason = "for rules that name a recipient")]
-pub(super) fn grant_elsewhere(
+/// Where units go that a rule grants to `to`; or why they can go nowhere.
+pub(super) fn place(scene: &Scene<'_>, desk: &Desk, to: GrantTo) -> Result<Place, Reason> {
+    match (to, &scene.snapshot.recipient) {
+        (GrantTo::Account, _) => Ok(Place::Here),
+        (GrantTo::Recipient, None | Some(Recipient::Unknown)) => Err(Reason::MemberUnknown),
+        (GrantTo::Recipient, Some(Recipient::Erased)) => Err(Reason::MemberErased),
+        (GrantTo::Recipient, Some(Recipient::Found(account))) if desk.state.is_home_of(account) => Ok(Place::Here),
+        (GrantTo::Recipient, Some(Recipient::Found(account))) => Ok(Place::There(account.clone())),
+    }
+}
+
+/// What names a grant for good. Where it goes, others may send what they name alike: theirs bear their own account. A
+/// multiplier grants twice where it acts on units of both.
+pub(super) fn grant_of(desk: &Desk, cause: &[&str], to: GrantTo) -> GrantId {
+    match to {
+        GrantTo::Account => GrantId::of(cause),
+        GrantTo::Recipient => {
+            let cause: Vec<&str> = [desk.state.account.as_str()].into_iter().chain(cause.iter().copied()).collect();
+            GrantId::of(&cause)
+        }
+    }
+}
+
+/// Grants what `plan` says to another account. Answers what must be kept so that it can be taken back. `desired`: what it
+/// would have been without limits.
+pub(super) fn grant(
     scene: &Scene<'_>,
     desk: &mut Desk,
-    to: &To,
+    target: AccountId,
     grant: GrantId,
     plan: &Plan,
+    desired: i64,
     decided: &mut Decided,
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<Option<SentGrantRecord>, Halt> {
-    let target = match to {
-        To::Account => return Ok(None),
-        To::Other(member) => AccountId::from(member),
-    };
-    let own = |account: &AccountId| desk.state.people.iter().any(|person| person.member.as_str() == account.as_str());
-    if desk.state.is_home_of(&target) || own(&target) {
-        return Ok(None);
-    }
+) -> Result<SentGrantRecord, Halt> {
     let at = scene.times.effective_at;
     let record = SentGrantRecord {
-        grant: grant.clone(),
+        grant,
         rule: plan.rule.clone(),
         kind: plan.kind,
-        target: target.clone(),
+        target,
         unit: plan.unit.clone(),
         amount: plan.amount,
         dates: dates(scene.program, &plan.unit, plan.life.as_ref(), at),
@@ -54,66 +66,85 @@ pub(super) fn grant_elsewhere(
         revision: 1,
         reversed: 0,
     };
-    send(scene, desk, &record, plan.amount, outgoing)?;
-    let (rule, unit, amount) = (plan.rule.clone(), plan.unit.clone(), plan.amount);
-    decided.effects.push(Effect::GrantedTo { to: target, grant, rule, kind: plan.kind, unit, amount });
-    Ok(Some(record))
+    post(scene, desk, &record, plan.amount, desired, decided)?;
+    Ok(record)
 }
 
-/// Lowers what was granted elsewhere by what falls on what has come back.
+/// Takes back all that was granted elsewhere.
+pub(super) fn call_back(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    sent: &mut [SentGrantRecord],
+    decided: &mut Decided,
+) -> Result<Vec<Outgoing>, Halt> {
+    sent.iter_mut().filter_map(|sent| lower(scene, desk, sent, sent.amount, decided).transpose()).collect()
+}
+
+/// Lowers what an order granted elsewhere by what falls on what has come back.
 pub(super) fn on_return(
     scene: &Scene<'_>,
     desk: &mut Desk,
     record: &mut OrderRecord,
     decided: &mut Decided,
-    outgoing: &mut Vec<Outgoing>,
-) -> Result<(), Halt> {
-    for at in 0..record.sent_grants.len() {
-        let Some(sent) = record.sent_grants.get(at) else { continue };
-        let target = match sent.shares.as_slice() {
-            [] if record.is_all_returned() => sent.amount,
-            [] => 0,
-            shares => record.returned_of(shares).ok_or(OVERFLOW)?,
-        };
-        let change = sent.reversed.checked_sub(target).ok_or(OVERFLOW)?;
-        if change == 0 {
-            continue;
-        }
-        let revision = sent.revision.checked_add(1).ok_or(OVERFLOW)?;
-        let sent = SentGrantRecord { revision, reversed: target, ..sent.clone() };
-        send(scene, desk, &sent, change, outgoing)?;
-        let (grant, rule, unit) = (sent.grant.clone(), sent.rule.clone(), sent.unit.clone());
-        let (to, kind) = (sent.target.clone(), sent.kind);
-        decided.effects.push(Effect::GrantedTo { to, grant, rule, kind, unit, amount: change });
-        if let Some(place) = record.sent_grants.get_mut(at) {
-            *place = sent;
-        }
+) -> Result<Vec<Outgoing>, Halt> {
+    let mut outgoing = Vec::new();
+    let mut sent_grants = std::mem::take(&mut record.sent_grants);
+    for sent in &mut sent_grants {
+        let back = record.returned_of(&sent.shares).ok_or(OVERFLOW)?;
+        outgoing.extend(lower(scene, desk, sent, back, decided)?);
     }
-    Ok(())
+    record.sent_grants = sent_grants;
+    Ok(outgoing)
 }
 
-fn send(
+/// `back`: how much of it is taken back in all. `None`: it is already.
+fn lower(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    sent: &mut SentGrantRecord,
+    back: i64,
+    decided: &mut Decided,
+) -> Result<Option<Outgoing>, Halt> {
+    let change = sent.reversed.checked_sub(back).ok_or(OVERFLOW)?;
+    if change == 0 {
+        return Ok(None);
+    }
+    sent.revision = sent.revision.checked_add(1).ok_or(OVERFLOW)?;
+    sent.reversed = back;
+    post(scene, desk, sent, change, change, decided)?;
+    effect(sent, scene).map(Some)
+}
+
+fn post(
     scene: &Scene<'_>,
     desk: &mut Desk,
     sent: &SentGrantRecord,
     change: i64,
-    outgoing: &mut Vec<Outgoing>,
+    desired: i64,
+    decided: &mut Decided,
 ) -> Result<(), Halt> {
-    let at = scene.times.effective_at;
+    let SentGrantRecord { grant, rule, kind, target, unit, revision, .. } = sent.clone();
+    decided.effects.push(Effect::GrantedTo(GrantedTo {
+        to: target.clone(),
+        grant: grant.clone(),
+        rule: rule.clone(),
+        kind,
+        unit: unit.clone(),
+        amount: change,
+        desired,
+    }));
+    let fact = Fact::GrantedElsewhere { grant, rule, kind, target, unit, revision, change };
+    Ok(desk.post(scene.times.effective_at, fact)?)
+}
+
+/// What goes to the other accounts, for each grant as a whole as it stands.
+pub(super) fn effects(sent: &[SentGrantRecord], scene: &Scene<'_>) -> Result<Vec<Outgoing>, Halt> {
+    sent.iter().map(|sent| effect(sent, scene)).collect()
+}
+
+fn effect(sent: &SentGrantRecord, scene: &Scene<'_>) -> Result<Outgoing, Halt> {
     let SentGrantRecord { grant, rule, kind, target, unit, dates, revision, .. } = sent.clone();
-    desk.post(
-        at,
-        Fact::GrantedElsewhere {
-            grant: grant.clone(),
-            rule: rule.clone(),
-            kind,
-            target: target.clone(),
-            unit: unit.clone(),
-            revision,
-            change,
-        },
-    )?;
-    outgoing.push(Outgoing::Transfer(Transfer {
+    Ok(Outgoing::Transfer(Transfer {
         target,
         grant,
         rule,
@@ -123,7 +154,6 @@ fn send(
         net: sent.amount.checked_sub(sent.reversed).ok_or(OVERFLOW)?,
         activates_at: dates.activates_at,
         expires_at: dates.expires_at,
-        effective_at: at,
-    }));
-    Ok(())
+        effective_at: scene.times.effective_at,
+    }))
 }

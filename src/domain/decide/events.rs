@@ -8,11 +8,11 @@ use super::super::desk::Desk;
 use super::super::event_record::{DeedRecord, EventRecord, EventState};
 use super::super::id::Label;
 use super::super::ledger::{Fact, digest, encode};
-use super::super::program::{Activity, Approval, EventTerms, ProofScope, Trigger};
+use super::super::program::{Activity, Approval, EventTerms, GrantTo, ProofScope, Trigger};
 use super::super::quota::QuotaKey;
 use super::super::time::Instant;
 use super::giveback::{TakeBack, take_back};
-use super::{Decision, Halt, OVERFLOW, Scene, awards, no, ripple, rules};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, elsewhere, no, ripple, rules};
 
 pub(super) fn record(scene: &Scene<'_>, command: &RecordEvent) -> Result<Decision, Halt> {
     if let Some(record) = scene.event() {
@@ -57,6 +57,7 @@ pub(super) fn record(scene: &Scene<'_>, command: &RecordEvent) -> Result<Decisio
             command.value,
             &command.attributes,
             command.proof.as_deref(),
+            command.recipient.as_ref(),
         ),
         salt,
         effective_at: at,
@@ -66,17 +67,23 @@ pub(super) fn record(scene: &Scene<'_>, command: &RecordEvent) -> Result<Decisio
         consequences: Vec::new(),
         counts: Vec::new(),
         decided: scene.decided(),
+        recipient: command.recipient.clone(),
+        sent_grants: Vec::new(),
     };
     if terms.approval == Approval::Auto {
         happen(scene, &mut desk, &mut record, &mut decided)?;
     }
-    finish(scene, desk, record, decided, None, Answer::RecordEvent)
+    let outgoing = elsewhere::effects(&record.sent_grants, scene)?;
+    let decision = finish(scene, desk, record, decided, None, Answer::RecordEvent)?;
+    Ok(Decision { outgoing, ..decision })
 }
 
 /// The event was recorded before, by this request or another.
 fn seen(scene: &Scene<'_>, command: &RecordEvent, record: &EventRecord) -> Result<Decision, Halt> {
     let proof = command.proof.as_deref();
-    let content = EventRecord::content_of(&record.salt, &command.kind, command.value, &command.attributes, proof);
+    let recipient = command.recipient.as_ref();
+    let content =
+        EventRecord::content_of(&record.salt, &command.kind, command.value, &command.attributes, proof, recipient);
     if content != record.content {
         return Err(no(Subject::MemberEvent, Reason::EventDiffers));
     }
@@ -141,9 +148,12 @@ fn happen(scene: &Scene<'_>, desk: &mut Desk, record: &mut EventRecord, decided:
     desk.count(at, record.counts.clone())?;
     desk.stir(scene.program, None, Activity::Event, at)?;
     scene.event_value.set(Some(record.value.unwrap_or(0)));
-    let acts = |rule: &super::super::program::Rule| rule.on == Trigger::Event && rule.events.contains(&record.kind);
+    let acts = |rule: &super::super::program::Rule| {
+        let for_somebody = rule.to == GrantTo::Account || record.recipient.is_some();
+        rule.on == Trigger::Event && rule.events.contains(&record.kind) && for_somebody
+    };
     let given = rules::fire(scene, desk, acts, &["event", record.event.as_str()], at, decided)?;
-    (record.grants, record.consequences) = (given.grants, given.consequences);
+    (record.grants, record.consequences, record.sent_grants) = (given.grants, given.consequences, given.sent);
     scene.event_value.set(None);
     ripple::settle(scene, desk, before, decided)?;
     record.decided = Decided { explain: None, ..decided.clone() };
@@ -198,7 +208,9 @@ pub(super) fn review(scene: &Scene<'_>, command: &ReviewEvent) -> Result<Decisio
         Verdict::Approve => happen(scene, &mut desk, &mut record, &mut decided)?,
         Verdict::Reject => record.state = EventState::Rejected,
     }
-    finish(scene, desk, record, decided, Some(&command.agent), Answer::ReviewEvent)
+    let outgoing = elsewhere::effects(&record.sent_grants, scene)?;
+    let decision = finish(scene, desk, record, decided, Some(&command.agent), Answer::ReviewEvent)?;
+    Ok(Decision { outgoing, ..decision })
 }
 
 /// Takes back what the event has brought, all of it. A pending one is rejected by a review.
@@ -237,6 +249,7 @@ pub(super) fn revoke(scene: &Scene<'_>, command: &RevokeEvent) -> Result<Decisio
             grant.reversed = grant.amount;
         }
     }
+    let outgoing = elsewhere::call_back(scene, &mut desk, &mut record.sent_grants, &mut decided)?;
     // The last thing that was brought goes first.
     for consequence in record.consequences.iter_mut().rev() {
         let all = consequence.count;
@@ -246,5 +259,6 @@ pub(super) fn revoke(scene: &Scene<'_>, command: &RevokeEvent) -> Result<Decisio
     desk.count(record.effective_at, back.collect())?;
     ripple::settle(scene, &mut desk, before, &mut decided)?;
     record.state = EventState::Revoked;
-    finish(scene, desk, record, decided, Some(&command.agent), Answer::RevokeEvent)
+    let decision = finish(scene, desk, record, decided, Some(&command.agent), Answer::RevokeEvent)?;
+    Ok(Decision { outgoing, ..decision })
 }

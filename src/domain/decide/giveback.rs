@@ -38,7 +38,6 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     if OrderRecord::RETURNS_MAX <= record.returns.len() {
         return Err(no(Subject::Return, Reason::TooLarge));
     }
-    let mut outgoing = Vec::new();
     let mut record = record.clone();
     record.call_off(desk.now);
     mark_returned(&mut record, command)?;
@@ -55,7 +54,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     // Units of an erased member come back to nobody.
     let units = if desk.state.erased_at.is_some() { Vec::new() } else { units };
     let refund = Refund { units, ..refund(&mut record)? };
-    elsewhere::on_return(scene, &mut desk, &mut record, &mut decided, &mut outgoing)?;
+    let outgoing = elsewhere::on_return(scene, &mut desk, &mut record, &mut decided)?;
     let mut transfers = Vec::new();
     referral::on_return(scene, &mut desk, &record, &command.return_id, &mut decided, &mut transfers)?;
     ripple::settle(scene, &mut desk, before, &mut decided)?;

@@ -22,6 +22,8 @@ pub(super) struct Gift<'a> {
     pub(super) desired: i64,
     /// Names it; the same deed is claimed once.
     pub(super) deed: &'a GrantId,
+    /// Whether it goes to the account that is decided on, whose balance may be bounded.
+    pub(super) here: bool,
     /// In which store it was earned.
     pub(super) store: Option<&'a Label>,
     pub(super) at: Instant,
@@ -50,7 +52,8 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
         let left = left(scene, desk, &owner, limit, gift.at)?;
         clamp(&mut granted, &mut tightest, limit, left, || text(&owner, limit));
     }
-    let balance_max = gift.unit.and_then(|unit| program.limits_of(unit)).and_then(|limits| limits.balance_max);
+    let balance_max =
+        gift.unit.filter(|_| gift.here).and_then(|unit| program.limits_of(unit)).and_then(|limits| limits.balance_max);
     if let (Some(most), Some(unit)) = (balance_max, gift.unit) {
         let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));
         let has = held.iter().fold(0i64, |sum, n| sum.saturating_add(*n));

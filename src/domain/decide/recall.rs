@@ -8,11 +8,12 @@ use super::super::account::{AccountState, Salt};
 use super::super::answer::{
     Discount, Effect, Explanation, ExplanationCaveat, ExplanationSource, Granted, Redeemed, Share,
 };
+use super::super::command::Recipient;
 use super::super::desk::Desk;
-use super::super::id::{GrantId, OrderId, UnitId};
+use super::super::id::{AccountId, GrantId, OrderId, UnitId};
 use super::super::ledger::{Entry, Fact};
 use super::super::order_record::{LineRecord, OrderRecord};
-use super::super::program::{Program, Timeline};
+use super::super::program::{GrantTo, Program, Timeline};
 use super::super::quota::{Asked, SetAside, Want};
 use super::super::redeem::{PaymentUse, Redemption, RewardUse};
 use super::super::time::Times;
@@ -114,7 +115,9 @@ pub fn recall(
         salt: Salt::default(),
         set_aside: Vec::new(),
         deed: None,
+        recipient: None,
     };
+    snapshot.recipient = recipient_of(&snapshot, record);
     let times = Times { now, effective_at: record.committed_at, stated: true };
     for _ in 0..ROUNDS_MAX {
         let scene = Scene::new(timeline, program, &snapshot, times, request, false);
@@ -130,6 +133,18 @@ pub fn recall(
         snapshot.set_aside.extend(wants.into_iter().map(|want| as_granted(want, record)));
     }
     Err(DecideError::Inconsistent("a decision does not come to an end of what it wants"))
+}
+
+/// Who was found as the recipient then, by what went there.
+fn recipient_of(snapshot: &Snapshot, record: &OrderRecord) -> Option<Recipient> {
+    let named = record.sent.recipient.as_ref()?;
+    if let Some(sent) = record.sent_grants.first() {
+        return Some(Recipient::Found(sent.target.clone()));
+    }
+    let account = snapshot.account.as_ref().filter(|state| {
+        state.is_home_of(&AccountId::from(named)) || state.people.iter().any(|person| person.member == *named)
+    });
+    Some(account.map_or(Recipient::Unknown, |state| Recipient::Found(state.account.clone())))
 }
 
 /// Whether an entry of a Commit was posted for what the order uses.
@@ -174,7 +189,8 @@ fn again(scene: &Scene<'_>, record: &OrderRecord, caveats: &[ExplanationCaveat])
     if record.member.is_guest() {
         decided.refusals.clone_from(&earned.refusals);
         decided.explain.clone_from(&earned.explain);
-        grants.extend(earned.grants.iter().map(|plan| {
+        let own = earned.grants.iter().filter(|plan| plan.to == GrantTo::Account);
+        grants.extend(own.map(|plan| {
             let grant = GrantId::of(&[order.order_id.as_str(), plan.rule.as_str()]);
             (grant, plan.unit.clone(), plan.amount)
         }));
@@ -196,12 +212,15 @@ fn again(scene: &Scene<'_>, record: &OrderRecord, caveats: &[ExplanationCaveat])
 
 /// Units that an order earned by rules, by grant; what a friend got for coming is not among them.
 fn granted(order: &OrderId, effects: &[Effect]) -> Vec<(GrantId, UnitId, i64)> {
+    let by_rule = |granted: &Granted| granted.grant == GrantId::of(&[order.as_str(), granted.rule.as_str()]);
     let all = effects.iter().filter_map(|effect| match effect {
-        Effect::Granted(granted) | Effect::Claimable { granted, .. } => Some(granted),
+        Effect::Granted(granted) | Effect::Claimable { granted, .. } if by_rule(granted) => {
+            Some((granted.grant.clone(), granted.unit.clone(), granted.granted))
+        }
+        Effect::GrantedTo(given) => Some((given.grant.clone(), given.unit.clone(), given.amount)),
         _ => None,
     });
-    let by_rule = |granted: &&Granted| granted.grant == GrantId::of(&[order.as_str(), granted.rule.as_str()]);
-    all.filter(by_rule).map(|granted| (granted.grant.clone(), granted.unit.clone(), granted.granted)).collect()
+    all.collect()
 }
 
 /// What a limit over all members left then: what was granted of it. Which deed a claim is for begins with its grant.
@@ -209,6 +228,7 @@ fn as_granted(want: Want, record: &OrderRecord) -> SetAside {
     let grant = want.deed.split('|').next().unwrap_or_default();
     let units = record.decided.effects.iter().find_map(|effect| match effect {
         Effect::Granted(granted) if granted.grant.as_str() == grant => Some(granted.granted),
+        Effect::GrantedTo(given) if given.grant.as_str() == grant => Some(given.amount),
         _ => None,
     });
     let others = record.consequences.iter().find(|done| done.cause.as_str() == grant).map(|done| done.count);

@@ -9,7 +9,7 @@ use super::super::earn::{Earned, Plan};
 use super::super::id::{GrantId, ReferralId, ReturnId, RuleId};
 use super::super::ledger::{Dates, Fact};
 use super::super::order_record::OrderRecord;
-use super::super::program::{AttributeAt, Campaign, Kind, SideReward};
+use super::super::program::{AttributeAt, Campaign, GrantTo, Kind, SideReward};
 use super::super::time::Instant;
 use super::checkout::grant_units;
 use super::giveback::{TakeBack, take_back};
@@ -188,6 +188,7 @@ fn grant_side(
         amount: side.units,
         shares: Vec::new(),
         life: side.life.clone(),
+        to: GrantTo::Account,
     };
     let granted = grant_units(scene, desk, GrantId::of(&["referral", referral.as_str(), "friend"]), &plan)?;
     let dates = Dates { activates_at: granted.activates_at, expires_at: granted.expires_at };

@@ -107,7 +107,7 @@ impl<'a> Round<'a> {
             }
             for applied in self.multiplies.iter().filter(|applied| mine(applied.rule)) {
                 let lines = applied.amounts.iter().enumerate().filter(|(_, amount)| 0 < **amount);
-                let exact = lines.map(|(line, _)| self.base_of(line, &applied.then.unit));
+                let exact = lines.map(|(line, _)| self.base_of(line, &applied.then.unit, None));
                 let (weights, denominator) = common(&exact.collect::<Result<Vec<_>, _>>()?)?;
                 let base = weights.iter().try_fold(0i128, |sum, w| sum.checked_add(*w)).ok_or(OutOfBounds)?;
                 let extra = i128::from(applied.then.factor_permille - 1_000);

@@ -21,6 +21,7 @@ impl fmt::Display for Field {
             Field::OrderCategories => "order.categories",
             Field::OrderSkus => "order.skus",
             Field::OrderBrands => "order.brands",
+            Field::OrderSellers => "order.sellers",
             Field::TimeHour => "time.hour",
             Field::TimeMinute => "time.minute",
             Field::TimeWeekday => "time.weekday",

@@ -1,5 +1,5 @@
-//! Which rules can match an order, found from what its lines carry: a rule bound to categories, SKUs or brands
-//! that no line has costs nothing.
+//! Which rules can match an order, found from what its lines carry: a rule bound to categories, SKUs, brands or
+//! sellers that no line has costs nothing.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,7 @@ pub struct RuleIndex {
     by_brand: HashMap<Label, Vec<u32>>,
     by_collection: HashMap<Label, Vec<u32>>,
     by_label: HashMap<Label, Vec<u32>>,
+    by_seller: HashMap<Label, Vec<u32>>,
     by_id: HashMap<RuleId, u32>,
     /// The place of each rule by priority; empty where all have the same.
     ranks: Vec<u32>,
@@ -23,7 +24,7 @@ pub struct RuleIndex {
 }
 
 impl RuleIndex {
-    /// Files each order rule under the first of SKU, category, brand that it selects by: one list is enough, for
+    /// Files each order rule under the first of what it selects by, SKU before category before brand and so on: one list is enough, for
     /// a line must be named by every list that a rule has.
     pub fn of(rules: &[Rule]) -> RuleIndex {
         let mut index = RuleIndex::default();
@@ -56,6 +57,10 @@ impl RuleIndex {
             } else if !include.labels.is_empty() {
                 for label in &include.labels {
                     index.by_label.entry(label.clone()).or_default().push(number);
+                }
+            } else if !include.sellers.is_empty() {
+                for seller in &include.sellers {
+                    index.by_seller.entry(seller.clone()).or_default().push(number);
                 }
             } else {
                 index.always.push(number);
@@ -103,6 +108,10 @@ impl RuleIndex {
             {
                 found.extend(self.by_brand.get(brand).into_iter().flatten());
             }
+        }
+        if !self.by_seller.is_empty() {
+            let sellers = lines.iter().filter_map(|line| line.seller.as_ref());
+            found.extend(sellers.filter_map(|seller| self.by_seller.get(seller)).flatten());
         }
         for (lists, of) in [(&self.by_collection, false), (&self.by_label, true)] {
             if lists.is_empty() {

@@ -167,6 +167,18 @@ pub struct Rule {
     pub tiers: Vec<Levels>,
     /// On [`Trigger::Goal`], which; empty: any.
     pub goals: Vec<GoalId>,
+    /// Whose the units are that it grants.
+    pub to: GrantTo,
+}
+
+/// Whose units are that a rule grants. What a multiplier adds goes where the base goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum GrantTo {
+    /// The account that the member acts for: their own, or the household or company that they joined.
+    #[default]
+    Account,
+    /// The member that the order or the event names as its recipient; without one the rule does not apply.
+    Recipient,
 }
 
 impl Trigger {

@@ -66,6 +66,7 @@ pub(super) fn known() -> Vec<Known> {
         ),
         ("order.skus", OrderSkus, Texts, "the SKU of each line"),
         ("order.brands", OrderBrands, Texts, "the brand of each line"),
+        ("order.sellers", OrderSellers, Texts, "the seller of each line that names one"),
         (
             "time.hour",
             TimeHour,

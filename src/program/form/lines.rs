@@ -15,6 +15,8 @@ section! {
         collections: Distinct<LabelText, 0, SELECTED_MAX>, Default("[]");
         /// Labels; a line may carry several, one is enough.
         labels: Distinct<LabelText, 0, SELECTED_MAX>, Default("[]");
+        /// Sellers.
+        sellers: Distinct<LabelText, 0, SELECTED_MAX>, Default("[]");
     }
 }
 
@@ -28,6 +30,7 @@ impl Build for MatchSection {
             brands: self.brands?.value,
             collections: self.collections?.value,
             labels: self.labels?.value,
+            sellers: self.sellers?.value,
         })
     }
 }
@@ -45,6 +48,8 @@ section! {
         collections: Distinct<LabelText, 1, SELECTED_MAX>, Without("of any or no collection");
         /// Lines with any of these labels; a line may carry several, one is enough.
         labels: Distinct<LabelText, 1, SELECTED_MAX>, Without("with any or no label");
+        /// Lines that any of these sellers sells.
+        sellers: Distinct<LabelText, 1, SELECTED_MAX>, Without("of any or no seller");
         /// Lines to leave out.
         exclude: MatchSection, Default("{}");
     }
@@ -60,6 +65,7 @@ impl Build for LinesSection {
             brands: self.brands.map(|at| at.value).unwrap_or_default(),
             collections: self.collections.map(|at| at.value).unwrap_or_default(),
             labels: self.labels.map(|at| at.value).unwrap_or_default(),
+            sellers: self.sellers.map(|at| at.value).unwrap_or_default(),
         };
         let exclude = self.exclude?.value;
         if names_nothing(&include, &exclude) {
@@ -81,4 +87,5 @@ pub(in crate::program) fn names_nothing(include: &LineMatch, exclude: &LineMatch
         || swallowed(&include.brands, &exclude.brands)
         || swallowed(&include.collections, &exclude.collections)
         || swallowed(&include.labels, &exclude.labels)
+        || swallowed(&include.sellers, &exclude.sellers)
 }

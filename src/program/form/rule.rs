@@ -2,6 +2,7 @@
 
 use super::member::{MemberSection, texts};
 use super::tier::{GoalNames, LevelsOf, levels_of};
+use super::words::GrantToWord;
 use super::*;
 use crate::domain::predicate::{Field, Needs, Predicate, Text};
 use crate::domain::program::{ForEach, Limit, LimitOf, LimitOver, LimitPer, OnReach, QuantityBounds};
@@ -46,6 +47,8 @@ section! {
         tiers: LevelsOf, Without("all levels of all ladders");
         /// On `goal`: which goals.
         goals: GoalNames, Without("all goals");
+        /// Whose the units are that `earn` or `bonus` grants. What `multiply` adds goes where the base goes.
+        to: GrantToWord, Default("account");
     }
 }
 
@@ -81,6 +84,7 @@ impl Build for RuleSection {
             r.fault_at(then, "who enrols has spent nothing yet: there is nothing to `earn` or to `multiply`", None);
         }
         self.check_status(r);
+        recipient::check(&self, r);
         let occasion = occasion::check(&self, r);
         let events = self.events.map(|at| at.value).unwrap_or_default();
         let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
@@ -99,6 +103,7 @@ impl Build for RuleSection {
             let (counts, on_reach, over) = (LimitOf::Times, OnReach::Refuse, LimitOver::Member);
             limits.push(Limit { counts, most: 1, per, on_reach, over });
         }
+        let to = self.to?.value;
         let campaign = self.campaign.and_then(|at| combine::place_of(&at.value, r));
         let cool_down = self.cool_down.map(|at| at.value);
         Some(Rule {
@@ -115,6 +120,7 @@ impl Build for RuleSection {
             occasion,
             tiers,
             goals,
+            to,
         })
     }
 }
@@ -201,6 +207,8 @@ section! {
         expression: Expression, Without("anything");
         /// On each ladder named, the member has one of these levels.
         tiers: LevelsOf, Without("whatever the level");
+        /// With something of at least one of these sellers.
+        sellers: Distinct<LabelText, 1, ASKED_MAX>, Without("of any seller or none");
     }
 }
 
@@ -276,6 +284,7 @@ impl Build for WhenSection {
             (Field::OrderKind, self.order_kinds.as_ref().map(|at| at.pos)),
             (Field::OrderCoupons, self.coupons.as_ref().map(|at| at.pos)),
             (Field::OrderPaymentMethods, self.payment_methods.as_ref().map(|at| at.pos)),
+            (Field::OrderSellers, self.sellers.as_ref().map(|at| at.pos)),
         ];
         let mut uses: Vec<(Field, Pos)> = stated.into_iter().filter_map(|(field, pos)| Some((field, pos?))).collect();
         let by_currency = self.currencies.map(|at| Predicate::TextOneOf {
@@ -295,8 +304,10 @@ impl Build for WhenSection {
         warn_of_currencies(&uses, r);
         let coupons = lists(Field::OrderCoupons, self.coupons);
         let methods = lists(Field::OrderPaymentMethods, self.payment_methods);
+        let sellers = lists(Field::OrderSellers, self.sellers);
         let member = self.member.map(|at| at.value).unwrap_or_default();
-        let asked = [by_currency, by_kind, coupons, methods].into_iter().flatten().chain(member.all).chain(stated);
+        let asked =
+            [by_currency, by_kind, coupons, methods, sellers].into_iter().flatten().chain(member.all).chain(stated);
         let asked: Vec<Predicate> = asked.collect();
         let predicate = (!asked.is_empty()).then(|| Predicate::all(asked));
         let conditions = Conditions {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::id::{GoalId, LadderId, LevelId};
 use crate::domain::money::Rounding;
-use crate::domain::program::{Goal, Keep, Ladder, Level, Levels, Repeat, Upgrade};
+use crate::domain::program::{Goal, GrantTo, Keep, Ladder, Level, Levels, Repeat, Upgrade};
 use crate::program::value::{GoalName, KeepPeriod, LadderName, RepeatWord, UndoWord, UpgradeWord};
 use crate::program::{GOALS_MAX, LADDERS_MAX};
 
@@ -278,6 +278,7 @@ fn multiplier(ladder: &LadderId, level: &LevelId, kind: Kind, unit: UnitId, fact
         limits: Vec::new(),
         cool_down: None,
         campaign: None,
+        to: GrantTo::Account,
     })
 }
 

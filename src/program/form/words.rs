@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::read::words;
 use super::*;
+use crate::domain::program::GrantTo;
 
 words!(OrderKindWord -> OrderKind {
     "ordinary" => OrderKind::Ordinary, "none of the others";
@@ -11,6 +12,11 @@ words!(OrderKindWord -> OrderKind {
     "renewal" => OrderKind::Renewal, "a later one of a subscription";
     "trial" => OrderKind::Trial, "tried before it is bought";
     "replacement" => OrderKind::Replacement, "sent instead of what was bought before";
+});
+
+words!(GrantToWord -> GrantTo {
+    "account" => GrantTo::Account, "the member's own, or the household or company for which they act";
+    "recipient" => GrantTo::Recipient, "the member whom the order or the event names as its recipient; without one the rule does not apply";
 });
 
 words!(ActivityWord -> Activity {

@@ -135,6 +135,7 @@ fn covers(wide: &Conditions, narrow: &Conditions) -> bool {
         && any_of(&lines.include.brands, &narrow.lines.include.brands)
         && any_of(&lines.include.collections, &narrow.lines.include.collections)
         && any_of(&lines.include.labels, &narrow.lines.include.labels)
+        && any_of(&lines.include.sellers, &narrow.lines.include.sellers)
         && within(&lines.exclude, &narrow.lines.exclude)
         && (order_number.is_none() || *order_number == narrow.order_number)
         && counters.iter().all(|wide| narrow.counters.contains(wide))
@@ -163,6 +164,7 @@ fn within(wide: &LineMatch, narrow: &LineMatch) -> bool {
         && wide.brands.iter().all(|item| narrow.brands.contains(item))
         && wide.collections.iter().all(|item| narrow.collections.contains(item))
         && wide.labels.iter().all(|item| narrow.labels.contains(item))
+        && wide.sellers.iter().all(|item| narrow.sellers.contains(item))
 }
 
 /// Whether two rules differ only in when they hold, and both hold at some time.
