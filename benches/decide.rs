@@ -81,6 +81,7 @@ fn member(timeline: &Timeline) -> Snapshot {
         member: Some(member.clone()),
         salt: [0; 16],
         set_aside: Vec::new(),
+        recipient: None,
         deed: None,
     };
     let enroll = Command::Enroll(Enroll { member, codes: Vec::new(), profile: ProfileChange::default() });
