@@ -27,12 +27,12 @@ use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
-use crate::config::{ClockKind, Settings, StoreSettings};
+use crate::config::{ClockKind, RedisAt, RedisTopology, Settings, StoreSettings};
 use crate::domain::draw::Seed;
 use crate::service::{self, Service, Source};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::memory::MemoryStore;
-use crate::store::redis::{RedisSettings, RedisStore};
+use crate::store::redis::{self, RedisSettings, RedisStore};
 use crate::store::{self, Store};
 use crate::telemetry::{Telemetry, metrics};
 use crate::{grpc, program};
@@ -55,7 +55,9 @@ pub enum StartError {
     #[error("{0}")]
     Programs(String),
     #[error("redis settings: {0}")]
-    Redis(#[from] store::redis::SettingsError),
+    Redis(#[from] redis::SettingsError),
+    #[error("{}: {error}", path.display())]
+    Certificate { path: PathBuf, error: io::Error },
     #[error("the store cannot be opened: {0}")]
     Store(#[from] store::Error),
     #[error("the programs cannot be published: {0}")]
@@ -73,7 +75,7 @@ impl StartError {
     /// What the process ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Programs(_) | StartError::Redis(_) => EXIT_SETTINGS,
+            StartError::Programs(_) | StartError::Redis(_) | StartError::Certificate { .. } => EXIT_SETTINGS,
             StartError::Store(_)
             | StartError::Publish(_)
             | StartError::Listen { .. }
@@ -258,7 +260,7 @@ async fn serve(settings: Settings) -> u8 {
     let store = match settings.store {
         StoreSettings::Memory => "memory",
         StoreSettings::Embedded { .. } => "embedded",
-        StoreSettings::Redis { .. } => "redis",
+        StoreSettings::Redis(_) => "redis",
     };
     let mut server = match Server::start(settings).await {
         Ok(server) => server,
@@ -344,16 +346,33 @@ async fn open(settings: &Settings, clock: &Clock) -> Result<Arc<dyn Store>, Star
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&path, layout, clock)).await;
             Ok(Arc::new(opened.map_err(|_| StartError::Aborted)??))
         }
-        StoreSettings::Redis { url, namespace, connect_timeout_ms, response_timeout_ms } => {
-            let settings = RedisSettings {
-                url: url.expose().to_owned(),
-                namespace: namespace.clone(),
-                connect_timeout_ms: *connect_timeout_ms,
-                response_timeout_ms: *response_timeout_ms,
-            };
-            Ok(Arc::new(RedisStore::connect(settings, layout)?))
-        }
+        StoreSettings::Redis(redis) => Ok(Arc::new(RedisStore::connect(redis_settings(redis)?, layout)?)),
     }
+}
+
+/// Reads the files that the settings name.
+fn redis_settings(at: &RedisAt) -> Result<RedisSettings, StartError> {
+    let read =
+        |path: &PathBuf| std::fs::read(path).map_err(|error| StartError::Certificate { path: path.clone(), error });
+    let ca = at.ca.as_ref().map(read).transpose()?;
+    let identity = match &at.identity {
+        None => None,
+        Some(files) => Some(redis::Identity { certificate: read(&files.certificate)?, key: read(&files.key)? }),
+    };
+    let login = at.login.as_ref().and_then(|login| login.expose().split_once(':'));
+    Ok(RedisSettings {
+        url: at.url.expose().to_owned(),
+        namespace: at.namespace.clone(),
+        connect_timeout_ms: at.connect_timeout_ms,
+        response_timeout_ms: at.response_timeout_ms,
+        topology: match &at.topology {
+            RedisTopology::One => redis::Topology::One,
+            RedisTopology::Sentinel { master } => redis::Topology::Sentinel { master: master.clone() },
+            RedisTopology::Cluster => redis::Topology::Cluster,
+        },
+        login: login.map(|(user, password)| redis::Login { user: user.to_owned(), password: password.to_owned() }),
+        tls: (ca.is_some() || identity.is_some()).then_some(redis::Tls { ca, identity }),
+    })
 }
 
 fn options(settings: &Settings) -> service::Options {

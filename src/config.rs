@@ -17,8 +17,9 @@ use layers::{Layers, Origin, Raw};
 use table::{
     CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
     DATA, DRAIN_LIMIT_S, DRAW_SEEDS, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT,
-    PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS,
-    STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
+    PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE, REDIS_KEY, REDIS_LOGIN, REDIS_MASTER,
+    REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS,
+    TRACE_SAMPLE_PERMILLE,
 };
 
 pub use layers::Environment;
@@ -52,7 +53,37 @@ pub struct Settings {
 pub enum StoreSettings {
     Memory,
     Embedded { path: PathBuf },
-    Redis { url: Secret, namespace: String, connect_timeout_ms: u32, response_timeout_ms: u32 },
+    Redis(Box<RedisAt>),
+}
+
+/// Where Redis is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RedisAt {
+    /// Several separated by commas, for sentinels and clusters.
+    pub url: Secret,
+    pub topology: RedisTopology,
+    /// `USER:PASSWORD` for the servers behind sentinels.
+    pub login: Option<Secret>,
+    /// PEM files.
+    pub ca: Option<PathBuf>,
+    pub identity: Option<RedisIdentity>,
+    pub namespace: String,
+    pub connect_timeout_ms: u32,
+    pub response_timeout_ms: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RedisTopology {
+    One,
+    Sentinel { master: String },
+    Cluster,
+}
+
+/// PEM files.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RedisIdentity {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -271,13 +302,28 @@ impl Settings {
     }
 
     fn warnings_of(&self, layers: Layers) -> Vec<String> {
-        let unused: &[&Setting] = match self.store {
-            StoreSettings::Memory => &[&DATA, &REDIS_URL, &NAMESPACE, &STORE_TIMEOUT_MS, &STORE_CONNECT_TIMEOUT_MS],
-            StoreSettings::Embedded { .. } => &[&REDIS_URL, &NAMESPACE, &STORE_TIMEOUT_MS, &STORE_CONNECT_TIMEOUT_MS],
-            StoreSettings::Redis { .. } => &[&DATA],
+        const OF_REDIS: &[&Setting] = &[
+            &REDIS_URL,
+            &REDIS_TOPOLOGY,
+            &REDIS_MASTER,
+            &REDIS_LOGIN,
+            &REDIS_CA,
+            &REDIS_CERTIFICATE,
+            &REDIS_KEY,
+            &NAMESPACE,
+            &STORE_TIMEOUT_MS,
+            &STORE_CONNECT_TIMEOUT_MS,
+        ];
+        let unused: Vec<&Setting> = match &self.store {
+            StoreSettings::Memory => [&[&DATA], OF_REDIS].concat(),
+            StoreSettings::Embedded { .. } => OF_REDIS.to_vec(),
+            StoreSettings::Redis(redis) => match redis.topology {
+                RedisTopology::Sentinel { .. } => vec![&DATA],
+                RedisTopology::One | RedisTopology::Cluster => vec![&DATA, &REDIS_MASTER, &REDIS_LOGIN],
+            },
         };
         let mut warnings: Vec<String> = unused
-            .iter()
+            .into_iter()
             .filter_map(|setting| layers.get(setting))
             .map(|raw| format!("{} has no effect with this store", raw.origin))
             .collect();
@@ -394,17 +440,61 @@ impl Reader<'_> {
         match kind.as_str() {
             "memory" => StoreSettings::Memory,
             "embedded" => StoreSettings::Embedded { path: self.path(&DATA) },
-            "redis" => StoreSettings::Redis {
-                url: self.url(&REDIS_URL, &["redis"]),
-                namespace: self.namespace(),
-                connect_timeout_ms: self.small(&STORE_CONNECT_TIMEOUT_MS, 1..=60_000),
-                response_timeout_ms: self.small(&STORE_TIMEOUT_MS, 1..=60_000),
-            },
+            "redis" => StoreSettings::Redis(Box::new(self.redis())),
             _ => {
                 let remedy = "write `embedded`, `redis` or `memory`";
                 self.fault(&STORE, &origin, &kind, "is not a choice", remedy);
                 StoreSettings::Memory
             }
+        }
+    }
+
+    fn topology(&mut self) -> RedisTopology {
+        let (origin, kind) = self.text(&REDIS_TOPOLOGY);
+        match kind.as_str() {
+            "one" => RedisTopology::One,
+            "cluster" => RedisTopology::Cluster,
+            "sentinel" => {
+                let (origin, master) = self.text(&REDIS_MASTER);
+                if master.is_empty() {
+                    self.fault(&REDIS_MASTER, &origin, &master, "is empty", "write the name that the sentinels know");
+                }
+                RedisTopology::Sentinel { master }
+            }
+            _ => {
+                let remedy = "write `one`, `sentinel` or `cluster`";
+                self.fault(&REDIS_TOPOLOGY, &origin, &kind, "is not a choice", remedy);
+                RedisTopology::One
+            }
+        }
+    }
+
+    fn redis(&mut self) -> RedisAt {
+        let topology = self.topology();
+        let (origin, login) = self.text(&REDIS_LOGIN);
+        if login != "none" && !login.contains(':') {
+            self.fault(&REDIS_LOGIN, &origin, &login, "has no colon", "write USER:PASSWORD, or :PASSWORD, or `none`");
+        }
+        let unless = |(origin, text): (Origin, String), nothing: &str| {
+            let named = (text != nothing).then(|| PathBuf::from(&text));
+            (origin, text, named)
+        };
+        let (_, _, ca) = unless(self.text(&REDIS_CA), "system");
+        let (_, _, certificate) = unless(self.text(&REDIS_CERTIFICATE), "none");
+        let (origin, key_text, key) = unless(self.text(&REDIS_KEY), "none");
+        if certificate.is_some() != key.is_some() {
+            let remedy = "give both `redis_certificate` and `redis_key`, or neither";
+            self.fault(&REDIS_KEY, &origin, &key_text, "goes with a certificate", remedy);
+        }
+        RedisAt {
+            url: self.urls(&REDIS_URL, &["redis", "rediss"]),
+            topology,
+            login: (login != "none").then_some(Secret(login)),
+            ca,
+            identity: certificate.zip(key).map(|(certificate, key)| RedisIdentity { certificate, key }),
+            namespace: self.namespace(),
+            connect_timeout_ms: self.small(&STORE_CONNECT_TIMEOUT_MS, 1..=60_000),
+            response_timeout_ms: self.small(&STORE_TIMEOUT_MS, 1..=60_000),
         }
     }
 
@@ -435,13 +525,19 @@ impl Reader<'_> {
         usize::try_from(self.small(setting, range)).unwrap_or(usize::MAX)
     }
 
+    /// One or several, separated by commas.
+    fn urls(&mut self, setting: &'static Setting, schemes: &[&str]) -> Secret {
+        let (origin, text) = self.text(setting);
+        if !text.split(',').all(|url| fits(url.trim(), schemes)) {
+            let remedy = format!("write {}://HOST:PORT", schemes.join(":// or "));
+            self.fault(setting, &origin, &text, "is no URL that fits", remedy);
+        }
+        Secret(text)
+    }
+
     fn url(&mut self, setting: &'static Setting, schemes: &[&str]) -> Secret {
         let (origin, text) = self.text(setting);
-        let scheme_of = |text: &str| {
-            let (scheme, rest) = text.split_once("://")?;
-            (schemes.contains(&scheme) && !rest.is_empty() && !rest.contains(char::is_whitespace)).then_some(())
-        };
-        if scheme_of(&text).is_none() {
+        if !fits(&text, schemes) {
             let remedy = format!("write {}://HOST:PORT", schemes.join(":// or "));
             self.fault(setting, &origin, &text, "is no URL that fits", remedy);
         }
@@ -489,6 +585,14 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a text is a URL of one of the schemes, as far as that can be told here.
+fn fits(text: &str, schemes: &[&str]) -> bool {
+    let parts = text.split_once("://");
+    parts.is_some_and(|(scheme, rest)| {
+        schemes.contains(&scheme) && !rest.is_empty() && !rest.contains(char::is_whitespace)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -510,6 +614,42 @@ mod tests {
     fn faults(args: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
         let Faults(faults) = gather(args, variables).expect_err("something is wrong");
         faults.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn redis_is_reached_in_three_ways() {
+        let base = &[("GUERDON_PROGRAM", "a.yaml"), ("GUERDON_STORE", "redis")][..];
+        let read = |more: &[(&str, &str)]| match gather(&[], &[base, more].concat()).unwrap().store {
+            StoreSettings::Redis(redis) => *redis,
+            other => panic!("{other:?}"),
+        };
+        let pair = ("GUERDON_REDIS_URL", "rediss://a:7000,rediss://b:7000");
+        assert_eq!(read(&[]).topology, RedisTopology::One);
+        assert_eq!(read(&[pair, ("GUERDON_REDIS_TOPOLOGY", "cluster")]).topology, RedisTopology::Cluster);
+        let behind = read(&[
+            pair,
+            ("GUERDON_REDIS_TOPOLOGY", "sentinel"),
+            ("GUERDON_REDIS_MASTER", "club"),
+            ("GUERDON_REDIS_LOGIN", "shop:hunter2"),
+            ("GUERDON_REDIS_CA", "ca.pem"),
+            ("GUERDON_REDIS_CERTIFICATE", "me.pem"),
+            ("GUERDON_REDIS_KEY", "me.key"),
+        ]);
+        assert_eq!(behind.topology, RedisTopology::Sentinel { master: "club".to_owned() });
+        assert_eq!(behind.login.as_ref().map(Secret::expose), Some("shop:hunter2"));
+        assert_eq!(behind.ca, Some(PathBuf::from("ca.pem")));
+        assert!(behind.identity.is_some() && !format!("{behind:?}").contains("hunter2"));
+
+        for (wrong, problem) in [
+            (("GUERDON_REDIS_TOPOLOGY", "ring"), "is not a choice"),
+            (("GUERDON_REDIS_LOGIN", "hunter2"), "has no colon"),
+            (("GUERDON_REDIS_CERTIFICATE", "me.pem"), "goes with a certificate"),
+            (("GUERDON_REDIS_URL", "redis://a,http://b"), "is no URL that fits"),
+        ] {
+            let found = faults(&[], &[base, &[wrong]].concat());
+            assert!(found.len() == 1 && found[0].contains(problem), "{found:?}");
+            assert!(!found[0].contains("hunter2"), "{found:?}");
+        }
     }
 
     #[test]
@@ -578,8 +718,8 @@ mod tests {
         let base = [("GUERDON_PROGRAM", "a.yaml"), ("GUERDON_STORE", "redis")];
         let settings = gather(&[], &[base[0], base[1], url]).expect("valid");
         assert!(!format!("{settings:?}").contains("hunter2"));
-        let StoreSettings::Redis { url, .. } = &settings.store else { panic!("redis was asked for") };
-        assert_eq!(url.expose(), "redis://shop:hunter2@cache:6379/0");
+        let StoreSettings::Redis(redis) = &settings.store else { panic!("redis was asked for") };
+        assert_eq!(redis.url.expose(), "redis://shop:hunter2@cache:6379/0");
 
         let wrong = ("GUERDON_REDIS_URL", "http://shop:hunter2@cache");
         let found = faults(&[], &[base[0], base[1], wrong]).join("\n");

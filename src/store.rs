@@ -219,6 +219,12 @@ pub enum Error {
     /// The store belongs to a deployment with other fixed settings.
     #[error("the store was created with {setting} = {found}, this instance is set to {wanted}")]
     OtherDeployment { setting: &'static str, found: String, wanted: String },
+    /// Certainly nothing was applied: what the commit names has moved to another server, or is about to. Send it again.
+    #[error("the data is moving to another server")]
+    Moved,
+    /// What the store stands on cannot keep its promise.
+    #[error("the store cannot be used: {what}")]
+    Unfit { what: String },
 }
 
 impl Error {

@@ -27,41 +27,18 @@ mod conformance {
     pub(crate) mod embedded;
     pub(crate) mod memory;
     pub(crate) mod redis;
+    pub(crate) mod topologies;
 }
 
 mod support {
     pub(crate) mod redis;
+    pub(crate) mod topologies;
 }
 
-/// One test for each case, over stores made by a fixture.
-macro_rules! cases {
-    ($fixture:ty: $($module:ident { $($case:ident)* })*) => {$(
-        mod $module {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::conformance::$module::$case::<$fixture>().await;
-                }
-            )*
-        }
-    )*};
-}
-
-/// What every store must pass; with `durable`, also what only one can pass that outlives its process.
-macro_rules! conformance {
-    ($store:ident, $fixture:ty) => {
-        mod $store {
-            conformance!(@every $fixture);
-        }
-    };
-    ($store:ident, $fixture:ty, durable) => {
-        mod $store {
-            conformance!(@every $fixture);
-            conformance!(@durable $fixture);
-        }
-    };
-    (@every $fixture:ty) => {
-        cases! { $fixture:
+/// The cases that every store must pass, given to another macro.
+macro_rules! every_case {
+    ($then:ident, $fixture:ty) => {
+        $then! { $fixture:
             records {
                 absent_and_present_records_load_in_the_order_asked
                 a_commit_applies_everything_at_once
@@ -112,8 +89,12 @@ macro_rules! conformance {
             }
         }
     };
-    (@durable $fixture:ty) => {
-        cases! { $fixture:
+}
+
+/// The cases that only a store can pass that outlives its process.
+macro_rules! durable_case {
+    ($then:ident, $fixture:ty) => {
+        $then! { $fixture:
             restart {
                 everything_is_there_after_a_restart
                 replay_conflict_and_guard_hold_across_a_restart
@@ -125,6 +106,58 @@ macro_rules! conformance {
     };
 }
 
+/// One test for each case, over stores made by a fixture.
+macro_rules! cases {
+    ($fixture:ty: $($module:ident { $($case:ident)* })*) => {$(
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::conformance::$module::$case::<$fixture>().await;
+                }
+            )*
+        }
+    )*};
+}
+
+/// All cases in one test, one after the other: for stores on something that takes long to start.
+macro_rules! in_turn {
+    ($fixture:ty: $($module:ident { $($case:ident)* })*) => {
+        $($(
+            crate::conformance::kit::case(stringify!($case));
+            crate::conformance::$module::$case::<$fixture>().await;
+        )*)*
+    };
+}
+
+/// What every store must pass; with `durable`, also what only one can pass that outlives its process; `in_turn`
+/// is that in one test.
+macro_rules! conformance {
+    ($store:ident, $fixture:ty) => {
+        mod $store {
+            every_case!(cases, $fixture);
+        }
+    };
+    ($store:ident, $fixture:ty, durable) => {
+        mod $store {
+            every_case!(cases, $fixture);
+            durable_case!(cases, $fixture);
+        }
+    };
+    ($store:ident, $fixture:ty, in_turn) => {
+        mod $store {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn every_case() {
+                every_case!(in_turn, $fixture);
+                durable_case!(in_turn, $fixture);
+            }
+        }
+    };
+}
+
 conformance!(memory, crate::conformance::memory::MemoryFixture);
 conformance!(embedded, crate::conformance::embedded::EmbeddedFixture, durable);
 conformance!(redis, crate::conformance::redis::RedisFixture, durable);
+conformance!(redis_sentinel, crate::conformance::topologies::OnSentinels, in_turn);
+conformance!(redis_cluster, crate::conformance::topologies::OnCluster, in_turn);
+conformance!(redis_tls, crate::conformance::topologies::OnTls, in_turn);

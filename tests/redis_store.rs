@@ -9,7 +9,7 @@ mod support {
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use guerdon::store::redis::{RedisSettings, RedisStore};
+use guerdon::store::redis::{RedisSettings, RedisStore, Tls, Topology};
 use guerdon::store::{
     Append, Commit, Delta, Due, Error, Expected, Key, Layout, NewReceipt, Outcome, Partition, Receipt, Record, Store,
     Token, Write,
@@ -383,6 +383,45 @@ async fn a_foreign_value_under_our_key_is_corrupt_and_nothing_is_applied() {
 }
 
 #[tokio::test]
+async fn a_foreign_value_where_a_record_is_looked_for_is_corrupt() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    assert_eq!(store.commit(&simple("z", "1")).await.unwrap(), Outcome::Applied);
+    let _: redis::Value = server.command(&["SADD", &physical(&server, "acct|a"), "x"]);
+    let found = store.load(HERE, &[key("acct|b"), key("acct|a"), key("z")]).await;
+    assert!(matches!(found, Err(Error::Corrupt { .. })), "{found:?}");
+    assert_eq!(store.load(HERE, &[key("acct|b"), key("z")]).await.unwrap(), [None, Some(record(1, "1"))]);
+}
+
+#[tokio::test]
+async fn the_description_of_a_deployment_is_written_again_after_everything_was_flushed() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    store.ping().await.unwrap();
+    let _: String = server.command(&["FLUSHALL"]);
+    store.ping().await.unwrap();
+    assert_eq!(server.command::<String>(&["GET", "g1:meta"]), "format=1 partitions=16");
+
+    // Somebody else was faster: this instance serves no more.
+    let _: String = server.command(&["SET", "g1:meta", "format=1 partitions=32"]);
+    let other = Error::OtherDeployment { setting: "partitions", found: "32".into(), wanted: "16".into() };
+    assert_eq!(store.ping().await, Err(other.clone()));
+    assert_eq!(store.commit(&simple("z", "1")).await, Err(other));
+}
+
+#[tokio::test]
+async fn a_redis_that_forgets_keys_is_refused() {
+    let full = ["--maxmemory-policy", "allkeys-lru", "--maxmemory", "64mb"];
+    let server = RedisServer::start_with(&full);
+    let store = store(&server);
+    for outcome in [store.ping().await, store.commit(&simple("z", "1")).await.map(drop)] {
+        assert!(matches!(&outcome, Err(Error::Unfit { what }) if what.contains("allkeys-lru")), "{outcome:?}");
+    }
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    assert_eq!(when_back(&store, &simple("z", "1")).await, Outcome::Applied);
+}
+
+#[tokio::test]
 async fn damaged_bytes_are_corrupt_and_never_a_panic() {
     let server = RedisServer::start();
     let store = store(&server);
@@ -586,6 +625,11 @@ fn bad_settings_are_named_and_the_url_is_not_quoted() {
         ("url", RedisSettings { url: "".into(), ..good() }),
         ("url", RedisSettings { url: "http://user:secret@127.0.0.1".into(), ..good() }),
         ("url", RedisSettings { url: "redis://user:secret@127.0.0.1:port".into(), ..good() }),
+        ("url", RedisSettings { url: "redis://user:secret@a,redis://user:secret@b".into(), ..good() }),
+        ("url", RedisSettings { url: "redis://user:secret@a/1".into(), topology: Topology::Cluster, ..good() }),
+        ("url", RedisSettings { url: "redis://secret@a,rediss://b".into(), topology: Topology::Cluster, ..good() }),
+        ("sentinel_master", RedisSettings { topology: Topology::Sentinel { master: "".into() }, ..good() }),
+        ("tls", RedisSettings { tls: Some(Tls { ca: Some(b"no PEM".to_vec()), identity: None }), ..good() }),
         ("namespace", RedisSettings { namespace: "".into(), ..good() }),
         ("namespace", RedisSettings { namespace: "a{b}".into(), ..good() }),
         ("namespace", RedisSettings { namespace: "a".repeat(33), ..good() }),

@@ -116,10 +116,14 @@ pub(super) fn passes(error: &Error) -> bool {
     use crate::store;
 
     match error {
-        Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown) | Error::Contention => true,
+        Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown | store::Error::Moved)
+        | Error::Contention => true,
         Error::Overloaded | Error::Draining | Error::ClockOff => true,
         Error::Store(
-            store::Error::Corrupt { .. } | store::Error::SchemaTooNew { .. } | store::Error::OtherDeployment { .. },
+            store::Error::Corrupt { .. }
+            | store::Error::SchemaTooNew { .. }
+            | store::Error::OtherDeployment { .. }
+            | store::Error::Unfit { .. },
         ) => false,
         Error::RequestIdReused { .. }
         | Error::RequestFenced

@@ -82,9 +82,44 @@ pub(super) const REDIS_URL: Setting = Setting {
         "redis_url",
         "URL",
         "redis://127.0.0.1:6379/0",
-        "Which Redis, as redis://[user:password@]host[:port][/database]. May hold a password: prefer the variable, a flag shows in the list of processes.",
+        "Which Redis, as redis://[user:password@]host[:port][/database], or rediss:// for TLS. With sentinels or a cluster several of them, separated by commas. May hold a password: prefer the variable, a flag shows in the list of processes.",
     )
 };
+pub(super) const REDIS_TOPOLOGY: Setting = Setting::new(
+    "redis_topology",
+    "KIND",
+    "one",
+    "What the URLs name: `one` server, `sentinel` (they know where the master is) or `cluster` (some of its nodes).",
+);
+pub(super) const REDIS_MASTER: Setting = Setting::new(
+    "redis_master",
+    "NAME",
+    "mymaster",
+    "What sentinels call the master. Only with `redis_topology = \"sentinel\"`.",
+);
+pub(super) const REDIS_LOGIN: Setting = Setting {
+    secret: true,
+    ..Setting::new(
+        "redis_login",
+        "USER:PASSWORD",
+        "none",
+        "Who this is to the servers behind sentinels, or `none`; the URLs say who it is to the sentinels. Prefer the variable.",
+    )
+};
+pub(super) const REDIS_CA: Setting = Setting::new(
+    "redis_ca",
+    "FILE",
+    "system",
+    "Who signs the certificates of rediss:// servers, as a PEM file, or `system`: whom the machine trusts.",
+);
+pub(super) const REDIS_CERTIFICATE: Setting = Setting::new(
+    "redis_certificate",
+    "FILE",
+    "none",
+    "The certificate to show to rediss:// servers, as a PEM file, or `none`. Goes with `redis_key`.",
+);
+pub(super) const REDIS_KEY: Setting =
+    Setting::new("redis_key", "FILE", "none", "The private key of `redis_certificate`, as a PEM file, or `none`.");
 pub(super) const NAMESPACE: Setting = Setting::new(
     "namespace",
     "NAME",
@@ -208,6 +243,12 @@ pub const SETTINGS: &[&Setting] = &[
     &STORE,
     &DATA,
     &REDIS_URL,
+    &REDIS_TOPOLOGY,
+    &REDIS_MASTER,
+    &REDIS_LOGIN,
+    &REDIS_CA,
+    &REDIS_CERTIFICATE,
+    &REDIS_KEY,
     &NAMESPACE,
     &PARTITIONS,
     &CLOCK,

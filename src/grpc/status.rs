@@ -117,7 +117,7 @@ pub(super) fn of(error: &Error) -> Status {
             "the server is shutting down; send the request to another instance with the same request id",
         )
         .retry(UNAVAILABLE_RETRY),
-        Error::Store(store::Error::Unavailable) => Reply::new(
+        Error::Store(store::Error::Unavailable | store::Error::Moved) => Reply::new(
             Code::Unavailable,
             ErrorReason::StoreUnavailable,
             "the store cannot be reached and nothing was done; send the request again later",
@@ -129,6 +129,9 @@ pub(super) fn of(error: &Error) -> Status {
             "the write was sent and not answered; send it again with the same request id, or ask GetOutcome",
         )
         .retry(UNAVAILABLE_RETRY),
+        Error::Store(store::Error::Unfit { what }) => {
+            Reply::new(Code::FailedPrecondition, ErrorReason::StoreUnfit, format!("the store cannot be used: {what}"))
+        }
         Error::Store(store::Error::Corrupt { what }) => {
             tracing::error!(what, "stored data is damaged");
             Reply::new(

@@ -1,6 +1,7 @@
 //! A write: load, decide, commit, and again when others were faster; exactly once per request id.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{Instrument, debug, error};
 
@@ -320,17 +321,25 @@ fn defect(error: DecideError) -> Error {
 }
 
 /// Sends a commit; while its outcome is unknown, sends the very same again: receipts and tokens tell whether it had
-/// been applied. Commands without a receipt are safe too: once applied, their tokens no longer match.
+/// been applied. Commands without a receipt are safe too: once applied, their tokens no longer match. While the data
+/// is moving to another server it waits a little, and sends again what certainly was not applied.
 pub(super) async fn send(inner: &Inner, commit: &Commit, resent: &mut u32) -> Result<Outcome, Error> {
     const RESENDS_MAX: u32 = 2;
+    const MOVED_PAUSES_MS: [u64; 7] = [0, 2, 10, 25, 50, 100, 200];
+    let mut pauses = MOVED_PAUSES_MS.into_iter();
     loop {
         match inner.store.commit(commit).await {
+            Err(store::Error::Moved) if let Some(pause_ms) = pauses.next() => {
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            }
             Err(store::Error::OutcomeUnknown) if *resent < RESENDS_MAX => {
                 *resent += 1;
                 inner.meter.resent();
             }
             // What was sent before may have been applied: "nothing was done" would be a guess.
-            Err(store::Error::Unavailable) if 0 < *resent => return Err(store::Error::OutcomeUnknown.into()),
+            Err(store::Error::Unavailable | store::Error::Moved) if 0 < *resent => {
+                return Err(store::Error::OutcomeUnknown.into());
+            }
             outcome => return Ok(outcome?),
         }
     }

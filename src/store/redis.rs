@@ -5,16 +5,22 @@
 //! as the Redis behind is configured to be: `appendfsync always` keeps what it acknowledged through a crash of
 //! Redis, the default `everysec` may lose the last second.
 
+mod fitness;
 mod link;
+mod route;
+mod servers;
 mod tags;
 mod wire;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::link::{Failed, Link, Sent};
+use self::link::{Failed, Link, Sent, Terms};
+use self::route::Router;
 use self::tags::tags;
 use super::{Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partition, Receipt, Record, Store};
 
@@ -25,11 +31,14 @@ const OF_ONE_PARTITION_MAX: usize = 64;
 /// partition answers beyond the limit is thrown away, and grows because an idle one answers nothing.
 const WALK_STEP_FIRST: usize = 16;
 const WALK_STEP_MAX: usize = 256;
+/// How long a read waits, time after time, for keys that have moved or are moving to another server.
+const MOVED_PAUSES_MS: &[u64] = &[0, 2, 10, 25, 50, 100];
 
 /// Where Redis is, and how long to wait for it.
 #[derive(Clone)]
 pub struct RedisSettings {
-    /// `redis://[user:password@]host[:port][/database]`
+    /// `redis://[user:password@]host[:port][/database]`, or `rediss://` for TLS. Of sentinels or nodes of a cluster
+    /// several, separated by commas; one that answers is enough.
     pub url: String,
     /// Names the deployment: the first part of every key, so that several may share one Redis. 1 to 32 bytes out
     /// of `a-z`, `0-9`, `-` and `_`.
@@ -38,6 +47,45 @@ pub struct RedisSettings {
     pub connect_timeout_ms: u32,
     /// How long one answer may take; 1 to 60,000.
     pub response_timeout_ms: u32,
+    pub topology: Topology,
+    /// With sentinels: who one is to the data servers. Everywhere else the URL says it.
+    pub login: Option<Login>,
+    /// For `rediss://`; without it the system's certificates are trusted.
+    pub tls: Option<Tls>,
+}
+
+/// What the URLs name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Topology {
+    /// The one server.
+    One,
+    /// Sentinels, which know where the master of this name is.
+    Sentinel { master: String },
+    /// Nodes of a cluster, which know where each slot is.
+    Cluster,
+}
+
+/// A user of Redis; without a name the default one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    pub user: String,
+    pub password: String,
+}
+
+/// Certificates, as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Who signs the servers' certificates; `None`: whom the system trusts.
+    pub ca: Option<Vec<u8>>,
+    /// What this client shows.
+    pub identity: Option<Identity>,
+}
+
+/// A certificate and its private key, as PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub certificate: Vec<u8>,
+    pub key: Vec<u8>,
 }
 
 impl RedisSettings {
@@ -54,7 +102,15 @@ impl RedisSettings {
             namespace: RedisSettings::NAMESPACE_DEFAULT.to_owned(),
             connect_timeout_ms: RedisSettings::CONNECT_TIMEOUT_MS_DEFAULT,
             response_timeout_ms: RedisSettings::RESPONSE_TIMEOUT_MS_DEFAULT,
+            topology: Topology::One,
+            login: None,
+            tls: None,
         }
+    }
+
+    /// Where the deployment is described.
+    fn meta_key(&self) -> String {
+        format!("{}:meta", self.namespace)
     }
 
     fn check(&self) -> Result<(), SettingsError> {
@@ -76,12 +132,13 @@ impl RedisSettings {
 }
 
 impl fmt::Debug for RedisSettings {
-    /// Without the URL: it may hold a password.
+    /// Without the URL and the login: they hold passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSettings")
             .field("namespace", &self.namespace)
             .field("connect_timeout_ms", &self.connect_timeout_ms)
             .field("response_timeout_ms", &self.response_timeout_ms)
+            .field("topology", &self.topology)
             .finish_non_exhaustive()
     }
 }
@@ -95,9 +152,9 @@ pub struct SettingsError {
     pub what: &'static str,
 }
 
-/// A store in one Redis.
+/// A store in Redis: one server, one behind sentinels, or a cluster.
 pub struct RedisStore {
-    link: Link,
+    router: Router,
     keys: Keys,
     script_hash: String,
     trips: AtomicU64,
@@ -110,7 +167,7 @@ impl RedisStore {
     pub fn connect(settings: RedisSettings, layout: Layout) -> Result<RedisStore, SettingsError> {
         settings.check()?;
         Ok(RedisStore {
-            link: Link::new(&settings, layout, SCRIPT)?,
+            router: Router::new(&settings, Terms::new(&settings, layout, SCRIPT))?,
             keys: Keys::new(&settings.namespace, layout),
             script_hash: ::redis::Script::new(SCRIPT).get_hash().to_owned(),
             trips: AtomicU64::new(0),
@@ -119,6 +176,48 @@ impl RedisStore {
 
     fn count_trip(&self) {
         self.trips.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The link to the server of a partition.
+    async fn link(&self, partition: Partition) -> Result<Arc<Link>, Error> {
+        self.router.of(self.keys.slot(partition)?).await
+    }
+
+    /// Asks a partition's server for something that changes nothing; again, a few times, where keys are moving.
+    async fn read<T: ::redis::FromRedisValue>(&self, partition: Partition, command: &::redis::Cmd) -> Result<T, Error> {
+        let mut patience = Patience::new();
+        loop {
+            let found = self.link(partition).await?.read(command).await;
+            if !patience.again(&found).await {
+                return found;
+            }
+        }
+    }
+
+    /// Asks partitions for one thing each, in as few trips as they lie on servers in a row.
+    async fn read_each<R: ::redis::FromRedisValue>(
+        &self,
+        partitions: &[Partition],
+        ask: &mut impl FnMut(&mut ::redis::Pipeline, Partition) -> Result<(), Error>,
+    ) -> Result<Vec<R>, Error> {
+        let mut replies = Vec::with_capacity(partitions.len());
+        let mut rest = partitions;
+        while let Some(first) = rest.first() {
+            let link = self.link(*first).await?;
+            let mut pipeline = ::redis::Pipeline::new();
+            let mut count = 0;
+            for partition in rest {
+                if !Arc::ptr_eq(&link, &self.link(*partition).await?) {
+                    break;
+                }
+                ask(&mut pipeline, *partition)?;
+                count += 1;
+            }
+            replies.extend(link.read_all::<Vec<R>>(&pipeline).await?);
+            // Where slots move meanwhile the first may be elsewhere already.
+            rest = rest.get(count.max(1)..).unwrap_or_default();
+        }
+        Ok(replies)
     }
 
     /// Walks partitions from `from` on in steps, asking each for up to `of_each` things, until `limit` is reached.
@@ -139,11 +238,14 @@ impl RedisStore {
             if step.is_empty() {
                 return Ok(Page { items, next: None });
             }
-            let mut pipeline = ::redis::Pipeline::with_capacity(step.len());
-            for partition in &step {
-                ask(&mut pipeline, *partition, of_each)?;
-            }
-            let replies: Vec<R> = self.link.read_all(&pipeline).await?;
+            let mut ask = |pipeline: &mut ::redis::Pipeline, partition| ask(pipeline, partition, of_each);
+            let mut patience = Patience::new();
+            let replies = loop {
+                let found = self.read_each::<R>(&step, &mut ask).await;
+                if !patience.again(&found).await {
+                    break found?;
+                }
+            };
             for (partition, reply) in step.into_iter().zip(replies) {
                 if items.len() >= limit {
                     return Ok(Page { items, next: Some(partition) });
@@ -160,30 +262,47 @@ impl Store for RedisStore {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let mut get = ::redis::cmd("MGET");
-        for key in keys {
-            debug_assert!(key.partition == partition, "`{}` lies outside the partition asked", key.name);
-            get.arg(self.keys.record(key)?);
+        let mut ask = ::redis::pipe();
+        for verb in ["MGET", "EXISTS"] {
+            ask.cmd(verb);
+            for key in keys {
+                debug_assert!(key.partition == partition, "`{}` lies outside the partition asked", key.name);
+                ask.arg(self.keys.record(key)?);
+            }
         }
-        let live = self.link.live().await?;
-        self.count_trip();
-        let found: Vec<Option<Vec<u8>>> = link::decoded(self.link.call(&live, &get, Sent::Read).await?)?;
+        let mut patience = Patience::new();
+        let (found, existing): (Vec<Option<Vec<u8>>>, usize) = loop {
+            let link = self.link(partition).await?;
+            self.count_trip();
+            let answer = link.read_all(&ask).await;
+            if !patience.again(&answer).await {
+                break answer?;
+            }
+        };
         if found.len() != keys.len() {
             return Err(wire::odd("an answer"));
+        }
+        // `MGET` answers a value of another type as absent. Or somebody wrote just after it.
+        if found.iter().flatten().count() != existing {
+            for key in keys {
+                let _record_or_nothing: Option<Vec<u8>> =
+                    self.read(partition, &::redis::Cmd::get(self.keys.record(key)?)).await?;
+            }
         }
         found.into_iter().map(|bytes| bytes.map(wire::record).transpose()).collect()
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Outcome, Error> {
         let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit)?;
-        let live = self.link.live().await?;
+        let link = self.link(commit.partition).await?;
+        let live = link.live().await?;
         self.count_trip();
-        let reply = match self.link.call(&live, &call, Sent::Write).await {
+        let reply = match link.call(&live, &call, Sent::Write).await {
             // Redis dropped its scripts (a restart, a flush): nothing was applied. The text goes along this once.
             Err(Failed::NoScript) => {
                 let call = wire::commit_call("EVAL", SCRIPT, &self.keys, commit)?;
                 self.count_trip();
-                self.link.call(&live, &call, Sent::Write).await?
+                link.call(&live, &call, Sent::Write).await?
             }
             reply => reply?,
         };
@@ -191,7 +310,7 @@ impl Store for RedisStore {
     }
 
     async fn receipt(&self, key: &Key) -> Result<Option<Receipt>, Error> {
-        let found: Option<Vec<u8>> = self.link.read(&::redis::Cmd::get(self.keys.record(key)?)).await?;
+        let found: Option<Vec<u8>> = self.read(key.partition, &::redis::Cmd::get(self.keys.record(key)?)).await?;
         found.map(wire::receipt).transpose()
     }
 
@@ -201,11 +320,11 @@ impl Store for RedisStore {
         }
         let first = i64::try_from(from_sequence.saturating_sub(1)).unwrap_or(i64::MAX);
         let last = first.saturating_add(i64::try_from(limit).unwrap_or(i64::MAX) - 1);
-        self.link.read(::redis::cmd("LRANGE").arg(self.keys.record(log)?).arg(first).arg(last)).await
+        self.read(log.partition, ::redis::cmd("LRANGE").arg(self.keys.record(log)?).arg(first).arg(last)).await
     }
 
     async fn left(&self, key: &Key) -> Result<i64, Error> {
-        wire::quantity(self.link.read(&::redis::Cmd::get(self.keys.record(key)?)).await?)
+        wire::quantity(self.read(key.partition, &::redis::Cmd::get(self.keys.record(key)?)).await?)
     }
 
     async fn feed(&self, partition: Partition, limit: usize) -> Result<Vec<FeedItem>, Error> {
@@ -214,7 +333,7 @@ impl Store for RedisStore {
         };
         let last = i64::try_from(last).unwrap_or(i64::MAX);
         let range = ::redis::cmd("ZRANGE").arg(self.keys.feed(partition)?).arg(0).arg(last).take();
-        let found: Vec<Vec<u8>> = self.link.read(&range).await?;
+        let found: Vec<Vec<u8>> = self.read(partition, &range).await?;
         found.iter().map(|bytes| feed_item(partition, bytes)).collect()
     }
 
@@ -260,12 +379,16 @@ impl Store for RedisStore {
     }
 
     async fn now_ms(&self) -> Result<Option<i64>, Error> {
-        let (seconds, micros): (i64, i64) = self.link.read(&::redis::cmd("TIME")).await?;
+        let link = self.router.of_meta().await?;
+        let (seconds, micros): (i64, i64) = link.read(&::redis::cmd("TIME")).await?;
         Ok(Some(seconds.saturating_mul(1_000).saturating_add(micros / 1_000)))
     }
 
     async fn ping(&self) -> Result<(), Error> {
-        self.link.read::<String>(&::redis::cmd("PING")).await.map(drop)
+        // The description may have been flushed along with everything else.
+        let link = self.router.of_meta().await?;
+        let live = link.live().await?;
+        link.check_deployment(&live).await
     }
 
     fn trips(&self) -> u64 {
@@ -274,6 +397,25 @@ impl Store for RedisStore {
 
     fn name(&self) -> &'static str {
         "redis"
+    }
+}
+
+/// For reads of keys that have moved or are moving to another server: how often to ask again, and after how long.
+struct Patience(std::slice::Iter<'static, u64>);
+
+impl Patience {
+    fn new() -> Patience {
+        Patience(MOVED_PAUSES_MS.iter())
+    }
+
+    /// Whether to ask again, after a pause.
+    async fn again<T>(&mut self, answer: &Result<T, Error>) -> bool {
+        if !matches!(answer, Err(Error::Moved)) {
+            return false;
+        }
+        let Some(pause_ms) = self.0.next() else { return false };
+        tokio::time::sleep(Duration::from_millis(*pause_ms)).await;
+        true
     }
 }
 
@@ -286,11 +428,19 @@ fn feed_item(partition: Partition, bytes: &[u8]) -> Result<FeedItem, Error> {
 struct Keys {
     /// What stands before every key of a partition, by partition: `g1:{3k}:`.
     prefixes: Vec<String>,
+    layout: Layout,
 }
 
 impl Keys {
     fn new(namespace: &str, layout: Layout) -> Keys {
-        Keys { prefixes: tags(layout).into_iter().map(|tag| format!("{namespace}:{{{tag}}}:")).collect() }
+        let prefixes = tags(layout).into_iter().map(|tag| format!("{namespace}:{{{tag}}}:")).collect();
+        Keys { prefixes, layout }
+    }
+
+    /// In a cluster: where the keys of a partition are.
+    fn slot(&self, partition: Partition) -> Result<u16, Error> {
+        let inside = partition.0 < self.layout.partitions();
+        inside.then(|| tags::slot_of(partition.0, self.layout)).ok_or_else(|| no_partition(partition))
     }
 
     /// `g1:{3k}:acct|bakery|mia-7`: the record, receipt, log or quantity under a logical key.
@@ -316,7 +466,7 @@ impl Keys {
     fn in_partition(&self, partition: Partition, name: &str) -> Result<String, Error> {
         // Not reachable through a `Layout`; an item read back from a feed could name any partition.
         let prefix = self.prefixes.get(usize::from(partition.0));
-        let prefix = prefix.ok_or_else(|| Error::Corrupt { what: format!("there is no partition {}", partition.0) })?;
+        let prefix = prefix.ok_or_else(|| no_partition(partition))?;
         Ok([prefix, name].concat())
     }
 
@@ -324,4 +474,8 @@ impl Keys {
         let count = u16::try_from(self.prefixes.len()).unwrap_or(u16::MAX);
         (from.0..count).map(Partition)
     }
+}
+
+fn no_partition(partition: Partition) -> Error {
+    Error::Corrupt { what: format!("there is no partition {}", partition.0) }
 }

@@ -227,3 +227,11 @@ pub(crate) async fn eventually(what: &str, mut done: impl AsyncFnMut() -> bool) 
     }
     panic!("not within ten seconds: {what}");
 }
+
+/// Says which case begins, for whoever reads why it failed.
+pub(crate) fn case(name: &str) {
+    #[allow(clippy::print_stderr, reason = "shown when the test fails")]
+    {
+        eprintln!("case: {name}");
+    }
+}

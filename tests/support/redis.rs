@@ -14,6 +14,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -32,6 +33,16 @@ pub struct RedisServer {
     port: u16,
     dir: TempDir,
     args: Vec<String>,
+    kind: Kind,
+}
+
+/// What is started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    /// On the same port, with a certificate made for it.
+    Tls,
+    Sentinel,
 }
 
 impl RedisServer {
@@ -47,9 +58,35 @@ impl RedisServer {
 
     /// A server with further arguments; returns when it accepts connections.
     pub fn start_with(args: &[&str]) -> RedisServer {
+        RedisServer::start_kind(Kind::Plain, args)
+    }
+
+    /// A server that speaks TLS only and asks clients for a certificate: see [`RedisServer::pem`].
+    pub fn start_tls(args: &[&str]) -> RedisServer {
+        RedisServer::start_kind(Kind::Tls, args)
+    }
+
+    /// A sentinel that looks after the master `club` on this port, and decides alone.
+    pub fn start_sentinel(master_port: u16) -> RedisServer {
+        RedisServer::start_kind(Kind::Sentinel, &[&master_port.to_string()])
+    }
+
+    fn start_kind(kind: Kind, args: &[&str]) -> RedisServer {
         let dir = TempDir::new().expect("a temporary directory");
-        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-        let mut server = RedisServer { child: None, port: 0, dir, args };
+        let mut args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+        match kind {
+            Kind::Plain => {}
+            Kind::Tls => make_certificates(dir.path()),
+            Kind::Sentinel => {
+                let master_port = args.remove(0);
+                let config = format!(
+                    "sentinel monitor club 127.0.0.1 {master_port} 1\nsentinel down-after-milliseconds club 500\n\
+                     sentinel failover-timeout club 3000\nsentinel parallel-syncs club 1\n"
+                );
+                std::fs::write(dir.path().join("redis.conf"), config).expect("the configuration is written");
+            }
+        }
+        let mut server = RedisServer { child: None, port: 0, dir, args, kind };
         let mut last = String::new();
         for _ in 0..START_TRIES_MAX {
             let width = u64::from(PORTS.end - PORTS.start);
@@ -68,7 +105,25 @@ impl RedisServer {
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        match self.kind {
+            Kind::Tls => format!("rediss://localhost:{}", self.port),
+            Kind::Plain | Kind::Sentinel => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// Of a TLS server: `ca.pem`, or what its clients show: `client.pem`, `client.key`.
+    pub fn pem(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.dir.path().join(name)).expect("the certificates were made")
+    }
+
+    /// Where the server keeps its data, and a TLS one its certificates.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Whether it runs.
+    pub fn runs(&self) -> bool {
+        self.child.is_some()
     }
 
     /// SIGKILL: nothing is saved on the way out. Returns when the process is gone.
@@ -104,7 +159,17 @@ impl RedisServer {
     }
 
     pub fn try_command<T: redis::FromRedisValue>(&self, args: &[&str]) -> redis::RedisResult<T> {
-        let mut connection = redis::Client::open(self.url())?.get_connection()?;
+        let mut connection = match self.kind {
+            Kind::Plain | Kind::Sentinel => redis::Client::open(self.url())?,
+            Kind::Tls => {
+                let client_tls =
+                    redis::ClientTlsConfig { client_cert: self.pem("client.pem"), client_key: self.pem("client.key") };
+                let root_cert = Some(self.pem("ca.pem"));
+                let certificates = redis::TlsCertificates { client_tls: Some(client_tls), root_cert };
+                redis::Client::build_with_tls(self.url(), certificates)?
+            }
+        }
+        .get_connection()?;
         let mut command = redis::Cmd::new();
         for arg in args {
             command.arg(*arg);
@@ -130,11 +195,21 @@ impl RedisServer {
 
     /// `Err` with what the server logged when it ends instead of accepting connections: the port was taken.
     fn spawn(&mut self) -> Result<(), String> {
-        let mut child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--daemonize", "no"])
-            .arg("--dir")
+        let mut command = Command::new("redis-server");
+        let port = self.port.to_string();
+        match self.kind {
+            Kind::Plain => command.args(["--port", &port]),
+            Kind::Tls => {
+                command.args(["--port", "0", "--tls-port", &port, "--tls-cert-file", "server.pem"]);
+                command.args(["--tls-key-file", "server.key", "--tls-ca-cert-file", "ca.pem"])
+            }
+            Kind::Sentinel => command.arg(self.dir.path().join("redis.conf")).args(["--sentinel", "--port", &port]),
+        };
+        let mut child = command
+            .args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no", "--dir"])
             .arg(self.dir.path())
             .args(&self.args)
+            .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -148,10 +223,11 @@ impl RedisServer {
         std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
         self.child = Some(child);
 
+        let ready = if self.kind == Kind::Sentinel { "+monitor master" } else { "Ready to accept connections" };
         let mut said = String::new();
         loop {
             match received.recv_timeout(READY_WAIT_MAX) {
-                Ok(line) if line.contains("Ready to accept connections") => return Ok(()),
+                Ok(line) if line.contains(ready) => return Ok(()),
                 Ok(line) => {
                     said.push_str(&line);
                     said.push('\n');
@@ -198,5 +274,23 @@ impl Drop for RedisServer {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// An authority, and certificates of it for a server on this machine and for a client.
+fn make_certificates(dir: &Path) {
+    let authority_key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("no names are fine names");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = rcgen::CertifiedIssuer::self_signed(params, authority_key).expect("it signs itself");
+    std::fs::write(dir.join("ca.pem"), authority.pem()).expect("a file is written");
+    for (name, host) in [("server", "localhost"), ("client", "guerdon")] {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(vec![host.to_owned()]).expect("a name");
+        // Else it would be called as the authority is, and look like signed by itself.
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &authority).expect("the authority signs");
+        std::fs::write(dir.join(format!("{name}.pem")), certificate.pem()).expect("a file is written");
+        std::fs::write(dir.join(format!("{name}.key")), key.serialize_pem()).expect("a file is written");
     }
 }

@@ -135,9 +135,10 @@ async fn every_error_has_its_code_its_reason_and_its_remedy() {
     let corrupt = store::Error::Corrupt { what: "secret".into() };
     let too_new = store::Error::SchemaTooNew { found: 9, known: 1 };
     let other = store::Error::OtherDeployment { setting: "partitions", found: "1".into(), wanted: "2".into() };
+    let unfit = store::Error::Unfit { what: "it is too old".into() };
     type Metadata = &'static [(&'static str, &'static str)];
     // error, code, reason, whether waiting helps, metadata, part of the message
-    let rows: [(Error, Code, &str, bool, Metadata, &str); 16] = [
+    let rows: [(Error, Code, &str, bool, Metadata, &str); 18] = [
         (
             Error::RequestIdReused { field: "order".into() },
             Code::AlreadyExists,
@@ -177,6 +178,8 @@ async fn every_error_has_its_code_its_reason_and_its_remedy() {
         (Error::ClockOff, Code::Unavailable, "CLOCK_OFF", true, &[], "another instance"),
         (Error::Draining, Code::Unavailable, "DRAINING", true, &[], "another instance"),
         (store::Error::Unavailable.into(), Code::Unavailable, "STORE_UNAVAILABLE", true, &[], "nothing was done"),
+        (store::Error::Moved.into(), Code::Unavailable, "STORE_UNAVAILABLE", true, &[], "nothing was done"),
+        (unfit.into(), Code::FailedPrecondition, "STORE_UNFIT", false, &[], "too old"),
         (store::Error::OutcomeUnknown.into(), Code::Unavailable, "OUTCOME_UNKNOWN", true, &[], "GetOutcome"),
         (corrupt.into(), Code::Internal, "STORE_CORRUPT", false, &[], "the log"),
         (too_new.into(), Code::FailedPrecondition, "STORE_TOO_NEW", false, &[], "newer version"),

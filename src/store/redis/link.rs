@@ -1,22 +1,22 @@
 //! The connection to one Redis: made on demand, checked before its first use, replaced when it is lost.
 //!
-//! The driver's own connection manager is not used, because it hides where a connection begins: here the
-//! deployment's identity is checked on every new connection before a command goes over it, and "could not
+//! The driver's own connection manager is not used, because it hides where a connection begins: here the server
+//! and the deployment's identity are checked on every new connection before a command goes over it, and "could not
 //! connect" (certainly nothing sent) never looks like "broke while waiting". Nothing is ever sent twice.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::redis::aio::{MultiplexedConnection, SendError};
-use ::redis::io::tcp::TcpSettings;
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, PushInfo,
-    PushKind, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value,
 };
 use tracing::{debug, error, info, warn};
 
-use super::{RedisSettings, SettingsError};
+use super::RedisSettings;
+use super::fitness::{Fitness, fitness};
+use super::servers::Servers;
 use crate::store::{Error, Layout};
 
 /// The format of keys and values that this program writes.
@@ -24,22 +24,22 @@ pub(super) const FORMAT: u32 = 1;
 /// Commands that wait for a place on the way to the socket; further callers wait, within their timeout.
 const QUEUE_LEN_MAX: usize = 1_024;
 
-/// Server errors that say that nothing was applied. A script meets those of its commands (`OOM`, `READONLY`,
+/// Server errors that say that nothing was applied, for the keys are, or are about to be, on another server.
+const MOVED: &[&str] = &["ASK", "MOVED", "TRYAGAIN"];
+
+/// Further ones that say that nothing was applied. A script meets those of its commands (`OOM`, `READONLY`,
 /// `MISCONF`, `NOREPLICAS`) at its first write only: once it has written, Redis lets it finish.
 const NOT_APPLIED: &[&str] = &[
-    "ASK",
     "BUSY",
     "CLUSTERDOWN",
     "CROSSSLOT",
     "LOADING",
     "MASTERDOWN",
     "MISCONF",
-    "MOVED",
     "NOAUTH",
     "NOREPLICAS",
     "OOM",
     "READONLY",
-    "TRYAGAIN",
     "WRONGPASS",
 ];
 
@@ -77,20 +77,58 @@ impl From<Failed> for Error {
     }
 }
 
-/// A connection whose deployment was checked.
+/// A connection whose server was checked.
 pub(super) struct Live {
     connection: MultiplexedConnection,
     /// Set by the driver as soon as it sees the connection end, also while nobody waits for an answer.
     lost: Arc<AtomicBool>,
+    /// Which life of the server this is.
+    pub(super) run_id: Box<str>,
 }
 
-pub(super) struct Link {
-    client: Client,
+/// Which server a link leads to.
+pub(super) enum Target {
+    One(Box<Client>),
+    /// The one that the sentinels call the master when the connection is made.
+    Master {
+        servers: Arc<Servers>,
+        name: String,
+    },
+}
+
+/// What all links of a store share.
+pub(super) struct Terms {
     script: &'static str,
     meta_key: String,
     partitions: u16,
     connect_timeout: Duration,
     response_timeout: Duration,
+}
+
+impl Terms {
+    pub(super) fn new(settings: &RedisSettings, layout: Layout, script: &'static str) -> Terms {
+        Terms {
+            script,
+            meta_key: settings.meta_key(),
+            partitions: layout.partitions(),
+            connect_timeout: Duration::from_millis(u64::from(settings.connect_timeout_ms)),
+            response_timeout: Duration::from_millis(u64::from(settings.response_timeout_ms)),
+        }
+    }
+
+    /// How long making a connection ready for use may take.
+    pub(super) fn ready_limit(&self) -> Duration {
+        self.connect_timeout + self.response_timeout
+    }
+}
+
+pub(super) struct Link {
+    target: Target,
+    terms: Arc<Terms>,
+    /// Whether the deployment's description lies on this server for sure: then it is checked on every connection.
+    keeps_meta: bool,
+    /// Set when this server is not where the settings or the cluster say it is, or says so of its data.
+    astray: Arc<AtomicBool>,
     current: RwLock<Option<Arc<Live>>>,
     /// Held by the one caller that connects. Keeps how the last attempt failed, for those who waited meanwhile
     /// and so that an outage is logged once; `None` after a success.
@@ -99,29 +137,24 @@ pub(super) struct Link {
     /// Set while the server refuses what is sent to it (full, loading, moved away), so that this is logged once;
     /// cleared by the next write that it takes.
     refusing: AtomicBool,
+    /// What was said of the server's configuration, so that it is said once.
+    warned: Mutex<Vec<String>>,
 }
 
 impl Link {
-    /// Checks the settings; connects to nothing. `script` is made known to the server on every connection.
-    pub(super) fn new(settings: &RedisSettings, layout: Layout, script: &'static str) -> Result<Link, SettingsError> {
-        // The driver's message may quote the URL and with it a password.
-        let bad_url = |_| SettingsError { setting: "url", what: "is not a redis:// URL that this build supports" };
-        let info = settings.url.as_str().into_connection_info().map_err(bad_url)?;
-        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = TcpSettings::default().set_nodelay(true);
-        let client = Client::open(info.set_redis_settings(redis).set_tcp_settings(tcp)).map_err(bad_url)?;
-        Ok(Link {
-            client,
-            script,
-            meta_key: format!("{}:meta", settings.namespace),
-            partitions: layout.partitions(),
-            connect_timeout: Duration::from_millis(u64::from(settings.connect_timeout_ms)),
-            response_timeout: Duration::from_millis(u64::from(settings.response_timeout_ms)),
+    /// Connects to nothing yet. The script of the terms is made known to the server on every connection.
+    pub(super) fn new(target: Target, terms: Arc<Terms>, keeps_meta: bool, astray: Arc<AtomicBool>) -> Link {
+        Link {
+            target,
+            terms,
+            keeps_meta,
+            astray,
             current: RwLock::new(None),
             connecting: tokio::sync::Mutex::new(None),
             connects_failed: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
-        })
+            warned: Mutex::new(Vec::new()),
+        }
     }
 
     /// The connection, made now if there is none. One caller connects; those who come meanwhile share the result.
@@ -129,8 +162,7 @@ impl Link {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        let limit = self.connect_timeout + self.response_timeout;
-        tokio::time::timeout(limit, self.replace()).await.unwrap_or(Err(Error::Unavailable))
+        tokio::time::timeout(self.terms.ready_limit(), self.replace()).await.unwrap_or(Err(Error::Unavailable))
     }
 
     /// Asks for something that changes nothing.
@@ -156,11 +188,11 @@ impl Link {
 
     async fn answer(
         &self,
-        live: &Arc<Live>,
+        live: &Live,
         answer: impl Future<Output = RedisResult<Value>>,
         sent: Sent,
     ) -> Result<Value, Failed> {
-        match tokio::time::timeout(self.response_timeout, answer).await {
+        match tokio::time::timeout(self.terms.response_timeout, answer).await {
             Ok(Ok(value)) => {
                 if sent == Sent::Write && self.refusing.load(Ordering::Relaxed) {
                     self.refusing.store(false, Ordering::Relaxed);
@@ -171,14 +203,14 @@ impl Link {
             Ok(Err(error)) => Err(self.failed(live, error, sent)),
             Err(_elapsed) => {
                 // Whoever comes next connects anew, and learns before sending whether anybody is there.
-                let limit_ms = self.response_timeout.as_millis();
+                let limit_ms = self.terms.response_timeout.as_millis();
                 self.leave(live, &format_args!("no answer within {limit_ms} ms"));
                 Err(Failed::Store(sent.unanswered()))
             }
         }
     }
 
-    fn failed(&self, live: &Arc<Live>, error: RedisError, sent: Sent) -> Failed {
+    fn failed(&self, live: &Live, error: RedisError, sent: Sent) -> Failed {
         let text = error.to_string();
         let server_errors = error.into_server_errors();
         let Some((_, first)) = server_errors.as_deref().and_then(<[_]>::first) else {
@@ -189,14 +221,21 @@ impl Link {
         if code == "NOSCRIPT" {
             return Failed::NoScript;
         }
+        if MOVED.contains(&code) {
+            debug!(store = "redis", code, "keys have moved: {text}");
+            self.astray.store(true, Ordering::Release);
+            return Failed::Store(Error::Moved);
+        }
         if NOT_APPLIED.contains(&code) {
             if self.refusing.swap(true, Ordering::Relaxed) {
                 debug!(store = "redis", code, "Redis still refuses commands: {text}");
             } else {
                 warn!(store = "redis", code, "Redis refuses commands: {text}");
             }
-            if code == "READONLY" {
-                self.leave(live, &"the server is a replica now");
+            match code {
+                "READONLY" => self.leave(live, &"the server is a replica now"),
+                "CLUSTERDOWN" => self.astray.store(true, Ordering::Release),
+                _ => {}
             }
             return Failed::Store(Error::Unavailable);
         }
@@ -224,12 +263,13 @@ impl Link {
         }
         match self.connect(last_failure.is_some()).await {
             Ok(live) => {
-                info!(store = "redis", "connected to Redis");
+                info!(store = "redis", run_id = &*live.run_id, "connected to Redis");
                 *last_failure = None;
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&live));
                 Ok(live)
             }
             Err(error) => {
+                self.astray.store(true, Ordering::Release);
                 *last_failure = Some(error.clone());
                 self.connects_failed.store(failed + 1, Ordering::Release);
                 Err(error)
@@ -238,8 +278,9 @@ impl Link {
     }
 
     /// Gives the connection up, unless it was replaced already. Calls in flight on it still get their answers.
-    fn leave(&self, live: &Arc<Live>, why: &dyn std::fmt::Display) {
+    fn leave(&self, live: &Live, why: &dyn std::fmt::Display) {
         if !live.lost.swap(true, Ordering::AcqRel) {
+            self.astray.store(true, Ordering::Release);
             warn!(store = "redis", "gave up the connection to Redis: {why}");
         }
     }
@@ -248,7 +289,7 @@ impl Link {
         let lost = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&lost);
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
+            .set_connection_timeout(Some(self.terms.connect_timeout))
             .set_response_timeout(None) // every call has an outer one
             .set_pipeline_buffer_size(QUEUE_LEN_MAX)
             .set_push_sender(move |push: PushInfo| {
@@ -257,45 +298,89 @@ impl Link {
                 }
                 Ok::<(), SendError>(())
             });
-        match self.client.get_multiplexed_async_connection_with_config(&config).await {
+        let client = match &self.target {
+            Target::One(client) => Some(Client::clone(client)),
+            Target::Master { servers, name } => servers.master(name, self.terms.connect_timeout).await,
+        };
+        let Some(client) = client else {
+            return Err(not_connected(in_outage, &"no sentinel names a master"));
+        };
+        match client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(connection) => {
-                let live = Arc::new(Live { connection, lost });
-                self.check_deployment(&live).await?;
+                let mut live = Live { connection, lost, run_id: Box::default() };
+                live.run_id = self.greet(&live).await?;
+                let live = Arc::new(live);
+                if self.keeps_meta {
+                    self.check_deployment(&live).await?;
+                }
                 Ok(live)
             }
-            Err(error) => {
-                if in_outage {
-                    debug!(store = "redis", "still cannot connect to Redis: {error}");
-                } else {
-                    warn!(store = "redis", "cannot connect to Redis: {error}");
-                }
-                Err(Error::Unavailable)
-            }
+            Err(error) => Err(not_connected(in_outage, &error)),
         }
     }
 
-    /// Reads who wrote the data here before any of it is used; the first instance ever says it itself. Also makes
-    /// the script known.
-    async fn check_deployment(&self, live: &Arc<Live>) -> Result<(), Error> {
-        let mut get = ::redis::pipe();
-        get.get(&self.meta_key).cmd("SCRIPT").arg("LOAD").arg(self.script);
+    /// Makes the script known, and looks at whom this is. Gives the `run_id` of the server.
+    async fn greet(&self, live: &Live) -> Result<Box<str>, Error> {
+        let mut ask = ::redis::pipe();
+        ask.cmd("SCRIPT").arg("LOAD").arg(self.terms.script).cmd("INFO");
         let mut connection = live.connection.clone();
-        let first = self.answer(live, get.query_async(&mut connection), Sent::Read).await?;
-        let (stored, _hash): (Option<String>, String) = decoded(first)?;
-        let meta = match stored {
+        let answer = self.answer(live, ask.query_async(&mut connection), Sent::Read).await?;
+        let (_hash, info): (String, String) = decoded(answer)?;
+        let Fitness { run_id, replica, mut warnings } = fitness(&info)?;
+        if replica && matches!(self.target, Target::Master { .. }) {
+            debug!(store = "redis", "the server that the sentinels name is no master yet");
+            return Err(Error::Unavailable);
+        }
+        // Not every user may ask: then nothing is said of it.
+        let mut ask = ::redis::cmd("CONFIG");
+        ask.arg("GET").arg("appendfsync");
+        let told = tokio::time::timeout(self.terms.response_timeout, ask.query_async(&mut connection)).await;
+        if let Ok(Ok((_name, fsync))) = told.map(|told: RedisResult<(String, String)>| told) {
+            warnings.extend(super::fitness::of_fsync(&info, &fsync));
+        }
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if *warned != warnings {
+            for warning in &warnings {
+                warn!(store = "redis", "this Redis is unsafe: {warning}");
+            }
+            *warned = warnings;
+        }
+        Ok(run_id)
+    }
+
+    /// Reads who wrote the data here before any of it is used; the first instance ever says it itself, and so does
+    /// whoever finds that everything was flushed.
+    pub(super) async fn check_deployment(&self, live: &Arc<Live>) -> Result<(), Error> {
+        let meta_key = &self.terms.meta_key;
+        let answer = self.call(live, &::redis::Cmd::get(meta_key), Sent::Read).await?;
+        let meta = match decoded::<Option<String>>(answer)? {
             Some(meta) => meta,
             None => {
                 // Only now a write: a full or read-only Redis can still be read from.
-                let wanted = format!("format={FORMAT} partitions={}", self.partitions);
+                let wanted = format!("format={FORMAT} partitions={}", self.terms.partitions);
                 let mut claim = ::redis::pipe();
-                claim.cmd("SET").arg(&self.meta_key).arg(wanted).arg("NX").ignore().get(&self.meta_key);
+                claim.cmd("SET").arg(meta_key).arg(wanted).arg("NX").ignore().get(meta_key);
+                let mut connection = live.connection.clone();
                 let answer = self.answer(live, claim.query_async(&mut connection), Sent::Read).await?;
                 let (meta,): (String,) = decoded(answer)?;
                 meta
             }
         };
-        compared(&meta, self.partitions)
+        let compared = compared(&meta, self.terms.partitions);
+        if compared.is_err() {
+            self.leave(live, &"the data is of another deployment");
+        }
+        compared
     }
+}
+
+fn not_connected(in_outage: bool, why: &dyn std::fmt::Display) -> Error {
+    if in_outage {
+        debug!(store = "redis", "still cannot connect to Redis: {why}");
+    } else {
+        warn!(store = "redis", "cannot connect to Redis: {why}");
+    }
+    Error::Unavailable
 }
 
 /// Compares the stored identity of the deployment with this instance's settings.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::store::Layout;
 
-const SLOTS: u32 = 16_384;
+const SLOTS: u16 = 16_384;
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 /// All 16,384 slots have a tag of at most this many digits; a test says so.
 const TAG_LEN_MAX: u32 = 4;
@@ -13,9 +13,8 @@ const TAG_LEN_MAX: u32 = 4;
 /// tag that hashes there, in the order `0`, `1`, ... `z`, `00`, `01`, ... Keys are stored under these tags, so
 /// this order never changes.
 pub(super) fn tags(layout: Layout) -> Vec<String> {
-    let partitions = u32::from(layout.partitions());
-    let mut wanted: HashMap<u32, usize> =
-        (0_u32..).map(|p| p * SLOTS / partitions).zip(0..partitions as usize).collect();
+    let mut wanted: HashMap<u16, usize> =
+        (0..layout.partitions()).map(|partition| slot_of(partition, layout)).zip(0..).collect();
     let mut tags = vec![String::new(); wanted.len()];
     for tag in candidates() {
         if let Some(place) = wanted.remove(&slot(tag.as_bytes())).and_then(|partition| tags.get_mut(partition)) {
@@ -28,15 +27,21 @@ pub(super) fn tags(layout: Layout) -> Vec<String> {
     tags
 }
 
+/// The slot of a partition.
+pub(super) fn slot_of(partition: u16, layout: Layout) -> u16 {
+    let slot = u32::from(partition) * u32::from(SLOTS) / u32::from(layout.partitions());
+    u16::try_from(slot).unwrap_or(SLOTS - 1)
+}
+
 /// The slot that Redis Cluster computes for a tag: CRC16 (XMODEM) modulo the number of slots.
-fn slot(tag: &[u8]) -> u32 {
+pub(super) fn slot(tag: &[u8]) -> u16 {
     let crc = tag.iter().fold(0_u16, |crc, byte| {
         (0..8).fold(
             crc ^ (u16::from(*byte) << 8),
             |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 },
         )
     });
-    u32::from(crc) % SLOTS
+    crc % SLOTS
 }
 
 fn candidates() -> impl Iterator<Item = String> {
@@ -68,8 +73,9 @@ mod tests {
             let tags = tags(Layout::new(partitions).unwrap());
             assert_eq!(tags.len(), usize::from(partitions));
             for (p, tag) in (0_u32..).zip(&tags) {
+                let expected = p * u32::from(SLOTS) / u32::from(partitions);
                 assert!((1..=TAG_LEN_MAX as usize).contains(&tag.len()), "partition {p} of {partitions}: `{tag}`");
-                assert_eq!(slot(tag.as_bytes()), p * SLOTS / u32::from(partitions), "partition {p} of {partitions}");
+                assert_eq!(u32::from(slot(tag.as_bytes())), expected, "partition {p} of {partitions}");
             }
         }
     }

@@ -1,0 +1,201 @@
+//! Several Redis servers that belong together: a master with a replica behind a sentinel, and a cluster.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of this")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::time::{Duration, Instant};
+
+use guerdon::store::redis::{Login, RedisSettings, Topology};
+
+use super::redis::RedisServer;
+
+const WAIT_MAX: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(20);
+const SLOTS: u32 = 16_384;
+
+/// Looks until it holds; fails after half a minute.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < WAIT_MAX, "not within {WAIT_MAX:?}: {what}");
+        #[allow(clippy::disallowed_methods, reason = "the servers announce nothing; this is no async code")]
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// A master, its replica, and a sentinel that calls the master `club` and makes the other one the master when it is
+/// away for half a second. Clients sign in as `shop`.
+pub struct Sentinels {
+    pub data: [RedisServer; 2],
+    pub sentinel: RedisServer,
+}
+
+/// What the user `shop` may: what the commit script and the store call, on the deployment's keys.
+const ACL: &[&str] = &[
+    "--user",
+    "shop",
+    "on",
+    ">hunter2",
+    "~g*:*",
+    "+@read",
+    "+@write",
+    "+@scripting",
+    "+@connection",
+    "-@dangerous",
+    "+info",
+];
+
+impl Sentinels {
+    pub fn start(args: &[&str]) -> Sentinels {
+        let args = [ACL, &["--repl-diskless-sync-delay", "0"], args].concat();
+        let master = RedisServer::start_with(&args);
+        let of_master = format!("127.0.0.1 {}", master.port());
+        let replica = RedisServer::start_with(&[&args[..], &["--replicaof", &of_master]].concat());
+        until("the replica is in step", || {
+            replica.command::<String>(&["INFO", "replication"]).contains("master_link_status:up")
+        });
+        let sentinel = RedisServer::start_sentinel(master.port());
+        let both = Sentinels { data: [master, replica], sentinel };
+        both.until_watched();
+        both
+    }
+
+    /// Until the sentinel knows a replica that it could make the master.
+    pub fn until_watched(&self) {
+        until("the sentinel knows the replica", || {
+            let replicas: Vec<Vec<String>> = self.sentinel.command(&["SENTINEL", "REPLICAS", "club"]);
+            let usable = |replica: &Vec<String>| {
+                let field = |name: &str| replica.chunks(2).find(|pair| pair[0] == name).map(|pair| pair[1].clone());
+                field("flags").as_deref() == Some("slave") && field("master-link-status").as_deref() == Some("ok")
+            };
+            replicas.iter().any(usable)
+        });
+    }
+
+    /// Which of the two the sentinel calls the master.
+    pub fn master(&self) -> usize {
+        let (_host, port): (String, u16) = self.sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "club"]);
+        usize::from(self.data[0].port() != port)
+    }
+
+    /// The first sentinel named is not there.
+    pub fn settings(&self) -> RedisSettings {
+        let url = format!("redis://127.0.0.1:9,{}", self.sentinel.url());
+        RedisSettings {
+            topology: Topology::Sentinel { master: "club".to_owned() },
+            login: Some(Login { user: "shop".to_owned(), password: "hunter2".to_owned() }),
+            ..RedisSettings::new(url)
+        }
+    }
+}
+
+/// Three masters, each with as many replicas as asked.
+pub struct Cluster {
+    pub nodes: Vec<RedisServer>,
+}
+
+impl Cluster {
+    pub const MASTERS: usize = 3;
+
+    pub fn start(replicas: usize, args: &[&str]) -> Cluster {
+        let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "3000", "--repl-diskless-sync-delay", "0"];
+        let args = [&cluster[..], args].concat();
+        let nodes: Vec<RedisServer> =
+            (0..Cluster::MASTERS * (1 + replicas)).map(|_| RedisServer::start_with(&args)).collect();
+        for (index, node) in nodes.iter().enumerate() {
+            let _: String = node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
+        }
+        let bound = |index: usize| u32::try_from(index).expect("few nodes") * SLOTS / 3;
+        for (index, node) in nodes.iter().take(Cluster::MASTERS).enumerate() {
+            let (first, last) = (bound(index), bound(index + 1) - 1);
+            let _: String = node.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
+        }
+        for node in nodes.iter().skip(1) {
+            let _: String = node.command(&["CLUSTER", "MEET", "127.0.0.1", &nodes[0].port().to_string()]);
+        }
+        let cluster = Cluster { nodes };
+        cluster.until_all_know_all();
+        for (index, node) in cluster.nodes.iter().enumerate().skip(Cluster::MASTERS) {
+            let master: String = cluster.nodes[index % Cluster::MASTERS].command(&["CLUSTER", "MYID"]);
+            until("a node replicates another", || {
+                node.try_command::<String>(&["CLUSTER", "REPLICATE", &master]).is_ok()
+            });
+        }
+        for node in cluster.nodes.iter().skip(Cluster::MASTERS) {
+            until("a replica is in step", || {
+                node.command::<String>(&["INFO", "replication"]).contains("master_link_status:up")
+            });
+        }
+        cluster.until_up();
+        cluster
+    }
+
+    fn until_all_know_all(&self) {
+        for node in &self.nodes {
+            until("all nodes know all", || {
+                let known: String = node.command(&["CLUSTER", "NODES"]);
+                known.lines().filter(|line| !line.contains("handshake")).count() == self.nodes.len()
+            });
+        }
+    }
+
+    /// Until every node that runs finds the cluster whole.
+    pub fn until_up(&self) {
+        for node in self.nodes.iter().filter(|node| node.runs()) {
+            until("the cluster is up", || {
+                node.try_command::<String>(&["CLUSTER", "INFO"]).is_ok_and(|info| info.contains("cluster_state:ok"))
+            });
+        }
+    }
+
+    /// The node that is responsible for a slot, by what the first that runs says.
+    pub fn owner(&self, slot: u16) -> usize {
+        let asked = self.nodes.iter().find(|node| node.runs()).expect("a node runs");
+        let known: String = asked.command(&["CLUSTER", "NODES"]);
+        let holds = |range: &str| {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let bounds = first.parse::<u16>().ok().zip(last.parse::<u16>().ok());
+            bounds.is_some_and(|(first, last)| (first..=last).contains(&slot))
+        };
+        let line = known.lines().find(|line| line.split(' ').skip(8).any(holds)).expect("somebody owns the slot");
+        let address = line.split(' ').nth(1).expect("an address");
+        let port = address.split('@').next().and_then(|address| address.rsplit(':').next()).expect("a port");
+        self.nodes.iter().position(|node| node.port().to_string() == port).expect("one of the nodes")
+    }
+
+    /// One node that is not there, and two that are.
+    pub fn settings(&self) -> RedisSettings {
+        let url = format!("redis://127.0.0.1:9,{},{}", self.nodes[0].url(), self.nodes[1].url());
+        RedisSettings { topology: Topology::Cluster, ..RedisSettings::new(url) }
+    }
+}
+
+impl Cluster {
+    /// Moves a slot with all its keys from one master to another, as `redis-cli --cluster reshard` does. How long its
+    /// keys were on the way.
+    pub fn move_slot(&self, slot: u16, from: usize, to: usize) -> Duration {
+        let slot = slot.to_string();
+        let (source, target) = (&self.nodes[from], &self.nodes[to]);
+        let id = |node: &RedisServer| node.command::<String>(&["CLUSTER", "MYID"]);
+        let (source_id, target_id, port) = (id(source), id(target), target.port().to_string());
+        let _: String = target.command(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &source_id]);
+        let started = Instant::now();
+        let _: String = source.command(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &target_id]);
+        loop {
+            let keys: Vec<String> = source.command(&["CLUSTER", "GETKEYSINSLOT", &slot, "100"]);
+            if keys.is_empty() {
+                break;
+            }
+            let mut migrate = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            migrate.extend(keys.iter().map(String::as_str));
+            let _: String = source.command(&migrate);
+        }
+        for node in [target, source] {
+            let _: String = node.command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target_id]);
+        }
+        let took = started.elapsed();
+        for node in &self.nodes {
+            let _: redis::RedisResult<String> = node.try_command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target_id]);
+        }
+        took
+    }
+}
