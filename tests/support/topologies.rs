@@ -17,8 +17,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < WAIT_MAX, "not within {WAIT_MAX:?}: {what}");
-        #[allow(clippy::disallowed_methods, reason = "the servers announce nothing; this is no async code")]
-        std::thread::sleep(PAUSE);
+        std::thread::park_timeout(PAUSE);
     }
 }
 
