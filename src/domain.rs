@@ -31,3 +31,4 @@ pub mod sent_order;
 pub mod sight;
 pub mod tiers;
 pub mod time;
+pub mod value;

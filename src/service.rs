@@ -4,6 +4,7 @@
 mod cache;
 mod claims;
 mod codes;
+mod drums;
 mod erase;
 mod error;
 mod explain;
@@ -36,7 +37,8 @@ pub use programs::Source;
 
 use crate::clock::Clock;
 use crate::domain::answer::{
-    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, TicketView,
+    VerifyView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
@@ -142,6 +144,14 @@ pub trait Calls: Send + Sync {
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error>;
     /// Up to `limit` notices of a program after a position.
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error>;
+    /// Up to `limit` lines of the list of tickets of a draw after a position.
+    async fn tickets(
+        &self,
+        program: &ProgramId,
+        draw: &DrawId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<TicketView>, Error>;
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error>;
     /// Delivers effects from before `through`, then sweeps what is due by then: delivered, swept.
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error>;
@@ -376,6 +386,17 @@ impl Calls for Service {
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
         notices::list(&self.inner, program, after, limit).await
     }
+
+    async fn tickets(
+        &self,
+        program: &ProgramId,
+        draw: &DrawId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<TicketView>, Error> {
+        drums::list(&self.inner, program, draw, after, limit).await
+    }
+
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
         read::account(&self.inner, program, account).await
     }

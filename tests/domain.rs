@@ -39,4 +39,5 @@ mod domain {
     mod stored;
     mod tiers;
     mod traps;
+    mod value;
 }

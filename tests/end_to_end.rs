@@ -18,6 +18,7 @@ mod support {
 }
 
 mod end_to_end_cases {
+    pub(crate) mod draws;
     pub(crate) mod events;
     pub(crate) mod explain;
     pub(crate) mod faults;
@@ -60,6 +61,10 @@ macro_rules! cases {
 }
 
 cases! {
+    draws {
+        d7_pool_a_race_draws_every_ticket_once_and_the_list_proves_it
+        d7_pool_what_a_dead_write_took_out_goes_back_into_the_drum
+    }
     flows {
         a_checkout_from_enrolment_to_return_keeps_the_books
         a_guest_is_told_what_a_new_member_would_get
@@ -158,6 +163,7 @@ cases! {
         a13_global_a_capacity_changed_by_a_new_version_counts_what_was_granted
     }
     standing {
+        e11_the_value_profile_is_shown_moved_by_returns_and_verified
         d3_status_and_goals_are_shown_set_lost_and_verified
     }
     trips {

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
-    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, VerifyView,
+    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, TicketView,
+    VerifyView,
 };
 use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
@@ -136,6 +137,18 @@ impl Calls for Limited {
         let _place = self.place()?;
         self.calls.notices(program, after, limit).await
     }
+
+    async fn tickets(
+        &self,
+        program: &ProgramId,
+        draw: &DrawId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<TicketView>, Error> {
+        let _place = self.place()?;
+        self.calls.tickets(program, draw, after, limit).await
+    }
+
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
         let _place = self.place()?;
         self.calls.account(program, account).await

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use clap::{Args, Subcommand};
 
-use crate::domain::draw::{Seed, ticket};
+use crate::domain::draw::{Seed, drum_ticket, ticket};
 use crate::domain::id::{AccountId, DrawId, GrantId};
 
 /// Check a prize draw: what a seed commits to, and which ticket it draws.
@@ -24,11 +24,14 @@ enum DrawCommand {
         #[arg(long)]
         draw: String,
         /// Whose ticket it is, as the effect names the account.
-        #[arg(long)]
-        account: String,
+        #[arg(long, required_unless_present = "number", conflicts_with = "number")]
+        account: Option<String>,
         /// What it is for, as the effect names the cause.
+        #[arg(long, required_unless_present = "number", conflicts_with = "number")]
+        cause: Option<String>,
+        /// Of a draw with a fixed pool, instead of both: the number of the ticket, as effect and ListDrawTickets name it.
         #[arg(long)]
-        cause: String,
+        number: Option<i64>,
         /// Tickets in the drum.
         #[arg(long)]
         of: i64,
@@ -65,14 +68,22 @@ fn answer(args: &DrawArgs, seed: &mut dyn Read) -> Result<String, String> {
     let commitment: String = seed.commitment().iter().map(|byte| format!("{byte:02x}")).collect();
     match &args.command {
         DrawCommand::Commit => Ok(format!("{commitment}\n")),
-        DrawCommand::Verify { draw, account, cause, of } => {
+        DrawCommand::Verify { draw, account, cause, number, of } => {
             let draw = DrawId::parse(draw).map_err(|e| format!("--draw {e}"))?;
-            let account = AccountId::parse(account).map_err(|e| format!("--account {e}"))?;
-            let cause = GrantId::parse(cause).map_err(|e| format!("--cause {e}"))?;
             if *of < 1 {
                 return Err("--of must be at least 1".to_owned());
             }
-            let ticket = ticket(&seed, &draw, &account, &cause, *of);
+            let ticket = match number {
+                Some(number) if (0..*of).contains(number) => drum_ticket(&seed, &draw, *number, *of),
+                Some(_) => return Err("--number must be from 0 to below --of".to_owned()),
+                None => {
+                    let account = account.as_deref().unwrap_or_default();
+                    let cause = cause.as_deref().unwrap_or_default();
+                    let account = AccountId::parse(account).map_err(|e| format!("--account {e}"))?;
+                    let cause = GrantId::parse(cause).map_err(|e| format!("--cause {e}"))?;
+                    ticket(&seed, &draw, &account, &cause, *of)
+                }
+            };
             Ok(format!("commitment {commitment}\nticket {ticket} of {of}\n"))
         }
     }
@@ -108,6 +119,13 @@ mod tests {
         let (code, text) = run(&verify("1000"), SEED);
         assert_eq!((code, text), (0, format!("commitment {COMMITMENT}\nticket 382 of 1000\n")));
         assert_eq!(run(&verify("0"), SEED).0, EXIT_USAGE);
+        // As another program, written after the formula that GetDraw tells, has it.
+        let verify = |number| ["verify", "--draw", "spring", "--of", "1000", "--number", number];
+        for (number, ticket) in [("0", 659), ("1", 587), ("2", 208)] {
+            let expected = format!("commitment {COMMITMENT}\nticket {ticket} of 1000\n");
+            assert_eq!(run(&verify(number), SEED), (0, expected));
+        }
+        assert_eq!(run(&verify("1000"), SEED).0, EXIT_USAGE);
         assert_eq!(run(&["commit"], "no seed").0, EXIT_USAGE);
     }
 }

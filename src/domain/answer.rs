@@ -367,6 +367,8 @@ pub struct Drawn {
     /// `None`: not drawn yet, for this is a preview.
     pub ticket: Option<i64>,
     pub prize: Option<Label>,
+    /// Of a drum that nothing is put back into: how many tickets had been taken out before.
+    pub number: Option<i64>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -585,6 +587,8 @@ pub enum Reason {
     OnlyByVoucher,
     DrawOver,
     DrawNotReady,
+    /// Every ticket of the drum has been drawn.
+    DrawEmpty,
     EventDiffers,
     EventTooLate,
     NothingToExtend,
@@ -726,6 +730,7 @@ impl Reason {
             Reason::LimitReached => "a limit of the program is reached",
             Reason::CoolingDown => "the rule gave something a short while ago and pauses",
             Reason::DrawOver => "the draw is over",
+            Reason::DrawEmpty => "all tickets of the draw have been drawn",
             Reason::DrawNotReady => "the server lacks the seed that the draw is committed to",
             Reason::TooManyConsequences => "what tiers and goals grant reaches more of them than are followed at once",
             Reason::TierTooLow => "the reward is for members of another level",
@@ -949,6 +954,22 @@ pub struct DrawView {
     pub ready: bool,
     /// In hexadecimal; `None` before the draw is over.
     pub seed: Option<String>,
+    /// Each ticket is drawn at most once.
+    pub once: bool,
+}
+
+/// A line of the list of tickets that were taken out of a drum, or went back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TicketView {
+    pub position: u64,
+    pub number: i64,
+    /// SHA-256 of `account|cause`.
+    pub digest: [u8; 32],
+    /// It was not used, and is drawn again.
+    pub back: bool,
+    /// `None` before the draw is over.
+    pub ticket: Option<i64>,
+    pub prize: Option<Label>,
 }
 
 /// A member as of an instant.
@@ -979,6 +1000,8 @@ pub struct MemberView {
     pub erased_at: Option<Instant>,
     /// Members merged into the account.
     pub homes: Vec<super::id::MemberId>,
+    /// `None`: the program keeps none.
+    pub value: Option<super::value::ValueView>,
 }
 
 /// An account as of an instant.

@@ -77,12 +77,14 @@ impl AccountState {
     /// Applies changes to counters.
     pub(super) fn count(&mut self, changes: &[CounterChange], at: Instant) -> Result<(), ApplyError> {
         for change in changes.iter().filter(|change| change.change != 0) {
+            if change.counter.value_part().is_some() {
+                self.count_value(change)?;
+                continue;
+            }
             let place = match self.counters.iter().position(|known| known.counter == change.counter) {
                 Some(place) => place,
                 None => {
-                    if CounterState::COUNTERS_MAX <= self.counters.len() {
-                        self.forget_counter();
-                    }
+                    self.make_room_for_counter();
                     let counter = change.counter.clone();
                     self.counters.push(CounterState { counter, older: 0, buckets: Vec::new(), last_at: Instant(0) });
                     self.counters.len() - 1
@@ -118,7 +120,10 @@ impl AccountState {
 
     /// Makes room by the counter that has stood still the longest: one of an earlier version of the program, for a
     /// version has fewer than fit.
-    fn forget_counter(&mut self) {
+    pub(super) fn make_room_for_counter(&mut self) {
+        if self.counters.len() < CounterState::COUNTERS_MAX {
+            return;
+        }
         let last = |counter: &CounterState| counter.buckets.last().map(|bucket| bucket.day);
         let stale = self.counters.iter().enumerate().min_by_key(|(_, counter)| last(counter)).map(|(at, _)| at);
         if let Some(stale) = stale {
@@ -320,7 +325,7 @@ pub fn of_order(program: &Program, order: &Order, earning: &[i64], at: Instant) 
 }
 
 /// What earns is in the program's first currency already where the order's own is not listed.
-fn in_first(program: &Program, order: &Order, minor: i64, at: Instant) -> Option<i64> {
+pub(super) fn in_first(program: &Program, order: &Order, minor: i64, at: Instant) -> Option<i64> {
     let listed = program.currencies.contains(&order.currency);
     if listed { program.in_first_currency(order.currency, minor, at) } else { Some(minor) }
 }

@@ -37,7 +37,7 @@ use super::event_record::{DeedRecord, EventRecord};
 use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, RequestId};
 use super::ledger::Entry;
 use super::order_record::OrderRecord;
-use super::program::{Bonus, GiveVoucher, LifeTerms, Program, Rule, Then, Timeline};
+use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Then, Timeline};
 use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
 use super::time::{Instant, Period, Times};
 
@@ -377,10 +377,20 @@ impl Scene<'_> {
         self.asked.borrow_mut().take(&self.snapshot.set_aside, desired, wants)
     }
 
+    /// The number of the ticket that is taken out of a draw's drum; `None`: it is empty. Until the claim has been made,
+    /// any number will do: the decision is made again.
+    fn take_out_of(&self, draw: &Draw, cause: &GrantId) -> Option<i64> {
+        let want = self.want(draw.drum(&self.program.id), &[cause.as_str()], draw.of, true);
+        let want = Want { numbered: true, ..want };
+        let claim = self.snapshot.set_aside.iter().find(|claim| want.is_of(claim)).map(|claim| claim.number);
+        let taken = self.take(1, vec![want]);
+        (0 < taken.granted).then(|| claim.flatten().unwrap_or(0))
+    }
+
     /// A want under the program that decides.
     fn want(&self, quota: QuotaKey, deed: &[&str], capacity: i64, whole: bool) -> Want {
         let since = self.timeline.since(self.times.effective_at);
-        Want { quota, deed: deed.join("|").into(), capacity, since, amount: 0, whole }
+        Want { quota, deed: deed.join("|").into(), capacity, since, amount: 0, whole, numbered: false }
     }
 
     fn decided(&self) -> Decided {

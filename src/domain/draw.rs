@@ -58,6 +58,37 @@ pub fn ticket(seed: &Seed, draw: &DrawId, account: &AccountId, cause: &GrantId, 
     i64::try_from(number % of).unwrap_or(0)
 }
 
+/// The ticket that is the `number`-th to be taken out of a drum from which each of `of` comes out once, counted from 0.
+/// `number` is put through a Feistel network of twice `b` bits, the least `b` with `2^(2b) >= of`, again until it is below
+/// `of`; in round `r` of [`ROUNDS`] (left, right) becomes (right, left xor the first 8 bytes of
+/// HMAC-SHA256(seed, `draw|drum|r|right`), as one number from the most significant byte on, modulo `2^b`). Such a
+/// network only changes the order, whatever its rounds do, so all tickets come out and none twice.
+pub fn drum_ticket(seed: &Seed, draw: &DrawId, number: i64, of: i64) -> i64 {
+    let of = u64::try_from(of.max(1)).unwrap_or(1);
+    let half = (u64::BITS - (of - 1).leading_zeros()).div_ceil(2).max(1);
+    let mask = (1u64 << half) - 1;
+    let mix = |round: u32, right: u64| {
+        let hash = hmac_sha256(&seed.0, format!("{draw}|drum|{round}|{right}").as_bytes());
+        hash.iter().take(8).fold(0u64, |number, byte| (number << 8) | u64::from(*byte)) & mask
+    };
+    let mut place = u64::try_from(number).unwrap_or(0) % of;
+    // It goes round among at most four times as many places, back to where it began: it comes by one below `of`.
+    for _ in 0..4 * u128::from(of) {
+        let (mut left, mut right) = (place >> half, place & mask);
+        for round in 0..ROUNDS {
+            (left, right) = (right, left ^ mix(round, right));
+        }
+        place = (left << half) | right;
+        if place < of {
+            break;
+        }
+    }
+    i64::try_from(place).unwrap_or(0)
+}
+
+/// Of the network that orders a drum.
+pub const ROUNDS: u32 = 8;
+
 fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     const BLOCK: usize = 64;
     let mut block = [0u8; BLOCK];
@@ -103,6 +134,20 @@ mod tests {
         assert_eq!((seed.reveal().as_str(), format!("{seed:?}").as_str()), (hex, "(seed)"));
         for odd in ["", "0", "00", "0011223344556677", "zz112233445566778899aabbccddeeff", &"00".repeat(65)] {
             assert_eq!(Seed::parse(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_drum_holds_each_ticket_once() {
+        let seed = Seed::parse("00112233445566778899aabbccddeeff").expect("a seed");
+        let draw = DrawId::parse("d").expect("an id");
+        for of in [1, 2, 3, 4, 5, 7, 16, 17, 100, 1_025] {
+            let mut out: Vec<i64> = (0..of).map(|number| drum_ticket(&seed, &draw, number, of)).collect();
+            if of == 100 {
+                assert_ne!(out[..10], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "in an order of its own");
+            }
+            out.sort_unstable();
+            assert_eq!(out, (0..of).collect::<Vec<_>>());
         }
     }
 

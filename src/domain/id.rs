@@ -253,7 +253,17 @@ impl AccountId {
 impl CounterId {
     /// Whether it counts for a limit: no program can give a counter such a name.
     pub fn is_of_limit(&self) -> bool {
-        self.0.contains(':')
+        self.0.contains(':') && self.value_part().is_none()
+    }
+
+    /// A part of the value profile, `of` something that is a valid label. No program can name a counter so.
+    pub fn of_value(part: &str, of: &str) -> CounterId {
+        CounterId(format!("~{part}{of}").into())
+    }
+
+    /// Which part of the value profile it is.
+    pub fn value_part(&self) -> Option<&str> {
+        self.0.strip_prefix('~')
     }
 }
 

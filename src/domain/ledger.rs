@@ -434,7 +434,7 @@ pub enum Fact {
         given: Vec<(Label, u64)>,
         back: Vec<Tag>,
     },
-    /// A ticket was drawn, from 0 to below `of`.
+    /// A ticket was drawn, from 0 to below `of`. `number`: how many had been taken out of its drum before.
     Drawn {
         draw: DrawId,
         cause: GrantId,
@@ -442,6 +442,7 @@ pub enum Fact {
         ticket: i64,
         of: i64,
         prize: Option<Label>,
+        number: Option<i64>,
     },
     /// Units from the program that are pending until an event of their order, without dates before it.
     Awaited {

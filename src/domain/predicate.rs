@@ -9,6 +9,7 @@ use super::account::Tag;
 use super::answer::ExplainCondition;
 use super::id::{CounterId, Label, UnitId};
 use super::order::{Line, Order};
+use super::program::Kind;
 
 pub use reach::can_hold;
 
@@ -60,6 +61,20 @@ pub enum Field {
     Counter(CounterId),
     /// Available units.
     Balance(UnitId),
+    /// Whole days since the last order before this one.
+    ValueRecency,
+    /// Hundredths of an order; decayed.
+    ValueFrequency,
+    /// Minor units of the program's first currency; decayed.
+    ValueMonetary,
+    /// From 0 to 5.
+    ValueScoreR,
+    ValueScoreF,
+    ValueScoreM,
+    /// Thousandths of what was spent.
+    ValueAffinity(Label),
+    /// Thousandths of the units granted.
+    ValueMix(Kind),
 }
 
 /// What must be there for a field ever to be seen.
@@ -86,7 +101,15 @@ impl Field {
             | MemberOrders
             | MemberDaysSinceJoined
             | Counter(_)
-            | Balance(_) => Needs::Member,
+            | Balance(_)
+            | ValueRecency
+            | ValueFrequency
+            | ValueMonetary
+            | ValueScoreR
+            | ValueScoreF
+            | ValueScoreM
+            | ValueAffinity(_)
+            | ValueMix(_) => Needs::Member,
         }
     }
 
@@ -106,7 +129,16 @@ impl Field {
             TimeYear => (1_970, 9_000),
             OrderTotal => (0, Order::AMOUNT_MINOR_MAX),
             OrderLineCount => (1, Order::LINES_MAX as i64),
-            OrderEarning | OrderQuantity | MemberOrders | MemberDaysSinceJoined | Balance(_) => (0, i64::MAX),
+            OrderEarning
+            | OrderQuantity
+            | MemberOrders
+            | MemberDaysSinceJoined
+            | Balance(_)
+            | ValueRecency
+            | ValueFrequency
+            | ValueMonetary => (0, i64::MAX),
+            ValueScoreR | ValueScoreF | ValueScoreM => (0, 5),
+            ValueAffinity(_) | ValueMix(_) => (0, 1_000),
             _ => (i64::MIN, i64::MAX),
         }
     }

@@ -29,6 +29,7 @@ pub use rule::{
 };
 pub use tier::{Goal, Keep, Ladder, Level, Levels, Repeat, Undo, Upgrade};
 pub use uncounted::uncounted;
+pub use value::{ValueScores, ValueTerms};
 
 mod adjustment;
 mod award;
@@ -41,6 +42,7 @@ mod reward;
 mod rule;
 mod tier;
 mod uncounted;
+mod value;
 
 /// Names one immutable version of a program: the first 16 hex digits of the SHA-256 of its text.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -115,6 +117,8 @@ pub struct Program {
     pub accounts: AccountTerms,
     /// By unit; what is not listed cannot be transferred.
     pub transfers: BTreeMap<UnitId, TransferTerms>,
+    /// `None`: no value profile is kept.
+    pub value: Option<ValueTerms>,
 }
 
 /// Accounts that people join, and merges.
@@ -386,7 +390,7 @@ pub enum MultiplierPolicy {
 }
 
 /// Which of the five kinds of loyalty a rule serves; reports are by kind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Kind {
     Transactional,
     Social,

@@ -71,6 +71,8 @@ pub struct Want {
     pub amount: i64,
     /// All of it or nothing; otherwise as much as is left.
     pub whole: bool,
+    /// What is granted has a number of its own, from 0 to below the capacity: tickets of a drum. The amount is 1 then.
+    pub numbered: bool,
 }
 
 impl Want {
@@ -91,6 +93,8 @@ pub struct SetAside {
     pub granted: i64,
     /// Where less was granted than wanted: what had been left of the quota then.
     pub left: i64,
+    /// Of a numbered want that was granted.
+    pub number: Option<i64>,
 }
 
 /// What a decision uses of a claim.
@@ -155,12 +159,12 @@ mod tests {
     fn want(of: &str, whole: bool) -> Want {
         let program = ProgramId::parse("bakery").expect("an id");
         let quota = QuotaKey::ever(&program, &[of]);
-        Want { quota, deed: "order|o-1".into(), capacity: 100, since: Instant(0), amount: 0, whole }
+        Want { quota, deed: "order|o-1".into(), capacity: 100, since: Instant(0), amount: 0, whole, numbered: false }
     }
 
     fn claim(of: &str, granted: i64, left: i64) -> SetAside {
         let Want { quota, deed, .. } = want(of, false);
-        SetAside { quota, deed, granted, left }
+        SetAside { quota, deed, granted, left, number: None }
     }
 
     #[test]

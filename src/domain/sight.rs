@@ -8,6 +8,7 @@ use super::id::Label;
 use super::ledger::Book;
 use super::predicate::{Field, Seen, Sight, Texts};
 use super::time::DAY_MS;
+use super::value::Profile;
 
 impl Sight for View<'_> {
     fn see<'a>(&'a self, field: &Field) -> Seen<'a> {
@@ -77,8 +78,25 @@ impl View<'_> {
                 let book = self.state.units.iter().find(|book| book.unit == *unit);
                 Seen::Whole(book.map_or(0, |book| book.amount(Book::Available)))
             }
-            _ => return None,
+            _ => return self.of_value(field),
         })
+    }
+
+    /// The value profile as it was before what happens now.
+    fn of_value(&self, field: &Field) -> Option<Seen<'_>> {
+        self.member?;
+        let profile = Profile::of(self.program, self.state, self.at)?;
+        Some(Seen::Whole(match field {
+            Field::ValueRecency => profile.recency_days()?,
+            Field::ValueFrequency => profile.frequency_hundredths(),
+            Field::ValueMonetary => profile.monetary_minor(),
+            Field::ValueScoreR => profile.scores()?.recency,
+            Field::ValueScoreF => profile.scores()?.frequency,
+            Field::ValueScoreM => profile.scores()?.monetary,
+            Field::ValueAffinity(category) => profile.affinity(category.as_str()),
+            Field::ValueMix(kind) => profile.mix(*kind),
+            _ => return None,
+        }))
     }
 }
 

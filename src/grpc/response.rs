@@ -2,7 +2,7 @@
 
 mod offers;
 
-pub(super) use offers::{draw, voucher};
+pub(super) use offers::{draw, drawn_ticket, voucher};
 
 use prost_types::Timestamp;
 
@@ -348,6 +348,7 @@ pub(super) fn member(view: MemberView) -> wire::Member {
         profile: view.person.and_then(|person| profile::shown(person.profile)),
         tiers: all(view.tiers, standing::tier),
         goals: all(view.goals, standing::goal),
+        value: view.value.map(standing::value),
     }
 }
 
@@ -684,6 +685,7 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::OnlyByVoucher => Wire::OnlyByVoucher,
         Reason::DrawOver => Wire::DrawOver,
         Reason::DrawNotReady => Wire::DrawNotReady,
+        Reason::DrawEmpty => Wire::DrawEmpty,
         Reason::EventDiffers => Wire::EventDiffers,
         Reason::EventTooLate => Wire::EventTooLate,
         Reason::NothingToExtend => Wire::NothingToExtend,
@@ -842,7 +844,7 @@ fn referral_state(state: ReferralState) -> wire::ReferralState {
     }
 }
 
-fn loyalty_kind(kind: Kind) -> wire::LoyaltyKind {
+pub(super) fn loyalty_kind(kind: Kind) -> wire::LoyaltyKind {
     match kind {
         Kind::Transactional => wire::LoyaltyKind::Transactional,
         Kind::Social => wire::LoyaltyKind::Social,

@@ -1,9 +1,10 @@
-//! Status and goals, from domain to wire.
+//! Status, goals and the value profile, from domain to wire.
 
-use super::response::{all, decision, text, timestamp};
+use super::response::{all, decision, loyalty_kind, text, timestamp};
 use super::wire;
 use crate::domain::account::Source;
 use crate::domain::answer::{GoalView, SetTierAnswer, TierView};
+use crate::domain::value::ValueView;
 
 pub(super) fn set_tier(answer: SetTierAnswer, replayed: bool) -> wire::SetTierResponse {
     wire::SetTierResponse { set: answer.set, decision: Some(decision(answer.decided)), replayed }
@@ -51,5 +52,28 @@ pub(super) fn goal(view: GoalView) -> wire::GoalProgress {
         times: i64::from(view.times),
         met_at: view.met_at.map(timestamp),
         badge: text(view.badge),
+    }
+}
+
+pub(super) fn value(view: ValueView) -> wire::ValueProfile {
+    // Scores and thousandths are small.
+    let small = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
+    wire::ValueProfile {
+        recency_days: view.recency_days,
+        frequency_hundredths: view.frequency_hundredths,
+        monetary_minor: view.monetary_minor,
+        scores: view.scores.map(|scores| wire::ValueScores {
+            recency: small(scores.recency),
+            frequency: small(scores.frequency),
+            monetary: small(scores.monetary),
+        }),
+        affinities: all(view.affinity, |(category, permille)| wire::CategoryAffinity {
+            category: category.to_string(),
+            permille: small(permille),
+        }),
+        mix: all(view.mix, |(of, permille)| wire::LoyaltyShare {
+            kind: loyalty_kind(of).into(),
+            permille: small(permille),
+        }),
     }
 }

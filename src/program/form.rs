@@ -13,9 +13,9 @@ use super::read::{
 use super::tree::{Content, Node};
 use super::value::{
     AttributeAtWord, CalendarPeriodWord, Clock, CounterName, CountsWord, CurrencyCode, DAY_S, DayWord, Factor, Flag,
-    KindWord, LabelText, Length, LengthOrNone, Moment, Money, MultiplierWord, Name, RoundPerWord, RoundUpToWord,
-    RoundingWord, SettlesAsWord, Share, ShortfallWord, SkuText, SpendOfWord, Stopwatch, StoreName, Title, TriggerWord,
-    UnitName, Units, Whole, WindowText, WindowZoneWord, ZoneName, stopwatch_text,
+    Hundredths, KindWord, LabelText, Length, LengthOrNone, Moment, Money, MultiplierWord, Name, RoundPerWord,
+    RoundUpToWord, RoundingWord, SettlesAsWord, Share, ShortfallWord, SkuText, SpendOfWord, Stopwatch, StoreName,
+    Title, TriggerWord, UnitName, Units, Whole, WindowText, WindowZoneWord, ZoneName, stopwatch_text,
 };
 use super::{
     ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, DRAWS_MAX, EVENTS_MAX, HOURS_MAX, REWARDS_MAX,
@@ -49,6 +49,7 @@ use referral::CampaignSection;
 use rule::{HoursSection, RuleSection, check_span};
 use terms::{GuestSection, ReservationSection, ReturnSection};
 use unit::{LifeSection, UnitList, life_of, unit_of};
+use value::{ValueAskedSection, ValueSection};
 use words::{ActivityWord, MonthDayText, OrderKindWord, OverdrawUnrefusedWord, OverdrawWord};
 
 pub(super) use counter::CountsOf;
@@ -73,6 +74,7 @@ mod rule;
 mod terms;
 mod tier;
 mod unit;
+mod value;
 mod words;
 
 const SECOND_MS: i64 = crate::domain::time::SECOND_MS;
@@ -153,6 +155,8 @@ section! {
         accounts: AccountsSection, Default("{}");
         /// How members may give units to each other, by unit. What is not listed cannot be given.
         transfers: ByName<UnitName, TransferSection, 0, UNITS_MAX>, Default("{}");
+        /// The value profile of members.
+        value: ValueSection, Without("none is kept");
     }
 }
 
@@ -232,6 +236,7 @@ impl Build for FileSection {
             goals,
             accounts: self.accounts?.value,
             transfers: self.transfers?.value.into_iter().collect(),
+            value: self.value.map(|at| at.value),
         };
         Some(Compiled { program, rules_at })
     }

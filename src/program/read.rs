@@ -340,6 +340,11 @@ impl Names {
     }
 
     /// What a section of the file declares by name or id.
+    /// Whether the file has a section.
+    pub(super) fn has(&self, section: &str) -> bool {
+        self.declared.contains_key(section)
+    }
+
     pub(super) fn declared(&self, section: &str) -> Vec<&str> {
         self.declared.get(section).into_iter().flatten().map(String::as_str).collect()
     }

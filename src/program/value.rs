@@ -195,6 +195,44 @@ impl Value for Factor {
     }
 }
 
+/// A number above zero with at most two decimals, in hundredths.
+pub(super) struct Hundredths;
+
+const HUNDREDTHS_MAX: i64 = 10_000_000;
+
+impl Value for Hundredths {
+    type Out = i64;
+
+    fn read(node: &Node, r: &mut Reader) -> Option<i64> {
+        let expected = "a number such as 2 or 0.5";
+        let text = r.scalar(node, expected)?;
+        if node.resolved() != Some(Resolved::Number) {
+            r.wrong(node, expected, None);
+            return None;
+        }
+        match scaled(text, 2) {
+            Ok(hundredths) if 0 < hundredths && hundredths <= HUNDREDTHS_MAX => return Some(hundredths),
+            Ok(0) | Err(NoDecimal::Negative) => r.fault(node.pos, format!("{} is not above 0", quoted(text)), None),
+            Ok(_) | Err(NoDecimal::TooLong) => {
+                r.fault(node.pos, format!("{} is more than 100000", quoted(text)), None);
+            }
+            Err(NoDecimal::Places(places)) => {
+                r.fault(node.pos, format!("{} has {places} decimals, at most 2 are allowed", quoted(text)), None);
+            }
+            Err(NoDecimal::Shape) => r.wrong(node, expected, None),
+        }
+        None
+    }
+
+    fn phrase() -> String {
+        "a number above 0 and at most 100000 with up to two decimals, such as `2` or `0.5`".to_owned()
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 100_000 })
+    }
+}
+
 /// A percentage above zero and at most 100 with two decimals, in basis points.
 pub(super) struct Share;
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use super::drums::Drum;
 use super::write::{read, send};
 use super::{Error, Inner};
 use crate::domain::decide::Decision;
@@ -41,6 +42,8 @@ struct Definition {
     since: Instant,
     /// By how much more was granted than a capacity that was lowered since. What comes back makes up for it first.
     excess: i64,
+    /// Of a quota whose claims have numbers.
+    drum: Drum,
 }
 
 /// What is set aside, as stored.
@@ -51,6 +54,8 @@ struct Open {
     granted: i64,
     /// Names the claim's mark.
     nonce: [u8; 16],
+    /// Of a drum: the number that was taken, and for which deed.
+    number: Option<(i64, Box<str>)>,
 }
 
 /// The end of a claim.
@@ -186,7 +191,7 @@ impl Stock {
         }
         let exact = stored.saturating_sub(stands.excess).saturating_add(stands.change(want));
         let (capacity, since) = if newer { (want.capacity, want.since) } else { (stands.capacity, stands.since) };
-        let corrected = Definition { capacity, since, excess: exact.min(0).saturating_neg() };
+        let corrected = Definition { capacity, since, excess: exact.min(0).saturating_neg(), ..stands.clone() };
         let delta = exact.max(0).saturating_sub(stored);
         Ok(Some(Commit {
             partition: left_key.partition,
@@ -208,12 +213,23 @@ impl Definition {
 async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant) -> Result<Held, Error> {
     let key = inner.layout.claim(&want.quota, account, &want.deed);
     let left_key = inner.layout.quota_left(&want.quota);
-    let made = |granted: i64, left: i64| SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left };
+    let made = |granted: i64, left: i64| SetAside {
+        quota: want.quota.clone(),
+        deed: want.deed.clone(),
+        granted,
+        left,
+        number: None,
+    };
+    // Claims with numbers change one record: here they queue for it, other instances are met by trying again.
+    let turn = if want.numbered { Some(inner.queues.turn(&inner.layout.quota(&want.quota)).await) } else { None };
+    let _turn = turn.map(|turn| turn.ok_or(Error::Overloaded)).transpose()?;
     let mut amount = want.amount;
     for _ in 0..ATTEMPTS_MAX {
         let (found, stock) = look(inner, &key, &want.quota).await?;
         if let Some((token, open)) = found {
-            return Ok(Held { claim: made(open.granted, 0), open: Some((key, token, open)) });
+            let number = open.number.as_ref().map(|(number, _)| *number);
+            let claim = SetAside { number, ..made(open.granted, 0) };
+            return Ok(Held { claim, open: Some((key, token, open)) });
         }
         if let Some(correction) = stock.correction(inner, want).await? {
             // Whatever comes of it, things stand differently now.
@@ -227,9 +243,27 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
                 return Ok(Held { claim: made(0, want.capacity), open: None });
             }
         }
+        let mut definition = match &stock.definition {
+            Some((_, definition)) => definition.clone(),
+            None => Definition { capacity: want.capacity, since: want.since, excess: 0, drum: Drum::default() },
+        };
+        let taken = if want.numbered {
+            let taken = definition.drum.take(inner, &want.quota, want.capacity, account, &want.deed);
+            let Some(taken) = taken else { return Ok(Held { claim: made(0, 0), open: None }) };
+            Some(taken)
+        } else {
+            None
+        };
+        let number = taken.as_ref().map(|(number, _)| *number);
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce).map_err(|_| Error::Internal("the machine gives no random bytes".to_owned()))?;
-        let open = Open { quota: want.quota.clone(), account: account.clone(), granted: amount, nonce };
+        let open = Open {
+            quota: want.quota.clone(),
+            account: account.clone(),
+            granted: amount,
+            nonce,
+            number: number.map(|number| (number, want.deed.clone())),
+        };
         let claim = record(&open);
         let token = claim.token;
         let mut commit = Commit {
@@ -240,15 +274,17 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
             due: vec![Due { subject: key.name.clone(), at_ms: Some(now.plus_ms(OPEN_MS).0) }],
             ..Commit::default()
         };
-        if first {
-            let definition = Definition { capacity: want.capacity, since: want.since, excess: 0 };
-            commit.expect.push((stock.definition_key.clone(), Expected::Absent));
+        if first || number.is_some() {
+            let expected = stock.definition.map_or(Expected::Absent, |(token, _)| Expected::At(token));
+            commit.expect.push((stock.definition_key.clone(), expected));
             commit.writes.push(Write { key: stock.definition_key, record: Some(record(&definition)) });
+            commit.appends.extend(taken.map(|(_, line)| line));
         }
         match send(inner, &commit, &mut 0).await? {
             Outcome::Applied => {
                 let left = if amount < want.amount { amount } else { 0 };
-                return Ok(Held { claim: made(amount, left), open: Some((key, token, open)) });
+                let claim = SetAside { number, ..made(amount, left) };
+                return Ok(Held { claim, open: Some((key, token, open)) });
             }
             // Somebody claimed for the same deed, or the capacity has changed: look again.
             Outcome::Conflict(_) => {}
@@ -287,7 +323,7 @@ pub(super) async fn peek(inner: &Inner, wants: &[Want], seen: &mut Vec<SetAside>
         let left = stock.left(want, stored).saturating_sub(before).max(0);
         let granted = left.min(want.amount);
         let granted = if want.whole && granted < want.amount { 0 } else { granted };
-        seen.push(SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left });
+        seen.push(SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left, number: None });
     }
     Ok(())
 }
@@ -308,12 +344,16 @@ async fn finish(inner: &Inner, key: &Key, token: Token, open: &Open, used: i64) 
             commit.expect.truncate(1);
             commit.writes.truncate(1);
             commit.deltas.clear();
+            commit.appends.clear();
             if let Some((at, definition)) = stock.definition {
                 let made_up = definition.excess.min(back);
                 commit.expect.push((stock.definition_key.clone(), Expected::At(at)));
-                if 0 < made_up {
-                    let lowered = Definition { excess: definition.excess - made_up, ..definition };
-                    commit.writes.push(Write { key: stock.definition_key, record: Some(record(&lowered)) });
+                let mut changed = Definition { excess: definition.excess - made_up, ..definition.clone() };
+                if let Some((number, deed)) = &open.number {
+                    commit.appends.push(changed.drum.put_back(inner, &open.quota, *number, &open.account, deed));
+                }
+                if changed != definition {
+                    commit.writes.push(Write { key: stock.definition_key, record: Some(record(&changed)) });
                 }
                 commit.deltas.push(Delta { key: inner.layout.quota_left(&open.quota), delta: back - made_up });
             }

@@ -15,9 +15,10 @@ use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId};
 use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
 use crate::domain::order_record::OrderRecord;
-use crate::domain::program::Program;
+use crate::domain::program::{Draw, Program, Timeline};
 use crate::domain::progress;
 use crate::domain::time::Instant;
+use crate::domain::value::Profile;
 use crate::store::{self, Key};
 
 /// The account under a member id, and the order asked for, as stored.
@@ -116,6 +117,7 @@ pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId
         homes: of_homes(&state),
         cards: cards(&state, timeline.at(now)),
         tags: state.tags.iter().map(|known| known.tag.clone()).collect(),
+        value: timeline.at(now).and_then(|program| Some(Profile::of(program, &state, now)?.view())),
         vouchers: state.vouchers,
     })
 }
@@ -173,17 +175,10 @@ fn cards(state: &AccountState, program: Option<&Arc<Program>>) -> Vec<CardView> 
     views
 }
 
-/// The draw as the program has it now. Nothing is drawn once the seed is shown: both go by the same clock and instant.
+/// The draw as the program has it now.
 pub(super) fn draw(inner: &Inner, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error> {
     let timeline = inner.timeline(program)?;
-    let now = inner.clock.now(None);
-    let versions = timeline.versions.iter().rev();
-    let terms = versions.filter(|(from, _)| *from <= now).find_map(|(_, program)| program.draw(draw));
-    let terms = terms.ok_or(Error::NotFound { field: "draw_id" })?;
-    // As long as any version that may yet decide draws by the seed, it stays a secret.
-    let by_seed = timeline.versions.iter().flat_map(|(_, program)| &program.draws);
-    let over_at = by_seed.filter(|other| other.commitment == terms.commitment).map(|other| other.ends_at).max();
-    let over = over_at.is_some_and(|over_at| over_at.plus_ms(REVEAL_AFTER_MS) <= now);
+    let (terms, over) = terms_of(inner, &timeline, draw)?;
     Ok(DrawView {
         draw: terms.id.clone(),
         title: terms.title.clone(),
@@ -193,7 +188,22 @@ pub(super) fn draw(inner: &Inner, program: &ProgramId, draw: &DrawId) -> Result<
         prizes: terms.prizes.iter().map(|prize| (prize.id.clone(), prize.tickets)).collect(),
         ready: terms.seed.is_some(),
         seed: terms.seed.as_ref().filter(|_| over).map(Seed::reveal),
+        once: terms.once,
     })
+}
+
+/// The draw as the program has it now, and whether it is over: nothing is drawn once the seed is shown, for both go by the
+/// same clock and instant.
+pub(super) fn terms_of<'t>(inner: &Inner, timeline: &'t Timeline, draw: &DrawId) -> Result<(&'t Draw, bool), Error> {
+    let now = inner.clock.now(None);
+    let versions = timeline.versions.iter().rev();
+    let terms = versions.filter(|(from, _)| *from <= now).find_map(|(_, program)| program.draw(draw));
+    let terms = terms.ok_or(Error::NotFound { field: "draw_id" })?;
+    // As long as any version that may yet decide draws by the seed, it stays a secret.
+    let by_seed = timeline.versions.iter().flat_map(|(_, program)| &program.draws);
+    let over_at = by_seed.filter(|other| other.commitment == terms.commitment).map(|other| other.ends_at).max();
+    let over = over_at.is_some_and(|over_at| over_at.plus_ms(REVEAL_AFTER_MS) <= now);
+    Ok((terms, over))
 }
 
 /// Clocks of instances differ a little: a slower one may draw for a moment longer.

@@ -123,6 +123,11 @@ impl Layout {
         self.in_quota(quota, "left", "")
     }
 
+    /// `drum|bakery|draw|spring|be45cb26..|100|ever`: which numbers of it were taken and went back, in order; a log.
+    pub fn quota_list(self, quota: &QuotaKey) -> Key {
+        self.in_quota(quota, "drum", "")
+    }
+
     /// `clm|bakery|agent|zoe|points|day.2026-05-01|mia-7|request|r-1`: what is set aside of it for a deed of an account.
     /// The name is that of the due subject, too.
     pub fn claim(self, quota: &QuotaKey, account: &AccountId, deed: &str) -> Key {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use guerdon::domain::answer::Effect;
 use guerdon::domain::command::Command;
-use guerdon::domain::draw::{Seed, ticket};
+use guerdon::domain::draw::{Seed, drum_ticket, ticket};
 use guerdon::domain::id::{DrawId, GrantId};
 
 use super::kit::*;
@@ -72,6 +72,46 @@ fn d7_chance_every_ticket_can_be_recomputed_and_wins_what_it_says() {
     }
     assert_eq!(world.has("mia"), "nothing");
     assert_eq!(world.accounts[&account("mia")].vouchers_open(), 0);
+}
+
+#[test]
+fn d7_pool_every_prize_is_won_once_and_the_drum_ends() {
+    let once = sections().replace("    of: 4\n", "    of: 10\n    once: true\n");
+    let mut program = program(&once);
+    Arc::make_mut(&mut program).arm(&[seed()]);
+    let mut world = World::of(program).with("mia", 0);
+    let spring = DrawId::parse("spring").unwrap();
+    let mut tickets = Vec::new();
+    for n in 0..10 {
+        let decision = world.buy("mia", order_for(&format!("o{n}"), 100));
+        let effects = decided(&decision.answer).effects;
+        let Effect::Drawn(drawn) = &effects[0] else { panic!("{effects:?}") };
+        assert_eq!(drawn.number, Some(n));
+        assert_eq!(drawn.ticket, Some(drum_ticket(&seed(), &spring, n, 10)));
+        tickets.push(drawn.ticket.unwrap());
+    }
+    assert_eq!(tickets, [6, 0, 5, 7, 3, 1, 9, 8, 4, 2], "as another program, written after the formula, has it");
+    let vouchers = world.accounts[&account("mia")].vouchers.len();
+    assert_eq!((world.has("mia"), vouchers), ("available 50".into(), 2), "all prizes, none twice");
+    assert_eq!(told(&world.buy("mia", order_for("late", 100))), ["no draw spring: DrawEmpty, asks 1, has 0"]);
+    // A prize goes with its order, and does not go back into the drum.
+    for n in 0..10 {
+        world.give_back("mia", everything(&format!("o{n}"), "r"));
+    }
+    assert_eq!((world.has("mia"), world.accounts[&account("mia")].vouchers_open()), ("nothing".into(), 0));
+    assert_eq!(told(&world.buy("mia", order_for("later", 100))), ["no draw spring: DrawEmpty, asks 1, has 0"]);
+}
+
+#[test]
+fn d7_pool_a_preview_takes_nothing_out_of_the_drum() {
+    let once = sections().replace("    of: 4\n", "    of: 4\n    once: true\n");
+    let mut program = program(&once);
+    Arc::make_mut(&mut program).arm(&[seed()]);
+    let world = World::of(program).with("mia", 0);
+    let decision = world.preview("mia", &Command::Commit(commit(order_for("o", 100))), world.now);
+    let effects = decided(&decision.answer).effects;
+    let [Effect::Drawn(drawn)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((drawn.ticket, drawn.number, decision.wants.len()), (None, None, 0));
 }
 
 #[test]

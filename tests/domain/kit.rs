@@ -397,7 +397,8 @@ impl World {
     fn claim(&mut self, want: &Want) -> SetAside {
         let left = *self.quotas.entry(want.quota.clone()).or_insert(want.capacity);
         let granted = if want.whole && left < want.amount { 0 } else { left.min(want.amount) };
-        SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left }
+        let number = (want.numbered && 0 < granted).then(|| want.capacity - left);
+        SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left, number }
     }
 
     pub(crate) fn enrol(&mut self, member: &str, codes: &[&str]) -> Decision {

@@ -40,13 +40,13 @@ impl World {
         self.decide(from, Command::Relocate(Relocate { why, target }))
     }
 
-    fn merge(&mut self, from: &str, into: &str) -> Vec<String> {
+    pub(super) fn merge(&mut self, from: &str, into: &str) -> Vec<String> {
         let decision = self.start_move(from, Relocation::Merge { into: member(into) });
         self.relay();
         told(&decision)
     }
 
-    fn undo(&mut self, from: &str) -> Vec<String> {
+    pub(super) fn undo(&mut self, from: &str) -> Vec<String> {
         let decision = self.decide(from, Command::Depart(Depart::Undo));
         self.relay();
         told(&decision)

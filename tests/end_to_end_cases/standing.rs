@@ -1,4 +1,4 @@
-//! Status and goals, over the wire.
+//! Status, goals and the value profile, over the wire.
 
 use guerdon::domain::time::{DAY_MS, Instant};
 use guerdon::grpc::wire;
@@ -88,4 +88,32 @@ pub(crate) async fn d3_status_and_goals_are_shown_set_lost_and_verified<W: World
     for fact in ["tier_held", "tier_ended", "tier_set", "tier_arrived", "goal_met", "goal_undone"] {
         assert!(facts.iter().any(|known| known == fact), "{fact} in {facts:?}");
     }
+}
+
+const VALUE: &str = "
+value: {scores: {recency_days: [7, 30, 60, 90], frequency: [1, 2, 3, 4], monetary_minor: [1000, 2000, 3000, 4000]}}
+";
+
+pub(crate) async fn e11_the_value_profile_is_shown_moved_by_returns_and_verified<W: World>() {
+    let world = W::start();
+    let server = world.serve_with(VALUE).await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    let fresh = clients.member("mia").await.value.unwrap();
+    assert_eq!((fresh.recency_days, fresh.scores.unwrap().recency, fresh.affinities.len()), (None, 0, 0));
+    let mut bought = order("o1", 2_500);
+    bought.lines[0].categories = vec!["coffee".into()];
+    let write = commit("mia", "c1", bought);
+    let answer = clients.send(&write).await;
+    assert_eq!(clients.send(&write).await, answer.as_replayed());
+    let value = clients.member("mia").await.value.unwrap();
+    assert_eq!((value.recency_days, value.frequency_hundredths, value.monetary_minor), (Some(0), 100, 2_500));
+    let scores = value.scores.unwrap();
+    assert_eq!((scores.recency, scores.frequency, scores.monetary), (5, 2, 3));
+    assert_eq!((value.affinities[0].category.as_str(), value.affinities[0].permille), ("coffee", 1_000));
+    // 25 for the order; 100 had been the welcome.
+    assert_eq!((value.mix[0].kind(), value.mix[0].permille), (wire::LoyaltyKind::Transactional, 200));
+    clients.send(&give_back("mia", "r1", "o1", "r1", everything())).await;
+    assert_eq!(clients.member("mia").await.value.unwrap(), fresh);
+    clients.verify("mia").await;
 }

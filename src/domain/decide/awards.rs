@@ -198,15 +198,27 @@ fn ticket(
         return Ok(Given::default());
     };
     let (rule, of, account) = (award.rule.clone(), terms.of, desk.state.account.clone());
-    let ticket = (!scene.preview).then(|| draw::ticket(seed, &terms.id, &account, &cause, of));
+    let number = if terms.once && !scene.preview {
+        let Some(number) = scene.take_out_of(terms, &cause) else {
+            decided.refusals.push(Refusal::short(Subject::Draw(terms.id.clone()), Reason::DrawEmpty, 1, 0));
+            return Ok(Given::default());
+        };
+        Some(number)
+    } else {
+        None
+    };
+    let ticket = (!scene.preview).then(|| match number {
+        Some(number) => draw::drum_ticket(seed, &terms.id, number, of),
+        None => draw::ticket(seed, &terms.id, &account, &cause, of),
+    });
     let won = ticket.and_then(|ticket| terms.prize(ticket));
     let prize = won.map(|prize| prize.id.clone());
     if let Some(ticket) = ticket {
         let (draw, cause, rule, prize) = (terms.id.clone(), cause.clone(), rule.clone(), prize.clone());
-        desk.post(at, Fact::Drawn { draw, cause, rule, ticket, of, prize })?;
+        desk.post(at, Fact::Drawn { draw, cause, rule, ticket, of, prize, number })?;
     }
     let draw = terms.id.clone();
-    decided.effects.push(Effect::Drawn(Drawn { draw, rule, account, cause: cause.clone(), of, ticket, prize }));
+    decided.effects.push(Effect::Drawn(Drawn { draw, rule, account, cause: cause.clone(), of, ticket, prize, number }));
     let Some(won) = won.filter(|won| !matches!(won.what, Prize::Draw(_))) else { return Ok(Given::default()) };
     let award = Award { what: won.what.clone(), count: won.count, ..award.clone() };
     give_out(scene, desk, &award, cause, at, decided)

@@ -20,6 +20,7 @@ use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::tiers;
 use super::super::time::{Day, Instant, SECOND_MS};
+use super::super::value;
 use super::awards::{self, Given};
 use super::elsewhere::{Place, grant_of};
 use super::limits::{self, Gift};
@@ -143,7 +144,7 @@ pub(super) fn earn_on(
     }
     let (discounts, payments) = (redemption.discounts(lines), redemption.payments(lines));
     let earning = earning_amounts(scene.program, order, at, &discounts, &payments);
-    let tallies = counters::of_order(scene.program, order, &earning, at)?;
+    let mut tallies = counters::of_order(scene.program, order, &earning, at)?;
     desk.count(at, tallies.iter().map(Tally::change).collect())?;
     let free = redemption.free_items(lines);
     let currency = scene.program.earning_currency(order.currency, at).unwrap_or(order.currency);
@@ -155,6 +156,10 @@ pub(super) fn earn_on(
             plan.life = plan.life.take().or_else(|| tiers::life(scene.program, &desk.state, &plan.unit, at));
         }
     }
+    // Only now: rules look at the profile as it was before the order.
+    let valued = value::of_order(scene.program, &desk.state, order, &earning, at)?;
+    desk.count(at, valued.iter().map(Tally::change).collect())?;
+    tallies.extend(valued);
     Ok((earned, tallies))
 }
 

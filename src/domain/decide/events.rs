@@ -3,7 +3,7 @@
 use super::super::account::AttributeValue;
 use super::super::answer::{Answer, Decided, EventAnswer, Reason, Refusal, Subject};
 use super::super::command::{RecordEvent, ReviewEvent, RevokeEvent, Verdict};
-use super::super::counters::{self, CounterChange};
+use super::super::counters::{self, CounterChange, Tally};
 use super::super::desk::Desk;
 use super::super::event_record::{DeedRecord, EventRecord, EventState};
 use super::super::id::Label;
@@ -153,6 +153,9 @@ fn happen(scene: &Scene<'_>, desk: &mut Desk, record: &mut EventRecord, decided:
         rule.on == Trigger::Event && rule.events.contains(&record.kind) && for_somebody
     };
     let given = rules::fire(scene, desk, acts, &["event", record.event.as_str()], at, decided)?;
+    // What limits let through stays let through; the profile forgets it with the event.
+    let valued = given.counts.iter().filter(|tally| tally.counter.value_part().is_some());
+    record.counts.extend(valued.map(Tally::change));
     (record.grants, record.consequences, record.sent_grants) = (given.grants, given.consequences, given.sent);
     scene.event_value.set(None);
     ripple::settle(scene, desk, before, decided)?;

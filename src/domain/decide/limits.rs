@@ -4,13 +4,14 @@
 //! claimed from quotas. All bounds of a rule hold: its own, those of its group and campaign, and those of its unit.
 
 use super::super::answer::{Decided, Reason, Refusal, Subject};
-use super::super::counters::{Tally, bucket_of};
+use super::super::counters::{CounterChange, Tally, bucket_of};
 use super::super::desk::Desk;
 use super::super::id::{CounterId, GrantId, Label, RuleId, UnitId};
 use super::super::ledger::Book;
 use super::super::program::{CounterWindow, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule};
 use super::super::quota::QuotaKey;
 use super::super::time::{Instant, Period};
+use super::super::value;
 use super::{Halt, OVERFLOW, Scene};
 
 /// What a rule would give.
@@ -255,5 +256,13 @@ pub(super) fn tallies(
         };
         Tally { counter, day, amount, shares, reversed: 0 }
     });
-    Ok(made.collect())
+    let mixed = known.zip(unit).and_then(|(rule, unit)| value::of_kind(scene.program, rule.kind, unit, granted, at));
+    let mixed = mixed.map(|CounterChange { counter, day, change }| Tally {
+        counter,
+        day,
+        amount: change,
+        shares: shares.to_vec(),
+        reversed: 0,
+    });
+    Ok(made.chain(mixed).collect())
 }

@@ -233,7 +233,7 @@ fn as_granted(want: Want, record: &OrderRecord) -> SetAside {
     });
     let others = record.consequences.iter().find(|done| done.cause.as_str() == grant).map(|done| done.count);
     let granted = units.or(others).unwrap_or(0).min(want.amount);
-    SetAside { quota: want.quota, deed: want.deed, granted, left: granted }
+    SetAside { quota: want.quota, deed: want.deed, granted, left: granted, number: None }
 }
 
 /// What rewards and units took off the lines, as recorded.

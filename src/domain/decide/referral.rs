@@ -11,6 +11,7 @@ use super::super::ledger::{Dates, Fact};
 use super::super::order_record::OrderRecord;
 use super::super::program::{AttributeAt, Campaign, GrantTo, Kind, SideReward};
 use super::super::time::Instant;
+use super::super::value;
 use super::checkout::grant_units;
 use super::giveback::{TakeBack, take_back};
 use super::{Decision, Halt, OVERFLOW, Scene, ripple};
@@ -191,6 +192,8 @@ fn grant_side(
         to: GrantTo::Account,
     };
     let granted = grant_units(scene, desk, GrantId::of(&["referral", referral.as_str(), "friend"]), &plan)?;
+    let valued = value::of_kind(scene.program, plan.kind, &plan.unit, plan.amount, scene.times.effective_at);
+    desk.count(scene.times.effective_at, valued.into_iter().collect())?;
     let dates = Dates { activates_at: granted.activates_at, expires_at: granted.expires_at };
     let side = SideGrant { grant: granted.grant.clone(), unit: plan.unit, amount: plan.amount, reversed: 0, dates };
     decided.effects.push(Effect::Granted(granted));
@@ -230,6 +233,9 @@ pub(super) fn on_return(
         let amount = side.amount.checked_sub(side.reversed).ok_or(OVERFLOW)?;
         let granted_at = referral.qualified_at.unwrap_or(at);
         take_back(scene, desk, &side.grant, &side.unit, side.dates, granted_at, amount, TakeBack::Clawback, decided)?;
+        let back = amount.checked_neg().ok_or(OVERFLOW)?;
+        let valued = value::of_kind(scene.program, Kind::Advocacy, &side.unit, back, granted_at);
+        desk.count(at, valued.into_iter().collect())?;
     }
     desk.post(at, Fact::ReferralRejected { referral: id.clone(), return_id: return_id.clone() })?;
     decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Rejected });
@@ -315,6 +321,9 @@ pub(super) fn receive(scene: &Scene<'_>, transfer: &Transfer) -> Result<Decision
         let units = counters::of_units(scene.program, &transfer.unit, change, at);
         desk.count(at, units.into_iter().chain(friend).collect())?;
     }
+    // By what is the same of all revisions, in whatever order they come.
+    let valued = value::of_kind(scene.program, transfer.kind, &transfer.unit, change, own.activates_at);
+    desk.count(at, valued.into_iter().collect())?;
     ripple::settle(scene, &mut desk, before, &mut scene.decided())?;
     desk.advance(scene.timeline)?;
     let inbound = Inbound { revision: transfer.revision, net: transfer.net, dates: own };

@@ -35,6 +35,14 @@ impl fmt::Display for Field {
             Field::MemberAttribute(name) => return named(f, "member.attr", name.as_str()),
             Field::Counter(id) => return named(f, "counter", id.as_str()),
             Field::Balance(unit) => return named(f, "balance", unit.as_str()),
+            Field::ValueRecency => "member.value.recency_days",
+            Field::ValueFrequency => "member.value.frequency",
+            Field::ValueMonetary => "member.value.monetary",
+            Field::ValueScoreR => "member.value.r",
+            Field::ValueScoreF => "member.value.f",
+            Field::ValueScoreM => "member.value.m",
+            Field::ValueAffinity(category) => return named(f, "member.value.affinity", category.as_str()),
+            Field::ValueMix(kind) => return named(f, "member.value.mix", kind.name()),
         };
         f.write_str(plain)
     }

@@ -3,9 +3,10 @@
 use super::{Instant, Label};
 use crate::domain::awards::Prize;
 use crate::domain::draw::Seed;
-use crate::domain::id::DrawId;
+use crate::domain::id::{DrawId, ProgramId};
+use crate::domain::quota::QuotaKey;
 
-/// A draw with fixed odds.
+/// A draw: with fixed odds, or with a fixed pool of prizes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Draw {
     pub id: DrawId,
@@ -20,6 +21,8 @@ pub struct Draw {
     pub prizes: Vec<DrawPrize>,
     /// The server's; `None`: it has none that the commitment is of.
     pub seed: Option<Seed>,
+    /// Each ticket is drawn at most once; otherwise each draw has all of them.
+    pub once: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +36,12 @@ pub struct DrawPrize {
 }
 
 impl Draw {
+    /// The drum that tickets are taken out of for good. Another seed, or another number of tickets, is another drum.
+    pub fn drum(&self, program: &ProgramId) -> QuotaKey {
+        let seed: String = self.commitment.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        QuotaKey::ever(program, &["draw", self.id.as_str(), &seed, &self.of.to_string()])
+    }
+
     /// What a ticket wins.
     pub fn prize(&self, ticket: i64) -> Option<&DrawPrize> {
         let mut first = 0i64;

@@ -1,8 +1,8 @@
 //! Stamps and vouchers.
 
-use super::{all, expiry, hex, loyalty_kind, text, timestamp, wire};
+use super::{all, count, expiry, hex, loyalty_kind, text, timestamp, wire};
 use crate::domain::account::{Voucher, VoucherState};
-use crate::domain::answer::{CardView, DrawView, Drawn, StampsGiven, StampsTaken, VoucherEffect};
+use crate::domain::answer::{CardView, DrawView, Drawn, StampsGiven, StampsTaken, TicketView, VoucherEffect};
 
 pub(super) fn stamps_given(given: StampsGiven) -> wire::StampsGiven {
     wire::StampsGiven {
@@ -83,6 +83,7 @@ pub(super) fn drawn(drawn: Drawn) -> wire::TicketDrawn {
         of: drawn.of,
         ticket: drawn.ticket,
         prize_id: text(drawn.prize),
+        number: drawn.number,
     }
 }
 
@@ -96,6 +97,23 @@ pub(in crate::grpc) fn draw(view: DrawView) -> wire::GetDrawResponse {
         prizes: all(view.prizes, |(prize, tickets)| wire::DrawPrize { prize_id: prize.to_string(), tickets }),
         ready: view.ready,
         seed: view.seed.unwrap_or_default(),
-        formula: "ticket = first 16 bytes of HMAC-SHA256(seed, draw_id|account_id|cause), big-endian, modulo of".into(),
+        formula: if view.once { DRUM } else { ODDS }.into(),
+        once: view.once,
+    }
+}
+
+const ODDS: &str = "ticket = first 16 bytes of HMAC-SHA256(seed, draw_id|account_id|cause), big-endian, modulo of";
+const DRUM: &str = "ticket = number after a Feistel network of 2b bits (the least b with 2^(2b) >= of, at least 1) and 8 \
+    rounds, r = 0 to 7: (left, right) = (right, left xor (first 8 bytes of HMAC-SHA256(seed, draw_id|drum|r|right), \
+    big-endian, modulo 2^b)); again until it is below of";
+
+pub(in crate::grpc) fn drawn_ticket(view: TicketView) -> wire::DrawTicket {
+    wire::DrawTicket {
+        position: count(view.position),
+        number: view.number,
+        digest: hex(&view.digest),
+        went_back: view.back,
+        ticket: view.ticket,
+        prize_id: text(view.prize),
     }
 }

@@ -3,7 +3,7 @@
 use super::super::read::Names;
 use crate::domain::id::{CounterId, Label, UnitId};
 use crate::domain::predicate::Field;
-use crate::domain::program::AttributeType;
+use crate::domain::program::{AttributeType, Kind};
 
 /// What can be done with a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,6 +81,27 @@ pub(super) fn known() -> Vec<Known> {
         ("member.tags", MemberTags, Texts, "the tags of who acts"),
         ("member.segments", MemberSegments, Texts, "the segments that who acts is in"),
         ("member.orders", MemberOrders, Whole, "orders before this one; those that came back whole do not count"),
+        (
+            "member.value.recency_days",
+            ValueRecency,
+            Whole,
+            "whole days since the last order before this one; missing when there is none, as all of `member.value` is without a section `value`",
+        ),
+        (
+            "member.value.frequency",
+            ValueFrequency,
+            Whole,
+            "orders before this one, decayed; in hundredths: 250 is two and a half",
+        ),
+        (
+            "member.value.monetary",
+            ValueMonetary,
+            Whole,
+            "what earned, decayed; in minor units of the program's first currency",
+        ),
+        ("member.value.r", ValueScoreR, Whole, "the score of recency, 1 to 5; 0 before the first order"),
+        ("member.value.f", ValueScoreF, Whole, "the score of frequency"),
+        ("member.value.m", ValueScoreM, Whole, "the score of money spent"),
         ("member.days_since_joined", MemberDaysSinceJoined, Whole, "days of 24 hours since enrolment"),
     ];
     rows.into_iter().map(|(path, field, kind, meaning)| Known { path, field, kind, meaning }).collect()
@@ -90,6 +111,16 @@ pub(super) fn known() -> Vec<Known> {
 pub(super) const CHOSEN: &[(&str, &str, &str)] = &[
     ("member.attr.<name>", "as `attributes` declares it", "what is known of who acts; missing when nothing is"),
     ("counter.<id>", "a whole number", "what the counter says, with what happens now counted in"),
+    (
+        "member.value.affinity.<category>",
+        "a whole number",
+        "how much of what was spent, decayed, was spent on lines of the category; in thousandths: `member.value.affinity['coffee'] >= 300`",
+    ),
+    (
+        "member.value.mix.<kind>",
+        "a whole number",
+        "how much of what was granted, decayed, was granted by rules of the kind (`transactional`, `social`, `emotional`, `behavioural`, `advocacy`); in thousandths",
+    ),
     ("balance.<unit>", "a whole number", "units that can be spent, before what happens now"),
 ];
 
@@ -105,6 +136,9 @@ pub(super) struct Unknown {
 pub(super) fn resolve(path: &[&str], names: &Names) -> Result<(Field, Type), Unknown> {
     let known = known();
     let joined = path.join(".");
+    if let ["member", "value", rest @ ..] = path {
+        lacking(rest, names)?;
+    }
     if let Some(found) = known.iter().find(|known| known.path == joined) {
         return Ok((found.field.clone(), found.kind));
     }
@@ -125,6 +159,21 @@ pub(super) fn resolve(path: &[&str], names: &Names) -> Result<(Field, Type), Unk
                 Unknown { segment: 2, known, message: Some(format!("`attributes` declares no `{name}`")) }
             })
         }
+        ["member", "value", "affinity", name] => {
+            let category = Label::parse(name).map_err(|_| Unknown {
+                segment: 3,
+                known: Vec::new(),
+                message: Some(format!("`{name}` can be no category")),
+            })?;
+            Ok((Field::ValueAffinity(category), Type::Whole))
+        }
+        ["member", "value", "mix", name] => match Kind::ALL.into_iter().find(|kind| kind.name() == *name) {
+            Some(kind) => Ok((Field::ValueMix(kind), Type::Whole)),
+            None => {
+                let known = texts(&mut Kind::ALL.into_iter().map(Kind::name));
+                Err(Unknown { segment: 3, known, message: Some(format!("`{name}` is no kind of loyalty")) })
+            }
+        },
         ["counter", name] => {
             let declared = names.declared("counters");
             let found = declared.iter().find(|counter| *counter == name).and_then(|name| CounterId::parse(name).ok());
@@ -142,6 +191,19 @@ pub(super) fn resolve(path: &[&str], names: &Names) -> Result<(Field, Type), Unk
         },
         _ => Err(unknown(path, &known)),
     }
+}
+
+/// Whether the program keeps what a name of the value profile asks for.
+fn lacking(rest: &[&str], names: &Names) -> Result<(), Unknown> {
+    let missing =
+        |segment: usize, message: &str| Err(Unknown { segment, known: Vec::new(), message: Some(message.to_owned()) });
+    if !names.has("value") {
+        return missing(1, "the program keeps no value profile: it has no section `value`");
+    }
+    if matches!(rest, ["r" | "f" | "m"]) && !names.declared("value").contains(&"scores") {
+        return missing(2, "the program states no `value: {scores: ...}`");
+    }
+    Ok(())
 }
 
 /// The first segment that leads nowhere, and what could follow what is before it.

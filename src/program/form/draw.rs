@@ -38,9 +38,11 @@ impl Value for Sha256Text {
 }
 
 section! {
-    /// A prize draw with fixed odds that anybody can recompute: the program states the SHA-256 of a secret seed, the
+    /// A prize draw that anybody can recompute, with fixed odds or (`once`) with a fixed pool of prizes: the program states the SHA-256 of a secret seed, the
     /// server holds the seed (`draw_seeds`), and when the draw is over GetDraw reveals it. The ticket is the first 16
     /// bytes of HMAC-SHA256(seed, `draw|account|cause`), as a number from the most significant byte on, modulo `of`.
+    /// With `once` it is the place that the ticket's number has in an order that the seed alone gives; GetDraw tells how it is
+    /// computed, and ListDrawTickets lists in which order tickets were taken.
     /// A preview draws nothing. A server without the seed draws nothing either, and says so.
     DrawSection = "draw" {
         /// Names the draw in rules and in the ledger.
@@ -51,10 +53,13 @@ section! {
         commitment: Sha256Text, Required;
         /// Until before this instant there are draws; from then on the seed is revealed.
         ends_at: Moment, Required;
-        /// Tickets in the drum; each is as likely, and each draw has all of them.
+        /// Tickets in the drum; each is as likely, and each draw has all of them (but see `once`).
         of: Whole<1, 1_000_000_000>, Required;
         /// What the tickets win, from ticket 0 on in this order; those that are left win nothing.
         prizes: Identified<DrawPrizeSection, 100>, Required;
+        /// Whether each ticket is drawn at most once: the prizes are a pool that is never overdrawn, and the drum is empty after
+        /// `of` draws. What a return takes back later does not go back into the drum. Another `of` or `commitment` is another drum.
+        once: Flag, Default("false");
     }
 }
 
@@ -77,6 +82,7 @@ impl Build for DrawSection {
             of: self.of?.value,
             prizes: without_places(self.prizes?.value),
             seed: None,
+            once: self.once?.value,
         })
     }
 }

@@ -25,6 +25,8 @@ section! {
         joined_at_least: Length, Without("however lately");
         /// Joined at most so long ago, inclusive.
         joined_at_most: Length, Without("however long ago");
+        /// With such a value profile.
+        value: ValueAskedSection, Without("any");
     }
 }
 
@@ -61,6 +63,7 @@ impl Build for MemberSection {
         ];
         let mut all: Vec<Predicate> = labels.into_iter().flatten().collect();
         all.extend(self.attributes.map(|at| at.value).unwrap_or_default());
+        all.extend(self.value.map(|at| at.value).unwrap_or_default());
         let joined_at_least = joined_at_least.map(|at| at.value);
         let joined_at_most = joined_at_most.map(|at| at.value);
         let nothing = all.is_empty() && joined_at_least.is_none() && joined_at_most.is_none();
