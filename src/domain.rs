@@ -5,6 +5,7 @@
 pub mod account;
 pub mod answer;
 pub mod awards;
+pub mod boards;
 pub mod code;
 pub mod command;
 pub mod conditions;

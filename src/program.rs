@@ -37,6 +37,7 @@ pub const RATES_MAX: usize = 5_000;
 /// Fewer than an account keeps, so that a new version's find room.
 pub const STAMP_CARDS_MAX: usize = 20;
 pub const DRAWS_MAX: usize = 100;
+pub const BOARDS_MAX: usize = 20;
 pub const ATTRIBUTES_MAX: usize = 64;
 pub const UNITS_MAX: usize = 20;
 pub const CURRENCIES_MAX: usize = 50;

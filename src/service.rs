@@ -1,6 +1,7 @@
 //! Use cases: load, decide, commit, with bounded retry on conflict; and the two background jobs, the relay and the
 //! sweeper.
 
+mod boards;
 mod cache;
 mod claims;
 mod codes;
@@ -37,12 +38,12 @@ pub use programs::Source;
 
 use crate::clock::Clock;
 use crate::domain::answer::{
-    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, TicketView,
-    VerifyView,
+    AccountView, Answer, BoardView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView,
+    TicketView, VerifyView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
-use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{AccountId, BoardId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
 use crate::domain::time::{Instant, Times};
 use crate::store::{Layout, Partition, Store};
@@ -144,6 +145,14 @@ pub trait Calls: Send + Sync {
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error>;
     /// Up to `limit` notices of a program after a position.
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error>;
+    /// A leaderboard in the period of an instant, and where a member stands.
+    async fn leaderboard(
+        &self,
+        program: &ProgramId,
+        board: &BoardId,
+        at: Option<Instant>,
+        member: Option<&MemberId>,
+    ) -> Result<BoardView, Error>;
     /// Up to `limit` lines of the list of tickets of a draw after a position.
     async fn tickets(
         &self,
@@ -385,6 +394,16 @@ impl Calls for Service {
 
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
         notices::list(&self.inner, program, after, limit).await
+    }
+
+    async fn leaderboard(
+        &self,
+        program: &ProgramId,
+        board: &BoardId,
+        at: Option<Instant>,
+        member: Option<&MemberId>,
+    ) -> Result<BoardView, Error> {
+        boards::view(&self.inner, program, board, at, member).await
     }
 
     async fn tickets(

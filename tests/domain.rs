@@ -14,6 +14,7 @@ mod domain {
 
     mod adjustments;
     mod advance;
+    mod boards;
     mod bounds;
     mod combining;
     mod conditions;

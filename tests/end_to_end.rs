@@ -18,6 +18,7 @@ mod support {
 }
 
 mod end_to_end_cases {
+    pub(crate) mod boards;
     pub(crate) mod draws;
     pub(crate) mod events;
     pub(crate) mod explain;
@@ -61,6 +62,11 @@ macro_rules! cases {
 }
 
 cases! {
+    boards {
+        d6_ties_pages_periods_and_ones_own_rank
+        d6_who_hides_is_merged_or_erased_vanishes
+        d6_a_board_is_told_once_whoever_tells_it_and_however_often
+    }
     draws {
         d7_pool_a_race_draws_every_ticket_once_and_the_list_proves_it
         d7_pool_what_a_dead_write_took_out_goes_back_into_the_drum

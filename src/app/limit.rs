@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
-    AccountView, Answer, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView, TicketView,
-    VerifyView,
+    AccountView, Answer, BoardView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView,
+    TicketView, VerifyView,
 };
-use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{AccountId, BoardId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
 use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
 use crate::telemetry::metrics;
@@ -136,6 +136,17 @@ impl Calls for Limited {
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
         let _place = self.place()?;
         self.calls.notices(program, after, limit).await
+    }
+
+    async fn leaderboard(
+        &self,
+        program: &ProgramId,
+        board: &BoardId,
+        at: Option<Instant>,
+        member: Option<&MemberId>,
+    ) -> Result<BoardView, Error> {
+        let _place = self.place()?;
+        self.calls.leaderboard(program, board, at, member).await
     }
 
     async fn tickets(

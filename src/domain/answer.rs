@@ -958,6 +958,31 @@ pub struct DrawView {
     pub once: bool,
 }
 
+/// A leaderboard in one period.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BoardView {
+    pub title: String,
+    /// `None`: the board has no periods.
+    pub starts_at: Option<Instant>,
+    pub ends_at: Option<Instant>,
+    pub as_of: Instant,
+    /// All that are ranked.
+    pub places: Vec<super::boards::Ranked>,
+    /// Of the member that was asked about.
+    pub own: Option<OwnPlace>,
+}
+
+/// Where a member stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnPlace {
+    /// What the board's counter says.
+    pub score: i64,
+    /// `None`: not among those that are ranked.
+    pub rank: Option<i64>,
+    /// The member is not to be shown.
+    pub hidden: bool,
+}
+
 /// A line of the list of tickets that were taken out of a drum, or went back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TicketView {

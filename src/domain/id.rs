@@ -189,6 +189,11 @@ id! {
 }
 
 id! {
+    /// A leaderboard of the program.
+    BoardId, 48
+}
+
+id! {
     /// A stamp card of the program.
     CardId, 48
 }

@@ -16,6 +16,7 @@ use super::time::{Day, Instant, Period};
 
 pub use adjustment::{AdjustmentTerms, RecoveryTerms};
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
+pub use board::{Board, BoardPeriod};
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
@@ -33,6 +34,7 @@ pub use value::{ValueScores, ValueTerms};
 
 mod adjustment;
 mod award;
+mod board;
 mod counter;
 mod draw;
 mod event;
@@ -119,6 +121,7 @@ pub struct Program {
     pub transfers: BTreeMap<UnitId, TransferTerms>,
     /// `None`: no value profile is kept.
     pub value: Option<ValueTerms>,
+    pub boards: Vec<Board>,
 }
 
 /// Accounts that people join, and merges.

@@ -25,6 +25,7 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/Unmerge",
     "guerdon.v1.MemberService/Erase",
     "guerdon.v1.MemberService/ListEntries",
+    "guerdon.v1.MemberService/GetLeaderboard",
     "guerdon.v1.MemberService/RecordEvent",
     "guerdon.v1.MemberService/ReviewEvent",
     "guerdon.v1.MemberService/RevokeEvent",
@@ -54,6 +55,15 @@ impl MemberService for Face {
         trace(&program, None);
         let view = self.calls.member(&program, &member).await.map_err(|error| status::of(&error))?;
         Ok(Response::new(wire::GetMemberResponse { member: Some(response::member(view)) }))
+    }
+
+    async fn get_leaderboard(&self, raw: Request<wire::GetLeaderboardRequest>) -> Reply<wire::GetLeaderboardResponse> {
+        let asked = read(|bad| standing::asked(bad, &*self.calls, raw.get_ref()));
+        let asked = asked.map_err(status::of_violations)?;
+        trace(&asked.program, None);
+        let view = self.calls.leaderboard(&asked.program, &asked.board, asked.at, asked.member.as_ref()).await;
+        let view = view.map_err(|error| status::of(&error))?;
+        Ok(Response::new(standing::leaderboard(view, &asked)))
     }
 
     async fn update_member(&self, raw: Request<wire::UpdateMemberRequest>) -> Reply<wire::UpdateMemberResponse> {

@@ -18,8 +18,8 @@ use super::value::{
     Title, TriggerWord, UnitName, Units, Whole, WindowText, WindowZoneWord, ZoneName, stopwatch_text,
 };
 use super::{
-    ATTRIBUTES_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, DRAWS_MAX, EVENTS_MAX, HOURS_MAX, REWARDS_MAX,
-    RULES_MAX, SELECTED_MAX, STAMP_CARDS_MAX, STORES_MAX, UNITS_MAX,
+    ATTRIBUTES_MAX, BOARDS_MAX, CAMPAIGNS_MAX, COUNTERS_MAX, CURRENCIES_MAX, DRAWS_MAX, EVENTS_MAX, HOURS_MAX,
+    REWARDS_MAX, RULES_MAX, SELECTED_MAX, STAMP_CARDS_MAX, STORES_MAX, UNITS_MAX,
 };
 use crate::domain::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardId, RuleId, UnitId};
 use crate::domain::order::{Currency, OrderKind};
@@ -33,6 +33,7 @@ use crate::domain::time::{Instant, LocalWindow, Period};
 
 use adjustment::AdjustmentsSection;
 use award::{ForEachWord, StampCardSection, StampsSection, TagSection, VoucherSection, VouchersSection};
+use board::BoardSection;
 use combine::{
     BaseRulesWord, CombineSection, DateText, DaysSection, GroupSection, LimitSection, RateSection, RuleCampaignName,
     RuleCampaignSection, UnitLimitsSection,
@@ -58,6 +59,7 @@ pub(super) use people::attribute_type;
 
 mod adjustment;
 mod award;
+mod board;
 mod combine;
 mod counter;
 mod draw;
@@ -157,6 +159,8 @@ section! {
         transfers: ByName<UnitName, TransferSection, 0, UNITS_MAX>, Default("{}");
         /// The value profile of members.
         value: ValueSection, Without("none is kept");
+        /// Leaderboards.
+        leaderboards: Identified<BoardSection, BOARDS_MAX>, Default("[]");
     }
 }
 
@@ -181,6 +185,8 @@ impl Build for FileSection {
         let ladders = tier::named(self.tiers?.value, &counters, r);
         let goals = self.goals?.value;
         tier::check_goals(&goals, &counters, r);
+        let boards = self.leaderboards?.value;
+        board::check_boards(&boards, &counters, r);
         let rewards = self.rewards?.value;
         tier::check_uses((&rules, &rules_at), &rewards, &ladders, r);
         let goals = without_places(goals);
@@ -237,6 +243,7 @@ impl Build for FileSection {
             accounts: self.accounts?.value,
             transfers: self.transfers?.value.into_iter().collect(),
             value: self.value.map(|at| at.value),
+            boards: without_places(boards),
         };
         Some(Compiled { program, rules_at })
     }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tracing::{error, warn};
 
 use super::write::{Cause, settle};
-use super::{Error, Inner, Service, erase, notices};
+use super::{Error, Inner, Service, boards, erase, notices};
 use crate::domain::command::{Command, Outgoing};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
@@ -109,9 +109,18 @@ async fn deliver(
 ) -> Result<u64, Error> {
     let mut delivered = 0;
     let mut done: Option<(Partition, Vec<u64>)> = None;
+    let mut standings: Vec<FeedItem> = Vec::new();
     for item in items {
         if inner.stop.is_cancelled() {
             break;
+        }
+        let full = boards::BATCH <= standings.len();
+        if standings.first().is_some_and(|first| full || first.partition != item.partition) {
+            delivered += fold(inner, &mut standings).await?;
+        }
+        if boards::is_on_feed(&item.body) {
+            standings.push(item);
+            continue;
         }
         if done.as_ref().is_some_and(|(partition, _)| *partition != item.partition) {
             acknowledge(inner, done.take()).await?;
@@ -174,7 +183,29 @@ async fn deliver(
         }
     }
     acknowledge(inner, done).await?;
+    delivered += fold(inner, &mut standings).await?;
     Ok(delivered)
+}
+
+/// Tells boards what they have not been told; what cannot be told now waits.
+async fn fold(inner: &Inner, standings: &mut Vec<FeedItem>) -> Result<u64, Error> {
+    let items = std::mem::take(standings);
+    let Some(first) = items.first() else { return Ok(0) };
+    match boards::fold(inner, first.partition, &items).await {
+        Err(error) if !is_everywhere(&error) => {
+            warn!(%error, partition = first.partition.0, "boards could not be told; what they are told waits");
+            Ok(0)
+        }
+        folded => folded,
+    }
+}
+
+/// Whether whatever is delivered would fail like this.
+fn is_everywhere(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown) | Error::Draining | Error::ClockOff
+    )
 }
 
 /// Whether the target took it in.

@@ -4,7 +4,7 @@
 use tracing::warn;
 
 use super::write::{Cause, read_member, settle};
-use super::{Error, Inner, Service, quotas};
+use super::{Error, Inner, Service, boards, quotas};
 use crate::domain::account::MemberRecord;
 use crate::domain::command::Command;
 use crate::domain::id::{AccountId, MemberId, ProgramId};
@@ -71,6 +71,9 @@ pub(super) async fn sweep_through(inner: &Inner, through: Instant) -> Result<u64
 
 /// Whether the account could be brought up to date.
 async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, Error> {
+    if let Some(key) = Layout::due_board(item.partition, &item.subject) {
+        return boards::sweep(inner, item, &key).await;
+    }
     if let Some(key) = Layout::due_claim(item.partition, &item.subject) {
         return match quotas::sweep(inner, item, &key).await {
             Err(error) if !is_everywhere(&error) => {

@@ -7,7 +7,7 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
-use super::{Answered, Error, Inner, Known, Write, claims, codes, moves, notices, recipients};
+use super::{Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, recipients};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, Transfer};
@@ -842,6 +842,7 @@ fn to_commit(
             entries: decision.entries.iter().map(encode).collect(),
         });
         commit.feed.extend(notices::of(program, account_id, &decision.entries));
+        commit.feed.extend(boards::of(program, cause.timeline, basis.state(), state));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
         let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));
         if due != before {

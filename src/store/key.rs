@@ -6,8 +6,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::id::{AccountId, Code, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
+use crate::domain::id::{AccountId, BoardId, Code, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
 use crate::domain::quota::QuotaKey;
+use crate::domain::time::Day;
 
 /// One of the fixed number of groups that accounts are spread over; the unit of co-location.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -159,6 +160,19 @@ impl Layout {
     /// `ntcs|bakery|mia-7|mia-7|cake|1774821600000`: that a notice was appended; a receipt beside them.
     pub fn notice_seen(self, program: &ProgramId, account: &AccountId, notice: &str) -> Key {
         Key { partition: self.place(program, "notices"), name: format!("ntcs|{program}|{account}|{notice}").into() }
+    }
+
+    /// `brd|bakery|spenders|20574`: who stands where on a board, of the accounts in this partition; the name is that of the due
+    /// subject, too.
+    pub fn board(self, partition: Partition, program: &ProgramId, board: &BoardId, first: Day) -> Key {
+        Key { partition, name: format!("brd|{program}|{board}|{}", first.0).into() }
+    }
+
+    /// The record of a board that a due subject names; `None`: it names something else.
+    pub fn due_board(partition: Partition, subject: &str) -> Option<Key> {
+        // An account is `program|account`, and a program may be called `brd`.
+        let parts = subject.split('|').count();
+        (subject.starts_with("brd|") && parts == 4).then(|| Key { partition, name: subject.into() })
     }
 
     fn in_quota(self, quota: &QuotaKey, kind: &str, rest: &str) -> Key {

@@ -86,7 +86,7 @@ pub(super) fn give_in(
         Stands::ByLine(shares) => shares.clone(),
         Stands::Always | Stands::While { .. } => Vec::new(),
     };
-    let tallies = limits::tallies(scene, &award.rule, unit, count, &shares, at)?;
+    let tallies = limits::tallies(scene, &gift, count, &shares)?;
     let allowed = Award { count, stands, ..award.clone() };
     let effects = decided.effects.len();
     let mut given = give_out(scene, desk, &allowed, cause, at, decided)?;

@@ -285,7 +285,7 @@ pub(super) fn give_all(
             continue;
         }
         let shares = if amount < plan.amount { split(amount, &plan.shares) } else { plan.shares.clone() };
-        let tallies = limits::tallies(scene, &plan.rule, Some(&plan.unit), amount, &shares, gift.at)?;
+        let tallies = limits::tallies(scene, &gift, amount, &shares)?;
         desk.count(gift.at, tallies.iter().map(Tally::change).collect())?;
         given.counts.extend(tallies);
         let clamped = Plan { amount, shares, ..plan.clone() };

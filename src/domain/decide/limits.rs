@@ -218,16 +218,10 @@ fn note(scene: &Scene<'_>, gift: &Gift<'_>, granted: i64) -> Result<(), Halt> {
     Ok(())
 }
 
-/// What was given, for the counters of its limits. `shares`: how it falls on the lines of an order; empty: it stands or
-/// falls as a whole.
-pub(super) fn tallies(
-    scene: &Scene<'_>,
-    rule: &RuleId,
-    unit: Option<&UnitId>,
-    granted: i64,
-    shares: &[i64],
-    at: Instant,
-) -> Result<Vec<Tally>, Halt> {
+/// What was given, for the counters of its limits and for the value profile. `shares`: how it falls on the lines of an
+/// order; empty: it stands or falls as a whole.
+pub(super) fn tallies(scene: &Scene<'_>, gift: &Gift<'_>, granted: i64, shares: &[i64]) -> Result<Vec<Tally>, Halt> {
+    let Gift { rule, unit, at, .. } = *gift;
     let known = scene.program.rule(rule);
     let mut wanted: Vec<(CounterId, LimitOf, CounterWindow)> = Vec::new();
     let mut want = |owner: &str, counts: LimitOf, window: CounterWindow| -> Result<(), Halt> {
@@ -256,7 +250,7 @@ pub(super) fn tallies(
         };
         Tally { counter, day, amount, shares, reversed: 0 }
     });
-    let mixed = known.zip(unit).and_then(|(rule, unit)| value::of_kind(scene.program, rule.kind, unit, granted, at));
+    let mixed = known.zip(unit).filter(|_| gift.here).and_then(|(rule, unit)| value::of_kind(scene.program, rule.kind, unit, granted, at));
     let mixed = mixed.map(|CounterChange { counter, day, change }| Tally {
         counter,
         day,
