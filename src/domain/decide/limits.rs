@@ -250,7 +250,10 @@ pub(super) fn tallies(scene: &Scene<'_>, gift: &Gift<'_>, granted: i64, shares: 
         };
         Tally { counter, day, amount, shares, reversed: 0 }
     });
-    let mixed = known.zip(unit).filter(|_| gift.here).and_then(|(rule, unit)| value::of_kind(scene.program, rule.kind, unit, granted, at));
+    let mixed = known
+        .zip(unit)
+        .filter(|_| gift.here)
+        .and_then(|(rule, unit)| value::of_kind(scene.program, rule.kind, unit, granted, at));
     let mixed = mixed.map(|CounterChange { counter, day, change }| Tally {
         counter,
         day,
