@@ -6,7 +6,7 @@ use std::time::Duration;
 use guerdon::domain::account::{AccountKind, Role};
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
-use guerdon::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use guerdon::domain::id::{AccountId, BoardId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use guerdon::domain::order::{Currency, OrderKind};
 use guerdon::domain::program::ProgramVersion;
 use guerdon::domain::time::Instant;
@@ -137,6 +137,7 @@ impl Calls for Fake {
             goals: Vec::new(),
             erased_at: None,
             homes: Vec::new(),
+            value: None,
         })
     }
 
@@ -195,6 +196,31 @@ impl Calls for Fake {
         self.act().await?;
         self.pages.lock().unwrap().push((asked.token.clone(), asked.limit));
         Ok((Vec::new(), Some("next".into())))
+    }
+
+    async fn tickets(&self, _: &ProgramId, _: &DrawId, after: u64, _: usize) -> Result<Vec<TicketView>, Error> {
+        self.act().await?;
+        let position = after + 1;
+        Ok(vec![TicketView { position, number: 7, digest: [0xab; 32], back: false, ticket: None, prize: None }])
+    }
+
+    async fn leaderboard(
+        &self,
+        _: &ProgramId,
+        _: &BoardId,
+        _: Option<Instant>,
+        member: Option<&MemberId>,
+    ) -> Result<BoardView, Error> {
+        self.act().await?;
+        let own = member.map(|_| OwnPlace { score: 5, rank: None, hidden: false });
+        Ok(BoardView {
+            title: "Of the month".into(),
+            starts_at: None,
+            ends_at: None,
+            as_of: at(),
+            places: Vec::new(),
+            own,
+        })
     }
 
     async fn notices(&self, _: &ProgramId, after: u64, _: usize) -> Result<Vec<NoticeView>, Error> {
