@@ -16,6 +16,7 @@ mod domain {
     mod advance;
     mod boards;
     mod bounds;
+    mod building;
     mod combining;
     mod conditions;
     mod draws;

@@ -515,6 +515,7 @@ impl AccountState {
             Fact::VoucherCancelled { voucher, .. } => {
                 self.move_voucher(voucher, VoucherState::Cancelled, None, entry.posted_at)?;
             }
+            Fact::VoucherRevoked { voucher, cause } => self.revoke_voucher(voucher, cause)?,
             Fact::Tagged { add, remove, .. } => self.tag(add, remove, entry.sequence)?,
             Fact::Untagged { given, back, .. } => self.untag(given, back),
             Fact::EventRecorded { kind, member, state, .. } => {

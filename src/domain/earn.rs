@@ -10,9 +10,12 @@ use super::program::{
     Bonus, Earn, ForEach, GrantTo, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then, Trigger,
 };
 use super::time::Instant;
+use builds::{Added, Multiplied};
+pub use builds::{Builds, Cut, in_order};
 use combine::LeftOut;
 use fraction::{ZERO, common, rounded, scaled, total};
 
+mod builds;
 mod combine;
 mod fraction;
 
@@ -39,6 +42,8 @@ pub struct Plan {
     pub shares: Vec<i64>,
     pub life: Option<LifeTerms>,
     pub to: GrantTo,
+    /// Where it depends on what other rules give.
+    pub builds: Option<Builds>,
 }
 
 /// A number does not fit: bounds on requests and programs keep this from happening for sane ones.
@@ -46,8 +51,9 @@ pub struct Plan {
 struct OutOfBounds;
 
 /// Works out what an order earns. `view` holds the order and, of each line, what earns (see [`earning_amounts`]). An
-/// order that cannot earn is told so, and earns nothing: that is no reason to refuse the order.
-pub fn earn(view: &View<'_>, explain: bool) -> Earned {
+/// order that cannot earn is told so, and earns nothing: that is no reason to refuse the order. Rules that `spent` names can
+/// give nothing now, for a limit is reached or they pause: they keep no other out.
+pub fn earn(view: &View<'_>, explain: bool, spent: Spent<'_>) -> Earned {
     let Some(seen) = view.order else { return Earned::default() };
     let earning = seen.earning.to_vec();
     let refused = |earning: Vec<i64>, reason: Reason| {
@@ -57,19 +63,22 @@ pub fn earn(view: &View<'_>, explain: bool) -> Earned {
     if view.program.earning_currency(seen.order.currency, view.at).is_none() {
         return refused(earning, Reason::CurrencyNotListed);
     }
-    match by_rules(view, seen, explain) {
+    match by_rules(view, seen, explain, spent) {
         Ok((grants, explain, awards)) => Earned { earning, grants, refusals: Vec::new(), explain, awards },
         Err(OutOfBounds) => refused(earning, Reason::OutOfBounds),
     }
 }
 
+/// Whether limits leave nothing of what a rule would give.
+pub type Spent<'a> = &'a dyn Fn(&Rule) -> bool;
+
 type ByRules = (Vec<Plan>, Option<Explain>, Vec<Award>);
 
-fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<ByRules, OutOfBounds> {
+fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool, spent: Spent<'_>) -> Result<ByRules, OutOfBounds> {
     let program = view.program;
     let candidates = program.index.candidates(&seen.order.lines);
     let mut barred: Vec<Barred> = Vec::new();
-    let mut round = Round::of(*view, seen, explain, &candidates, &barred)?;
+    let mut round = Round::of(*view, seen, explain, &candidates, &barred, spent)?;
     // A rule that loses after all has kept nobody out: the others are asked once more without it. Each time at least one
     // rule less stands.
     for _ in 0..candidates.len() {
@@ -77,7 +86,7 @@ fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool) -> Result<ByRules, O
             break;
         }
         barred.append(&mut round.dropped);
-        round = Round::of(*view, seen, explain, &candidates, &barred)?;
+        round = Round::of(*view, seen, explain, &candidates, &barred, spent)?;
     }
     let (mut plans, mut trace, awards) = (round.plans, round.explain, round.awards);
     plans.retain(|(_, plan)| 0 < plan.amount);
@@ -175,7 +184,7 @@ struct Round<'a> {
     multiplies: Vec<Applies<'a, Multiply>>,
     bonuses: Vec<Applies<'a, Bonus>>,
     /// What bonuses that multipliers act on give, by line.
-    fixed: Vec<(&'a UnitId, GrantTo, Vec<i64>)>,
+    fixed: Vec<(&'a Rule, &'a UnitId, Vec<i64>)>,
     /// With the rule's number, for the order of the file.
     plans: Vec<(u32, Plan)>,
     explain: Option<Explain>,
@@ -185,6 +194,7 @@ struct Round<'a> {
     dropped: Vec<Barred>,
     /// Whether a rule that applies has kept another out.
     kept_out: bool,
+    spent: Spent<'a>,
 }
 
 /// The number of a rule that gives nothing although its conditions hold, and why.
@@ -197,6 +207,8 @@ struct Applies<'a, T> {
     /// What earns on the lines it selects; 0 elsewhere.
     amounts: Vec<i64>,
     trace: usize,
+    /// Limits leave nothing of it: it keeps no other out.
+    spent: bool,
 }
 
 impl<'a> Round<'a> {
@@ -206,6 +218,7 @@ impl<'a> Round<'a> {
         explain: bool,
         candidates: &[u32],
         barred: &[Barred],
+        spent: Spent<'a>,
     ) -> Result<Round<'a>, OutOfBounds> {
         let program = view.program;
         let mut round = Round {
@@ -223,6 +236,7 @@ impl<'a> Round<'a> {
             awards: Vec::new(),
             dropped: Vec::new(),
             kept_out: false,
+            spent,
         };
         for number in candidates {
             let Some(rule) = program.rules.get(*number as usize) else { continue };
@@ -282,14 +296,17 @@ impl<'a> Round<'a> {
         if !applies {
             return;
         }
-        self.keep(rule);
+        let spent = (self.spent)(rule);
+        if !spent {
+            self.keep(rule);
+        }
         if let (GrantTo::Recipient, Some(recipient)) = (rule.to, &self.seen.order.recipient) {
             self.step(trace, || format!("goes to {recipient}"));
         }
         match &rule.then {
-            Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts, trace }),
-            Then::Multiply(then) => self.multiplies.push(Applies { number, rule, then, amounts, trace }),
-            Then::Bonus(then) => self.bonuses.push(Applies { number, rule, then, amounts, trace }),
+            Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts, trace, spent }),
+            Then::Multiply(then) => self.multiplies.push(Applies { number, rule, then, amounts, trace, spent }),
+            Then::Bonus(then) => self.bonuses.push(Applies { number, rule, then, amounts, trace, spent }),
             Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => {
                 let award = Award::of_order(&self.view, rule, &amounts);
                 self.step(trace, || award.as_ref().map_or_else(|| "nothing".to_owned(), Award::text));
@@ -324,10 +341,13 @@ impl<'a> Round<'a> {
     fn bonus(&mut self) -> Result<(), OutOfBounds> {
         for applied in std::mem::take(&mut self.bonuses) {
             let bonus = applied.then;
-            if bonus.needs_base && !self.has_base(&bonus.unit, &applied.amounts) {
+            let bases = if bonus.needs_base { self.bases(&bonus.unit, &applied.amounts) } else { Vec::new() };
+            if bonus.needs_base && bases.is_empty() {
                 self.leave_out(applied.number, applied.trace, "no base rate gives anything on its lines");
                 continue;
             }
+            let lines = || applied.amounts.iter().map(|earns| 0 < *earns).collect();
+            let builds = bonus.needs_base.then(|| Builds::Needs { bases, lines: lines() });
             let shares = self.bonus_shares(bonus, &applied.amounts)?;
             let amount = total(&shares)?;
             self.step(applied.trace, || match bonus.for_each {
@@ -336,7 +356,7 @@ impl<'a> Round<'a> {
                 ForEach::Item => format!("{} for each item = {amount} {}", bonus.units, bonus.unit),
             });
             if bonus.multiplied {
-                self.fixed.push((&bonus.unit, applied.rule.to, shares.clone()));
+                self.fixed.push((applied.rule, &bonus.unit, shares.clone()));
             }
             let plan = Plan {
                 rule: applied.rule.id.clone(),
@@ -346,17 +366,18 @@ impl<'a> Round<'a> {
                 shares,
                 life: bonus.life.clone(),
                 to: applied.rule.to,
+                builds,
             };
             self.plans.push((applied.number, plan));
         }
         Ok(())
     }
 
-    /// Whether base rates of a unit give something on any of the lines.
-    fn has_base(&self, unit: &UnitId, amounts: &[i64]) -> bool {
+    /// The rules of a unit that give something on any of the lines.
+    fn bases(&self, unit: &UnitId, amounts: &[i64]) -> Vec<RuleId> {
         let base = self.plans.iter().filter(|(_, plan)| plan.unit == *unit);
         let on_lines = |plan: &Plan| plan.shares.iter().zip(amounts).any(|(share, earns)| 0 < *share && 0 < *earns);
-        base.into_iter().any(|(_, plan)| on_lines(plan))
+        base.filter(|(_, plan)| on_lines(plan)).map(|(_, plan)| plan.rule.clone()).collect()
     }
 
     /// Notes that a rule gives nothing although its conditions hold.
@@ -448,6 +469,7 @@ impl<'a> Round<'a> {
             shares,
             life: then.life.clone(),
             to: applied.rule.to,
+            builds: None,
         };
         self.plans.push((applied.number, plan));
         Ok(())
@@ -457,47 +479,45 @@ impl<'a> Round<'a> {
     /// per order, and as rounded where it is rounded per line.
     fn multiply(&mut self) -> Result<(), OutOfBounds> {
         let multiplies = std::mem::take(&mut self.multiplies);
-        let acts = multiplies.iter().enumerate();
-        let acts: Vec<_> = acts.flat_map(|(at, by)| self.bases_for(by.then).map(move |to| (at, by, to))).collect();
-        for (at, applied, to) in acts {
-            let mut exact: Vec<Ratio> = Vec::with_capacity(applied.amounts.len());
-            for (line, amount) in applied.amounts.iter().enumerate() {
-                let mine = 0 < *amount && self.wins(&multiplies, at, line);
-                exact.push(if mine { self.base_of(line, &applied.then.unit, Some(to))? } else { ZERO });
+        for (at, applied) in multiplies.iter().enumerate() {
+            let acts = applied.amounts.iter().enumerate();
+            let acts: Vec<bool> = acts.map(|(line, n)| 0 < *n && self.wins(&multiplies, at, line)).collect();
+            for to in self.bases_for(applied.then) {
+                self.multiply_for(applied, &acts, to)?;
             }
-            let (weights, denominator) = common(&exact)?;
-            let base = weights.iter().try_fold(0i128, |sum, w| sum.checked_add(*w)).ok_or(OutOfBounds)?;
-            let extra = i128::from(applied.then.factor_permille - 1_000);
-            let numerator = base.checked_mul(extra).ok_or(OutOfBounds)?;
-            let denominator_all = denominator.checked_mul(1_000).ok_or(OutOfBounds)?;
-            let ratio = Ratio { numerator, denominator: denominator_all };
-            let amount = applied.then.rounding.apply(ratio).ok_or(OutOfBounds)?;
-            self.step(applied.trace, || {
-                let (whole, part) = (applied.then.factor_permille / 1_000, applied.then.factor_permille % 1_000);
-                let rounding = applied.then.rounding.name();
-                format!(
-                    "base {base}/{denominator} x ({whole}.{part:03} - 1), {rounding} = {amount} {}",
-                    applied.then.unit
-                )
-            });
-            let plan = Plan {
-                rule: applied.rule.id.clone(),
-                kind: applied.rule.kind,
-                unit: applied.then.unit.clone(),
-                amount,
-                shares: split(amount, &scaled(&weights)),
-                life: None,
-                to,
-            };
-            self.plans.push((applied.number, plan));
         }
+        Ok(())
+    }
+
+    fn multiply_for(&mut self, applied: &Applies<'a, Multiply>, acts: &[bool], to: GrantTo) -> Result<(), OutOfBounds> {
+        let multiplied = self.multiplied(applied.then, acts, Some(to))?;
+        let Added { amount, shares, base } = multiplied.added(acts.len())?;
+        self.step(applied.trace, || {
+            let (whole, part) = (applied.then.factor_permille / 1_000, applied.then.factor_permille % 1_000);
+            let rounding = applied.then.rounding.name();
+            format!(
+                "base {}/{} x ({whole}.{part:03} - 1), {rounding} = {amount} {}",
+                base.numerator, base.denominator, applied.then.unit
+            )
+        });
+        let plan = Plan {
+            rule: applied.rule.id.clone(),
+            kind: applied.rule.kind,
+            unit: applied.then.unit.clone(),
+            amount,
+            shares,
+            life: None,
+            to,
+            builds: Some(Builds::Multiplies(multiplied)),
+        };
+        self.plans.push((applied.number, plan));
         Ok(())
     }
 
     /// Whose units a multiplier acts on: what it adds to each goes there, rounded by itself.
     fn bases_for(&self, then: &Multiply) -> impl Iterator<Item = GrantTo> + use<> {
         let earned = self.earns.iter().map(|applied| (&applied.then.unit, applied.rule.to));
-        let mut bases = earned.chain(self.fixed.iter().map(|(unit, to, _)| (*unit, *to)));
+        let mut bases = earned.chain(self.fixed.iter().map(|(rule, unit, _)| (*unit, rule.to)));
         let given = bases.any(|(unit, to)| *unit == then.unit && to == GrantTo::Recipient);
         std::iter::once(GrantTo::Account).chain(given.then_some(GrantTo::Recipient))
     }
@@ -510,6 +530,7 @@ impl<'a> Round<'a> {
         let Some(mine) = all.get(at) else { return false };
         let rivals = all.iter().enumerate().filter(|(other, rival)| {
             *other != at
+                && !rival.spent
                 && rival.then.unit == mine.then.unit
                 && rival.amounts.get(line).is_some_and(|amount| 0 < *amount)
         });
@@ -518,34 +539,34 @@ impl<'a> Round<'a> {
         rivals.all(|(rival, other)| rival < factor || (rival == factor && at < other))
     }
 
-    /// `to`: of rules that grant there; `None`: of all.
-    fn base_of(&self, line: usize, unit: &UnitId, to: Option<GrantTo>) -> Result<Ratio, OutOfBounds> {
-        let mut parts = Vec::new();
-        let is_base = |of: &UnitId, whose: GrantTo| of == unit && to.is_none_or(|to| to == whose);
-        let of_it = self.earns.iter().filter(|applied| is_base(&applied.then.unit, applied.rule.to));
-        for applied in of_it {
+    /// What a multiplier makes of the base on the lines on which it acts. `to`: of rules that grant there; `None`: of all.
+    fn multiplied(&self, then: &Multiply, acts: &[bool], to: Option<GrantTo>) -> Result<Multiplied, OutOfBounds> {
+        let mut bases = Vec::new();
+        let is_base = |of: &UnitId, rule: &Rule| *of == then.unit && to.is_none_or(|to| to == rule.to);
+        for applied in self.earns.iter().filter(|applied| is_base(&applied.then.unit, applied.rule)) {
             let Some(per) = self.per(applied.then) else { continue };
-            let amount = applied.amounts.get(line).copied().unwrap_or(0);
-            let units = applied.then.units;
-            parts.push(match applied.then.round_per {
+            let (units, rounding) = (applied.then.units, applied.then.rounding);
+            let on_line = |(amount, acts): (&i64, &bool)| match applied.then.round_per {
+                _ if !*acts => Ok(ZERO),
                 RoundPer::Line => {
-                    let whole = rounded(amount, units, per, applied.then.rounding)?;
-                    Ratio { numerator: i128::from(whole), denominator: 1 }
+                    let whole = rounded(*amount, units, per, rounding)?;
+                    Ok(Ratio { numerator: i128::from(whole), denominator: 1 })
                 }
                 RoundPer::Rule | RoundPer::Order => {
-                    Ratio { numerator: i128::from(amount) * i128::from(units), denominator: i128::from(per) }
+                    Ok(Ratio { numerator: i128::from(*amount) * i128::from(units), denominator: i128::from(per) })
                 }
-            });
+            };
+            let exact: Vec<Ratio> = applied.amounts.iter().zip(acts).map(on_line).collect::<Result<_, _>>()?;
+            bases.push((applied.rule.id.clone(), exact));
         }
-        let fixed = self.fixed.iter().filter(|(of, whose, _)| is_base(of, *whose));
-        for share in fixed.filter_map(|(_, _, shares)| shares.get(line)).filter(|share| **share != 0) {
-            parts.push(Ratio { numerator: i128::from(*share), denominator: 1 });
+        for (rule, _, shares) in self.fixed.iter().filter(|(rule, of, _)| is_base(of, rule)) {
+            let on_line = |(share, acts): (&i64, &bool)| Ratio {
+                numerator: if *acts { i128::from(*share) } else { 0 },
+                denominator: 1,
+            };
+            bases.push((rule.id.clone(), shares.iter().zip(acts).map(on_line).collect()));
         }
-        if let [only] = parts.as_slice() {
-            return Ok(*only);
-        }
-        let (numerators, denominator) = common(&parts)?;
-        let numerator = numerators.iter().try_fold(0i128, |sum, n| sum.checked_add(*n)).ok_or(OutOfBounds)?;
-        Ok(Ratio { numerator, denominator })
+        let extra_permille = then.factor_permille - 1_000;
+        Ok(Multiplied { bases, extra_permille, rounding: then.rounding })
     }
 }

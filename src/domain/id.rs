@@ -294,6 +294,13 @@ impl ReturnId {
     }
 }
 
+impl RuleId {
+    /// What a level multiplies of a unit. No rule of a program file can be named so: a name has no `/`.
+    pub fn of_level(ladder: &LadderId, level: &LevelId, unit: &UnitId) -> RuleId {
+        RuleId(format!("{ladder}/{level}/{unit}").into())
+    }
+}
+
 impl GrantId {
     /// Joins parts that are valid ids of bounded length, so the result is valid.
     pub fn of(parts: &[&str]) -> GrantId {

@@ -622,6 +622,11 @@ pub enum Fact {
         amount: i64,
         day: Day,
     },
+    /// What issued the voucher was undone while it was held or used: it does not come back from there.
+    VoucherRevoked {
+        voucher: VoucherId,
+        cause: GrantId,
+    },
 }
 
 impl Fact {
@@ -665,6 +670,7 @@ impl Fact {
             Fact::VoucherReturned { .. } => "voucher_returned",
             Fact::VoucherExpired { .. } => "voucher_expired",
             Fact::VoucherCancelled { .. } => "voucher_cancelled",
+            Fact::VoucherRevoked { .. } => "voucher_revoked",
             Fact::Tagged { .. } => "tagged",
             Fact::Untagged { .. } => "untagged",
             Fact::Drawn { .. } => "drawn",
@@ -889,6 +895,7 @@ impl Entry {
             | Fact::VoucherReturned { .. }
             | Fact::VoucherExpired { .. }
             | Fact::VoucherCancelled { .. }
+            | Fact::VoucherRevoked { .. }
             | Fact::Tagged { .. }
             | Fact::Untagged { .. }
             | Fact::Drawn { .. }

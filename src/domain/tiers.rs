@@ -199,7 +199,8 @@ pub fn moves(
         }
         for_life(&climb, level, state, before, today, at, &mut moves);
     }
-    let begins = moves.changes.iter().any(|change| matches!(change, TierChange::Held(_)));
+    let begun = |change: &TierChange| matches!(change, TierChange::Held(_) | TierChange::Waits { until: Some(_) });
+    let begins = moves.changes.iter().any(begun);
     if ladder.carries_surplus && carry.is_none() && begins {
         let carry = climb.carry(start(ladder.window, today, climb.joined), None, 0);
         moves.changes.push(TierChange::Carries { carry });

@@ -193,7 +193,7 @@ fn a6_multipliers_act_on_the_base_and_touch_no_bonus() {
         // 3.39 x 1.5 = 5.085, and 13.39 x 1.5 = 20.085
         (
             "{id: gift, kind: behavioural, on: order, then: {bonus: {units: 10, multiplied: true}}}",
-            "base 3, times 20, gift 10",
+            "base 3, gift 10, times 20",
         ),
         (
             "{id: gift, kind: behavioural, on: order, then: {bonus: {units: 10, needs_base: true}}}",

@@ -287,6 +287,13 @@ fn d2_surplus_rolls_over_into_the_next_period() {
         world.go("2028-01-01T00:00:00Z");
         assert_eq!(level(&world, "mia"), expected, "{rollover} {spent}");
     }
+    // Also where a level that is reached begins with the next period.
+    let terms = yearly("    rollover: true\n    upgrade: next_period");
+    let mut world = World::new(&terms).with("mia", 0);
+    buy(&mut world, "o1", 600);
+    assert_eq!(level(&world, "mia"), "none");
+    world.go("2027-01-01T00:00:00Z");
+    assert_eq!((level(&world, "mia").as_str(), views(&world, "mia")[0].counted), ("gold", 10_000));
     // What comes back later carries nothing over.
     let mut world = World::new(&yearly("    rollover: true")).with("mia", 0);
     buy(&mut world, "o1", 500);
@@ -458,7 +465,7 @@ fn d4_a_level_multiplies_prolongs_and_unlocks_from_the_next_order_on() {
     assert_eq!(first, ["base grants 100", "vip: member -> gold", "no reward treat: TierTooLow"]);
     world.go("2026-05-05");
     let second = told(&world.commit("mia", treat(order_for("o2", 10_100))));
-    assert_eq!(second, ["treat takes 100 off", "base grants 100", "gold-only grants 3", "vip.gold grants 25"]);
+    assert_eq!(second, ["treat takes 100 off", "base grants 100", "gold-only grants 3", "vip/gold/points grants 25"]);
     assert_eq!(views(&world, "mia")[0].perks, [label("lounge"), label("free-shipping")]);
     // The first expires after 30 days, the second after 60.
     world.go("2026-06-03T12:00:00Z");
@@ -471,7 +478,7 @@ fn d4_a_level_multiplies_prolongs_and_unlocks_from_the_next_order_on() {
 fn d4_a_level_multiplies_next_to_rules_by_the_policy_on_multipliers() {
     for (policy, expected) in [
         ("highest", vec!["base grants 100", "double grants 100"]),
-        ("add", vec!["base grants 100", "double grants 100", "vip.gold grants 25"]),
+        ("add", vec!["base grants 100", "double grants 100", "vip/gold/points grants 25"]),
     ] {
         let sections = format!(
             "earning: {{multipliers: {policy}}}\ncounters: {{spent: {{counts: spend}}}}

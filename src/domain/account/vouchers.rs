@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{AccountState, ApplyError};
 use crate::domain::command::Redeem;
-use crate::domain::id::{OrderId, RewardId, VoucherId};
+use crate::domain::id::{GrantId, OrderId, RewardId, VoucherId};
 use crate::domain::time::{DAY_MS, Instant};
 
 /// `ISSUED -> HELD -> USED | EXPIRED | CANCELLED`; back to `ISSUED` on release and, by policy, on return.
@@ -40,6 +40,8 @@ pub struct Voucher {
     pub order: Option<OrderId>,
     /// When it came into its state.
     pub since_at: Instant,
+    /// What issued it, where that was undone while the voucher was in use: it does not come back.
+    pub revoked_by: Option<GrantId>,
 }
 
 /// What a voucher is issued as.
@@ -86,6 +88,7 @@ impl AccountState {
             expires_at: issue.expires_at,
             order: None,
             since_at: posted_at,
+            revoked_by: None,
         });
         Ok(())
     }
@@ -104,6 +107,11 @@ impl AccountState {
         Ok(())
     }
 
+    pub(super) fn revoke_voucher(&mut self, id: &VoucherId, cause: &GrantId) -> Result<(), ApplyError> {
+        self.voucher_mut(id)?.revoked_by = Some(cause.clone());
+        Ok(())
+    }
+
     /// Sets aside the vouchers that a redemption is to use.
     pub(super) fn hold_vouchers(&mut self, redeem: &Redeem, order: &OrderId, at: Instant) -> Result<(), ApplyError> {
         redeem.vouchers.iter().try_for_each(|id| self.move_voucher(id, VoucherState::Held, Some(order), at))
@@ -113,7 +121,8 @@ impl AccountState {
     pub(super) fn free_vouchers(&mut self, order: &OrderId, at: Instant) {
         let held = self.vouchers.iter_mut().filter(|voucher| voucher.state == VoucherState::Held);
         for voucher in held.filter(|voucher| voucher.order.as_ref() == Some(order)) {
-            voucher.state = VoucherState::Issued;
+            let revoked = voucher.revoked_by.is_some();
+            voucher.state = if revoked { VoucherState::Cancelled } else { VoucherState::Issued };
             voucher.order = None;
             voucher.since_at = at;
         }

@@ -137,6 +137,7 @@ fn give_out(
                 shares: shares.clone(),
                 life,
                 to: award.to,
+                builds: None,
             };
             if let Place::There(target) = place {
                 let grant = grant_of(desk, &[cause.as_str()], award.to);
@@ -451,10 +452,15 @@ pub(super) fn undo(
     let cause = consequence.cause.clone();
     match &consequence.gave {
         Gave::Voucher(voucher) => {
-            // One that was used has given what it gave; one that is held for an order is as good as used.
-            let Some(stands) = desk.state.voucher(voucher).filter(|v| v.state == VoucherState::Issued) else {
-                return Ok(());
-            };
+            let Some(stands) = desk.state.voucher(voucher) else { return Ok(()) };
+            match stands.state {
+                VoucherState::Issued => {}
+                // What it gave stays given. Should it come back from there, it is gone.
+                VoucherState::Held | VoucherState::Used => {
+                    return Ok(desk.post(at, Fact::VoucherRevoked { voucher: voucher.clone(), cause })?);
+                }
+                VoucherState::Expired | VoucherState::Cancelled => return Ok(()),
+            }
             decided.effects.push(Effect::Voucher(VoucherEffect {
                 voucher: voucher.clone(),
                 reward: stands.reward.clone(),
@@ -595,7 +601,24 @@ pub(super) fn return_vouchers(
         let elsewhere = desk.state.voucher(&issue.voucher).is_some_and(|voucher| {
             voucher.state != VoucherState::Used || voucher.order.as_ref() != Some(&record.order_id)
         });
-        if elsewhere || AccountState::VOUCHERS_OPEN_MAX <= desk.state.vouchers_open() {
+        if elsewhere {
+            continue;
+        }
+        if let Some(cause) = desk.state.voucher(&issue.voucher).and_then(|voucher| voucher.revoked_by.clone()) {
+            let (voucher, reward, expires_at) = (issue.voucher.clone(), issue.reward, issue.expires_at);
+            let state = VoucherState::Cancelled;
+            decided.effects.push(Effect::Voucher(VoucherEffect {
+                voucher: issue.voucher,
+                reward,
+                state,
+                expires_at,
+                rule: None,
+                kind: None,
+            }));
+            desk.post(at, Fact::VoucherCancelled { voucher, cause })?;
+            continue;
+        }
+        if AccountState::VOUCHERS_OPEN_MAX <= desk.state.vouchers_open() {
             continue;
         }
         if issue.expires_at <= desk.now {

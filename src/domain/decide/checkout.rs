@@ -9,13 +9,13 @@ use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode,
 use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
-use super::super::earn::{Earned, Plan, earn, earning_amounts, scaled_tax};
+use super::super::earn::{Cut, Earned, Plan, earn, earning_amounts, in_order, scaled_tax};
 use super::super::id::{AccountId, GrantId, MemberId, UnitId, VoucherId};
 use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord, VoucherUse};
-use super::super::program::{Activity, GrantTo, Overdraw, Program, Reward, SettlesAs};
+use super::super::program::{Activity, GrantTo, Overdraw, Program, Reward, Rule, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::tiers;
@@ -149,7 +149,9 @@ pub(super) fn earn_on(
     let free = redemption.free_items(lines);
     let currency = scene.program.earning_currency(order.currency, at).unwrap_or(order.currency);
     let seen = Seen { order, earning: &earning, currency, free: &free };
-    let mut earned = earn(&scene.view(&desk.state, Some(seen)), explain);
+    let state = &desk.state;
+    let spent = |rule: &Rule| limits::is_spent(scene, state, rule, order, at);
+    let mut earned = earn(&scene.view(state, Some(seen)), explain, &spent);
     for plan in &mut earned.grants {
         // How long units of another member last is nothing that one's own status says.
         if plan.to == GrantTo::Account {
@@ -249,12 +251,22 @@ pub(super) fn give_all(
     decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
     let mut given = Given::default();
-    for plan in &earned.grants {
+    // Of what limits have left less than was planned, others get less too.
+    let mut cut: Vec<Cut> = Vec::new();
+    for planned in in_order(&earned.grants) {
+        let plan = planned.after(&cut).ok_or(OVERFLOW)?;
+        if plan.amount <= 0 {
+            continue;
+        }
+        let mut left = |shares: &[i64]| {
+            cut.push(Cut { rule: plan.rule.clone(), unit: plan.unit.clone(), shares: shares.to_vec() });
+        };
         let place = match elsewhere::place(scene, desk, plan.to) {
             Ok(place) => place,
             // A refused earn never refuses an order.
             Err(reason) => {
                 decided.refusals.push(Refusal::new(Subject::Recipient, reason));
+                left(&vec![0; plan.shares.len()]);
                 continue;
             }
         };
@@ -263,11 +275,12 @@ pub(super) fn give_all(
         let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), scene.times.effective_at);
         let has_room = match awaits {
             _ if place != Place::Here => true,
-            Some(_) => order_event::has_room(desk, plan),
+            Some(_) => order_event::has_room(desk, &plan),
             None => desk.state.book(&plan.unit).is_none_or(|book| book.has_room(dates, desk.now)),
         };
         if !has_room {
             decided.refusals.push(Refusal::new(Subject::Earn, Reason::TooLarge));
+            left(&vec![0; plan.shares.len()]);
             continue;
         }
         let grant = grant_of(desk, &[order.order_id.as_str(), plan.rule.as_str()], plan.to);
@@ -282,13 +295,17 @@ pub(super) fn give_all(
         };
         let amount = limits::allow(scene, desk, &gift, decided)?;
         if amount <= 0 {
+            left(&vec![0; plan.shares.len()]);
             continue;
         }
         let shares = if amount < plan.amount { split(amount, &plan.shares) } else { plan.shares.clone() };
+        if amount < plan.amount {
+            left(&shares);
+        }
         let tallies = limits::tallies(scene, &gift, amount, &shares)?;
         desk.count(gift.at, tallies.iter().map(Tally::change).collect())?;
         given.counts.extend(tallies);
-        let clamped = Plan { amount, shares, ..plan.clone() };
+        let clamped = Plan { amount, shares, ..plan.as_ref().clone() };
         if let Place::There(target) = place {
             let sent = elsewhere::grant(scene, desk, target, grant, &clamped, plan.amount, decided)?;
             given.sent.push(sent);

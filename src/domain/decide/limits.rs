@@ -3,12 +3,14 @@
 //! What has been given is counted for each account by counters that no program can name; limits over all accounts are
 //! claimed from quotas. All bounds of a rule hold: its own, those of its group and campaign, and those of its unit.
 
+use super::super::account::AccountState;
 use super::super::answer::{Decided, Reason, Refusal, Subject};
 use super::super::counters::{CounterChange, Tally, bucket_of};
 use super::super::desk::Desk;
 use super::super::id::{CounterId, GrantId, Label, RuleId, UnitId};
 use super::super::ledger::Book;
-use super::super::program::{CounterWindow, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule};
+use super::super::order::Order;
+use super::super::program::{CounterWindow, ForEach, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule, Then};
 use super::super::quota::QuotaKey;
 use super::super::time::{Instant, Period};
 use super::super::value;
@@ -37,7 +39,7 @@ type Bound<'a> = (String, &'a Limit);
 pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &mut Decided) -> Result<i64, Halt> {
     let program = scene.program;
     let rule = program.rule(gift.rule);
-    if let Some(until) = rule.and_then(|rule| cooling(scene, desk, rule, gift.at)) {
+    if let Some(until) = rule.and_then(|rule| cooling(scene, &desk.state, rule, gift.at)) {
         explain(decided, gift.rule, || format!("pauses until {}", until.text()));
         decided.refusals.push(Refusal::new(Subject::Earn, Reason::CoolingDown));
         return Ok(0);
@@ -50,7 +52,7 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
             quotas.push((owner, limit));
             continue;
         }
-        let left = left(scene, desk, &owner, limit, gift.at)?;
+        let left = left(scene, &desk.state, &owner, limit, gift.at)?;
         clamp(&mut granted, &mut tightest, limit, left, || text(&owner, limit));
     }
     let balance_max =
@@ -126,10 +128,7 @@ fn clamp(
 
 /// For people.
 fn text(owner: &str, limit: &Limit) -> String {
-    let what = match limit.counts {
-        LimitOf::Units => "units",
-        LimitOf::Times => "times",
-    };
+    let what = limit.counts.word();
     let per = match limit.per {
         LimitPer::Order => "an order".to_owned(),
         LimitPer::Window(window) => window.text(),
@@ -138,33 +137,74 @@ fn text(owner: &str, limit: &Limit) -> String {
 }
 
 fn counter(owner: &str, counts: LimitOf) -> Result<CounterId, Halt> {
-    let what = match counts {
-        LimitOf::Units => "units",
-        LimitOf::Times => "times",
-    };
-    CounterId::parse(&format!("{owner}:{what}")).map_err(|_| OVERFLOW)
+    CounterId::parse(&format!("{owner}:{}", counts.word())).map_err(|_| OVERFLOW)
 }
 
 /// What a limit of the account leaves.
-fn left(scene: &Scene<'_>, desk: &Desk, owner: &str, limit: &Limit, at: Instant) -> Result<i64, Halt> {
+fn left(scene: &Scene<'_>, state: &AccountState, owner: &str, limit: &Limit, at: Instant) -> Result<i64, Halt> {
     let used = match limit.per {
         LimitPer::Order => {
             let tab = scene.tab.borrow();
             tab.iter().find(|(known, _)| known == owner).map_or(0, |(_, used)| *used)
         }
-        LimitPer::Window(window) => {
-            desk.state.counted_around(scene.program, &counter(owner, limit.counts)?, window, at)
-        }
+        LimitPer::Window(window) => state.counted_around(scene.program, &counter(owner, limit.counts)?, window, at),
     };
     Ok(limit.most.saturating_sub(used))
 }
 
 /// Until when a rule pauses, when it does.
-fn cooling(scene: &Scene<'_>, desk: &Desk, rule: &Rule, at: Instant) -> Option<Instant> {
+fn cooling(scene: &Scene<'_>, state: &AccountState, rule: &Rule, at: Instant) -> Option<Instant> {
     let pause: Period = rule.cool_down?;
     let id = counter(&format!("rule:{}", rule.id), LimitOf::Times).ok()?;
-    let until = pause.after(desk.state.last_counted(&id)?, &scene.program.zone);
+    let until = pause.after(state.last_counted(&id)?, &scene.program.zone);
     (at < until).then_some(until)
+}
+
+/// The quota of a limit over all accounts.
+fn quota_of(scene: &Scene<'_>, owner: &str, limit: &Limit, store: Option<&Label>, at: Instant) -> QuotaKey {
+    let program = scene.program;
+    let store = match limit.over {
+        LimitOver::Store => store.map_or("-", Label::as_str),
+        LimitOver::Member | LimitOver::Program => "",
+    };
+    let of = ["limit", owner, limit.counts.word(), store];
+    match limit.per {
+        LimitPer::Window(CounterWindow::Calendar(period)) => {
+            QuotaKey::of_period(&program.id, &of, period, at, &program.zone)
+        }
+        LimitPer::Window(_) | LimitPer::Order => QuotaKey::ever(&program.id, &of),
+    }
+}
+
+/// Whether limits leave nothing of what a rule would give on an order, as far as is known before it is worked out: it pauses,
+/// a limit is reached, or less is left than a fixed bonus that is given whole or not at all.
+pub(super) fn is_spent(scene: &Scene<'_>, state: &AccountState, rule: &Rule, order: &Order, at: Instant) -> bool {
+    if cooling(scene, state, rule, at).is_some() {
+        return true;
+    }
+    let (unit, fixed) = match &rule.then {
+        Then::Earn(earn) => (Some(&earn.unit), 1),
+        Then::Multiply(multiply) => (Some(&multiply.unit), 1),
+        Then::Bonus(bonus) if matches!(bonus.for_each, ForEach::Order | ForEach::Visit) => {
+            (Some(&bonus.unit), bonus.units)
+        }
+        Then::Bonus(bonus) => (Some(&bonus.unit), 1),
+        Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => (None, 1),
+    };
+    let deed = || GrantId::of(&[order.order_id.as_str(), rule.id.as_str()]);
+    bounds(scene, Some(rule), unit).into_iter().any(|(owner, limit)| {
+        let whole = limit.counts == LimitOf::Units && limit.on_reach == OnReach::Refuse;
+        let least = if whole { fixed } else { 1 };
+        match limit.over {
+            LimitOver::Member => left(scene, state, &owner, limit, at).is_ok_and(|left| left < least),
+            LimitOver::Program | LimitOver::Store => {
+                let quota = quota_of(scene, &owner, limit, order.store.as_ref(), at);
+                let name = [deed().as_str(), &owner, limit.counts.word()].join("|");
+                let mut claims = scene.snapshot.set_aside.iter();
+                claims.any(|claim| claim.quota == quota && *claim.deed == *name && claim.granted < 1)
+            }
+        }
+    })
 }
 
 /// Claims from a quota over all accounts.
@@ -176,22 +216,8 @@ fn claim(
     granted: &mut i64,
     tightest: &mut Option<(i64, String)>,
 ) {
-    let program = scene.program;
-    let what = match limit.counts {
-        LimitOf::Units => "units",
-        LimitOf::Times => "times",
-    };
-    let store = match limit.over {
-        LimitOver::Store => gift.store.map_or("-", Label::as_str),
-        LimitOver::Member | LimitOver::Program => "",
-    };
-    let of = ["limit", owner, what, store];
-    let quota = match limit.per {
-        LimitPer::Window(CounterWindow::Calendar(period)) => {
-            QuotaKey::of_period(&program.id, &of, period, gift.at, &program.zone)
-        }
-        LimitPer::Window(_) | LimitPer::Order => QuotaKey::ever(&program.id, &of),
-    };
+    let quota = quota_of(scene, owner, limit, gift.store, gift.at);
+    let what = limit.counts.word();
     let desired = if limit.counts == LimitOf::Times { 1 } else { *granted };
     let whole = limit.counts == LimitOf::Times || limit.on_reach == OnReach::Refuse;
     let taken = scene.take(desired, vec![scene.want(quota, &[gift.deed.as_str(), owner, what], limit.most, whole)]);

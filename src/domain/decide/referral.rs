@@ -190,6 +190,7 @@ fn grant_side(
         shares: Vec::new(),
         life: side.life.clone(),
         to: GrantTo::Account,
+        builds: None,
     };
     let granted = grant_units(scene, desk, GrantId::of(&["referral", referral.as_str(), "friend"]), &plan)?;
     let valued = value::of_kind(scene.program, plan.kind, &plan.unit, plan.amount, scene.times.effective_at);

@@ -1,9 +1,8 @@
 //! How rules that apply go together: groups, exclusive rules, rules that stop what comes after them.
 
-use super::fraction::{common, rounded, total};
+use super::fraction::{rounded, total};
 use super::{OutOfBounds, Round, RoundPer};
 use crate::domain::id::{GroupId, RuleId, UnitId};
-use crate::domain::money::Ratio;
 use crate::domain::program::{BaseRules, GroupPick, Program, Rule, Then};
 
 /// Why a rule whose conditions hold does not apply.
@@ -93,7 +92,7 @@ impl<'a> Round<'a> {
         for group in program.groups.iter().filter(|group| group.pick == GroupPick::Best) {
             let mut standing: Vec<(u32, i64)> = Vec::new();
             let mine = |rule: &Rule| rule.combine.group.as_ref() == Some(&group.id);
-            for applied in self.earns.iter().filter(|applied| mine(applied.rule)) {
+            for applied in self.earns.iter().filter(|applied| mine(applied.rule) && !applied.spent) {
                 let Some(per) = self.per(applied.then) else { continue };
                 let each = |amount: i64| rounded(amount, applied.then.units, per, applied.then.rounding);
                 let gives = match applied.then.round_per {
@@ -102,18 +101,12 @@ impl<'a> Round<'a> {
                 };
                 standing.push((applied.number, gives));
             }
-            for applied in self.bonuses.iter().filter(|applied| mine(applied.rule)) {
+            for applied in self.bonuses.iter().filter(|applied| mine(applied.rule) && !applied.spent) {
                 standing.push((applied.number, total(&self.bonus_shares(applied.then, &applied.amounts)?)?));
             }
-            for applied in self.multiplies.iter().filter(|applied| mine(applied.rule)) {
-                let lines = applied.amounts.iter().enumerate().filter(|(_, amount)| 0 < **amount);
-                let exact = lines.map(|(line, _)| self.base_of(line, &applied.then.unit, None));
-                let (weights, denominator) = common(&exact.collect::<Result<Vec<_>, _>>()?)?;
-                let base = weights.iter().try_fold(0i128, |sum, w| sum.checked_add(*w)).ok_or(OutOfBounds)?;
-                let extra = i128::from(applied.then.factor_permille - 1_000);
-                let numerator = base.checked_mul(extra).ok_or(OutOfBounds)?;
-                let denominator = denominator.checked_mul(1_000).ok_or(OutOfBounds)?;
-                let gives = applied.then.rounding.apply(Ratio { numerator, denominator }).ok_or(OutOfBounds)?;
+            for applied in self.multiplies.iter().filter(|applied| mine(applied.rule) && !applied.spent) {
+                let acts: Vec<bool> = applied.amounts.iter().map(|amount| 0 < *amount).collect();
+                let gives = self.multiplied(applied.then, &acts, None)?.added(acts.len())?.amount;
                 standing.push((applied.number, gives));
             }
             let best =

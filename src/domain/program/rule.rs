@@ -263,6 +263,16 @@ pub enum LimitOf {
     Times,
 }
 
+impl LimitOf {
+    /// As the program file has it.
+    pub fn word(self) -> &'static str {
+        match self {
+            LimitOf::Units => "units",
+            LimitOf::Times => "times",
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LimitPer {
     /// Each order, or whatever else fires the rule, by itself.

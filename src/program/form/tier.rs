@@ -248,10 +248,8 @@ pub(super) fn named(ladders: Vec<(LadderId, Unnamed)>, counters: &[CounterTerms]
         let rolling = matches!(terms.window, CounterWindow::Days(_));
         ladder.keep.further_periods = further_periods.unwrap_or(u32::from(!rolling));
         for (level, multiply) in ladder.levels.iter_mut().zip(multiply) {
-            level.multipliers = multiply
-                .into_iter()
-                .filter_map(|(unit, by)| multiplier(&ladder.id, &level.id, kind, unit, by))
-                .collect();
+            level.multipliers =
+                multiply.into_iter().map(|(unit, by)| multiplier(&ladder.id, &level.id, kind, unit, by)).collect();
         }
         r.within(Step::Key(Cow::Borrowed("tiers")), |r| {
             r.within(Step::Key(Cow::Owned(ladder.id.to_string())), |r| check_ladder(&ladder, pos, r));
@@ -261,11 +259,10 @@ pub(super) fn named(ladders: Vec<(LadderId, Unnamed)>, counters: &[CounterTerms]
     named
 }
 
-/// A level multiplies as a rule would that acts on every line; the ledger names it `<ladder>.<level>`.
-fn multiplier(ladder: &LadderId, level: &LevelId, kind: Kind, unit: UnitId, factor_permille: i64) -> Option<Rule> {
-    let id: String = format!("{ladder}.{level}").chars().take(RuleId::LEN_MAX).collect();
-    Some(Rule {
-        id: RuleId::parse(&id).ok()?,
+/// A level multiplies as a rule would that acts on every line; the ledger names it `<ladder>/<level>/<unit>`.
+fn multiplier(ladder: &LadderId, level: &LevelId, kind: Kind, unit: UnitId, factor_permille: i64) -> Rule {
+    Rule {
+        id: RuleId::of_level(ladder, level, &unit),
         kind,
         on: Trigger::Order,
         conditions: Conditions::default(),
@@ -279,7 +276,7 @@ fn multiplier(ladder: &LadderId, level: &LevelId, kind: Kind, unit: UnitId, fact
         cool_down: None,
         campaign: None,
         to: GrantTo::Account,
-    })
+    }
 }
 
 fn check_ladder(ladder: &Ladder, pos: Pos, r: &mut Reader) {
