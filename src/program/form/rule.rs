@@ -43,7 +43,8 @@ section! {
         /// Which of the `campaigns` it belongs to.
         campaign: RuleCampaignName, Without("none");
         /// On `tier`: which levels, by ladder. A rule fires for each level that is reached, passed levels included, and
-        /// once for each member and level, whatever is lost and regained.
+        /// once for each member and level, whatever runs out and is regained. Where returns took the level away, and with it
+        /// what the rule gave, it fires again when the level is reached again.
         tiers: LevelsOf, Without("all levels of all ladders");
         /// On `goal`: which goals.
         goals: GoalNames, Without("all goals");
