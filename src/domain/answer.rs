@@ -524,6 +524,18 @@ pub enum Subject {
     Transfer,
     /// For whom an order or an event is.
     Recipient,
+    /// What keeps a rule from giving all that it would.
+    Bound(Bound),
+}
+
+/// What kept a rule from giving all that it would, or anything.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Bound {
+    pub rule: RuleId,
+    /// Whose it is: `rule:base`, `group:promo`, `campaign:may` or `unit:points`.
+    pub of: String,
+    /// For people: `the limit of group:promo, 100 units per day`.
+    pub text: String,
 }
 
 /// Why not. Each has one value of the same name in the contract, where its meaning is documented.

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::account::AccountState;
 use super::answer::ExplainCondition;
-use super::id::MemberId;
+use super::id::{CampaignId, MemberId};
 use super::order::{Currency, Order};
 use super::program::{Conditions, Program, RuleCampaign, SpendOf};
 use super::recurrence::Days;
@@ -67,6 +67,8 @@ impl View<'_> {
 struct Check<'a> {
     all: bool,
     trace: &'a mut Option<Vec<ExplainCondition>>,
+    /// Whose conditions these are, where they are not the rule's own.
+    campaign: Option<&'a CampaignId>,
 }
 
 impl Check<'_> {
@@ -100,7 +102,10 @@ impl Check<'_> {
         self.all &= met;
         if let Some(trace) = self.trace {
             let (actual, required) = (actual(), required());
-            let condition = name.to_owned();
+            let condition = match self.campaign {
+                Some(campaign) => format!("campaigns.{campaign}.{name}"),
+                None => name.to_owned(),
+            };
             trace.push(ExplainCondition {
                 condition,
                 met,
@@ -122,7 +127,7 @@ pub fn holds(
     amounts: Option<&[i64]>,
     trace: &mut Option<Vec<ExplainCondition>>,
 ) -> bool {
-    let mut check = Check { all: true, trace };
+    let mut check = Check { all: true, trace, campaign: None };
     let going = times(view, conditions, &mut check)
         && days(view, &conditions.days, &mut check)
         && history(view, conditions, &mut check)
@@ -160,7 +165,7 @@ fn within(view: &View<'_>, windows: &[LocalWindow], check: &mut Check<'_>) -> bo
 
 /// Whether a campaign's schedule includes the instant; for an order, its day must not be closed either.
 pub fn is_on(view: &View<'_>, campaign: Option<&RuleCampaign>, trace: &mut Option<Vec<ExplainCondition>>) -> bool {
-    let mut check = Check { all: true, trace };
+    let mut check = Check { all: true, trace, campaign: None };
     let closed = &view.program.closed_on;
     let open = closed.is_empty() || view.order.is_none() || {
         let today = Day::of(view.date());
@@ -172,6 +177,7 @@ pub fn is_on(view: &View<'_>, campaign: Option<&RuleCampaign>, trace: &mut Optio
         )
     };
     let Some(campaign) = campaign else { return open && check.all };
+    check.campaign = Some(&campaign.id);
     let schedule = Conditions {
         starts_at: campaign.starts_at,
         ends_at: campaign.ends_at,
@@ -210,7 +216,7 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
     }
     if let Some(wanted) = &conditions.order_number {
         let number = view.order_number();
-        let missing = wanted.next(number).map(|missing| (missing, format!("{missing} more orders")));
+        let missing = wanted.next(number).map(|missing| (missing, counted(missing, "order")));
         if !check.so_far("order_number", wanted.holds(number), || number.to_string(), || wanted.text(), missing) {
             return false;
         }
@@ -243,7 +249,7 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
 }
 
 fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &mut Check<'_>) -> bool {
-    let Some(Seen { order, .. }) = view.order else { return false };
+    let Some(Seen { order, currency, .. }) = view.order else { return false };
     if !conditions.channels.is_empty() {
         let met = order.channel.as_ref().is_some_and(|channel| conditions.channels.contains(channel));
         if !check.that(met, "channels", || or_none(order.channel.as_ref()), || list(&conditions.channels)) {
@@ -257,8 +263,11 @@ fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &m
         }
     }
     let matching: i64 = amounts.iter().fold(0, |sum, amount| sum.saturating_add(*amount));
-    let count = || amounts.iter().filter(|amount| 0 < **amount).count();
-    let actual = || format!("{} lines earn on {matching}", count());
+    let actual = || {
+        let lines = amounts.iter().filter(|amount| 0 < **amount).count();
+        let (earn, on) = (if lines == 1 { "earns" } else { "earn" }, money(currency, matching));
+        format!("{} {earn} on {on}", counted(i64::try_from(lines).unwrap_or(i64::MAX), "line"))
+    };
     if !check.that(0 < matching, "lines", actual, || "at least one".to_owned()) {
         return false;
     }
@@ -295,7 +304,7 @@ fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], ch
     let items = lines.fold(0i64, |sum, (line, _)| sum.saturating_add(line.quantity));
     if let Some(least) = bounds.at_least {
         let missing = least.saturating_sub(items);
-        let missing = Some((missing, format!("{missing} items")));
+        let missing = Some((missing, counted(missing, "item")));
         let wanted = || format!("at least {least}");
         if !check.so_far("quantity_at_least", least <= items, || items.to_string(), wanted, missing) {
             return false;
@@ -304,6 +313,11 @@ fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], ch
     let most = bounds.at_most.unwrap_or(i64::MAX);
     bounds.at_most.is_none()
         || check.that(items <= most, "quantity_at_most", || items.to_string(), || format!("at most {most}"))
+}
+
+/// `1 order`, `4 orders`.
+fn counted(number: i64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// An amount as people write it: `GBP 2.40`.

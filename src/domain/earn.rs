@@ -172,6 +172,10 @@ pub fn scaled_tax(line: &Line, net_minor: i64) -> i64 {
     Rounding::HalfUp.apply(Ratio { numerator, denominator }).unwrap_or(0)
 }
 
+/// Why a rule gives nothing although it applies next to others.
+const NOTHING: &str = "it comes to less than one unit";
+const OUTDONE: &str = "another multiplier outdoes it on all its lines";
+
 struct Round<'a> {
     view: View<'a>,
     program: &'a Program,
@@ -310,6 +314,9 @@ impl<'a> Round<'a> {
             Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => {
                 let award = Award::of_order(&self.view, rule, &amounts);
                 self.step(trace, || award.as_ref().map_or_else(|| "nothing".to_owned(), Award::text));
+                if award.is_none() {
+                    self.gives_nothing(trace, "nothing of what it is given for is there");
+                }
                 self.awards.extend(award);
             }
         }
@@ -383,6 +390,11 @@ impl<'a> Round<'a> {
     /// Notes that a rule gives nothing although its conditions hold.
     fn leave_out(&mut self, number: u32, trace: usize, why: &str) {
         self.dropped.push((number, why.to_owned()));
+        self.gives_nothing(trace, why);
+    }
+
+    /// Notes that a rule gives nothing although it applies next to others.
+    fn gives_nothing(&mut self, trace: usize, why: &str) {
         if let Some(rule) = self.explain.as_mut().and_then(|explain| explain.rules.get_mut(trace)) {
             rule.applied = false;
             rule.left_out = why.to_owned();
@@ -461,6 +473,9 @@ impl<'a> Round<'a> {
             let rounding = then.rounding.name();
             format!("{earning} x {} / {per}, {rounding} per {scope} = {amount} {}", then.units, then.unit)
         });
+        if amount == 0 {
+            self.gives_nothing(applied.trace, NOTHING);
+        }
         let plan = Plan {
             rule: applied.rule.id.clone(),
             kind: applied.rule.kind,
@@ -484,6 +499,10 @@ impl<'a> Round<'a> {
             let acts: Vec<bool> = acts.map(|(line, n)| 0 < *n && self.wins(&multiplies, at, line)).collect();
             for to in self.bases_for(applied.then) {
                 self.multiply_for(applied, &acts, to)?;
+            }
+            let gives = |(number, plan): &(u32, Plan)| *number == applied.number && 0 < plan.amount;
+            if !self.plans.iter().any(gives) {
+                self.gives_nothing(applied.trace, if acts.contains(&true) { NOTHING } else { OUTDONE });
             }
         }
         Ok(())

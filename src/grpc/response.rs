@@ -577,6 +577,9 @@ fn refusal(refusal: Refusal) -> wire::Refusal {
     let missing = refusal.missing();
     let Refusal { subject: about, reason, required, available } = refusal;
     let mut message = reason.message().to_owned();
+    if let Subject::Bound(bound) = &about {
+        message.push_str(&format!(" (rule {}: {})", bound.rule, bound.text));
+    }
     match (required, available) {
         (Some(required), Some(available)) => {
             message.push_str(&format!(": it takes {required}, there is {available}"));
@@ -620,6 +623,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Account => (wire::Subject::Account, String::new()),
         Subject::Transfer => (wire::Subject::Transfer, String::new()),
         Subject::Recipient => (wire::Subject::Recipient, String::new()),
+        Subject::Bound(bound) => (wire::Subject::Earn, bound.of),
     }
 }
 

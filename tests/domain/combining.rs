@@ -347,7 +347,7 @@ fn a13_limits_show_what_was_desired_and_give_back_what_returns() {
     let mut world = World::new(&sections).with("mia", 0);
     world.buy("mia", order_for("o1", 1_000));
     let clamped = world.buy("mia", order_for("o2", 1_000));
-    assert_eq!(told(&clamped).join("\n"), "base grants 5\nno earn: LimitReached, asks 10, has 5");
+    assert_eq!(told(&clamped).join("\n"), "base grants 5\nno more of base by rule:base: LimitReached, asks 10, has 5");
     world.give_back("mia", everything("o1", "r"));
     let third = world.buy("mia", order_for("o3", 2_000));
     assert_eq!(by_rule(&third), [("base".to_owned(), 10)], "what came back may be given again");
@@ -428,4 +428,52 @@ fn e4_explain_names_what_was_left_out_and_the_nearest_miss() {
     let near: Vec<&str> = explain.nearest.iter().map(|miss| miss.text.as_str()).collect();
     assert_eq!(near, ["GBP 2.40 more would give 50 points"], "`far` misses two conditions");
     assert_eq!(explain.nearest[0].missing, 240);
+}
+
+#[test]
+fn e4_what_keeps_a_rule_from_giving_is_named_and_no_near_miss_promises_what_limits_keep_back() {
+    // Bugs: refusals for limits named neither rule nor limit; rules that gave nothing were told as applied; what limits
+    // keep back was promised to whoever spends more.
+    let bonus = |id: &str, more: &str, then: &str| {
+        format!("  - {{id: {id}, kind: behavioural, on: order, {more}, then: {{{then}}}}}\n")
+    };
+    let near = "when: {spend_at_least: GBP 100.00}, limits: ";
+    let all = [
+        bonus("base", "limits: [{units: 100, per: month}]", "earn: {units: 1, per: GBP 1.00}"),
+        bonus("pause", "cool_down: 60 days", "bonus: {units: 5}"),
+        bonus("three", "lines: {}", "multiply: {by: 3}"),
+        bonus("two", "lines: {}", "multiply: {by: 2}"),
+        bonus("used", &format!("{near}[{{units: 40, per: month}}]"), "bonus: {units: 40}"),
+        bonus("half", &format!("{near}[{{units: 60, per: month}}]"), "bonus: {units: 40}"),
+        bonus("fifth", "when: {order_number: {is: [5]}}", "bonus: {units: 7}"),
+        bonus("past", "campaign: may", "bonus: {units: 9}"),
+    ];
+    let campaign = "campaigns: [{id: may, title: May, ends_at: 2020-01-01T00:00}]\n";
+    let mut world = World::new(&format!("{campaign}{}", rules(&all.concat()))).with("mia", 0);
+    world.buy("mia", order_for("o1", 10_000));
+    let command = guerdon::domain::command::Commit { explain: true, ..commit(order_for("o2", 1_000)) };
+    let decided = decided(&world.decide("mia", Command::Commit(command)).answer);
+    let refusals: Vec<String> = decided.refusals.iter().map(refusal).collect();
+    assert_eq!(
+        refusals,
+        ["no more of base by rule:base: LimitReached, asks 10, has 0", "no more of pause by rule:pause: CoolingDown"]
+    );
+    let explain = decided.explain.unwrap();
+    let rule = |id: &str| explain.rules.iter().find(|rule| rule.rule.as_str() == id).unwrap();
+    for (id, why) in [
+        ("base", "the limit of rule:base, 100 units per month, leaves 0: 0 of 10"),
+        ("pause", "it pauses until "),
+        ("two", "another multiplier outdoes it on all its lines"),
+    ] {
+        assert!(!rule(id).applied && rule(id).left_out.starts_with(why), "{:?}", rule(id));
+    }
+    assert_eq!(rule("three").left_out, "limits leave nothing of what it builds on");
+    let near: Vec<&str> = explain.nearest.iter().map(|miss| miss.text.as_str()).collect();
+    assert_eq!(
+        near,
+        ["GBP 90.00 more would give 40 points, of which limits leave 20", "3 orders more would give 7 points"]
+    );
+    let condition = |id: &str, at: usize| rule(id).conditions[at].clone();
+    assert_eq!(condition("past", 0).condition, "campaigns.may.ends_at");
+    assert_eq!(condition("base", 0).actual, "1 line earns on GBP 10.00");
 }

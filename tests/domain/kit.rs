@@ -668,6 +668,7 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Subject::Card(card) => format!("card {card}"),
         Subject::Draw(draw) => format!("draw {draw}"),
         Subject::Voucher(voucher) => format!("voucher {voucher}"),
+        Subject::Bound(bound) => format!("more of {} by {}", bound.rule, bound.of),
         other => format!("{other:?}").to_lowercase(),
     };
     let numbers = match (refusal.required, refusal.available) {

@@ -121,6 +121,22 @@ fn every_subject_has_its_value_and_its_id() {
 }
 
 #[test]
+fn refusals_for_a_bound_say_whose_it_is_and_which() {
+    // Bug: six refusals of one order for limits could not be told apart.
+    let bound = Bound {
+        rule: RuleId::parse("base").unwrap(),
+        of: "group:promo".into(),
+        text: "the limit of group:promo, 10 units per day".into(),
+    };
+    let refusal = refused(vec![Refusal::short(Subject::Bound(bound), Reason::LimitReached, 3, 0)]).remove(0);
+    assert_eq!((refusal.subject(), refusal.subject_id.as_str()), (wire::Subject::Earn, "group:promo"));
+    assert_eq!(
+        refusal.message,
+        "a limit of the program is reached (rule base: the limit of group:promo, 10 units per day): it takes 3, there is 0"
+    );
+}
+
+#[test]
 fn refusals_say_what_it_takes() {
     let words = Reason::BalanceTooLow.message();
     for (required, available, missing, message) in [

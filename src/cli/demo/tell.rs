@@ -145,16 +145,20 @@ pub fn explain(explain: &wire::Explain) -> Vec<String> {
                 // An hour of the week is enough to see why.
                 let hour = actual.parse::<jiff::Zoned>().map(|zoned| zoned.strftime("%a %H:%M").to_string());
                 let actual = hour.as_ref().unwrap_or(actual);
-                format!("{condition} is {actual}, needed {required}")
+                // An expression reads as a question of its own.
+                let is = if condition.contains(' ') { ": there is" } else { " is" };
+                format!("{condition}{is} {actual}, needed {required}")
             })
             .collect();
-        let mut reasons = reasons.into_iter();
+        let left_out = Some(rule.left_out.clone()).filter(|why| !why.is_empty());
+        let mut reasons = reasons.into_iter().chain(left_out);
         lines.push(format!("{:<16}{kind:<14}no:  {}", rule.rule_id, reasons.next().unwrap_or_default()));
         lines.extend(reasons.map(|reason| format!("{:<16}{:<14}     {reason}", "", "")));
     }
     if 0 < explain.rules_left_out {
         lines.push(format!("{} more cannot match any line of it", explain.rules_left_out));
     }
+    lines.extend(explain.nearest_misses.iter().map(|miss| format!("nearly: {} ({})", miss.text, miss.rule_id)));
     lines
 }
 
@@ -196,15 +200,32 @@ mod tests {
             required: "b".to_owned(),
             missing: None,
         };
+        let expression = "'VIP' in member.tags";
         let rule = wire::ExplainRule {
             rule_id: "early-bird".to_owned(),
             conditions: vec![condition("hours", false), condition("lines", true), condition("spend", false)],
             ..Default::default()
         };
-        let lines = explain(&wire::Explain { rules: vec![rule], rules_left_out: 2, nearest_misses: Vec::new() });
-        assert_eq!(lines.len(), 3);
+        // Bugs: what another rule leaves no room for was told as nothing at all, and near misses not at all.
+        let outdone = wire::ExplainRule {
+            rule_id: "g1".to_owned(),
+            left_out: "rule g2 gives most in group promo: 25".to_owned(),
+            ..Default::default()
+        };
+        let asked = wire::ExplainRule { conditions: vec![condition(expression, false)], ..Default::default() };
+        let miss = wire::NearestMiss {
+            rule_id: "late".to_owned(),
+            text: "1 order more would".to_owned(),
+            ..Default::default()
+        };
+        let rules = vec![rule, outdone, asked];
+        let lines = explain(&wire::Explain { rules, rules_left_out: 2, nearest_misses: vec![miss] });
+        assert_eq!(lines.len(), 6);
         assert!(lines[0].contains("no:  hours is a, needed b"), "{}", lines[0]);
         assert!(lines[1].ends_with("spend is a, needed b"), "{}", lines[1]);
-        assert_eq!(lines[2], "2 more cannot match any line of it");
+        assert!(lines[2].ends_with("no:  rule g2 gives most in group promo: 25"), "{}", lines[2]);
+        assert!(lines[3].ends_with("'VIP' in member.tags: there is a, needed b"), "{}", lines[3]);
+        assert_eq!(lines[4], "2 more cannot match any line of it");
+        assert_eq!(lines[5], "nearly: 1 order more would (late)");
     }
 }

@@ -256,6 +256,7 @@ pub(super) fn give_all(
     for planned in in_order(&earned.grants) {
         let plan = planned.after(&cut).ok_or(OVERFLOW)?;
         if plan.amount <= 0 {
+            limits::withhold(decided, &plan.rule, "limits leave nothing of what it builds on", true);
             continue;
         }
         let mut left = |shares: &[i64]| {
@@ -324,6 +325,7 @@ pub(super) fn give_all(
         let store = order.store.as_ref();
         given.extend(awards::give_in(scene, desk, award, cause, scene.times.effective_at, store, decided)?);
     }
+    limits::temper(scene, desk, scene.times.effective_at, decided)?;
     Ok(given)
 }
 

@@ -4,13 +4,13 @@
 //! claimed from quotas. All bounds of a rule hold: its own, those of its group and campaign, and those of its unit.
 
 use super::super::account::AccountState;
-use super::super::answer::{Decided, Reason, Refusal, Subject};
+use super::super::answer::{Bound, Decided, Reason, Refusal, Subject};
 use super::super::counters::{CounterChange, Tally, bucket_of};
 use super::super::desk::Desk;
 use super::super::id::{CounterId, GrantId, Label, RuleId, UnitId};
 use super::super::ledger::Book;
 use super::super::order::Order;
-use super::super::program::{CounterWindow, ForEach, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule, Then};
+use super::super::program::{CounterWindow, ForEach, GrantTo, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule, Then};
 use super::super::quota::QuotaKey;
 use super::super::time::{Instant, Period};
 use super::super::value;
@@ -32,20 +32,25 @@ pub(super) struct Gift<'a> {
     pub(super) at: Instant,
 }
 
-/// One bound and whose it is: `rule:base`, `group:promo`, `campaign:may`, `unit:points`.
-type Bound<'a> = (String, &'a Limit);
+/// One limit and whose it is: `rule:base`, `group:promo`, `campaign:may`, `unit:points`.
+type Owned<'a> = (String, &'a Limit);
+
+/// Of those that leave too little, what the tightest leaves, whose it is and how it reads.
+type Tightest = Option<(i64, String, String)>;
 
 /// How much may be given. The least that any bound leaves; what falls short is told as a refusal and in the trace.
 pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &mut Decided) -> Result<i64, Halt> {
     let program = scene.program;
     let rule = program.rule(gift.rule);
     if let Some(until) = rule.and_then(|rule| cooling(scene, &desk.state, rule, gift.at)) {
-        explain(decided, gift.rule, || format!("pauses until {}", until.text()));
-        decided.refusals.push(Refusal::new(Subject::Earn, Reason::CoolingDown));
+        let text = format!("it pauses until {}", until.text());
+        withhold(decided, gift.rule, &text, true);
+        let bound = Bound { rule: gift.rule.clone(), of: format!("rule:{}", gift.rule), text };
+        decided.refusals.push(Refusal::new(Subject::Bound(bound), Reason::CoolingDown));
         return Ok(0);
     }
     let mut granted = gift.desired;
-    let mut tightest: Option<(i64, String)> = None;
+    let mut tightest: Tightest = None;
     let mut quotas = Vec::new();
     for (owner, limit) in bounds(scene, rule, gift.unit) {
         if limit.over != LimitOver::Member {
@@ -53,18 +58,14 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
             continue;
         }
         let left = left(scene, &desk.state, &owner, limit, gift.at)?;
-        clamp(&mut granted, &mut tightest, limit, left, || text(&owner, limit));
+        clamp(&mut granted, &mut tightest, &owner, limit, left);
     }
-    let balance_max =
-        gift.unit.filter(|_| gift.here).and_then(|unit| program.limits_of(unit)).and_then(|limits| limits.balance_max);
-    if let (Some(most), Some(unit)) = (balance_max, gift.unit) {
-        let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));
-        let has = held.iter().fold(0i64, |sum, n| sum.saturating_add(*n));
-        let left = most.saturating_sub(has).max(0);
-        if left < granted {
-            granted = left;
-            tightest = Some((left, format!("a balance of at most {most} {unit}")));
-        }
+    if let Some(unit) = gift.unit.filter(|_| gift.here)
+        && let Some((left, most)) = below_balance_max(scene, desk, unit)
+        && left < granted
+    {
+        granted = left;
+        tightest = Some((left, format!("unit:{unit}"), format!("a balance of at most {most} {unit}")));
     }
     for (owner, limit) in quotas {
         if granted <= 0 {
@@ -72,10 +73,11 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
         }
         claim(scene, gift, &owner, limit, &mut granted, &mut tightest);
     }
-    if let Some((left, bound)) = tightest.filter(|_| granted < gift.desired) {
-        let desired = gift.desired;
-        explain(decided, gift.rule, || format!("{bound} leaves {left}: {granted} of {desired}"));
-        decided.refusals.push(Refusal::short(Subject::Earn, Reason::LimitReached, desired, left.max(0)));
+    if let Some((left, of, text)) = tightest.filter(|_| granted < gift.desired) {
+        let (desired, left) = (gift.desired, left.max(0));
+        withhold(decided, gift.rule, &format!("{text}, leaves {left}: {granted} of {desired}"), granted <= 0);
+        let bound = Subject::Bound(Bound { rule: gift.rule.clone(), of, text });
+        decided.refusals.push(Refusal::short(bound, Reason::LimitReached, desired, left));
     }
     if 0 < granted {
         note(scene, gift, granted)?;
@@ -83,16 +85,80 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
     Ok(granted)
 }
 
-fn explain(decided: &mut Decided, rule: &RuleId, step: impl FnOnce() -> String) {
+/// Notes in the trace what a bound does; `all`: it leaves nothing.
+pub(super) fn withhold(decided: &mut Decided, rule: &RuleId, why: &str, all: bool) {
     let rules = decided.explain.as_mut().map(|explain| &mut explain.rules);
-    if let Some(rule) = rules.and_then(|rules| rules.iter_mut().find(|considered| considered.rule == *rule)) {
-        rule.steps.push(step());
+    let Some(rule) = rules.and_then(|rules| rules.iter_mut().find(|considered| considered.rule == *rule)) else {
+        return;
+    };
+    rule.steps.push(why.to_owned());
+    if all {
+        rule.applied = false;
+        rule.left_out = why.to_owned();
     }
 }
 
+/// Takes from the nearest misses of a trace what bounds would keep back anyway: no order that is larger gets more than
+/// they leave. What limits over all accounts leave is not known here.
+pub(super) fn temper(scene: &Scene<'_>, desk: &Desk, at: Instant, decided: &mut Decided) -> Result<(), Halt> {
+    let Some(explain) = &mut decided.explain else { return Ok(()) };
+    let mut kept = Vec::with_capacity(explain.nearest.len());
+    for mut miss in std::mem::take(&mut explain.nearest) {
+        if let Some(rule) = scene.program.rule(&miss.rule) {
+            let (unit, desired) = match &rule.then {
+                Then::Bonus(bonus) => (Some(&bonus.unit), bonus.units),
+                Then::Earn(earn) => (Some(&earn.unit), i64::MAX),
+                Then::Multiply(multiply) => (Some(&multiply.unit), i64::MAX),
+                Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => (None, i64::MAX),
+            };
+            let room = room(scene, desk, rule, unit, desired, at)?;
+            if room <= 0 {
+                continue;
+            }
+            if room < desired && matches!(rule.then, Then::Bonus(_)) {
+                miss.text.push_str(&format!(", of which limits leave {room}"));
+            }
+        }
+        kept.push(miss);
+    }
+    explain.nearest = kept;
+    Ok(())
+}
+
+/// How many of `desired` the bounds on one account leave to a rule.
+fn room(
+    scene: &Scene<'_>,
+    desk: &Desk,
+    rule: &Rule,
+    unit: Option<&UnitId>,
+    desired: i64,
+    at: Instant,
+) -> Result<i64, Halt> {
+    if cooling(scene, &desk.state, rule, at).is_some() {
+        return Ok(0);
+    }
+    let mut granted = desired;
+    let of_member = |(_, limit): &Owned<'_>| limit.over == LimitOver::Member;
+    for (owner, limit) in bounds(scene, Some(rule), unit).into_iter().filter(of_member) {
+        let left = left(scene, &desk.state, &owner, limit, at)?;
+        clamp(&mut granted, &mut None, &owner, limit, left);
+    }
+    let mine = unit.filter(|_| rule.to == GrantTo::Account);
+    let fits = mine.and_then(|unit| below_balance_max(scene, desk, unit));
+    Ok(fits.map_or(granted, |(left, _)| granted.min(left)))
+}
+
+/// What still fits under the most units that an account may have, and how many these are.
+fn below_balance_max(scene: &Scene<'_>, desk: &Desk, unit: &UnitId) -> Option<(i64, i64)> {
+    let most = scene.program.limits_of(unit)?.balance_max?;
+    let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));
+    let has = held.iter().fold(0i64, |sum, n| sum.saturating_add(*n));
+    Some((most.saturating_sub(has).max(0), most))
+}
+
 /// All bounds on what a rule gives.
-fn bounds<'s>(scene: &'s Scene<'_>, rule: Option<&'s Rule>, unit: Option<&UnitId>) -> Vec<Bound<'s>> {
-    let mut found: Vec<Bound<'s>> = Vec::new();
+fn bounds<'s>(scene: &'s Scene<'_>, rule: Option<&'s Rule>, unit: Option<&UnitId>) -> Vec<Owned<'s>> {
+    let mut found: Vec<Owned<'s>> = Vec::new();
     if let Some(rule) = rule {
         let group = rule.combine.group.as_ref().and_then(|group| scene.program.group(group));
         let campaign = scene.program.campaign_of(rule);
@@ -108,13 +174,7 @@ fn bounds<'s>(scene: &'s Scene<'_>, rule: Option<&'s Rule>, unit: Option<&UnitId
     found
 }
 
-fn clamp(
-    granted: &mut i64,
-    tightest: &mut Option<(i64, String)>,
-    limit: &Limit,
-    left: i64,
-    text: impl FnOnce() -> String,
-) {
+fn clamp(granted: &mut i64, tightest: &mut Tightest, owner: &str, limit: &Limit, left: i64) {
     let fits = match limit.counts {
         LimitOf::Units => left.max(0),
         LimitOf::Times if left < 1 => 0,
@@ -122,7 +182,7 @@ fn clamp(
     };
     if fits < *granted {
         *granted = if limit.on_reach == OnReach::Refuse { 0 } else { fits };
-        *tightest = Some((left, text()));
+        *tightest = Some((left, owner.to_owned(), text(owner, limit)));
     }
 }
 
@@ -133,7 +193,7 @@ fn text(owner: &str, limit: &Limit) -> String {
         LimitPer::Order => "an order".to_owned(),
         LimitPer::Window(window) => window.text(),
     };
-    format!("the limit of {owner}, {} {what} per {per},", limit.most)
+    format!("the limit of {owner}, {} {what} per {per}", limit.most)
 }
 
 fn counter(owner: &str, counts: LimitOf) -> Result<CounterId, Halt> {
@@ -208,14 +268,7 @@ pub(super) fn is_spent(scene: &Scene<'_>, state: &AccountState, rule: &Rule, ord
 }
 
 /// Claims from a quota over all accounts.
-fn claim(
-    scene: &Scene<'_>,
-    gift: &Gift<'_>,
-    owner: &str,
-    limit: &Limit,
-    granted: &mut i64,
-    tightest: &mut Option<(i64, String)>,
-) {
+fn claim(scene: &Scene<'_>, gift: &Gift<'_>, owner: &str, limit: &Limit, granted: &mut i64, tightest: &mut Tightest) {
     let quota = quota_of(scene, owner, limit, gift.store, gift.at);
     let what = limit.counts.word();
     let desired = if limit.counts == LimitOf::Times { 1 } else { *granted };
@@ -223,7 +276,7 @@ fn claim(
     let taken = scene.take(desired, vec![scene.want(quota, &[gift.deed.as_str(), owner, what], limit.most, whole)]);
     if taken.granted < desired {
         *granted = if limit.counts == LimitOf::Times { 0 } else { taken.granted };
-        *tightest = Some((taken.short.unwrap_or(0), text(owner, limit)));
+        *tightest = Some((taken.short.unwrap_or(0), owner.to_owned(), text(owner, limit)));
     }
 }
 

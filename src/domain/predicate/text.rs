@@ -264,12 +264,12 @@ impl Predicate {
             }
             Predicate::TextOneOf { value, of, wanted } => (text(value), format!("{}{}", one_of(*wanted), Listed(of))),
             Predicate::Lists { list, value, wanted } => {
-                let words = if *wanted { "with" } else { "without" };
-                (seen(sight, list), format!("{words} {}", text(value)))
+                let value = text(value);
+                let required = if *wanted { format!("{value} among them") } else { format!("without {value}") };
+                (seen(sight, list), required)
             }
             Predicate::ListsOneOf { list, of, wanted } => {
-                let words = if *wanted { "with one of" } else { "without any of" };
-                (seen(sight, list), format!("{words} {}", Listed(of)))
+                (seen(sight, list), format!("{}{}", one_of(*wanted), Listed(of)))
             }
         }
     }
