@@ -5,6 +5,7 @@ mod coverage;
 mod expect;
 mod file;
 mod find;
+mod known;
 mod readable;
 mod reference;
 mod report;

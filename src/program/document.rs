@@ -206,15 +206,30 @@ impl Reading {
         None
     }
 
-    /// A point in time as in a program file. `None`: a fault has been reported.
+    /// A point in time as in a program file, or with milliseconds: `2026-05-01T00:00:00.250`. `None`: a fault has been
+    /// reported.
     pub fn moment(&mut self, node: &Node) -> Option<Instant> {
-        Moment::read(&lower(node), &mut self.reader)
+        let mut whole = lower(node);
+        let mut ms = 0;
+        if let tree::Content::Scalar { text, .. } = &mut whole.content
+            && let Some((fraction, rest)) = thousandths(text)
+        {
+            (*text, ms) = (rest, fraction);
+        }
+        Moment::read(&whole, &mut self.reader).map(|at| at.plus_ms(ms))
     }
 
     /// A length of time as in a program file. `None`: a fault has been reported.
     pub fn length(&mut self, node: &Node) -> Option<Period> {
         Length::read(&lower(node), &mut self.reader)
     }
+}
+
+/// The three digits after the point of a time of day, and the text without them.
+fn thousandths(text: &str) -> Option<(i64, String)> {
+    let (before, after) = text.split_once('.')?;
+    let digits = after.get(..3).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+    Some((digits.parse().ok()?, format!("{before}{}", after.get(3..)?)))
 }
 
 fn lower(node: &Node) -> tree::Node {

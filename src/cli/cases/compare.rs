@@ -56,7 +56,7 @@ impl Comparison<'_> {
                     self.hold(&joined(path, name), expected, value, found);
                 }
             }
-            (What::Keyed(keys), Tree::List(items)) => {
+            (What::Keyed(_, keys), Tree::List(items)) => {
                 for (key, expected) in keys {
                     let wanted = (self.kept)(key);
                     let key_text = wanted.as_ref().and_then(Tree::text).unwrap_or(key);
@@ -134,6 +134,8 @@ impl Comparison<'_> {
             (Leaf::Money(currency, amount), Tree::Money(of, minor)) => {
                 currency.is_none_or(|currency| currency == *of) && minor_of(amount, *of) == Ok(*minor)
             }
+            // A share of money.
+            (Leaf::Money(Some(currency), amount), Tree::Whole(minor)) => minor_of(amount, *currency) == Ok(*minor),
             (Leaf::Instant(at), Tree::Instant(actual)) => at == actual,
             (Leaf::Length(seconds), Tree::Length(actual)) | (Leaf::Whole(seconds), Tree::Whole(actual)) => {
                 seconds == actual

@@ -19,30 +19,61 @@ pub(super) struct Part {
 /// What came up while cases ran.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Seen {
-    /// Ids that effects and entries name.
-    applied: BTreeSet<String>,
-    /// Ids that were looked at, and did not lead to anything.
-    considered: BTreeSet<String>,
+    /// What effects and entries name.
+    applied: BTreeSet<Mention>,
+    /// What was looked at, and did not lead to anything.
+    considered: BTreeSet<Mention>,
 }
+
+/// An id, and what kind of thing the field that has it names: `rule`, `reward`...
+type Mention = (String, String);
+
+/// Which kinds of fields name the parts of a section. What a level multiplies is told like a rule, and so is what a
+/// referral gives.
+const NAMED_BY: &[(&str, &[&str])] = &[
+    ("rules", &["rule"]),
+    ("campaigns", &["rule_campaign"]),
+    ("referrals", &["campaign", "rule", "referral"]),
+    ("rewards", &["reward"]),
+    ("stamp_cards", &["card"]),
+    ("draws", &["draw", "prize"]),
+    ("tiers", &["level", "rule"]),
+    ("goals", &["goal"]),
+];
 
 impl Seen {
     pub(super) fn answer(&mut self, answer: &Tree) {
         let decision = answer.get("decision").unwrap_or(answer);
         for part in ["effects", "offers"] {
-            decision.get(part).into_iter().for_each(|effects| texts(effects, &mut self.applied));
+            decision.get(part).into_iter().for_each(|effects| mentions(part, effects, &mut self.applied));
         }
         for rule in decision.at("explain.rules").map(Tree::items).unwrap_or_default() {
             let Some(id) = rule.get("rule").and_then(Tree::text) else { continue };
             let applied = rule.get("applied") == Some(&Tree::Flag(true));
-            if applied { &mut self.applied } else { &mut self.considered }.insert(id.to_owned());
+            let side = if applied { &mut self.applied } else { &mut self.considered };
+            side.insert(("rule".to_owned(), id.to_owned()));
         }
-        let refusals = decision.get("refusals").map(Tree::items).unwrap_or_default();
-        refusals.iter().for_each(|refusal| texts(refusal, &mut self.considered));
+        for refusal in decision.get("refusals").map(Tree::items).unwrap_or_default() {
+            let text = |key: &str| refusal.get(key).and_then(Tree::text);
+            if let (Some(subject), Some(id)) = (text("subject"), text("subject_id")) {
+                // Whose bound it is: `campaign:may`.
+                let (kind, id) = id.split_once(':').unwrap_or((subject, id));
+                let kind = if kind == "campaign" { "rule_campaign" } else { kind };
+                self.considered.insert((kind.to_owned(), id.to_owned()));
+            }
+        }
     }
 
     pub(super) fn entries(&mut self, entries: &Tree) {
         for entry in entries.items() {
-            entry.get("detail").into_iter().for_each(|detail| texts(detail, &mut self.applied));
+            entry.get("detail").into_iter().for_each(|detail| mentions("detail", detail, &mut self.applied));
+        }
+    }
+
+    /// The levels that a member has: some begin as time passes, which nothing else tells.
+    pub(super) fn member(&mut self, member: &Tree) {
+        for standing in member.get("tiers").map(Tree::items).unwrap_or_default() {
+            mentions("tiers", standing, &mut self.applied);
         }
     }
 
@@ -52,11 +83,27 @@ impl Seen {
     }
 }
 
-fn texts(tree: &Tree, into: &mut BTreeSet<String>) {
+/// Fields of an entry or a standing that name levels of the `ladder` beside them, or around them.
+const LEVELS: &[&str] = &["level", "from", "to"];
+
+fn mentions(field: &str, tree: &Tree, into: &mut BTreeSet<Mention>) {
+    mentions_on(None, field, tree, into);
+}
+
+fn mentions_on(ladder: Option<&str>, field: &str, tree: &Tree, into: &mut BTreeSet<Mention>) {
     match tree {
-        Tree::Text(text) | Tree::Word(text) => drop(into.insert(text.clone())),
-        Tree::List(items) => items.iter().for_each(|item| texts(item, into)),
-        Tree::Map(entries) => entries.iter().for_each(|(_, value)| texts(value, into)),
+        Tree::Text(text) | Tree::Word(text) => {
+            let mention = match ladder.filter(|_| LEVELS.contains(&field)) {
+                Some(ladder) => ("level".to_owned(), format!("{ladder}.{text}")),
+                None => (field.to_owned(), text.clone()),
+            };
+            into.insert(mention);
+        }
+        Tree::List(items) => items.iter().for_each(|item| mentions_on(ladder, field, item, into)),
+        Tree::Map(entries) => {
+            let own = tree.get("ladder").and_then(Tree::text);
+            entries.iter().for_each(|(name, value)| mentions_on(own.or(ladder), name, value, into));
+        }
         _ => {}
     }
 }
@@ -73,10 +120,22 @@ pub(super) struct Coverage {
 impl Coverage {
     pub(super) fn of(program: &str, seen: &Seen) -> Coverage {
         let mut coverage = Coverage::default();
-        for part in parts(program) {
-            let side = if seen.applied.contains(&part.id) {
+        let mut seen = seen.clone();
+        let (root, _) = Reading::of(program, &TimeZone::UTC);
+        // A campaign does what its rules do.
+        for rule in root.iter().filter_map(|root| root.get("rules")).flat_map(items) {
+            let text = |key: &str| rule.get(key).and_then(Node::text);
+            let (Some(id), Some(campaign)) = (text("id"), text("campaign")) else { continue };
+            for side in [&mut seen.applied, &mut seen.considered] {
+                if side.contains(&("rule".to_owned(), id.to_owned())) {
+                    side.insert(("rule_campaign".to_owned(), campaign.to_owned()));
+                }
+            }
+        }
+        for part in root.iter().flat_map(parts) {
+            let side = if part.is_in(&seen.applied) {
                 &mut coverage.applied
-            } else if seen.considered.contains(&part.id) {
+            } else if part.is_in(&seen.considered) {
                 &mut coverage.considered
             } else {
                 &mut coverage.never
@@ -108,27 +167,49 @@ impl Coverage {
     }
 }
 
-/// Everything in a program file that has an id, in the order of the file.
-fn parts(program: &str) -> Vec<Part> {
-    let (root, _) = Reading::of(program, &TimeZone::UTC);
+impl Part {
+    fn is_in(&self, seen: &BTreeSet<Mention>) -> bool {
+        match NAMED_BY.iter().find(|(section, _)| *section == self.section) {
+            Some((_, kinds)) => kinds.iter().any(|kind| seen.contains(&((*kind).to_owned(), self.id.clone()))),
+            // A section that is not listed above: whatever names it.
+            None => seen.iter().any(|(_, id)| *id == self.id),
+        }
+    }
+}
+
+fn items(node: &Node) -> &[Node] {
+    match &node.content {
+        Content::List(items) => items,
+        _ => &[],
+    }
+}
+
+/// Everything in a program file that has an id, in the order of the file. A level is named by its ladder too.
+fn parts(root: &Node) -> Vec<Part> {
     let mut found = Vec::new();
-    for entry in root.iter().flat_map(Node::entries) {
-        parts_below(&entry.value, &entry.key, &mut found);
+    for section in root.entries() {
+        if section.key != "tiers" {
+            parts_below(&section.value, &section.key, "", &mut found);
+            continue;
+        }
+        for ladder in section.value.entries() {
+            parts_below(&ladder.value, &section.key, &format!("{}.", ladder.key), &mut found);
+        }
     }
     found
 }
 
-fn parts_below(node: &Node, section: &str, found: &mut Vec<Part>) {
+fn parts_below(node: &Node, section: &str, prefix: &str, found: &mut Vec<Part>) {
     match &node.content {
         Content::List(items) => {
             for item in items {
                 if let Some(id) = item.get("id").and_then(Node::text) {
-                    found.push(Part { section: section.to_owned(), id: id.to_owned() });
+                    found.push(Part { section: section.to_owned(), id: format!("{prefix}{id}") });
                 }
-                parts_below(item, section, found);
+                parts_below(item, section, prefix, found);
             }
         }
-        Content::Map(entries) => entries.iter().for_each(|entry| parts_below(&entry.value, section, found)),
+        Content::Map(entries) => entries.iter().for_each(|entry| parts_below(&entry.value, section, prefix, found)),
         Content::Scalar { .. } | Content::Broken => {}
     }
 }
@@ -141,10 +222,14 @@ mod tests {
     fn everything_with_an_id_counts() {
         let program = "rules:\n  - id: base\n  - id: late\n    then: {steps: [{id: inner}]}\nunits: {points: {}}\n";
         let mut seen = Seen::default();
+        let refusal = |id: &str| {
+            let text = |text: &str| Tree::Text(text.to_owned());
+            Tree::Map(vec![("subject".to_owned(), text("earn")), ("subject_id".to_owned(), text(id))])
+        };
         let effect = |id: &str| Tree::Map(vec![("rule".to_owned(), Tree::Text(id.to_owned()))]);
         seen.answer(&Tree::Map(vec![
             ("effects".to_owned(), Tree::List(vec![effect("base")])),
-            ("refusals".to_owned(), Tree::List(vec![effect("late")])),
+            ("refusals".to_owned(), Tree::List(vec![refusal("rule:late")])),
         ]));
         let coverage = Coverage::of(program, &seen);
         let ids = |parts: &[Part]| parts.iter().map(|part| part.id.clone()).collect::<Vec<_>>();
@@ -153,5 +238,32 @@ mod tests {
         assert_eq!(ids(&coverage.never), ["inner"]);
         assert_eq!((coverage.percent(), coverage.by_section().get("rules")), (33, Some(&(1, 3))));
         assert_eq!(Coverage::of("title: x\n", &seen).percent(), 100);
+    }
+
+    #[test]
+    fn a_part_is_covered_by_what_names_its_kind() {
+        // Bugs: campaigns and levels that only multiply could not be covered; a campaign was covered by a level of its id.
+        let program = "campaigns: [{id: c}]
+rules: [{id: base}, {id: extra, campaign: c}, {id: two}]
+tiers: {t: {levels: [{id: a}, {id: b}, {id: c}]}}
+";
+        let map = |fields: &[(&str, &str)]| {
+            Tree::Map(fields.iter().map(|(name, value)| ((*name).to_owned(), Tree::Text((*value).to_owned()))).collect())
+        };
+        let effects = |effects: Vec<Tree>| Tree::Map(vec![("effects".to_owned(), Tree::List(effects))]);
+        let covered = |seen: &Seen| {
+            let ids = |parts: Vec<Part>| parts.iter().map(|part| format!("{}/{}", part.section, part.id)).collect();
+            let ids: Vec<String> = ids(Coverage::of(program, seen).applied);
+            ids.join(" ")
+        };
+        let tiers = |level: &str| {
+            Tree::Map(vec![("tiers".to_owned(), Tree::List(vec![map(&[("ladder", "t"), ("level", level)])]))])
+        };
+        let mut seen = Seen::default();
+        seen.answer(&effects(vec![map(&[("rule", "base")]), map(&[("rule", "t.b")])]));
+        seen.member(&tiers("c"));
+        assert_eq!(covered(&seen), "rules/base tiers/t.b tiers/t.c");
+        seen.answer(&effects(vec![map(&[("rule", "extra")]), map(&[("ladder", "t"), ("to", "a")])]));
+        assert_eq!(covered(&seen), "campaigns/c rules/base rules/extra tiers/t.a tiers/t.b tiers/t.c");
     }
 }

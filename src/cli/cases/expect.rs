@@ -33,8 +33,8 @@ pub(super) enum What {
     Has(Vec<Expected>),
     /// These and no others, in this order.
     Exactly(Vec<Expected>),
-    /// The item of a list by its first field.
-    Keyed(Vec<(String, Expected)>),
+    /// The item of a list by its first field, which is named first.
+    Keyed(String, Vec<(String, Expected)>),
     Count(i64),
 }
 
@@ -75,6 +75,8 @@ pub(super) struct Expectation {
 const EARNED: &str = "earned";
 const REFUSED: &str = "refused";
 const ERROR: &str = "error";
+/// Whatever was refused, or nothing.
+const IGNORE: &str = "ignore";
 const TESTS: &[&str] = &["at_least", "at_most", "not", "contains"];
 const LIST_TESTS: &[&str] = &["exactly", "count"];
 
@@ -127,6 +129,9 @@ pub(super) fn read(step: Option<&StepWord>, node: &Node, r: &mut Reading) -> Opt
         let key = entry.key.as_str();
         if let Some(slot) = slots.iter().find(|slot| slot.name == key) {
             expectation.names_refusals |= key == REFUSED;
+            if key == REFUSED && entry.value.text() == Some(IGNORE) {
+                continue;
+            }
             match r.within(key, |r| of_field(&slot.field, &entry.value, r)) {
                 Some(expected) => expectation.answer.push((slot.path.clone(), slot.field.name.clone(), expected)),
                 None => complete = false,
@@ -245,10 +250,18 @@ fn of_list(field: &Field, node: &Node, r: &mut Reading) -> Option<Expected> {
                 r.wrong(node, "a list, {exactly: [...]} or {count: ...}", None);
                 return None;
             };
-            if fields(of).first().is_none_or(|first| matches!(first.sort, Sort::Message(_))) {
+            let first = fields(of).into_iter().next().filter(|first| !matches!(first.sort, Sort::Message(_)));
+            let Some(first) = first else {
                 let hint = "write [{...}], or {exactly: [...]} when there must be no others";
                 r.wrong(node, "a list", Some(hint));
                 return None;
+            };
+            if let Sort::Word(words) = &first.sort {
+                let known = words_of(words);
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+                    r.unknown_word(entry.key_place, &one_of(&known), &entry.key, &known);
+                }
             }
             let read = entries.iter().map(|entry| {
                 let value = r.within(&entry.key, |r| match present(&entry.value) {
@@ -258,7 +271,7 @@ fn of_list(field: &Field, node: &Node, r: &mut Reading) -> Option<Expected> {
                 value.map(|value| (entry.key.clone(), value))
             });
             let read: Vec<Option<_>> = read.collect();
-            Some(Expected { place, what: What::Keyed(read.into_iter().collect::<Option<_>>()?) })
+            Some(Expected { place, what: What::Keyed(first.name, read.into_iter().collect::<Option<_>>()?) })
         }
         // One value: the list has it.
         Content::Scalar { .. } => {
@@ -291,6 +304,11 @@ fn of_list_test(field: &Field, test: &str, node: &Node, r: &mut Reading) -> Opti
 }
 
 fn of_value(field: &Field, node: &Node, r: &mut Reading) -> Option<Expected> {
+    // A share is of units, or of money in minor units: `GBP 5.00` says it as amounts are written.
+    let share = field.sort == Sort::Whole && field.raw.parent_message().name() == "LineShare";
+    if share && node.text().is_some_and(|text| text.contains(' ')) {
+        return of_leaf(&Sort::Minor, node, r);
+    }
     match &field.sort {
         Sort::Message(message) => of_message(message, node, r),
         Sort::Json => of_json(node, r),
@@ -304,7 +322,10 @@ fn of_message(message: &MessageDescriptor, node: &Node, r: &mut Reading) -> Opti
         return Some(word);
     }
     let known = fields(message);
-    if let (Content::Scalar { .. }, Some(main)) = (&node.content, main_of(message.name())) {
+    // `{at_least: 5}` is asked of the field that matters, as `5` is.
+    let asks = !node.entries().is_empty() && node.entries().iter().all(|entry| TESTS.contains(&entry.key.as_str()));
+    let single = asks || matches!(node.content, Content::Scalar { .. });
+    if let (true, Some(main)) = (single, main_of(message.name())) {
         let field = known.iter().find(|field| field.name == main)?;
         let value = of_value(field, node, r)?;
         return Some(Expected { place, what: What::Fields(vec![(main.to_owned(), value)]) });
@@ -518,7 +539,7 @@ impl Expected {
                 let tests: Vec<String> = tests.iter().map(|test| test.line(zone)).collect();
                 format!("{{{}}}", tests.join(", "))
             }
-            What::Fields(entries) | What::Keyed(entries) => map(entries),
+            What::Fields(entries) | What::Keyed(_, entries) => map(entries),
             What::Has(items) => list(items),
             What::Exactly(items) => format!("{{exactly: {}}}", list(items)),
             What::Count(count) => format!("{{count: {count}}}"),

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use prost_reflect::DynamicMessage;
 
 use super::expect::{self, Expectation};
+use super::known::Known;
 use super::request::{self, Request, Terms};
 use super::steps::{StepWord, steps};
 use crate::domain::program::Program;
@@ -159,6 +160,10 @@ fn of_case(node: &Node, defaults: &Defaults<'_>, program: &Program, r: &mut Read
     if !course.complete {
         return None;
     }
+    let known = Known::of(program, &course.steps);
+    for step in &course.steps {
+        known.check(&step.expectation, r);
+    }
     Some(Case { name: name?.to_owned(), place: node.place, begins: begins?, steps: course.steps })
 }
 
@@ -260,8 +265,10 @@ impl Course<'_> {
             return None;
         }
         if let Some(wait) = node.get("wait") {
-            let length = r.within("wait", |r| r.length(wait))?;
-            self.now = length.after(self.now, &self.program.zone);
+            self.now = match wait.text().and_then(milliseconds) {
+                Some(ms) => self.now.plus_ms(ms),
+                None => r.within("wait", |r| r.length(wait))?.after(self.now, &self.program.zone),
+            };
         }
         if let Some(at) = node.get("at") {
             self.now = r.within("at", |r| self.moment(at, r))?;
@@ -320,6 +327,12 @@ impl Course<'_> {
         }
         Some(at)
     }
+}
+
+/// Of `250 milliseconds`.
+fn milliseconds(text: &str) -> Option<i64> {
+    let (number, word) = text.split_once(' ')?;
+    matches!(word, "millisecond" | "milliseconds").then(|| number.parse().ok().filter(|ms| 0 <= *ms))?
 }
 
 fn minute_of_day(text: &str) -> Option<i64> {

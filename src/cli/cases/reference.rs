@@ -11,13 +11,11 @@ use super::words::{Field, Sort, fields, one_of, snake};
 pub(super) fn print(step: &str, out: &mut dyn Write) -> io::Result<bool> {
     if step.is_empty() {
         writeln!(out, "Steps (`guerdon test --fields STEP` shows what each can say):")?;
-        for step in steps() {
-            writeln!(out, "  {:<14}{}", step.word, step.about)?;
-        }
+        let rows = steps().iter().map(|step| (&step.word, &step.about));
+        table(rows.collect(), out)?;
         writeln!(out, "\nExpectations after any step, beside the answer of its own:")?;
-        for lookup in lookups() {
-            writeln!(out, "  {:<14}{}", lookup.word, lookup.about)?;
-        }
+        let rows = lookups().iter().map(|lookup| (&lookup.word, &lookup.about));
+        table(rows.collect(), out)?;
         return Ok(true);
     }
     let Some(found) = steps().iter().find(|known| known.word == step) else {
@@ -27,6 +25,11 @@ pub(super) fn print(step: &str, out: &mut dyn Write) -> io::Result<bool> {
     };
     one(found, out)?;
     Ok(true)
+}
+
+fn table(rows: Vec<(&String, &String)>, out: &mut dyn Write) -> io::Result<()> {
+    let width = rows.iter().map(|(word, _)| word.len()).max().unwrap_or(0) + 2;
+    rows.iter().try_for_each(|(word, about)| writeln!(out, "  {word:<width$}{about}"))
 }
 
 fn one(step: &StepWord, out: &mut dyn Write) -> io::Result<()> {
@@ -82,6 +85,11 @@ mod tests {
             let text = String::from_utf8(out).expect("UTF-8");
             assert!(text.contains("member") && text.contains("`expect` after it"), "{text}");
         }
+        // Bug: words longer than their column ran into what is said of them.
+        let mut out = Vec::new();
+        assert!(print("", &mut out).expect("printed"));
+        let text = String::from_utf8(out).expect("UTF-8");
+        assert!(text.contains("  create_account  "), "{text}");
         let mut out = Vec::new();
         assert!(!print("nothing", &mut out).expect("printed"));
     }

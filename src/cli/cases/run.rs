@@ -275,6 +275,9 @@ impl Stage<'_> {
                 break;
             }
         }
+        if lookup.word == "members" {
+            self.seen.member(&found);
+        }
         Ok(found)
     }
 
@@ -317,6 +320,10 @@ impl Stage<'_> {
             if let Some(lookup) = entries {
                 let entries = self.look_up(lookup, &member).await?;
                 self.seen.entries(&entries);
+            }
+            let members = lookups().iter().find(|lookup| lookup.word == "members");
+            if let Some(lookup) = members {
+                self.look_up(lookup, &member).await?;
             }
         }
         Ok(())

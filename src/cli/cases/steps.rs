@@ -3,9 +3,9 @@
 
 use std::sync::OnceLock;
 
-use prost_reflect::{Kind, MethodDescriptor};
+use prost_reflect::{Kind, MessageDescriptor, MethodDescriptor};
 
-use super::words::{contract, snake};
+use super::words::{Field, Sort, contract, fields, snake};
 
 /// Something that happens in a case: a call of one method.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,10 +60,19 @@ pub(super) fn steps() -> &'static [StepWord] {
             }
             let word = snake(method.name());
             let about = format!("calls `{name}`");
-            steps.push(StepWord { word, method: name, flat: &[], main: "member".to_owned(), about });
+            let main = main_field(&input);
+            steps.push(StepWord { word, method: name, flat: &[], main, about });
         }
         steps
     })
+}
+
+/// What a single word means where the table does not say: the member, else whatever the request names first.
+fn main_field(input: &MessageDescriptor) -> String {
+    let names = fields(input).into_iter().filter(|field| field.sort == Sort::Text && !field.is_list());
+    let names: Vec<Field> = names.filter(|field| field.raw.name() != "request_id").collect();
+    let member = names.iter().find(|field| field.raw.name() == "member_id");
+    member.or(names.first()).map(|field| field.name.clone()).unwrap_or_default()
 }
 
 fn methods() -> Vec<MethodDescriptor> {
@@ -190,6 +199,8 @@ pub(super) const DEFAULTS: &[(&str, &str, &str)] = &[
     ("ReturnRequest", "return_id", "return-#"),
     ("ReturnRequest", "cause", "return"),
     ("QuoteReturnRequest", "cause", "return"),
+    ("RecordOrderEventRequest", "event_id", "event-#"),
+    ("RecordEventRequest", "event_id", "event-#"),
     ("AdjustRequest", "reason", "goodwill"),
     ("AdjustRequest", "agent_id", "case"),
 ];
@@ -213,13 +224,17 @@ pub(super) fn main_of(message: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::words::{fields, method};
+    use super::super::request::step_fields;
+    use super::super::words::method;
     use super::*;
 
     #[test]
     fn every_row_is_in_the_contract() {
         for step in steps() {
             let request = method(&step.method).unwrap_or_else(|| panic!("{}", step.method)).input();
+            // Bug: a single word for `create_account` meant a field that it does not have.
+            let known = step_fields(step);
+            assert!(known.iter().any(|field| field.name == step.main), "{}: {}", step.word, step.main);
             for flat in step.flat {
                 assert!(request.get_field_by_name(flat).is_some(), "{}: {flat}", step.word);
             }

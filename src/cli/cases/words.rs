@@ -139,11 +139,15 @@ pub(super) fn fields(message: &MessageDescriptor) -> Vec<Field> {
     named.collect()
 }
 
+/// What a request names itself by, where its name does not say so.
+const OWN_IDS: &[(&str, &str)] = &[("RecordOrderEventRequest", "event_id"), ("RecordEventRequest", "event_id")];
+
 /// `amount_minor` is an amount, `line_id` names a line, and a line's own `line_id` is its `id`.
 fn short(message: &MessageDescriptor, field: &FieldDescriptor) -> String {
     let name = field.name();
     if field.kind() == Kind::String {
-        if name == format!("{}_id", snake(message.name()).trim_end_matches("_request")) {
+        let own = format!("{}_id", snake(message.name()).trim_end_matches("_request"));
+        if name == own || OWN_IDS.contains(&(message.name(), name)) {
             return "id".to_owned();
         }
         if let Some(base) = name.strip_suffix("_id") {
