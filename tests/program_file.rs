@@ -222,12 +222,12 @@ fn every_breakage_is_reported_where_it_is() {
         ("back_dating_max: 30 days\n", "back_dating_max: 30 days\n▸---\nsecond: 1\n", "holds one document"),
         ("title: Corner Shop", "title: Corner Shop\n▸[a]: b", "a field name must be a word"),
         // Fields.
-        ("title: Corner Shop\n", "title: Corner Shop\n▸tittle: Shop\n", "`program` has no field `tittle`"),
+        ("title: Corner Shop\n", "title: Corner Shop\n▸tittle: Shop\n", "the file has no field `tittle`"),
         ("guerdon: 1\nprogram: corner-shop\n", "▸guerdon: 1\n", "`program` is missing"),
         ("{units: 1, per: {GBP: 1.00, JPY: 100}}", "▸{units: 1}", "`per` is missing"),
         ("{units: 1, per:", "{units: 1, ▸perr: 1, per:", "`earn` has no field `perr`"),
         ("    kind: emotional\n", "    kind: emotional\n    ▸points: 3\n", "`rule` has no field `points`"),
-        ("guerdon: 1", "guerdon: ▸2", "`2` is not between 1 and 1"),
+        ("guerdon: 1", "guerdon: ▸2", "this server knows version 1 of the file format, not version 2"),
         // Wrong types.
         ("title: Corner Shop", "title: ▸[a, b]", "expected a text, found a list"),
         ("title: Corner Shop", "title▸:", "expected a text, found nothing"),
@@ -781,4 +781,186 @@ proptest! {
     fn any_bytes_are_refused_without_a_panic(text in "\\PC{0,200}|[-:{}\\[\\], \n\"'&*!|>%@#a-z0-9]{0,200}") {
         prop_assert!(program::compile(&text).is_err(), "lacks what a program must have");
     }
+}
+
+/// A small program with these sections, and a base rate before the rules.
+fn small(sections: &str) -> String {
+    let head = "guerdon: 1\nprogram: p\ntitle: P\ntime_zone: Europe/London\ncurrencies: [GBP]\n";
+    let base = "  - {id: base, kind: transactional, on: order, then: {earn: {units: 1, per: GBP 1.00}}}\n";
+    format!("{head}{}", sections.replace("rules:\n", &format!("rules:\n{base}")))
+}
+
+/// What checking a program says: faults, else warnings; each as `path: message` with its hint.
+fn said(text: &str) -> Vec<String> {
+    let list = match program::check(text) {
+        Ok(checked) => checked.warnings.list,
+        Err(faults) => faults.list,
+    };
+    let one = |fault: Fault| format!("{}: {} [{}]", fault.path, fault.message, fault.hint.unwrap_or_default());
+    list.into_iter().map(one).collect()
+}
+
+fn rule(more: &str) -> String {
+    format!("rules:\n  - {{id: r, kind: behavioural, on: order, {more}}}\n")
+}
+
+#[test]
+fn what_can_never_do_anything_is_a_warning_and_what_can_is_none() {
+    let bonus = "then: {bonus: {units: 10}}";
+    let campaign =
+        |own: &str| format!("campaigns: [{{id: c, title: C, {own}}}]\n{}", rule(&format!("campaign: c, {bonus}")));
+    let ladder = |levels: &str| {
+        let rule = "rules:\n  - {id: r, kind: behavioural, on: tier, tiers: {t: [a]}, then: {bonus: {units: 10}}}\n";
+        format!("counters: {{n: {{counts: orders}}}}\ntiers: {{t: {{counter: n, levels: [{levels}]}}}}\n{rule}")
+    };
+    let monday = "hours: [{days: [mon], from: \"08:00\", until: \"10:00\"}]";
+    let overnight = "hours: [{days: [mon], from: \"22:00\", until: \"02:00\"}]";
+    for (sections, expected) in [
+        (ladder("{id: a, title: A, at_least: 0}, {id: b, title: B, at_least: 3}"), "nobody reaches it"),
+        (ladder("{id: a, title: A, at_least: 3}"), ""),
+        (rule(&format!("{bonus}, limits: [{{units: 9, per: day, on_reach: refuse}}]")), "its own limit refuses more than 9"),
+        (rule(&format!("{bonus}, limits: [{{units: 9, per: day}}]")), ""),
+        (rule(&format!("{bonus}, limits: [{{units: 10, per: day, on_reach: refuse}}]")), ""),
+        (
+            format!("unit_limits: {{points: {{limits: [{{units: 9, on_reach: refuse}}]}}}}\n{}", rule(bonus)),
+            "the limit of unit `points` refuses more than 9",
+        ),
+        (
+            format!("units: {{points: {{}}, x: {{}}}}\n{}", rule("then: {bonus: {units: 1, unit: x, needs_base: true}}")),
+            "no rule earns x as its base",
+        ),
+        (rule("then: {bonus: {units: 1, needs_base: true}}"), ""),
+        (rule(&format!("when: {{{monday}, days: {{recurs: FREQ=WEEKLY;BYDAY=TU}}}}, {bonus}")), "never meet"),
+        (rule(&format!("when: {{{overnight}, days: {{recurs: FREQ=WEEKLY;BYDAY=TU}}}}, {bonus}")), ""),
+        (rule(&format!("when: {{{monday}, expression: \"time.weekday == 'tue'\"}}, {bonus}")), "never meet"),
+        (rule(&format!("when: {{{monday}, expression: \"time.weekday in ['mon', 'tue']\"}}, {bonus}")), ""),
+        (
+            rule(&format!("when: {{ends_at: 2026-05-01T00:00, days: {{on: [2026-05-03]}}}}, {bonus}")),
+            "its days lie outside of `starts_at` and `ends_at`",
+        ),
+        (rule(&format!("when: {{ends_at: 2026-05-01T00:00, days: {{on: [2026-04-30, 2026-05-03]}}}}, {bonus}")), ""),
+        (rule(&format!("when: {{days: {{recurs: FREQ=MONTHLY;BYDAY=6FR}}}}, {bonus}")), "`recurs` matches none"),
+        (rule(&format!("when: {{days: {{recurs: FREQ=MONTHLY;BYDAY=5FR}}}}, {bonus}")), ""),
+        (
+            rule(&format!("when: {{days: {{recurs: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30}}}}, {bonus}")),
+            "`recurs` matches none",
+        ),
+        (rule(&format!("when: {{days: {{recurs: FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29}}}}, {bonus}")), ""),
+        (rule(&format!("combine: {{exclusive: true}}, {bonus}")), "rule `base` before it applies to every order"),
+        (rule(&format!("combine: {{exclusive: true, priority: 1}}, {bonus}")), ""),
+        (campaign(&format!("{monday}, days: {{recurs: FREQ=WEEKLY;BYDAY=TU}}")), "campaign `c` never runs: its hours and"),
+        (
+            campaign(&format!("starts_at: 2026-05-06T00:00, ends_at: 2026-05-07T00:00, {monday}")),
+            "campaign `c` never runs: its hours lie outside",
+        ),
+        (
+            campaign(&monday.replace("}]", "}, {from: \"09:00\", until: \"11:00\"}]")),
+            "hours 2 of campaign `c` overlap hours 1",
+        ),
+        (campaign(monday), ""),
+        // Bug: a multiplier acts on bonuses that are multiplied, too.
+        (
+            "units: {points: {}, d: {}}\nrules:\n  - {id: b, kind: behavioural, on: order, then: {bonus: {units: 2, unit: d, \
+             multiplied: true}}}\n  - {id: m, kind: behavioural, on: order, then: {multiply: {unit: d, by: 2}}}\n"
+                .to_owned(),
+            "",
+        ),
+        // Bug: what contradicts itself without an expression was blamed on the expression.
+        (rule(&format!("when: {{order_number: {{is: [3], from: 5}}}}, {bonus}")), "its conditions contradict each other"),
+        // Bug: a bonus for each fifth order was told as one for every order.
+        (
+            "pay_with: {points: {units: 1, worth: GBP 1.00}}\nrules:\n  - {id: r, kind: behavioural, on: order, \
+                 when: {order_number: {every: 5}}, then: {bonus: {units: 10}}}\n"
+                .to_owned(),
+            "for every 5 orders, worth more in GBP than these must cost",
+        ),
+    ] {
+        let said = said(&small(&sections));
+        match expected {
+            "" => assert!(said.is_empty(), "{sections}: {said:?}"),
+            expected => assert!(said.iter().any(|one| one.contains(expected)), "{sections}: {said:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_fault_inside_of_a_section_brings_no_hint_that_does_harm() {
+    // Bug: where the only thing that a section says was faulty, a second fault asked to delete the section.
+    let bonus = "then: {bonus: {units: 10}}";
+    for sections in [
+        rule(&format!("when: {{days: {{not_on: [2026-02-30]}}}}, {bonus}")),
+        rule("then: {bonus: {units: 10, life: {expire_after: 1 day}}}"),
+        rule(&format!("when: {{spend_at_least: USD 5.00, spend_of: lines}}, {bonus}")),
+        rule(&format!("when: {{order_number: {{every: 1}}}}, {bonus}")),
+        rule(&format!("when: {{member: {{tagz: [a]}}}}, {bonus}")),
+    ] {
+        let said = said(&small(&sections));
+        assert!(!said.is_empty(), "{sections}");
+        for one in said {
+            assert!(!one.contains("leave it out") && !one.contains("remove it]"), "{sections}: {one}");
+        }
+    }
+    for section in [
+        rule(&format!("when: {{days: {{}}}}, {bonus}")),
+        rule(&format!("when: {{spend_of: lines}}, {bonus}")),
+        rule(&format!("when: {{order_number: {{}}}}, {bonus}")),
+    ] {
+        let said = said(&small(&section));
+        assert_eq!(said.len(), 1, "{section}: {said:?}");
+    }
+}
+
+#[test]
+fn thresholds_on_spend_are_money() {
+    // Bug: `at_least: 200` on a counter of spend was silently 2.00.
+    let of = |counts: &str, at_least: &str| {
+        let rule = format!("when: {{counters: {{n: {{at_least: {at_least}}}}}}}, then: {{bonus: {{units: 10}}}}");
+        format!(
+            "counters: {{n: {{counts: {counts}}}}}\n{}goals: [{{id: g, title: G, counter: n, at_least: {at_least}}}]\ntiers:\n  \
+             t: {{counter: n, levels: [{{id: a, title: A, at_least: {at_least}, for_life: {{counter: n, at_least: \
+             {at_least}}}}}]}}\n",
+            self::rule(&rule)
+        )
+    };
+    for (counts, at_least, expected) in [
+        ("spend", "GBP 200.00", ""),
+        ("orders", "200", ""),
+        ("spend", "200", "200 is taken for minor units of GBP: GBP 2.00 [write GBP 2.00, or GBP 200 if that is meant]"),
+        (
+            "spend",
+            "200.00",
+            "expected a whole number, or an amount with its currency, found `200.00` [of spend, write GBP 200.00]",
+        ),
+        ("spend", "GBP 200.005", "`200.005` has 3 decimals, GBP has 2"),
+        ("spend", "USD 200.00", "`n` sums up in GBP, the first of the program's `currencies`"),
+        ("orders", "GBP 200.00", "`n` counts no money"),
+    ] {
+        let said = said(&small(&of(counts, at_least)));
+        let wanted = if expected.is_empty() { 0 } else { 4 };
+        assert_eq!(said.len(), wanted, "{counts} {at_least}: {said:?}");
+        assert!(said.iter().all(|one| one.contains(expected)), "{counts} {at_least}: {said:?}");
+    }
+    let compiled = program::compile(&small(&of("spend", "GBP 200.00")));
+    let program = compiled.unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(program.goals[0].at_least, 20_000);
+    assert_eq!(program.ladders[0].levels[0].at_least, 20_000);
+    assert_eq!(program.ladders[0].levels[0].for_life.as_ref().map(|(_, at_least)| *at_least), Some(20_000));
+    assert_eq!(program.rules[1].conditions.counters[0].at_least, Some(20_000));
+}
+
+#[test]
+fn faults_name_what_they_are_about() {
+    for (from, to, expected) in [
+        ("guerdon: 1", "guerdon: 2", "guerdon: this server knows version 1 of the file format, not version 2"),
+        ("guerdon: 1", "Guerdon: 1", "Guerdon: the file has no field `Guerdon`"),
+    ] {
+        let said = said(&BASE.replace(from, to));
+        assert!(said.iter().any(|one| one.starts_with(expected)), "{said:?}");
+    }
+    let text = BASE.replace("      hours:", "      expression: \"order.total > 5\"\n      hours:");
+    let said = said(&text);
+    assert!(
+        said.iter().any(|one| one.starts_with("rules[1].when.expression: `order.total` counts minor units")),
+        "{said:?}"
+    );
 }

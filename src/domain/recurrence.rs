@@ -83,6 +83,19 @@ impl Recurrence {
             && self.on_weekday(start, date)
     }
 
+    /// Whether no calendar has such a day, as far as that is plain to see: a sixth Friday of a month, a 30 February.
+    pub fn never_comes(&self) -> bool {
+        const LONGEST: [i8; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+        let in_year = self.frequency == Frequency::Yearly && self.months.is_empty();
+        let most = if in_year { 53 } else { 5 };
+        let no_weekday = !self.weekdays.is_empty()
+            && self.weekdays.iter().all(|(ordinal, _)| ordinal.is_some_and(|ordinal| most < ordinal.unsigned_abs()));
+        let months = (1i8..).zip(LONGEST).filter(|(month, _)| self.months.is_empty() || self.months.contains(month));
+        let longest = months.map(|(_, days)| days.unsigned_abs()).max().unwrap_or(0);
+        let no_day = !self.month_days.is_empty() && self.month_days.iter().all(|day| longest < day.unsigned_abs());
+        no_weekday || no_day
+    }
+
     /// Whether so many days, weeks, months or years lie between.
     fn in_interval(&self, start: Date, date: Date) -> bool {
         let interval = self.interval.max(1);

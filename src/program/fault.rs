@@ -145,6 +145,10 @@ impl Collector {
         Faults::LISTED_MAX < self.found.len()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.found.len().saturating_add(self.omitted)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
     }

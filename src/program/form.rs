@@ -74,6 +74,7 @@ mod recipient;
 mod referral;
 mod rule;
 mod terms;
+mod threshold;
 mod tier;
 mod unit;
 mod value;
@@ -85,7 +86,7 @@ section! {
     /// The whole file.
     FileSection = "program" {
         /// The version of this file format.
-        guerdon: Whole<1, 1>, Required;
+        guerdon: words::FormatVersion, Required;
         /// The id of the program.
         program: Name<ProgramId>, Required;
         /// What people call the program.
@@ -169,6 +170,8 @@ pub(super) struct Compiled {
     pub(super) program: Program,
     /// Where each rule begins.
     pub(super) rules_at: Vec<Pos>,
+    /// Where each campaign of rules begins, in the order of the file.
+    pub(super) campaigns_at: Vec<(CampaignId, usize, Pos)>,
 }
 
 impl Build for FileSection {
@@ -178,7 +181,10 @@ impl Build for FileSection {
         let (rules_at, rules): (Vec<Pos>, Vec<Rule>) = self.rules?.value.into_iter().unzip();
         check_rates(&rules, &rules_at, r);
         let groups = combine::groups(self.groups?.value);
-        let rule_campaigns = combine::rule_campaigns(without_places(self.campaigns?.value));
+        let campaigns = self.campaigns?.value;
+        let campaigns_at = campaigns.iter().enumerate().map(|(index, (pos, own))| (own.id.clone(), index, *pos));
+        let campaigns_at = campaigns_at.collect();
+        let rule_campaigns = combine::rule_campaigns(without_places(campaigns));
         let unit_limits = combine::unit_limits(self.unit_limits?.value);
         combine::check_rules((&rules, &rules_at), &groups, &rule_campaigns, &unit_limits, r);
         let counters = counter::named(self.counters?.value);
@@ -245,7 +251,7 @@ impl Build for FileSection {
             value: self.value.map(|at| at.value),
             boards: without_places(boards),
         };
-        Some(Compiled { program, rules_at })
+        Some(Compiled { program, rules_at, campaigns_at })
     }
 }
 

@@ -195,8 +195,10 @@ macro_rules! section_value {
             type Out = <$name as Build>::Out;
 
             fn read(node: &Node, r: &mut Reader) -> Option<Self::Out> {
+                let before = r.faults.count();
                 r.mapping(node, Self::TITLE, Self::FIELDS)?;
                 let section = Self::take(node, r);
+                r.built_after(before);
                 section.build(node.pos, r)
             }
 
@@ -297,6 +299,8 @@ pub(super) struct Names {
     pub(super) lives: BTreeMap<UnitId, LifeTerms>,
     /// By section of the file: the keys of its mapping, or the ids in its list.
     declared: BTreeMap<String, BTreeSet<String>>,
+    /// Counters that sum up what is spent.
+    pub(super) spend: BTreeSet<String>,
     /// What `attributes` declares.
     pub(super) attributes: BTreeMap<Label, AttributeType>,
 }
@@ -335,6 +339,7 @@ impl Names {
             zone,
             lives: BTreeMap::new(),
             declared,
+            spend: spend_of(root),
             attributes: attributes_of(root),
         }
     }
@@ -348,6 +353,13 @@ impl Names {
     pub(super) fn declared(&self, section: &str) -> Vec<&str> {
         self.declared.get(section).into_iter().flatten().map(String::as_str).collect()
     }
+}
+
+fn spend_of(root: &Node) -> BTreeSet<String> {
+    let declared = root.get("counters").map(|node| &node.content);
+    let entries: &[Entry] = if let Some(Content::Map(entries)) = declared { entries } else { &[] };
+    let counts = |entry: &&Entry| entry.value.get("counts").and_then(Node::text) == Some("spend");
+    entries.iter().filter(counts).map(|entry| entry.key.clone()).collect()
 }
 
 fn attributes_of(root: &Node) -> BTreeMap<Label, AttributeType> {
@@ -376,6 +388,8 @@ pub(super) struct Reader {
     pub(super) source: Source,
     pub(super) faults: Collector,
     pub(super) warnings: Collector,
+    /// Whether a field of the section that is being built was faulty, or misspelt: what it lacks may be there.
+    is_faulty: bool,
 }
 
 #[derive(Clone)]
@@ -386,7 +400,7 @@ pub(super) enum Step {
 
 impl Reader {
     pub(super) fn new(names: Names, source: Source, faults: Collector) -> Reader {
-        Reader { steps: Vec::new(), names, source, faults, warnings: Collector::default() }
+        Reader { steps: Vec::new(), names, source, faults, warnings: Collector::default(), is_faulty: false }
     }
 
     pub(super) fn within<T>(&mut self, step: Step, read: impl FnOnce(&mut Reader) -> T) -> T {
@@ -429,6 +443,32 @@ impl Reader {
     pub(super) fn fault_at<T>(&mut self, field: &At<T>, message: impl Into<String>, hint: Option<&str>) {
         let path = self.path(Some(field.key));
         self.faults.push(field.pos, path, message.into(), hint.map(str::to_owned));
+    }
+
+    /// The fields of the next section to be built are read; before them there were so many faults.
+    pub(super) fn built_after(&mut self, faults: usize) {
+        self.is_faulty = faults < self.faults.count();
+    }
+
+    /// A fault of what the section that is being built does not state. Silent when a field of it is faulty: to follow
+    /// the hint would do harm.
+    pub(super) fn lacks(&mut self, pos: Pos, message: impl Into<String>, hint: Option<&str>) {
+        if !self.is_faulty {
+            self.fault(pos, message, hint);
+        }
+    }
+
+    /// The same of a field that needs another one.
+    pub(super) fn lacks_at<T>(&mut self, field: &At<T>, message: impl Into<String>, hint: Option<&str>) {
+        if !self.is_faulty {
+            self.fault_at(field, message, hint);
+        }
+    }
+
+    /// Something about one field of the section that is being built.
+    pub(super) fn warn_at<T>(&mut self, field: &At<T>, message: impl Into<String>, hint: Option<&str>) {
+        let path = self.path(Some(field.key));
+        self.warnings.push(field.pos, path, message.into(), hint.map(str::to_owned));
     }
 
     pub(super) fn warn(&mut self, pos: Pos, message: impl Into<String>, hint: Option<&str>) {
@@ -501,7 +541,8 @@ impl Reader {
         };
         for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
             let path = self.path(Some(&entry.key));
-            let message = format!("`{title}` has no field {}", quoted(&entry.key));
+            let of = if self.steps.is_empty() { "the file".to_owned() } else { format!("`{title}`") };
+            let message = format!("{of} has no field {}", quoted(&entry.key));
             let hint = self.suggestion(&entry.key, known);
             self.faults.push(entry.key_pos, path, message, hint);
         }

@@ -8,10 +8,11 @@ use super::form::{Compiled, names_nothing};
 use super::read::{Reader, Step};
 use crate::domain::id::UnitId;
 use crate::domain::predicate::Predicate;
-use crate::domain::program::{EarningTerms, Program, RoundPer, Rule, Then};
+use crate::domain::program::{EarningTerms, Program, RoundPer, Rule, RuleCampaign, Then};
 use crate::domain::time::LocalWindow;
 
 mod cost;
+mod dead;
 mod never;
 mod shadow;
 
@@ -20,10 +21,17 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
     let suspicions = shadow::find(program).into_iter().map(|found| (found, SHADOW_HINT));
     let suspicions = suspicions.chain(cost::find(program).into_iter().map(|found| (found, COST_HINT)));
     let stopped = shadow::stopped(program).into_iter().map(|found| (found, STOP_HINT));
-    for ((number, message), hint) in suspicions.chain(stopped) {
+    let hinted = suspicions.chain(stopped).map(|(found, hint)| (found, Some(hint)));
+    for ((number, message), hint) in hinted.chain(dead::find(program).into_iter().map(|found| (found, None))) {
         let Some(pos) = compiled.rules_at.get(number) else { continue };
         let rules = Step::Key(Cow::Borrowed("rules"));
-        r.within(rules, |r| r.within(Step::Index(number), |r| r.warn(*pos, message, Some(hint))));
+        r.within(rules, |r| r.within(Step::Index(number), |r| r.warn(*pos, message, hint)));
+    }
+    for (id, index, pos) in &compiled.campaigns_at {
+        let Some(campaign) = program.rule_campaigns.iter().find(|known| known.id == *id) else { continue };
+        r.within(Step::Key(Cow::Borrowed("campaigns")), |r| {
+            r.within(Step::Index(*index), |r| warn_of_campaign(program, campaign, *pos, r));
+        });
     }
     r.within(Step::Key(Cow::Borrowed("rules")), |r| {
         for (index, (rule, pos)) in program.rules.iter().zip(&compiled.rules_at).enumerate() {
@@ -32,6 +40,7 @@ pub(super) fn warn(compiled: &Compiled, r: &mut Reader) {
     });
     let earned = program.rules.iter().filter_map(|rule| match &rule.then {
         Then::Earn(earn) => Some(&earn.unit),
+        Then::Bonus(bonus) if bonus.multiplied => Some(&bonus.unit),
         Then::Multiply(_) | Then::Bonus(_) | Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => None,
     });
     let earned: BTreeSet<&UnitId> = earned.collect();
@@ -68,17 +77,30 @@ fn warn_of_rule(rule: &Rule, pos: Pos, earning: &EarningTerms, earned: &BTreeSet
         && !earned.contains(&multiply.unit)
     {
         let message = format!("rule `{}` never does anything: no rule earns {}", rule.id, multiply.unit);
-        r.warn(pos, message, Some("a multiplier adds to what `earn` rules give"));
+        r.warn(pos, message, Some("a multiplier adds to what `earn` rules give, and bonuses that are `multiplied`"));
     }
-    let windows = &rule.conditions.windows;
-    let overlap = windows.iter().enumerate().find_map(|(index, window)| {
-        let before = windows.iter().take(index).position(|earlier| overlaps(earlier, window))?;
-        Some((before, index))
-    });
-    if let Some((before, index)) = overlap {
+    if let Some((before, index)) = overlapping(&rule.conditions.windows) {
         let message = format!("hours {} of rule `{}` overlap hours {}", index + 1, rule.id, before + 1);
         r.warn(pos, message, Some("a rule applies once, however many of its hours hold"));
     }
+}
+
+fn warn_of_campaign(program: &Program, campaign: &RuleCampaign, pos: Pos, r: &mut Reader) {
+    if let Some(why) = dead::campaign(program, campaign) {
+        r.warn(pos, format!("campaign `{}` never runs: {why}", campaign.id), None);
+    }
+    if let Some((before, index)) = overlapping(&campaign.windows) {
+        let message = format!("hours {} of campaign `{}` overlap hours {}", index + 1, campaign.id, before + 1);
+        r.warn(pos, message, Some("a campaign runs, however many of its hours hold"));
+    }
+}
+
+/// The first of some hours that overlap others before them, and those.
+fn overlapping(windows: &[LocalWindow]) -> Option<(usize, usize)> {
+    windows.iter().enumerate().find_map(|(index, window)| {
+        let before = windows.iter().take(index).position(|earlier| overlaps(earlier, window))?;
+        Some((before, index))
+    })
 }
 
 /// Rules of a unit that round per order are rounded together, by the first of them that applies.

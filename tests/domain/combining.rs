@@ -477,3 +477,18 @@ fn e4_what_keeps_a_rule_from_giving_is_named_and_no_near_miss_promises_what_limi
     assert_eq!(condition("past", 0).condition, "campaigns.may.ends_at");
     assert_eq!(condition("base", 0).actual, "1 line earns on GBP 10.00");
 }
+
+#[test]
+fn a6_a_multiplier_adds_to_the_exact_base_and_rounds_what_it_adds_by_itself() {
+    for (round_per, amount_minor, expected) in [("order", 299, 7), ("rule", 299, 7), ("line", 299, 6), ("line", 199, 3)]
+    {
+        let sections = rules(&format!(
+            "  - {{id: base, kind: transactional, on: order, then: {{earn: {{units: 1, per: GBP 1.00, round_per: {round_per}}}}}}}
+  - {{id: three, kind: behavioural, on: order, then: {{multiply: {{by: 3}}}}}}
+"
+        ));
+        let mut world = World::new(&sections).with("mia", 0);
+        let granted = by_rule(&world.buy("mia", order_for("o", amount_minor)));
+        assert_eq!(granted.iter().map(|(_, units)| units).sum::<i64>(), expected, "{round_per}: {granted:?}");
+    }
+}

@@ -252,7 +252,10 @@ rules:
     let first = w.buy("mia", for_member("leo", order_for("o", 1_000)));
     assert_eq!(told(&first), ["theirs grants 10 to leo"], "the giver's balance bounds what the giver gets");
     let second = w.buy("mia", for_member("leo", order_for("p", 1_000)));
-    assert_eq!(told(&second), ["theirs grants 2 to leo", "no earn: LimitReached, asks 10, has 2"]);
+    assert_eq!(
+        told(&second),
+        ["theirs grants 2 to leo", "no more of theirs by rule:theirs: LimitReached, asks 10, has 2"]
+    );
     let guerdon::domain::answer::Effect::GrantedTo(given) = &decided(&second.answer).effects[0] else { panic!() };
     assert_eq!((given.amount, given.desired), (2, 10));
     // What comes back can be given again.

@@ -1,7 +1,7 @@
 //! Reservations: held, replaced, lapsed, released, committed.
 
 use guerdon::domain::account::AccountState;
-use guerdon::domain::answer::{CommitStatus, ReservationState};
+use guerdon::domain::answer::{CommitStatus, Reason, ReservationState};
 use guerdon::domain::command::{Command, Commit, Reserve};
 use guerdon::domain::time::{SECOND_MS, Times};
 
@@ -155,6 +155,10 @@ fn a_release_answers_how_the_reservation_stands() {
         let decision = world.release("mia", order);
         assert_eq!(released(&decision).released, now, "{order}");
         assert_eq!(released(&decision).reservation.as_ref().unwrap().state, state, "{order}");
+        // Bug: nothing was released of a committed order, and nothing said why.
+        let why: Vec<Reason> = released(&decision).refusals.iter().map(|refusal| refusal.reason).collect();
+        let expected = if order == "committed" { vec![Reason::OrderCommitted] } else { Vec::new() };
+        assert_eq!(why, expected, "{order}");
     }
     world.reserve("mia", order_for("lapsed", 1_000), pay_exactly(100));
     world.go("2026-05-04T12:15:00Z");

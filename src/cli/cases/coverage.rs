@@ -28,8 +28,15 @@ pub(super) struct Seen {
 /// An id, and what kind of thing the field that has it names: `rule`, `reward`...
 type Mention = (String, String);
 
-/// Which kinds of fields name the parts of a section. What a level multiplies is told like a rule, and so is what a
-/// referral gives.
+/// What a field names. What a level multiplies is told like a rule, as `<ladder>/<level>/<unit>`.
+fn mention(field: &str, id: &str) -> Mention {
+    match id.split('/').collect::<Vec<_>>().as_slice() {
+        [ladder, level, _] if field == "rule" => ("level".to_owned(), format!("{ladder}.{level}")),
+        _ => (field.to_owned(), id.to_owned()),
+    }
+}
+
+/// Which kinds of fields name the parts of a section. What a referral gives is told like what a rule gives.
 const NAMED_BY: &[(&str, &[&str])] = &[
     ("rules", &["rule"]),
     ("campaigns", &["rule_campaign"]),
@@ -37,7 +44,7 @@ const NAMED_BY: &[(&str, &[&str])] = &[
     ("rewards", &["reward"]),
     ("stamp_cards", &["card"]),
     ("draws", &["draw", "prize"]),
-    ("tiers", &["level", "rule"]),
+    ("tiers", &["level"]),
     ("goals", &["goal"]),
 ];
 
@@ -51,7 +58,7 @@ impl Seen {
             let Some(id) = rule.get("rule").and_then(Tree::text) else { continue };
             let applied = rule.get("applied") == Some(&Tree::Flag(true));
             let side = if applied { &mut self.applied } else { &mut self.considered };
-            side.insert(("rule".to_owned(), id.to_owned()));
+            side.insert(mention("rule", id));
         }
         for refusal in decision.get("refusals").map(Tree::items).unwrap_or_default() {
             let text = |key: &str| refusal.get(key).and_then(Tree::text);
@@ -95,7 +102,7 @@ fn mentions_on(ladder: Option<&str>, field: &str, tree: &Tree, into: &mut BTreeS
         Tree::Text(text) | Tree::Word(text) => {
             let mention = match ladder.filter(|_| LEVELS.contains(&field)) {
                 Some(ladder) => ("level".to_owned(), format!("{ladder}.{text}")),
-                None => (field.to_owned(), text.clone()),
+                None => mention(field, text),
             };
             into.insert(mention);
         }
@@ -248,7 +255,9 @@ rules: [{id: base}, {id: extra, campaign: c}, {id: two}]
 tiers: {t: {levels: [{id: a}, {id: b}, {id: c}]}}
 ";
         let map = |fields: &[(&str, &str)]| {
-            Tree::Map(fields.iter().map(|(name, value)| ((*name).to_owned(), Tree::Text((*value).to_owned()))).collect())
+            Tree::Map(
+                fields.iter().map(|(name, value)| ((*name).to_owned(), Tree::Text((*value).to_owned()))).collect(),
+            )
         };
         let effects = |effects: Vec<Tree>| Tree::Map(vec![("effects".to_owned(), Tree::List(effects))]);
         let covered = |seen: &Seen| {
@@ -260,7 +269,7 @@ tiers: {t: {levels: [{id: a}, {id: b}, {id: c}]}}
             Tree::Map(vec![("tiers".to_owned(), Tree::List(vec![map(&[("ladder", "t"), ("level", level)])]))])
         };
         let mut seen = Seen::default();
-        seen.answer(&effects(vec![map(&[("rule", "base")]), map(&[("rule", "t.b")])]));
+        seen.answer(&effects(vec![map(&[("rule", "base")]), map(&[("rule", "t/b/points")])]));
         seen.member(&tiers("c"));
         assert_eq!(covered(&seen), "rules/base tiers/t.b tiers/t.c");
         seen.answer(&effects(vec![map(&[("rule", "extra")]), map(&[("ladder", "t"), ("to", "a")])]));

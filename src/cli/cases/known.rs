@@ -105,10 +105,10 @@ impl<'a> Known<'a> {
         })
     }
 
-    /// What a level multiplies is told like a rule, named by ladder and level.
+    /// What a level multiplies is told like a rule.
     fn levels(&self) -> impl Iterator<Item = String> {
-        let ladders = self.program.ladders.iter();
-        ladders.flat_map(|ladder| ladder.levels.iter().map(move |level| format!("{}.{}", ladder.id, level.id)))
+        let levels = self.program.ladders.iter().flat_map(|ladder| &ladder.levels);
+        levels.flat_map(|level| level.multipliers.iter().map(|rule| rule.id.to_string()))
     }
 
     fn declares(&self, name: &str) -> bool {

@@ -670,7 +670,9 @@ pub(super) fn release(scene: &Scene<'_>, command: &Release) -> Result<Decision, 
             expires_at: at,
             held: Vec::new(),
         };
-        return Ok(scene.unchanged(answer(false, Some(reservation)), true));
+        let refusals = vec![Refusal::new(Subject::Order, Reason::OrderCommitted)];
+        let kept = ReleaseAnswer { released: false, reservation: Some(reservation), refusals };
+        return Ok(scene.unchanged(Answer::Release(kept), true));
     }
     match desk.state.hold(order_id).cloned() {
         Some(hold) if !hold.is_open() => Ok(scene.unchanged(answer(false, Some(hold.view())), true)),

@@ -10,7 +10,9 @@ use super::super::desk::Desk;
 use super::super::id::{CounterId, GrantId, Label, RuleId, UnitId};
 use super::super::ledger::Book;
 use super::super::order::Order;
-use super::super::program::{CounterWindow, ForEach, GrantTo, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule, Then};
+use super::super::program::{
+    CounterWindow, ForEach, GrantTo, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule, Then,
+};
 use super::super::quota::QuotaKey;
 use super::super::time::{Instant, Period};
 use super::super::value;

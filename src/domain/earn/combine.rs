@@ -2,7 +2,7 @@
 
 use super::fraction::{rounded, total};
 use super::{OutOfBounds, Round, RoundPer};
-use crate::domain::id::{GroupId, RuleId, UnitId};
+use crate::domain::id::{GroupId, RuleId};
 use crate::domain::program::{BaseRules, GroupPick, Program, Rule, Then};
 
 /// Why a rule whose conditions hold does not apply.
@@ -29,24 +29,6 @@ impl LeftOut<'_> {
     }
 }
 
-/// What a rule gives units of.
-fn unit_of(rule: &Rule) -> Option<&UnitId> {
-    match &rule.then {
-        Then::Earn(earn) => Some(&earn.unit),
-        Then::Multiply(multiply) => Some(&multiply.unit),
-        Then::Bonus(bonus) => Some(&bonus.unit),
-        Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => None,
-    }
-}
-
-/// Whether an exclusive rule tolerates no other such rule beside it.
-fn excludes(exclusive: &Rule, other: &Rule) -> bool {
-    match &exclusive.combine.group {
-        Some(group) => other.combine.group.as_ref() == Some(group),
-        None => unit_of(exclusive).is_some() && unit_of(exclusive) == unit_of(other),
-    }
-}
-
 fn picks(program: &Program, rule: &Rule, pick: GroupPick) -> bool {
     rule.combine.group.as_ref().and_then(|group| program.group(group)).is_some_and(|group| group.pick == pick)
 }
@@ -63,11 +45,11 @@ impl<'a> Round<'a> {
         {
             return Some(LeftOut::NotFirst(&first.id, group));
         }
-        if let Some(alone) = self.kept.iter().find(|kept| kept.combine.exclusive && excludes(kept, rule)) {
+        if let Some(alone) = self.kept.iter().find(|kept| kept.combine.exclusive && kept.excludes(rule)) {
             return Some(LeftOut::Excluded(&alone.id));
         }
         if rule.combine.exclusive
-            && let Some(other) = self.kept.iter().find(|kept| excludes(rule, kept))
+            && let Some(other) = self.kept.iter().find(|kept| rule.excludes(kept))
         {
             return Some(LeftOut::NotAlone(&other.id));
         }

@@ -181,6 +181,26 @@ pub enum GrantTo {
     Recipient,
 }
 
+impl Rule {
+    /// What it gives units of.
+    pub fn gives_unit(&self) -> Option<&UnitId> {
+        match &self.then {
+            Then::Earn(earn) => Some(&earn.unit),
+            Then::Multiply(multiply) => Some(&multiply.unit),
+            Then::Bonus(bonus) => Some(&bonus.unit),
+            Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => None,
+        }
+    }
+
+    /// Whether this rule, which is exclusive, tolerates no other such rule beside it.
+    pub fn excludes(&self, other: &Rule) -> bool {
+        match &self.combine.group {
+            Some(group) => other.combine.group.as_ref() == Some(group),
+            None => self.gives_unit().is_some() && self.gives_unit() == other.gives_unit(),
+        }
+    }
+}
+
 impl Trigger {
     /// Whether time pulls it.
     pub fn is_occasion(self) -> bool {

@@ -65,14 +65,14 @@ impl Build for AdjustmentSection {
 
     fn build(self, pos: Pos, r: &mut Reader) -> Option<AdjustmentTerms> {
         if let (None, Some(per)) = (&self.member_units_max, &self.member_per) {
-            r.fault_at(per, "there is no `member_units_max` that it could be about", Some("remove it"));
+            r.lacks_at(per, "there is no `member_units_max` that it could be about", Some("remove it"));
         }
         let per = self.member_per.map_or(CalendarPeriod::Month, |at| at.value);
         let number = |at: Option<At<i64>>| at.map(|at| at.value);
         let member_units_max = self.member_units_max.map(|at| (at.value, per));
         let (units_max, agent_day_units_max) = (number(self.units_max), number(self.agent_day_units_max));
         if self.reasons.is_none() && (units_max, agent_day_units_max, member_units_max) == (None, None, None) {
-            r.fault(pos, "says nothing", Some("leave it out"));
+            r.lacks(pos, "says nothing", Some("leave it out"));
         }
         Some(AdjustmentTerms {
             unit: UnitId::points(),

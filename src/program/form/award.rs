@@ -192,7 +192,7 @@ impl Build for TagSection {
             r.fault_at(remove, format!("{} is both given and taken away", quoted(both.as_str())), None);
         }
         if self.add.is_none() && self.remove.is_none() {
-            r.fault(pos, "says nothing", Some("state `add` or `remove`"));
+            r.lacks(pos, "says nothing", Some("state `add` or `remove`"));
             return None;
         }
         let add = self.add.map(|at| at.value).unwrap_or_default();

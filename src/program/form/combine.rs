@@ -118,7 +118,7 @@ impl Build for LimitSection {
                 return None;
             }
             (None, None) => {
-                r.fault(pos, "bounds nothing", Some("state `units` or `times`"));
+                r.lacks(pos, "bounds nothing", Some("state `units` or `times`"));
                 return None;
             }
         };
@@ -308,7 +308,7 @@ impl Build for DaysSection {
         };
         let days = Days { on: sorted(self.on), not_on: sorted(self.not_on), recurs: self.recurs.map(|at| at.value) };
         if days.is_empty() {
-            r.fault(pos, "says nothing", Some("leave it out"));
+            r.lacks(pos, "says nothing", Some("leave it out"));
             return None;
         }
         if !days.on.is_empty() && days.recurs.is_none() && days.on.iter().all(|day| days.not_on.contains(day)) {

@@ -1,5 +1,6 @@
 //! Counters, and what rules may ask of them and of a member's orders.
 
+use super::threshold::{Mark, MarkText, number_of};
 use super::*;
 
 section! {
@@ -57,7 +58,7 @@ impl Build for CounterSection {
             Some(events) if !of_events => {
                 r.fault_at(events, "only a counter of events names events", Some("remove it"))
             }
-            None if of_events => r.fault(pos, "names no events to count", Some("add `events: [...]`")),
+            None if of_events => r.lacks(pos, "names no events to count", Some("add `events: [...]`")),
             _ => {}
         }
         let lines = self.lines?;
@@ -71,7 +72,7 @@ impl Build for CounterSection {
             r.fault_at(window, "a streak has no window", Some("state one of the two"));
         }
         if let (None, Some(gap)) = (&self.streak, &self.streak_gap_max) {
-            r.fault_at(gap, "there is no `streak` that it could be about", Some("remove it"));
+            r.lacks_at(gap, "there is no `streak` that it could be about", Some("remove it"));
         }
         let gap = self.streak_gap_max.and_then(|at| u16::try_from(at.value).ok()).unwrap_or(0);
         let window = match (self.streak, self.window) {
@@ -137,7 +138,7 @@ impl Build for OrderNumberSection {
             self.is.map(|at| at.value).unwrap_or_default().into_iter().filter_map(|n| u64::try_from(n).ok()).collect();
         let wanted = OrderNumber { is, every: number(self.every), from: number(self.from), to: number(self.to) };
         if wanted == OrderNumber::default() {
-            r.fault(pos, "says nothing", Some("leave it out"));
+            r.lacks(pos, "says nothing", Some("leave it out"));
             return None;
         }
         Some(wanted)
@@ -148,21 +149,35 @@ section! {
     /// What a counter must say, with what happens now counted in. Everything stated must hold.
     CountSection = "count" {
         /// At least so much; equal is reached.
-        at_least: Whole<0, 1_000_000_000_000>, Without("any");
+        at_least: MarkText<0>, Without("any");
         /// At most so much, inclusive.
-        at_most: Whole<0, 1_000_000_000_000>, Without("any");
+        at_most: MarkText<0>, Without("any");
         /// A multiple of this, but not 0.
-        every: Whole<1, 1_000_000_000_000>, Without("any");
+        every: MarkText<1>, Without("any");
+    }
+}
+
+/// What is asked of a counter that is named elsewhere.
+pub(in crate::program) struct Count {
+    at_least: Option<At<Mark>>,
+    at_most: Option<At<Mark>>,
+    every: Option<At<Mark>>,
+}
+
+impl Count {
+    pub(super) fn of(self, counter: CounterId, r: &mut Reader) -> CounterCondition {
+        let [at_least, at_most, every] =
+            [self.at_least, self.at_most, self.every].map(|at| at.map(|at| number_of(&at, &counter, r)));
+        CounterCondition { counter, at_least, at_most, every }
     }
 }
 
 impl Build for CountSection {
-    type Out = (Option<i64>, Option<i64>, Option<i64>);
+    type Out = Count;
 
     fn build(self, pos: Pos, r: &mut Reader) -> Option<Self::Out> {
-        let number = |at: Option<At<i64>>| at.map(|at| at.value);
         if let (Some(least), Some(most)) = (&self.at_least, &self.at_most)
-            && most.value < least.value
+            && most.value.number < least.value.number
         {
             r.fault_at(
                 most,
@@ -170,11 +185,10 @@ impl Build for CountSection {
                 Some("`at_most` must not be below `at_least`"),
             );
         }
-        let wanted = (number(self.at_least), number(self.at_most), number(self.every));
-        if wanted == (None, None, None) {
-            r.fault(pos, "asks nothing of the counter", Some("state `at_least`, `at_most` or `every`"));
+        if self.at_least.is_none() && self.at_most.is_none() && self.every.is_none() {
+            r.lacks(pos, "asks nothing of the counter", Some("state `at_least`, `at_most` or `every`"));
             return None;
         }
-        Some(wanted)
+        Some(Count { at_least: self.at_least, at_most: self.at_most, every: self.every })
     }
 }

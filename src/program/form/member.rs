@@ -67,9 +67,8 @@ impl Build for MemberSection {
         let joined_at_least = joined_at_least.map(|at| at.value);
         let joined_at_most = joined_at_most.map(|at| at.value);
         let nothing = all.is_empty() && joined_at_least.is_none() && joined_at_most.is_none();
-        // A field that is faulty, or misspelt, is missing here too; that has been told.
-        if nothing && r.faults.is_empty() {
-            r.fault(pos, "asks nothing of the member", Some("leave it out"));
+        if nothing {
+            r.lacks(pos, "asks nothing of the member", Some("leave it out"));
             return None;
         }
         Some(Asked { all, joined_at_least, joined_at_most })

@@ -18,7 +18,8 @@ section! {
     OccasionSection = "occasion" {
         /// How long before there is a notice, for whoever wants to write to the member: see LedgerService.ListNotices.
         notice: Length, Without("there is none");
-        /// How long what follows is good for, where `then` does not say: units expire, a voucher ends.
+        /// How long what follows is good for, where `then` does not say: units expire, a voucher ends. To the instant: of
+        /// the unit's own terms neither `expiry_rounded_to` nor `activates_after` holds then; `life` keeps them.
         valid_for: Length, Without("as long as such things are");
         /// When those have it in other years who were born, or joined, on 29 February.
         leap_day: LeapDayWord, Default("28_february");
@@ -51,7 +52,7 @@ pub(super) fn check(rule: &RuleSection, r: &mut Reader) -> Option<Occasion> {
         (Some(events), trigger) if trigger != Trigger::Event => {
             r.fault_at(events, "only a rule on `event` names events", Some("remove it"));
         }
-        (None, Trigger::Event) => r.fault_at(on, "names no events", Some("add `events: [...]`")),
+        (None, Trigger::Event) => r.lacks_at(on, "names no events", Some("add `events: [...]`")),
         _ => {}
     }
     if let (Some(occasion), false) = (&rule.occasion, on.value.is_occasion()) {

@@ -235,7 +235,8 @@ fn warn_of_currencies(uses: &[(Field, Pos)], r: &mut Reader) {
     }
     for (field, pos) in uses.iter().filter(|(field, _)| field.is_money()) {
         let message = format!("`{field}` counts minor units of the order's currency, and the program lists several");
-        r.warn(*pos, message, Some("state `currencies`, compare order.currency too, or use `spend_at_least`"));
+        let hint = "state `currencies`, compare order.currency too, or use `spend_at_least`";
+        r.within(Step::Key(Cow::Borrowed("expression")), |r| r.warn(*pos, message, Some(hint)));
     }
 }
 
@@ -245,7 +246,7 @@ impl Build for WhenSection {
     fn build(self, _: Pos, r: &mut Reader) -> Option<When> {
         check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
         if let (None, None, Some(of)) = (&self.spend_at_least, &self.spend_at_most, &self.spend_of) {
-            r.fault_at(of, "there is no `spend_at_least` that it could be about", Some("remove it"));
+            r.lacks_at(of, "there is no `spend_at_least` that it could be about", Some("remove it"));
         }
         if let (Some(least), Some(most)) = (&self.spend_at_least, &self.spend_at_most) {
             let crossed =
@@ -259,7 +260,7 @@ impl Build for WhenSection {
             }
         }
         if let (None, None, Some(of)) = (&self.quantity_at_least, &self.quantity_at_most, &self.quantity_of) {
-            r.fault_at(of, "there is no `quantity_at_least` that it could be about", Some("remove it"));
+            r.lacks_at(of, "there is no `quantity_at_least` that it could be about", Some("remove it"));
         }
         if let (Some(least), Some(most)) = (&self.quantity_at_least, &self.quantity_at_most)
             && most.value < least.value
@@ -274,12 +275,12 @@ impl Build for WhenSection {
         let quantity = (at_least.is_some() || at_most.is_some()).then_some(bounds);
         let of = self.spend_of.map_or(SpendOf::default(), |at| at.value);
         let counters = self.counters.map(|at| at.value).unwrap_or_default().into_iter();
-        let counters = counters.map(|(counter, (at_least, at_most, every))| CounterCondition {
-            counter,
-            at_least,
-            at_most,
-            every,
-        });
+        let counters: Vec<CounterCondition> = counters
+            .map(|(counter, count)| {
+                let name = Step::Key(Cow::Owned(counter.to_string()));
+                r.within(Step::Key(Cow::Borrowed("counters")), |r| r.within(name, |r| count.of(counter, r)))
+            })
+            .collect();
         let stated = [
             (Field::OrderCurrency, self.currencies.as_ref().map(|at| at.pos)),
             (Field::OrderKind, self.order_kinds.as_ref().map(|at| at.pos)),
@@ -320,7 +321,7 @@ impl Build for WhenSection {
             spend_min: self.spend_at_least.map(|at| SpendMin { amount: at.value, of }),
             lines: Selector::default(),
             order_number: self.order_number.map(|at| at.value),
-            counters: counters.collect(),
+            counters,
             predicate,
             joined_at_least: member.joined_at_least,
             joined_at_most: member.joined_at_most,

@@ -1,5 +1,6 @@
 //! Ladders of status, and goals.
 
+use super::threshold::{Mark, MarkText, number_of};
 use super::*;
 use crate::domain::id::{GoalId, LadderId, LevelId};
 use crate::domain::money::Rounding;
@@ -47,7 +48,7 @@ section! {
         title: Title, Required;
         /// What the counter must say; equal is reached. Above that of the level before. 0, for the first level alone:
         /// every member has it, and nobody reaches it.
-        at_least: Whole<0, 1_000_000_000_000>, Required;
+        at_least: MarkText<0>, Required;
         /// When the level is never lost again.
         for_life: ForLifeSection, Without("never");
         /// By unit, what orders earn more: a multiplier on all lines, next to those of rules; of two equal ones on a
@@ -66,15 +67,17 @@ section! {
         /// Usually one without a window.
         counter: CounterName, Required;
         /// What it must say; equal is reached.
-        at_least: Whole<1, 1_000_000_000_000>, Required;
+        at_least: MarkText<1>, Required;
     }
 }
 
 impl Build for ForLifeSection {
     type Out = (CounterId, i64);
 
-    fn build(self, _: Pos, _: &mut Reader) -> Option<(CounterId, i64)> {
-        Some((self.counter?.value, self.at_least?.value))
+    fn build(self, _: Pos, r: &mut Reader) -> Option<(CounterId, i64)> {
+        let counter = self.counter?.value;
+        let at_least = number_of(&self.at_least?, &counter, r);
+        Some((counter, at_least))
     }
 }
 
@@ -115,7 +118,7 @@ impl Build for KeepSection {
 pub(in crate::program) struct Rung {
     level: Level,
     multiply: Vec<(UnitId, i64)>,
-    at_least_at: At<i64>,
+    at_least_at: At<Mark>,
 }
 
 impl Build for LevelSection {
@@ -128,7 +131,7 @@ impl Build for LevelSection {
         let level = Level {
             id: self.id?.value,
             title: self.title?.value,
-            at_least: at_least_at.value,
+            at_least: at_least_at.value.number,
             for_life: self.for_life.map(|at| at.value),
             multipliers: Vec::new(),
             lives,
@@ -156,8 +159,12 @@ impl Build for LadderSection {
             r.fault_at(&steps, "a ladder without levels leads nowhere", Some("add a level"));
             return None;
         }
+        let counter = self.counter?.value;
         let mut before: Option<i64> = None;
         for (index, (_, step)) in steps.value.iter().enumerate() {
+            r.within(Step::Key(Cow::Borrowed("levels")), |r| {
+                r.within(Step::Index(index), |r| number_of(&step.at_least_at, &counter, r))
+            });
             let at_least = step.level.at_least;
             let inside = |r: &mut Reader, message: String, hint: &str| {
                 let levels = Step::Key(Cow::Borrowed("levels"));
@@ -181,7 +188,7 @@ impl Build for LadderSection {
         let (levels, multiply) = steps.value.into_iter().map(|(_, step)| (step.level, step.multiply)).unzip();
         let ladder = Ladder {
             id: LadderId::parse("unnamed").ok()?,
-            counter: self.counter?.value,
+            counter,
             window: CounterWindow::Lifetime,
             levels,
             upgrade: self.upgrade?.value,
@@ -205,7 +212,7 @@ section! {
         /// What is counted.
         counter: CounterName, Required;
         /// What the counter must say; equal is reached.
-        at_least: Whole<1, 1_000_000_000_000>, Required;
+        at_least: MarkText<1>, Required;
         /// How often it can be reached.
         repeat: RepeatWord, Default("once");
         /// What shows that it was reached: GetMember lists it.
@@ -219,12 +226,14 @@ impl Build for GoalSection {
     /// With where it begins, for what is checked later.
     type Out = Goal;
 
-    fn build(self, _: Pos, _: &mut Reader) -> Option<Goal> {
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Goal> {
+        let counter = self.counter?.value;
+        let at_least = number_of(&self.at_least?, &counter, r);
         Some(Goal {
             id: self.id?.value,
             title: self.title?.value,
-            counter: self.counter?.value,
-            at_least: self.at_least?.value,
+            counter,
+            at_least,
             repeat: self.repeat?.value,
             badge: self.badge.map(|at| at.value),
             starts_at: self.starts_at.map(|at| at.value),

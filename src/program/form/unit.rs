@@ -74,7 +74,7 @@ impl Build for UnitSection {
         }
         if let (None, Some(within)) = (&self.activates_on_event, &self.event_within) {
             let hint = "state `activates_on_event`, or leave this out";
-            r.fault_at(within, "there is no event that it could be about", Some(hint));
+            r.lacks_at(within, "there is no event that it could be about", Some(hint));
             return None;
         }
         let within = self.event_within.map_or(Some(EVENT_WITHIN), |at| at.value);
@@ -113,7 +113,7 @@ fn check_expiry(
     }
     if let (None, Some(at_least)) = (on, at_least) {
         let hint = "state `expires_on`, or leave this out";
-        r.fault_at(at_least, "there is no `expires_on` whose days it could pass over", Some(hint));
+        r.lacks_at(at_least, "there is no `expires_on` whose days it could pass over", Some(hint));
         return None;
     }
     Some(())
@@ -155,7 +155,7 @@ impl Build for LifeSection {
             && self.expires_on.is_none()
             && self.lives_at_least.is_none();
         if none {
-            r.fault(pos, "states nothing of its own", Some("leave it out"));
+            r.lacks(pos, "states nothing of its own", Some("leave it out"));
             return None;
         }
         check_expiry(self.expires_after.as_ref(), self.expires_on.as_ref(), None, r)?;

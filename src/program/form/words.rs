@@ -38,6 +38,31 @@ words!(OverdrawUnrefusedWord -> Overdraw {
     "allow" => Overdraw::Allow, "the rest is owed, as far as the floor goes";
 });
 
+/// The version of the file format: this server knows one.
+pub(in crate::program) struct FormatVersion;
+
+impl Value for FormatVersion {
+    type Out = ();
+
+    fn read(node: &Node, r: &mut Reader) -> Option<()> {
+        let number = node.text().and_then(|text| text.parse::<i64>().ok()).filter(|number| *number != 1);
+        if let Some(number) = number {
+            let message = format!("this server knows version 1 of the file format, not version {number}");
+            r.fault(node.pos, message, Some("write `guerdon: 1`, or use a server that knows that version"));
+            return None;
+        }
+        Whole::<1, 1>::read(node, r).map(|_| ())
+    }
+
+    fn phrase() -> String {
+        Whole::<1, 1>::phrase()
+    }
+
+    fn schema() -> Json {
+        Whole::<1, 1>::schema()
+    }
+}
+
 /// A day of every year.
 pub(in crate::program) struct MonthDayText;
 

@@ -134,14 +134,22 @@ fn bonuses(program: &Program, payment: &PaymentTerms, currency: Currency, worth:
             || conditions.counters.iter().any(|counter| counter.at_most.is_some() || counter.every.is_some());
         let least = conditions.spend_min.as_ref().and_then(|spend| spend.amount.get(currency)).unwrap_or(0);
         let value = i128::from(bonus.units) * i128::from(worth);
-        if seldom || value <= i128::from(least) * i128::from(payment.units) {
+        let orders = conditions.order_number.as_ref().and_then(|number| number.every).unwrap_or(1);
+        if seldom || value <= i128::from(least) * i128::from(payment.units) * i128::from(orders) {
             continue;
         }
-        let asked = if least == 0 { "nothing" } else { "less" };
-        let message = format!(
-            "rule `{}` gives {} {} for every order, worth more in {currency} than the order must cost: it asks for {asked}",
-            rule.id, bonus.units, bonus.unit
-        );
+        let (id, gives) = (&rule.id, format!("{} {}", bonus.units, bonus.unit));
+        let message = match (orders, least) {
+            (1, 0) => format!(
+                "rule `{id}` gives {gives} for every order, worth more in {currency} than the order must cost: it asks for nothing"
+            ),
+            (1, _) => format!(
+                "rule `{id}` gives {gives} for every order, worth more in {currency} than the order must cost: it asks for less"
+            ),
+            (orders, _) => format!(
+                "rule `{id}` gives {gives} for every {orders} orders, worth more in {currency} than these must cost"
+            ),
+        };
         found.push((number, message));
     }
     found

@@ -16,7 +16,10 @@ pub(super) fn why(program: &Program, conditions: &Conditions) -> Option<&'static
         return Some("what it asks for contradicts itself, or is more than there can be");
     }
     if !can_hold(&together(program, conditions)) {
-        return Some("its expression contradicts the other conditions");
+        return Some(match conditions.predicate {
+            Some(_) => "its expression contradicts the other conditions",
+            None => "its conditions contradict each other",
+        });
     }
     outside(program, conditions).then_some("its hours lie outside of `starts_at` and `ends_at`")
 }
@@ -60,7 +63,7 @@ fn together(program: &Program, conditions: &Conditions) -> Predicate {
 }
 
 /// Whether no hour of the schedule is inside of any window.
-fn outside(program: &Program, conditions: &Conditions) -> bool {
+pub(super) fn outside(program: &Program, conditions: &Conditions) -> bool {
     let (Some(from), Some(until)) = (conditions.starts_at, conditions.ends_at) else { return false };
     if conditions.windows.is_empty() || 8 * DAY_MS <= until.0.saturating_sub(from.0) {
         return false;
