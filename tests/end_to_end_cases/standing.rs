@@ -58,7 +58,7 @@ pub(crate) async fn d3_status_and_goals_are_shown_set_lost_and_verified<W: World
         Some(wire::effect::Effect::UnitsGranted(granted)) => Some((granted.rule_id.clone(), granted.granted)),
         _ => None,
     });
-    assert!(grants.into_iter().any(|grant| grant == ("vip.silver".to_owned(), 5)));
+    assert!(grants.into_iter().any(|grant| grant == ("vip/silver/points".to_owned(), 5)));
     assert_eq!(clients.member("mia").await.goals[0].badge, "regular");
     clients.send(&give_back("mia", "r2", "o2", "r2", everything())).await;
     assert_eq!(clients.member("mia").await.goals[0].times, 0);
