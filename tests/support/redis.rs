@@ -34,6 +34,9 @@ pub struct RedisServer {
     dir: TempDir,
     args: Vec<String>,
     kind: Kind,
+    /// Ends the server should this process end without having done so: a test that is killed, or a server that is kept in a
+    /// `static`, which nothing drops.
+    heir: Option<Child>,
 }
 
 /// What is started.
@@ -86,7 +89,7 @@ impl RedisServer {
                 std::fs::write(dir.path().join("redis.conf"), config).expect("the configuration is written");
             }
         }
-        let mut server = RedisServer { child: None, port: 0, dir, args, kind };
+        let mut server = RedisServer { child: None, port: 0, dir, args, kind, heir: None };
         let mut last = String::new();
         for _ in 0..START_TRIES_MAX {
             let width = u64::from(PORTS.end - PORTS.start);
@@ -131,6 +134,16 @@ impl RedisServer {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("the server can be killed");
             child.wait().expect("the server can be waited for");
+        }
+        self.retire_heir();
+    }
+
+    /// Has nothing left to end.
+    fn retire_heir(&mut self) {
+        if let Some(mut heir) = self.heir.take() {
+            // Both fail only when the process is gone already.
+            let _ = heir.kill();
+            let _ = heir.wait();
         }
     }
 
@@ -221,7 +234,15 @@ impl RedisServer {
         let (lines, received) = mpsc::channel();
         // Reads to the end of the log, so that the server never waits for a reader.
         std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
+        let heir = Command::new("sh")
+            .args(["-c", "cat > /dev/null; kill -9 \"$0\"", &child.id().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("sh runs");
         self.child = Some(child);
+        self.heir = Some(heir);
 
         let ready = if self.kind == Kind::Sentinel { "+monitor master" } else { "Ready to accept connections" };
         let mut said = String::new();
@@ -274,6 +295,7 @@ impl Drop for RedisServer {
             let _ = child.kill();
             let _ = child.wait();
         }
+        self.retire_heir();
     }
 }
 
