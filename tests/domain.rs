@@ -27,6 +27,7 @@ mod domain {
     mod history;
     mod life;
     mod members;
+    mod merges;
     mod moves;
     mod occasions;
     mod people;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AccountState, ApplyError, Awaiting, CardState, GoalState, Holding, LadderState, LastEvent, OccasionState, Referral,
-    Tag, UnitBook, Voucher,
+    AccountState, ApplyError, Arrival, Awaiting, CardState, GoalState, Holding, LadderState, LastEvent, OccasionState,
+    Referral, Tag, UnitBook, Voucher,
 };
 use crate::domain::counters::{Bucket, CounterState};
 use crate::domain::event_record::EventState;
@@ -61,6 +61,8 @@ pub struct Home {
     pub revision: u32,
     /// What it brought.
     pub brought: Option<Box<Belongings>>,
+    /// Where this account stood on the ladders that it brought, too: what an undo goes back to.
+    pub ladders_before: Vec<LadderState>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -147,6 +149,43 @@ impl AccountState {
 
     /// Everything but what is held.
     pub fn belongings(&self) -> Belongings {
+        // Whoever adds a field to the account decides here whether it moves.
+        let AccountState {
+            units: _,
+            orders: _,
+            orders_returned: _,
+            codes: _,
+            friends_qualified: _,
+            counters: _,
+            referral: _,
+            referrals_merged: _,
+            homes: _,
+            cards: _,
+            vouchers: _,
+            tags: _,
+            events: _,
+            occasions: _,
+            active_at: _,
+            ladders: _,
+            goals: _,
+            // What the account is, and not what it owns: it stays.
+            account: _,
+            enrolled_at: _,
+            sequence: _,
+            head: _,
+            posted_at: _,
+            kind: _,
+            // Nothing that is held moves, and resolved holds are asked for where they were.
+            holds: _,
+            // Who they are goes along as a profile; seats and the day's transfers end with the account.
+            people: _,
+            seats: _,
+            transfers: _,
+            // That it is away, and how often it was, is told by its own entries.
+            away: _,
+            departures: _,
+            erased_at: _,
+        } = self;
         let units = self.units.iter().map(|book| OwnedUnits {
             unit: book.unit.clone(),
             parts: free_parts(book),
@@ -228,28 +267,22 @@ impl AccountState {
             referrals: self.referrals().filter(ours).cloned().collect(),
             homes: self.homes.iter().filter(|known| known.account != *home && own(&known.account)).cloned().collect(),
             // As they stand now.
-            cards: self
-                .cards
-                .iter()
-                .filter(|card| brought.cards.iter().any(|b| b.card == card.card))
-                .cloned()
-                .collect(),
+            cards: brought.cards.iter().filter_map(|card| self.left_of_card(card)).collect(),
             vouchers: self
                 .vouchers
                 .iter()
                 .filter(|voucher| brought.vouchers.iter().any(|b| b.voucher == voucher.voucher))
                 .cloned()
                 .collect(),
-            tags: self.tags.iter().filter(|tag| brought.tags.contains(tag)).cloned().collect(),
+            tags: brought.tags.iter().filter(|tag| self.has_tag(&tag.tag)).cloned().collect(),
             // Status cannot be told apart any more: each goes on with what they had.
             ladders: brought.ladders.clone(),
-            goals: brought.goals.clone(),
+            goals: brought.goals.iter().map(|goal| self.left_of_goal(goal)).collect(),
             ..self.remembered_of(&MemberId::from(home))
         }
     }
 
-    /// Of two levels the higher counts, of two that are equal the one that lasts longer; of two goals of one name the
-    /// one that is here stays.
+    /// Of two levels the higher counts, of two that are equal the one that lasts longer.
     fn take_status(&mut self, what: &Belongings) {
         for theirs in &what.ladders {
             let Some(own) = self.ladders.iter_mut().find(|known| known.ladder == theirs.ladder) else {
@@ -270,11 +303,22 @@ impl AccountState {
                 }
             }
         }
-        for goal in &what.goals {
-            if self.goals.iter().all(|known| known.goal != goal.goal) {
-                self.goals.push(goal.clone());
+        what.goals.iter().for_each(|goal| self.take_goal(goal));
+    }
+
+    /// Levels that came with a home go with it, but for those that were here before.
+    fn part_with_status(&mut self, theirs: &LadderState, before: &LadderState) {
+        let Some(own) = self.ladders.iter_mut().find(|known| known.ladder == theirs.ladder) else { return };
+        own.held.retain(|holding| !theirs.held.contains(holding) || before.held.contains(holding));
+        for holding in &before.held {
+            // One that lasted less long had given way.
+            let same = |known: &Holding| known.level == holding.level && known.source == holding.source;
+            if !own.held.iter().any(same) {
+                own.held.push(holding.clone());
             }
         }
+        let had = |level: &Arrival| before.arrivals.iter().any(|known| known.level == level.level);
+        own.arrivals.retain(|arrival| !theirs.arrivals.contains(arrival) || had(arrival));
     }
 
     /// When a member's events and occasions were, so that none comes again elsewhere.
@@ -317,8 +361,8 @@ impl AccountState {
         brought.iter().filter_map(of).collect()
     }
 
-    /// Applies that belongings leave.
-    pub(super) fn part_with(&mut self, what: &Belongings) -> Result<(), ApplyError> {
+    /// Applies that belongings leave. `before`: where this account stands besides on the ladders that are among them.
+    pub(super) fn part_with(&mut self, what: &Belongings, before: &[LadderState]) -> Result<(), ApplyError> {
         for owned in &what.units {
             let book = self.unit(&owned.unit);
             owned.parts.iter().try_for_each(|part| book.take(part.dates, part.amount))?;
@@ -338,11 +382,16 @@ impl AccountState {
         }
         self.referrals_merged.retain(|referral| !leaves(referral));
         self.homes.retain(|home| !what.homes.iter().any(|known| known.account == home.account));
-        self.cards.retain(|card| !what.cards.contains(card));
+        what.cards.iter().try_for_each(|card| self.part_with_card(card))?;
         self.vouchers.retain(|voucher| !what.vouchers.contains(voucher));
-        self.tags.retain(|tag| !what.tags.contains(tag));
-        self.ladders.retain(|ladder| !what.ladders.contains(ladder));
-        self.goals.retain(|goal| !what.goals.contains(goal));
+        self.part_with_tags(&what.tags);
+        for theirs in &what.ladders {
+            match before.iter().find(|known| known.ladder == theirs.ladder) {
+                Some(before) => self.part_with_status(theirs, before),
+                None => self.ladders.retain(|ladder| ladder != theirs),
+            }
+        }
+        what.goals.iter().for_each(|goal| self.part_with_goal(goal));
         self.events.retain(|last| !what.events.contains(last));
         self.occasions.retain(|known| !what.occasions.contains(known));
         Ok(())
@@ -379,22 +428,13 @@ impl AccountState {
             self.homes.retain(|known| known.account != home.account);
             self.homes.push(home.clone());
         }
-        // Of two cards or vouchers of one name the one that is here stays.
-        for card in &what.cards {
-            if self.cards.iter().all(|known| known.card != card.card) && self.cards.len() < CardState::IDS_MAX {
-                self.cards.push(card.clone());
-            }
-        }
+        what.cards.iter().try_for_each(|card| self.take_card(card))?;
         for voucher in &what.vouchers {
             if self.vouchers.iter().all(|known| known.voucher != voucher.voucher) {
                 self.vouchers.push(voucher.clone());
             }
         }
-        for tag in &what.tags {
-            if !self.has_tag(&tag.tag) && self.tags.len() < AccountState::TAGS_MAX {
-                self.tags.push(tag.clone());
-            }
-        }
+        self.take_tags(&what.tags);
         self.remember(what, MemberId::clone);
         self.take_status(what);
         Ok(())

@@ -158,7 +158,112 @@ impl CardState {
     }
 }
 
+impl CardState {
+    /// Stamps that find no room on this open card when those of another account come to it: they begin a new one.
+    pub fn surplus(&self, theirs: &CardState) -> i64 {
+        let (Some(own), Some(their)) = (&self.open, &theirs.open) else { return 0 };
+        own.stamps.saturating_add(their.stamps).saturating_sub(own.to_earn.saturating_sub(1)).max(0)
+    }
+
+    /// Takes in what another account has of the same card. Stamps add up on the card that is open here, which lasts as long as the
+    /// one that lasts longer; it is not filled by that, see [`CardState::surplus`].
+    fn join(&mut self, theirs: &CardState) -> Result<(), ApplyError> {
+        let shift = self.begun;
+        let number = |number: u32| number.checked_add(shift).ok_or(ApplyError::Overflow);
+        let renumbered = |card: &OpenCard| Ok(OpenCard { number: number(card.number)?, ..card.clone() });
+        for filled in &theirs.filled {
+            self.filled.push(FilledCard { card: renumbered(&filled.card)?, voucher: filled.voucher.clone() });
+        }
+        for lapsed in &theirs.lapsed {
+            self.lapsed.push(LapsedStamps { number: number(lapsed.number)?, ..lapsed.clone() });
+        }
+        match (&mut self.open, &theirs.open) {
+            (Some(own), Some(their)) => {
+                let all = own.stamps.checked_add(their.stamps).ok_or(ApplyError::Overflow)?;
+                own.stamps = all.min(own.to_earn.saturating_sub(1).max(own.stamps));
+                own.expires_at = own.expires_at.max(their.expires_at);
+            }
+            (None, Some(their)) => self.open = Some(renumbered(their)?),
+            (_, None) => {}
+        }
+        self.begun = self.begun.checked_add(theirs.begun).ok_or(ApplyError::Overflow)?;
+        self.filled_ever = self.filled_ever.checked_add(theirs.filled_ever).ok_or(ApplyError::Overflow)?;
+        self.beginnings.extend(&theirs.beginnings);
+        self.beginnings.sort_unstable();
+        let surplus = self.beginnings.len().saturating_sub(CardsMax::CARDS_MAX);
+        self.beginnings.drain(..surplus);
+        self.visits.extend(&theirs.visits);
+        self.visits.sort_unstable();
+        self.visits.dedup();
+        self.owed = self.owed.checked_add(theirs.owed).ok_or(ApplyError::Overflow)?;
+        // What stands covers what is owed.
+        if let Some(open) = &mut self.open {
+            let covered = self.owed.min(open.stamps);
+            self.owed -= covered;
+            open.stamps -= covered;
+        }
+        self.close_if_empty();
+        Ok(())
+    }
+
+    /// That goes again, as far as it is here. Numbers of cards and vouchers are not given anew.
+    fn part(&mut self, what: &CardState) -> Result<(), ApplyError> {
+        if let Some(theirs) = &what.open {
+            let open = self.opened()?;
+            let left = open.stamps.checked_sub(theirs.stamps).filter(|left| 0 <= *left);
+            open.stamps = left.ok_or(ApplyError::Inconsistent("more stamps leave than there are"))?;
+            self.close_if_empty();
+        }
+        self.owed = self.owed.checked_sub(what.owed).filter(|left| 0 <= *left).ok_or(ApplyError::Overflow)?;
+        self.filled.retain(|filled| !what.filled.iter().any(|gone| gone.voucher == filled.voucher));
+        let is = |lapsed: &LapsedStamps, gone: &LapsedStamps| {
+            (lapsed.stamps, lapsed.lapsed_at) == (gone.stamps, gone.lapsed_at)
+        };
+        self.lapsed.retain(|lapsed| !what.lapsed.iter().any(|gone| is(lapsed, gone)));
+        self.visits.retain(|day| !what.visits.contains(day));
+        for gone in &what.beginnings {
+            if let Some(at) = self.beginnings.iter().rposition(|at| at == gone) {
+                self.beginnings.remove(at);
+            }
+        }
+        Ok(())
+    }
+}
+
 impl AccountState {
+    pub(super) fn take_card(&mut self, theirs: &CardState) -> Result<(), ApplyError> {
+        let has_room = self.cards.len() < CardState::IDS_MAX;
+        match self.cards.iter_mut().find(|known| known.card == theirs.card) {
+            Some(own) => own.join(theirs)?,
+            None if has_room => self.cards.push(theirs.clone()),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// What is left of the cards that a home brought: of what stands on the open one as many stamps as stood on theirs.
+    pub(super) fn left_of_card(&self, theirs: &CardState) -> Option<CardState> {
+        let own = self.card(&theirs.card)?;
+        let open = own.open.as_ref().zip(theirs.open.as_ref());
+        let open = open.map(|(own, their)| OpenCard { stamps: own.stamps.min(their.stamps), ..their.clone() });
+        let here = |filled: &&FilledCard| own.filled.iter().any(|known| known.voucher == filled.voucher);
+        Some(CardState {
+            open,
+            owed: theirs.owed.min(own.owed),
+            filled: theirs.filled.iter().filter(here).cloned().collect(),
+            ..theirs.clone()
+        })
+    }
+
+    pub(super) fn part_with_card(&mut self, what: &CardState) -> Result<(), ApplyError> {
+        // All of it, where nothing was here before and nothing has come to it.
+        self.cards.retain(|known| known != what);
+        match self.cards.iter_mut().find(|known| known.card == what.card) {
+            Some(own) => own.part(what),
+            None => Ok(()),
+        }
+    }
+
     pub fn card(&self, card: &CardId) -> Option<&CardState> {
         self.cards.iter().find(|known| known.card == *card)
     }

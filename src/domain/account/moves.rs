@@ -1,6 +1,6 @@
 //! How accounts become parts of each other, end, and hand units to each other: the facts of that, applied.
 
-use super::{AccountKind, AccountState, ApplyError, Away, Home, HomeWhy, Person, Profile};
+use super::{AccountKind, AccountState, ApplyError, Away, Home, HomeWhy, LadderState, Person, Profile};
 use crate::domain::id::{MemberId, UnitId};
 use crate::domain::ledger::{Entry, Fact, MoveWhy, Part};
 
@@ -16,13 +16,16 @@ impl AccountState {
                 self.seats.push((member.clone(), *role, entry.posted_at));
             }
             Fact::Departed { to, belongings, .. } => {
-                self.part_with(belongings)?;
+                self.part_with(belongings, &[])?;
                 self.departures = self.departures.checked_add(1).ok_or(ApplyError::Overflow)?;
                 self.away = Some(Away { to: to.clone(), revision: self.departures });
                 // What is known of them goes along, and is in one place only.
                 self.people.iter_mut().for_each(|person| person.profile_digest = None);
             }
             Fact::Arrived { from, revision, why, belongings, digest } => {
+                let brings =
+                    |ladder: &&LadderState| belongings.ladders.iter().any(|known| known.ladder == ladder.ladder);
+                let before: Vec<LadderState> = self.ladders.iter().filter(brings).cloned().collect();
                 self.take_in(belongings, entry.posted_at)?;
                 let (home, brought) = match why {
                     MoveWhy::Merge { into } => {
@@ -48,11 +51,14 @@ impl AccountState {
                     }
                 };
                 self.homes.retain(|known| known.account != *from);
+                let ladders_before = if brought.is_some() { before } else { Vec::new() };
                 let (since, revision) = (entry.effective_at, *revision);
-                self.homes.push(Home { account: from.clone(), why: home, since, revision, brought });
+                self.homes.push(Home { account: from.clone(), why: home, since, revision, brought, ladders_before });
             }
             Fact::GaveBack { to, why, belongings } => {
-                self.part_with(belongings)?;
+                let home = self.homes.iter().find(|home| home.account == *to);
+                let before = home.map(|home| home.ladders_before.clone()).unwrap_or_default();
+                self.part_with(belongings, &before)?;
                 self.homes.retain(|home| home.account != *to);
                 if let MoveWhy::Join { member, .. } = why {
                     self.people.retain(|person| person.member != *member);
@@ -64,15 +70,14 @@ impl AccountState {
                 self.people.iter_mut().for_each(|person| person.profile_digest = *digest);
                 self.homes.retain(|known| known.account != *from);
                 let (since, revision) = (entry.effective_at, *revision);
-                self.homes.push(Home { account: from.clone(), why: HomeWhy::Left, since, revision, brought: None });
+                let (account, why, ladders_before) = (from.clone(), HomeWhy::Left, Vec::new());
+                self.homes.push(Home { account, why, since, revision, brought: None, ladders_before });
                 self.forget_left();
             }
             Fact::RoleSet { member, role } => self.person_mut(member)?.role = *role,
             Fact::Erased => {
                 self.erased_at = Some(entry.effective_at);
-                self.codes.clear();
-                self.seats.clear();
-                self.people.iter_mut().for_each(|person| person.profile_digest = None);
+                self.erase();
             }
             Fact::Forfeited { unit, parts, .. } => self.take_parts(unit, parts)?,
             Fact::TransferredOut { unit, parts, day, .. } => {
@@ -99,6 +104,52 @@ impl AccountState {
             _ => {}
         }
         Ok(())
+    }
+
+    /// What tells of the member is gone; what orders and others' effects may still ask for stays.
+    fn erase(&mut self) {
+        // Whoever adds a field to the account decides here whether it tells of the member.
+        let AccountState {
+            codes,
+            seats,
+            people,
+            counters,
+            tags,
+            events,
+            occasions,
+            // The books, and what returns and effects of others take from.
+            account: _,
+            units: _,
+            holds: _,
+            orders: _,
+            orders_returned: _,
+            referral: _,
+            referrals_merged: _,
+            friends_qualified: _,
+            cards: _,
+            vouchers: _,
+            ladders: _,
+            goals: _,
+            transfers: _,
+            // What the account is, and when.
+            enrolled_at: _,
+            sequence: _,
+            head: _,
+            posted_at: _,
+            kind: _,
+            active_at: _,
+            homes: _,
+            away: _,
+            departures: _,
+            erased_at: _,
+        } = self;
+        codes.clear();
+        seats.clear();
+        tags.clear();
+        events.clear();
+        occasions.clear();
+        counters.retain(|known| known.counter.value_part().is_none());
+        people.iter_mut().for_each(|person| person.profile_digest = None);
     }
 
     fn take_parts(&mut self, unit: &UnitId, parts: &[Part]) -> Result<(), ApplyError> {

@@ -37,6 +37,28 @@ impl AccountState {
         Ok(())
     }
 
+    /// Takes in tags of another account; of two of one name one stays, given by both.
+    pub(super) fn take_tags(&mut self, tags: &[Tag]) {
+        for tag in tags {
+            let has_room = self.tags.len() < AccountState::TAGS_MAX;
+            match self.tags.iter_mut().find(|known| known.tag == tag.tag) {
+                Some(known) => known.givers = known.givers.saturating_add(tag.givers),
+                None if has_room => self.tags.push(tag.clone()),
+                None => {}
+            }
+        }
+    }
+
+    /// They go again; a tag that others have given, too, stays.
+    pub(super) fn part_with_tags(&mut self, tags: &[Tag]) {
+        for tag in tags {
+            if let Some(known) = self.tags.iter_mut().find(|known| known.tag == tag.tag) {
+                known.givers = known.givers.saturating_sub(tag.givers);
+            }
+        }
+        self.tags.retain(|known| 0 < known.givers);
+    }
+
     /// What was given is given no more, and what was taken away comes back, unless it was given again since.
     pub(super) fn untag(&mut self, given: &[(Label, u64)], back: &[Tag]) {
         for (tag, entry) in given {

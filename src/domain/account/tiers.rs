@@ -172,6 +172,56 @@ pub struct Met {
     pub gifts: Gifts,
 }
 
+impl AccountState {
+    /// Takes in how far another account has come with a goal: what both have met stands, each with what it granted.
+    pub(super) fn take_goal(&mut self, theirs: &GoalState) {
+        let Some(own) = self.goals.iter_mut().find(|known| known.goal == theirs.goal) else {
+            self.goals.push(theirs.clone());
+            return;
+        };
+        let shift = own.numbers;
+        let renumbered = |met: &Met| Met { number: met.number.saturating_add(shift), ..met.clone() };
+        own.met.extend(theirs.met.iter().map(renumbered));
+        own.met.sort_by_key(|met| (met.at, met.number));
+        own.numbers = own.numbers.saturating_add(theirs.numbers);
+        own.older = own.older.saturating_add(theirs.older);
+        let surplus = own.met.len().saturating_sub(GoalState::MET_MAX);
+        own.older = own.older.saturating_add(u32::try_from(surplus).unwrap_or(u32::MAX));
+        own.met.drain(..surplus);
+    }
+
+    /// What is left of what a home had met.
+    pub(super) fn left_of_goal(&self, theirs: &GoalState) -> GoalState {
+        let own = self.goals.iter().find(|known| known.goal == theirs.goal);
+        let stands = |met: &&Met| own.is_some_and(|own| own.met.iter().any(|known| known.is_like(met)));
+        GoalState { met: theirs.met.iter().filter(stands).cloned().collect(), ..theirs.clone() }
+    }
+
+    /// That goes again.
+    pub(super) fn part_with_goal(&mut self, theirs: &GoalState) {
+        let Some(own) = self.goals.iter_mut().find(|known| known.goal == theirs.goal) else { return };
+        for gone in &theirs.met {
+            if let Some(place) = own.met.iter().rposition(|known| known.is_like(gone)) {
+                own.met.remove(place);
+            }
+        }
+        own.older = own.older.saturating_sub(theirs.older);
+        // Numbers name what goals granted: they are given anew only where none is in use.
+        let free = own.numbers.saturating_sub(theirs.numbers);
+        if own.met.iter().all(|met| met.number <= free) {
+            own.numbers = free;
+        }
+        self.goals.retain(|known| 0 < known.numbers || !known.met.is_empty() || 0 < known.older);
+    }
+}
+
+impl Met {
+    /// Whether it is the same, whatever number an account gives it.
+    fn is_like(&self, other: &Met) -> bool {
+        Met { number: 0, ..self.clone() } == Met { number: 0, ..other.clone() }
+    }
+}
+
 impl GoalState {
     /// Later returns undo none before these.
     pub const MET_MAX: usize = 24;

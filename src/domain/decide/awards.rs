@@ -7,11 +7,11 @@ use super::super::counters::Tally;
 use super::super::desk::{Desk, dates};
 use super::super::draw;
 use super::super::earn::Plan;
-use super::super::id::{CardId, GrantId, Label, RewardId, VoucherId};
+use super::super::id::{CardId, GrantId, Label, RewardId, RuleId, VoucherId};
 use super::super::ledger::{Dates, Fact};
 use super::super::money::split;
 use super::super::order_record::{GrantRecord, OrderRecord, SentGrantRecord};
-use super::super::program::{Beyond, CardsMax, Draw, StampCard};
+use super::super::program::{Beyond, CardsMax, Draw, GrantTo, Kind, StampCard};
 use super::super::tiers;
 use super::super::time::{Day, Instant, Period};
 use super::checkout::grant_units;
@@ -270,6 +270,27 @@ fn issue_voucher(
     }));
     let (cause, rule, kind) = (cause.clone(), award.rule.clone(), award.kind);
     Ok(desk.post(at, Fact::VoucherIssued { issue, cause, rule, kind })?)
+}
+
+/// Stamps that came with another account and fill the open card: as if a rule gave them.
+pub(super) fn stamps_of_merge(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    card: &CardId,
+    count: i64,
+    cause: &GrantId,
+    at: Instant,
+) -> Result<(), Halt> {
+    let award = Award {
+        rule: RuleId::parse("merge").map_err(|_| OVERFLOW)?,
+        kind: Kind::Transactional,
+        what: Prize::Stamps { card: card.clone(), visit: None },
+        count,
+        stands: Stands::Always,
+        to: GrantTo::Account,
+    };
+    stamps(scene, desk, &award, card, None, cause, at, &mut scene.decided())?;
+    Ok(())
 }
 
 /// Puts stamps where they go: what is owed first, then the open card, then new ones. A card that is full issues its

@@ -11,10 +11,10 @@ use super::super::account::{AccountKind, AccountState, Belongings, Home, HomeWhy
 use super::super::answer::{AnnouncedAnswer, Answer, Effect, MoveAnswer, MoveKind, Reason, Refusal, Subject};
 use super::super::command::{Announce, Command, Contents, Depart, Outgoing, Parcel, Relocate, Relocation, Target};
 use super::super::desk::Desk;
-use super::super::id::{AccountId, MemberId, UnitId};
+use super::super::id::{AccountId, CardId, GrantId, MemberId, UnitId};
 use super::super::ledger::{Dates, Fact, MoveWhy};
 use super::super::time::Instant;
-use super::{Decision, Halt, OVERFLOW, Scene, gifts, no};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, gifts, no};
 
 pub(super) fn kind_of(command: &Command) -> MoveKind {
     match command {
@@ -247,8 +247,19 @@ fn take_belongings(
         MoveWhy::Join { member, .. } => (why.clone(), Some(member.clone()), profile.clone()),
     };
     let from = parcel.from.clone();
+    let surplus: Vec<(CardId, i64)> = belongings
+        .cards
+        .iter()
+        .filter_map(|theirs| Some((theirs.card.clone(), desk.state.card(&theirs.card)?.surplus(theirs))))
+        .filter(|(_, stamps)| 0 < *stamps)
+        .collect();
     let (digest, belongings) = (profile.digest(), belongings.clone());
     desk.post(parcel.effective_at, Fact::Arrived { from, revision, why, belongings, digest })?;
+    // Two cards together may be more than full: what fills one is handed out, and the rest begins the next.
+    for (card, stamps) in surplus {
+        let cause = GrantId::of(&["merge", parcel.from.as_str(), &revision.to_string()]);
+        awards::stamps_of_merge(scene, &mut desk, &card, stamps, &cause, parcel.effective_at)?;
+    }
     if let Some(person) = person {
         desk.state.put_profile(&person, profile)?;
     }
