@@ -84,6 +84,7 @@ cases! {
     }
     occasions {
         a9_birthdays_come_without_a_call_and_are_announced_once
+        a9_the_first_occasion_of_a_program_reaches_who_sleeps
     }
     explain {
         e4_an_order_is_explained_whether_its_trace_was_kept_or_not

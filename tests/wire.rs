@@ -21,4 +21,5 @@ mod wire {
     mod people;
     mod server;
     mod standing;
+    mod writes;
 }

@@ -59,13 +59,12 @@ pub fn next(timeline: &Timeline, state: &AccountState, from: Instant, until: Ins
 }
 
 /// When the sweeper should look at an account next that was brought up to date at `now`: for what it holds, for what comes
-/// with time, and otherwise every [`WAKE_MS`] if occasions may concern it.
+/// with time, and otherwise every [`WAKE_MS`], whatever its program says: so a program's first occasion rule reaches everybody
+/// within that time, as of the days on which occasions came.
 pub fn next_due(timeline: &Timeline, state: &AccountState, now: Instant) -> Option<Instant> {
     let coming = next(timeline, state, now, Instant::MAX).map(|coming| coming.at);
-    let rules = timeline.versions.last().is_some_and(|(_, program)| !program.index.occasions.is_empty());
-    let born = state.people.iter().any(|person| person.profile.birthday.is_some());
     let here = state.away.is_none() && state.erased_at.is_none() && !state.people.is_empty();
-    let wake = ((rules || born) && here).then(|| wakes(state, now));
+    let wake = here.then(|| wakes(state, now));
     state.next_due().into_iter().chain(coming).chain(wake).min().filter(|at| *at < Instant::MAX)
 }
 

@@ -71,3 +71,23 @@ pub(crate) async fn a9_birthdays_come_without_a_call_and_are_announced_once<W: W
     let third = notices(&one, 2, 10).await;
     assert_eq!(third.iter().map(|notice| notice.member_id.as_str()).collect::<Vec<_>>(), ["ann"]);
 }
+
+pub(crate) async fn a9_the_first_occasion_of_a_program_reaches_who_sleeps<W: World>() {
+    let world = W::start();
+    let one = world.serve_with("").await;
+    one.clients.enroll("mia").await;
+    world.clock().set(Instant(BEGIN.0 + 1_000));
+    let rule = "
+  - {id: miss-you, kind: emotional, on: inactivity, inactive_for: 40 days, then: {bonus: {units: 20}}}
+pay_with:";
+    let text = PROGRAM.replace("\npay_with:", rule);
+    let two = Server::start_idle_with(world.store(), world.clock(), options(), &text).await;
+    // Within four weeks she is looked at, and from then on what comes is known.
+    for day in [28, 41] {
+        world.clock().set(Instant(BEGIN.0 + day * DAY_MS));
+        two.service.end_day(world.clock().now(None)).await.unwrap();
+    }
+    let facts: Vec<String> = two.clients.entries("mia", 500).await.into_iter().map(|entry| entry.fact).collect();
+    assert!(facts.contains(&"occurred".to_owned()), "{facts:?}");
+    two.clients.verify("mia").await;
+}
