@@ -15,6 +15,7 @@ use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
 use guerdon::grpc::wire::ledger_service_client::LedgerServiceClient;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
 use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
+use guerdon::grpc::wire::reward_service_client::RewardServiceClient;
 use guerdon::grpc::wire::simulation_service_client::SimulationServiceClient;
 use guerdon::grpc::{self, Observer, wire};
 use guerdon::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
@@ -384,6 +385,8 @@ rpc! {
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;
     AttributeRequest, AttributeResponse, ReferralServiceClient, attribute;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
+    GetLeaderboardRequest, GetLeaderboardResponse, MemberServiceClient, get_leaderboard;
+    ListDrawTicketsRequest, ListDrawTicketsResponse, RewardServiceClient, list_draw_tickets;
     ListNoticesRequest, ListNoticesResponse, LedgerServiceClient, list_notices;
     VerifyMemberRequest, VerifyMemberResponse, LedgerServiceClient, verify_member;
     EndDayRequest, EndDayResponse, SimulationServiceClient, end_day;

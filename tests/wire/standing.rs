@@ -27,3 +27,45 @@ fn d2_malformed_status_names_every_field() {
         assert_eq!(found, expected, "{name}");
     }
 }
+
+#[test]
+fn d6_d7_what_is_wrong_with_asking_for_boards_and_tickets() {
+    let board = || wire::GetLeaderboardRequest { leaderboard_id: "spenders".into(), ..Default::default() };
+    let tickets = || wire::ListDrawTicketsRequest { draw_id: "spring".into(), ..Default::default() };
+    let fake = Fake::that(Does::Fits);
+    wait(async {
+        for (request, expected) in [
+            (board(), &[][..]),
+            (wire::GetLeaderboardRequest { member_id: "mia".into(), page_size: 200, ..board() }, &[]),
+            (wire::GetLeaderboardRequest::default(), &["leaderboard_id"]),
+            (
+                wire::GetLeaderboardRequest { page_size: 201, after_position: -1, ..board() },
+                &["after_position", "page_size"],
+            ),
+            (wire::GetLeaderboardRequest { member_id: "a b".into(), ..board() }, &["member_id"]),
+            (wire::GetLeaderboardRequest { at: timestamp(i64::MAX, 0), ..board() }, &["at"]),
+        ] {
+            match request.clone().send(routes(&fake)).await {
+                Ok(answer) => assert_eq!((answer.title.as_str(), expected.len()), ("Of the month", 0), "{request:?}"),
+                Err(status) => assert_eq!(paths(&status), expected, "{request:?}"),
+            }
+        }
+        for (request, expected) in [
+            (tickets(), &[][..]),
+            (wire::ListDrawTicketsRequest::default(), &["draw_id"]),
+            (
+                wire::ListDrawTicketsRequest { page_size: 1_001, after_position: -1, ..tickets() },
+                &["after_position", "page_size"],
+            ),
+        ] {
+            match request.clone().send(routes(&fake)).await {
+                Ok(answer) => {
+                    let line = &answer.tickets[0];
+                    assert_eq!((line.position, line.number, line.ticket), (1, 7, None));
+                    assert_eq!((line.digest.as_str(), expected.len()), ("ab".repeat(32).as_str(), 0), "{request:?}");
+                }
+                Err(status) => assert_eq!(paths(&status), expected, "{request:?}"),
+            }
+        }
+    });
+}
