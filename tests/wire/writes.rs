@@ -153,14 +153,19 @@ fn others(field: &FieldDescriptor, known: &Value) -> Vec<Value> {
             vec![Value::Message(at)]
         }
         (Kind::Message(_), Value::Message(message)) => {
-            // With any one field of it that is there left out.
-            let parts = message.descriptor().fields().collect::<Vec<_>>();
-            let without = parts.into_iter().filter(|part| message.has_field(part)).map(|part| {
+            // With any one field of it that is there left out, and with nothing but one flag.
+            let parts: Vec<FieldDescriptor> = message.descriptor().fields().collect();
+            let without = parts.iter().filter(|part| message.has_field(part)).map(|part| {
                 let mut without = message.clone();
-                without.clear_field(&part);
+                without.clear_field(part);
                 Value::Message(without)
             });
-            without.collect()
+            let flags = parts.iter().filter(|part| part.kind() == Kind::Bool).map(|flag| {
+                let mut alone = DynamicMessage::new(message.descriptor());
+                alone.set_field(flag, Value::Bool(true));
+                Value::Message(alone)
+            });
+            without.chain(flags).collect()
         }
         (kind, value) => panic!("{kind:?} {value:?}: say here how it can be something else"),
     }
