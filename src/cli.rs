@@ -34,8 +34,7 @@ enum Command {
     /// Serve gRPC. Settings come from flags, variables and a file, in this order of precedence.
     Serve(Box<Flags>),
     Check(check::CheckArgs),
-    /// Print the JSON Schema of program files, for editors.
-    Schema,
+    Schema(schema::SchemaArgs),
     /// Ask a server whether it serves.
     Health(health::HealthArgs),
     Test(cases::CasesArgs),
@@ -66,7 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             }
         },
         Command::Check(args) => exit(check::check_command(&args, &mut out)),
-        Command::Schema => match schema::schema_command(&mut out) {
+        Command::Schema(args) => match schema::schema_command(&args, &mut out) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => exit(check::EXIT_NO_OUTPUT),
         },

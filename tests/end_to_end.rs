@@ -26,6 +26,7 @@ mod end_to_end_cases {
     pub(crate) mod flows;
     pub(crate) mod guests;
     pub(crate) mod jobs;
+    pub(crate) mod limits;
     pub(crate) mod moves;
     pub(crate) mod occasions;
     pub(crate) mod once;
@@ -155,6 +156,13 @@ cases! {
     }
     people {
         a_profile_is_set_changed_shown_and_verified
+    }
+    limits {
+        a13_program_many_orders_at_once_are_given_exactly_the_limit
+        a13_program_all_or_nothing_leaves_what_is_too_little_for_one
+        a13_program_so_many_times_and_each_day_anew
+        a13_store_each_store_has_a_limit_of_its_own
+        a13_program_and_store_together_hold_and_lose_nothing
     }
     recipients {
         a14_a_gift_reaches_whom_it_is_for_once_and_comes_back

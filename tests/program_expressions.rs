@@ -15,6 +15,11 @@ currencies: [GBP]
 units: {points: {}, status-points: {}}
 stores: {mill-lane: {}, quay: {}}
 counters: {visits: {counts: visits, window: month}, on-line: {counts: orders}}
+events: {run: {attributes: {where: text, wet: bool, mood: text}}, review: {attributes: {stars: int, mood: int}}}
+tiers: {vip: {counter: visits, levels: [{id: blue, title: B, at_least: 1}, {id: gold, title: G, at_least: 9}]}}
+goals: [{id: regular, title: R, counter: visits, at_least: 5}]
+rewards: [{id: mug, title: Mug, gives: {amount_off: GBP 1.00}}]
+stamp_cards: [{id: coffee, title: C, goal: 9, reward: mug}]
 rules:
   - id: base
     kind: transactional
@@ -24,7 +29,7 @@ rules:
     then: {earn: {units: 1, per: GBP 1.00}}
 ";
 
-const LINE: u32 = 14;
+const LINE: u32 = 19;
 const COLUMN: u32 = 19;
 
 fn faults_of(text: &str) -> Vec<Fault> {
@@ -71,7 +76,18 @@ fn a11_conditions_every_wrong_expression_is_reported_where_it_is_wrong() {
         ("order.kind != ▸'renewel'", "`renewel` is no kind", "did you mean `renewal`?"),
         ("time.weekday == ▸'saturday'", "`saturday` is no day", "known are mon"),
         ("time.weekday in ['sat', ▸'Sun']", "`Sun` is no day", "did you mean `sun`?"),
+        ("tier.▸vop == 'gold'", "declares no ladder `vop`", "did you mean `vip`?"),
+        ("tier.vip == ▸'golden'", "`golden` is no level of this ladder", "known are blue, gold"),
+        ("goal.▸regulars > 1", "declares no goal `regulars`", "did you mean `regular`?"),
+        ("stamps.▸tea > 1", "declares no stamp card `tea`", "known are coffee"),
+        ("vouchers.▸mugs > 0", "declares no reward `mugs`", "did you mean `mug`?"),
+        ("event.▸typ == 'run'", "`event` has no `typ`", "did you mean `type`?"),
+        ("event.attr.▸weather == 'wet'", "no event type declares an attribute `weather`", ""),
+        ("event.attr.▸mood == 'good'", "is of one type for event `run` and of another for `review`", ""),
         // Types.
+        ("tier.▸vip", "expected true or false, found a text", "compare it"),
+        ("▸tier.vip >= 'gold'", "texts have no order", "write ==, != or in"),
+        ("goal.▸regular", "expected true or false, found a whole number", "compare it"),
         ("order.total >= ▸'5000'", "`>=` compares a whole number with a text", "remove the quotes"),
         ("order.channel == ▸5", "`==` compares a text with a whole number", "put it in quotes"),
         ("time.weekday >= ▸6", "`>=` compares a text with a whole number", "'mon' to 'sun'"),
@@ -204,14 +220,14 @@ fn a11_conditions_several_faults_of_one_expression_are_told_at_once() {
 #[test]
 fn a11_conditions_the_place_is_right_however_the_scalar_is_written() {
     for (scalar, line, column) in [
-        ("order.totl > 1", 14, 25),
-        ("\"order.totl > 1\"", 14, 26),
-        ("\"order.channel == \\\"web\\\" && order.totl > 1\"", 14, 54),
-        ("'order.channel == ''web'' && order.totl > 1'", 14, 54),
-        ("|\n        order.quantity > 1\n        && order.totl > 1", 16, 18),
-        (">-\n        order.quantity > 1\n        && order.totl > 1", 16, 18),
-        ("order.quantity > 1\n        && order.totl > 1", 15, 18),
-        ("\"order.quantity > 1\n        && order.totl > 1\"", 15, 18),
+        ("order.totl > 1", LINE, 25),
+        ("\"order.totl > 1\"", LINE, 26),
+        ("\"order.channel == \\\"web\\\" && order.totl > 1\"", LINE, 54),
+        ("'order.channel == ''web'' && order.totl > 1'", LINE, 54),
+        ("|\n        order.quantity > 1\n        && order.totl > 1", LINE + 2, 18),
+        (">-\n        order.quantity > 1\n        && order.totl > 1", LINE + 2, 18),
+        ("order.quantity > 1\n        && order.totl > 1", LINE + 1, 18),
+        ("\"order.quantity > 1\n        && order.totl > 1\"", LINE + 1, 18),
     ] {
         let faults = faults_of(&BASE.replace("EXPRESSION", scalar));
         assert_eq!(faults.len(), 1, "{scalar}: {faults:?}");
@@ -259,6 +275,66 @@ fn a11_conditions_an_expression_has_bounds() {
 }
 
 #[test]
+fn a11_conditions_only_rules_on_events_see_one_and_only_what_it_can_carry() {
+    let of_event = |expression: &str, events: &str| {
+        let text = with(expression).replace("on: order", &format!("on: event\n    events: [{events}]"));
+        // The expression is a line further down.
+        text.replace("{earn: {units: 1, per: GBP 1.00}}", "{bonus: {units: 1}}")
+    };
+    let on_order = |expression: &str| with(expression);
+    #[rustfmt::skip]
+    let rows = [
+        (on_order("event.value > 1"), Some((LINE, 20, "only a rule on `event` sees one, hence there is no `event.value`"))),
+        (on_order("order.total > 1 && event.attr.wet"), Some((LINE, 39, "hence there is no `event.attr.wet`"))),
+        (of_event("event.attr.where == 'park' && event.attr.wet && event.value >= 5", "run"), None),
+        (of_event("event.type == 'run' || event.attr.stars > 3", "run, review"), None),
+        (of_event("event.type == 'runn'", "run"), Some((LINE + 1, 34, "`runn` is no event type of this program"))),
+        (of_event("event.attr.stars > 3", "run"), Some((LINE + 1, 20, "events of type run carry no attribute `stars`"))),
+        (of_event("event.attr.stars == 'five'", "review"), Some((LINE + 1, 40, "compares a whole number with a text"))),
+        (of_event("order.total > 1", "run"), Some((LINE + 1, 20, "there is no order, hence no `order.total`"))),
+        (of_event("goal.regular > 1 && stamps.coffee > 1 && vouchers.mug > 0 && tier.vip == 'gold'", "run"), None),
+    ];
+    for (text, expected) in rows {
+        let faults = faults_of(&text);
+        let found = faults.first().map(|fault| (fault.line, fault.column, fault.message.as_str()));
+        match (found, expected) {
+            (None, None) => {}
+            (Some((line, column, message)), Some((at_line, at_column, part))) => {
+                assert_eq!((line, column, faults.len()), (at_line, at_column, 1), "{faults:?}");
+                assert!(message.contains(part), "{faults:?}");
+            }
+            other => panic!("{other:?} in\n{text}"),
+        }
+    }
+}
+
+#[test]
+fn a11_conditions_what_is_asked_of_an_event_is_checked_where_it_stands() {
+    let asks = |when: &str| {
+        let text = BASE.replace("when:\n      expression: EXPRESSION", &format!("when: {when}"));
+        let text = text.replace("on: order", "on: event\n    events: [run, review]");
+        faults_of(&text.replace("{earn: {units: 1, per: GBP 1.00}}", "{bonus: {units: 1}}"))
+    };
+    let rows = [
+        ("{event: {value_at_least: 5, value_at_most: 5, attributes: {where: [park, shore], wet: [true]}}}", None),
+        ("{event: {}}", Some((19, "asks nothing of the event"))),
+        ("{event: {value_at_least: 5, value_at_most: 4}}", Some((54, "no value is at once"))),
+        ("{event: {value_at_least: -1}}", Some((36, "-1"))),
+        ("{event: {attributes: {weather: [wet]}}}", Some((33, "`events` declares no `weather`"))),
+        ("{event: {attributes: {mood: [good]}}}", Some((33, "of another for"))),
+        ("{event: {attributes: {stars: [five]}}}", Some((41, "whole number"))),
+    ];
+    for (when, expected) in rows {
+        let faults = asks(when);
+        let found = faults.first().map(|fault| (fault.line, fault.column));
+        assert_eq!(found, expected.map(|(column, _)| (LINE, column)), "{when}: {faults:?}");
+        if let (Some(fault), Some((_, part))) = (faults.first(), expected) {
+            assert!(fault.message.contains(part), "{when}: {faults:?}");
+        }
+    }
+}
+
+#[test]
 fn a11_conditions_enrolment_knows_no_order() {
     let text = with("time.hour > 1 && order.total > 1")
         .replace("on: order", "on: enrolment")
@@ -286,7 +362,7 @@ fn a11_conditions_an_amount_in_several_currencies_is_a_warning() {
             checked.warnings.list.iter().filter(|warning| warning.message.contains("lists several")).collect();
         assert_eq!(!warnings.is_empty(), warned, "{when}: {warnings:?}");
         if warned {
-            assert_eq!((warnings[0].line, warnings[0].column), (13, 24), "{warnings:?}");
+            assert_eq!((warnings[0].line, warnings[0].column), (18, 24), "{warnings:?}");
         }
     }
 }

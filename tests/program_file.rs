@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant as StdInstant};
 
 use guerdon::cli::check::{CheckArgs, EXIT_FAULTS, EXIT_FINE, EXIT_NO_INPUT, EXIT_WARNINGS, Format, check_command};
-use guerdon::cli::schema::schema_command;
+use guerdon::cli::schema::{SchemaArgs, schema_command};
 use guerdon::domain::id::UnitId;
 use guerdon::domain::money::Rounding;
 use guerdon::domain::order::Currency;
@@ -585,9 +585,53 @@ fn file(path: &str) -> String {
 #[test]
 fn the_schema_file_is_in_step_with_the_code() {
     let mut generated = Vec::new();
-    schema_command(&mut generated).expect("printed");
+    schema_command(&SchemaArgs { cases: false }, &mut generated).expect("printed");
     let generated = String::from_utf8(generated).expect("UTF-8");
     in_step("config/program.schema.json", &file("config/program.schema.json"), &generated);
+}
+
+#[test]
+fn the_schema_of_cases_is_in_step_with_the_contract() {
+    let mut generated = Vec::new();
+    schema_command(&SchemaArgs { cases: true }, &mut generated).expect("printed");
+    let generated = String::from_utf8(generated).expect("UTF-8");
+    in_step("config/cases.schema.json", &file("config/cases.schema.json"), &generated);
+}
+
+#[test]
+fn the_schema_of_cases_takes_the_examples_and_refuses_what_the_reader_refuses() {
+    let mut schema = Vec::new();
+    schema_command(&SchemaArgs { cases: true }, &mut schema).expect("printed");
+    let schema: Json = serde_json::from_slice(&schema).expect("JSON");
+    let as_json = |text: &str| serde_saphyr::from_str::<Json>(text).expect("YAML");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/programs");
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).expect("the examples") {
+        let path = entry.expect("an entry").path();
+        if path.to_string_lossy().ends_with(".cases.yaml") {
+            let text = std::fs::read_to_string(&path).expect("a text");
+            assert_eq!(conforms(&schema, &schema, &as_json(&text)), Ok(()), "{}", path.display());
+            read += 1;
+        }
+    }
+    assert!(8 <= read, "{read}");
+    let case = "at: 2026-05-04T10:00\nmember: mia\ncases:\n  - name: x\n    steps:\n      - order: {lines: [{amount: EUR 5}]}\n        expect: {earned: {points: 5}, status: committed}\n";
+    assert_eq!(conforms(&schema, &schema, &as_json(case)), Ok(()));
+    for (from, to) in [
+        ("member: mia", "membre: mia"),
+        ("order:", "ordre:"),
+        ("lines:", "linse:"),
+        ("amount: EUR 5", "ammount: EUR 5"),
+        ("earned:", "earnt:"),
+        ("points: 5", "points: five"),
+        ("status: committed", "status: comitted"),
+        ("expect:", "wait: 5 days\n        enroll: leo\n        expect:"),
+        ("name: x", "name: 5"),
+        ("cases:", "cases: []\nmore:"),
+    ] {
+        let text = case.replacen(from, to, 1);
+        assert!(conforms(&schema, &schema, &as_json(&text)).is_err(), "{to:?} is taken");
+    }
 }
 
 #[test]
@@ -623,6 +667,7 @@ fn conforms(root: &Json, schema: &Json, value: &Json) -> Result<(), String> {
                     "boolean" => value.is_boolean(),
                     "integer" => value.is_i64(),
                     "number" => value.is_number(),
+                    "null" => value.is_null(),
                     other => panic!("type {other} is new"),
                 })
             }

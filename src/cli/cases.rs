@@ -11,6 +11,7 @@ mod reference;
 mod report;
 mod request;
 mod run;
+mod schema;
 mod steps;
 mod words;
 
@@ -27,6 +28,11 @@ use find::{Pair, read_text};
 use report::{CaseReport, FileReport, ProgramReport, Report};
 
 /// All cases passed, and the coverage is as asked.
+/// The JSON Schema of case files.
+pub fn schema() -> String {
+    schema::schema()
+}
+
 pub const EXIT_FINE: i32 = 0;
 /// A case failed, or the coverage is less than asked.
 pub const EXIT_FAILED: i32 = 1;

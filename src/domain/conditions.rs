@@ -2,9 +2,9 @@
 
 use jiff::tz::TimeZone;
 
-use super::account::AccountState;
+use super::account::{AccountState, AttributeValue};
 use super::answer::ExplainCondition;
-use super::id::{CampaignId, MemberId};
+use super::id::{CampaignId, Label, MemberId};
 use super::order::{Currency, Order};
 use super::program::{Conditions, Program, RuleCampaign, SpendOf};
 use super::recurrence::Days;
@@ -21,6 +21,16 @@ pub struct View<'a> {
     /// Who acts; `None`: a guest, or the passing of time.
     pub member: Option<&'a MemberId>,
     pub order: Option<Seen<'a>>,
+    /// The event that fires the rule.
+    pub event: Option<SeenEvent<'a>>,
+}
+
+/// An event under consideration.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenEvent<'a> {
+    pub kind: &'a Label,
+    pub value: Option<i64>,
+    pub attributes: &'a [(Label, AttributeValue)],
 }
 
 /// An order under consideration.

@@ -23,7 +23,7 @@ mod rules;
 mod status;
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{AccountState, ApplyError, Inbound, Salt};
 use super::answer::{Answer, Decided, Explain, Reason, Refusal, Subject};
 use super::command::{Command, Outgoing, Recipient, Transfer};
-use super::conditions::{Seen, View};
+use super::conditions::{Seen, SeenEvent, View};
 use super::desk::Desk;
 use super::event_record::{DeedRecord, EventRecord};
 use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, RequestId};
@@ -279,8 +279,6 @@ struct Scene<'a> {
     asked: RefCell<Asked>,
     /// What was given so far under the bounds of each order, by their owner.
     tab: RefCell<Vec<(String, i64)>>,
-    /// The value of the event that fires rules.
-    event_value: Cell<Option<i64>>,
 }
 
 impl<'a> Scene<'a> {
@@ -292,8 +290,8 @@ impl<'a> Scene<'a> {
         request: Option<&'a RequestId>,
         preview: bool,
     ) -> Scene<'a> {
-        let (asked, tab, event_value) = (RefCell::default(), RefCell::default(), Cell::new(None));
-        Scene { timeline, program, snapshot, times, request, preview, asked, tab, event_value }
+        let (asked, tab) = (RefCell::default(), RefCell::default());
+        Scene { timeline, program, snapshot, times, request, preview, asked, tab }
     }
 }
 
@@ -308,13 +306,14 @@ impl Scene<'_> {
 
     /// The rule as it is to be read where something other than an order fires it: what is granted for so much of an
     /// event's value is worked out. `None`: nothing follows.
-    fn worth<'r>(&self, rule: &'r Rule) -> Option<Cow<'r, Rule>> {
+    fn worth<'r>(&self, rule: &'r Rule, event: Option<SeenEvent<'_>>) -> Option<Cow<'r, Rule>> {
         if let Some(valid_for) = rule.occasion.and_then(|occasion| occasion.valid_for) {
             return Some(Cow::Owned(Rule { then: good_for(&rule.then, valid_for), ..rule.clone() }));
         }
         let Then::Bonus(bonus) = &rule.then else { return Some(Cow::Borrowed(rule)) };
         let Some(each) = bonus.for_each_value else { return Some(Cow::Borrowed(rule)) };
-        let times = self.event_value.get().unwrap_or(0).checked_div(each).unwrap_or(0);
+        let value = event.and_then(|event| event.value).unwrap_or(0);
+        let times = value.checked_div(each).unwrap_or(0);
         // What leaves the numbers that there are is more than anybody has.
         let units = bonus.units.checked_mul(times).filter(|units| 0 < *units)?;
         let bonus = Bonus { units, for_each_value: None, ..bonus.clone() };
@@ -358,7 +357,8 @@ impl Scene<'_> {
 
     /// What rules may look at.
     fn view<'v>(&'v self, state: &'v AccountState, order: Option<Seen<'v>>) -> View<'v> {
-        View { program: self.program, at: self.times.effective_at, state, member: self.snapshot.member.as_ref(), order }
+        let (at, member) = (self.times.effective_at, self.snapshot.member.as_ref());
+        View { program: self.program, at, state, member, order, event: None }
     }
 
     /// The person who acts, as one of the account's people.

@@ -7,7 +7,7 @@
 
 use super::account::Tag;
 use super::answer::ExplainCondition;
-use super::id::{CounterId, Label, UnitId};
+use super::id::{CardId, CounterId, GoalId, Label, LadderId, RewardId, UnitId};
 use super::order::{Line, Order};
 use super::program::Kind;
 
@@ -75,6 +75,19 @@ pub enum Field {
     ValueAffinity(Label),
     /// Thousandths of the units granted.
     ValueMix(Kind),
+    /// Of the event that fires the rule.
+    EventType,
+    EventValue,
+    /// Of a type that the program declares for events.
+    EventAttribute(Label),
+    /// The level that counts on a ladder.
+    Tier(LadderId),
+    /// Times that a goal was reached, as it stands.
+    Goal(GoalId),
+    /// On the open card.
+    Stamps(CardId),
+    /// For a reward, that can be used.
+    Vouchers(RewardId),
 }
 
 /// What must be there for a field ever to be seen.
@@ -84,6 +97,7 @@ pub enum Needs {
     Nothing,
     Member,
     Order,
+    Event,
 }
 
 impl Field {
@@ -110,6 +124,8 @@ impl Field {
             | ValueScoreM
             | ValueAffinity(_)
             | ValueMix(_) => Needs::Member,
+            Tier(_) | Goal(_) | Stamps(_) | Vouchers(_) => Needs::Member,
+            EventType | EventValue | EventAttribute(_) => Needs::Event,
         }
     }
 
@@ -139,6 +155,7 @@ impl Field {
             | ValueMonetary => (0, i64::MAX),
             ValueScoreR | ValueScoreF | ValueScoreM => (0, 5),
             ValueAffinity(_) | ValueMix(_) => (0, 1_000),
+            EventValue | Goal(_) | Stamps(_) | Vouchers(_) => (0, i64::MAX),
             _ => (i64::MIN, i64::MAX),
         }
     }

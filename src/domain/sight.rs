@@ -12,7 +12,9 @@ use super::value::Profile;
 
 impl Sight for View<'_> {
     fn see<'a>(&'a self, field: &Field) -> Seen<'a> {
-        self.of_order(field).or_else(|| self.of_time(field)).or_else(|| self.of_member(field)).unwrap_or(Seen::Missing)
+        let of_deed = self.of_order(field).or_else(|| self.of_event(field));
+        let of_all = of_deed.or_else(|| self.of_time(field)).or_else(|| self.of_member(field));
+        of_all.or_else(|| self.of_status(field)).unwrap_or(Seen::Missing)
     }
 }
 
@@ -35,6 +37,43 @@ impl View<'_> {
             Field::OrderSkus => Seen::Texts(Texts::Skus(&order.lines)),
             Field::OrderBrands => Seen::Texts(Texts::Brands(&order.lines)),
             Field::OrderSellers => Seen::Texts(Texts::Sellers(&order.lines)),
+            _ => return None,
+        })
+    }
+
+    fn of_event(&self, field: &Field) -> Option<Seen<'_>> {
+        let event = self.event?;
+        Some(match field {
+            Field::EventType => Seen::Text(event.kind.as_str()),
+            Field::EventValue => Seen::Whole(event.value?),
+            Field::EventAttribute(name) => {
+                let (_, value) = event.attributes.iter().find(|(known, _)| known == name)?;
+                of_attribute(value)
+            }
+            _ => return None,
+        })
+    }
+
+    /// What the account has come to. A guest has come to nothing.
+    fn of_status(&self, field: &Field) -> Option<Seen<'_>> {
+        let count = |number: usize| Seen::Whole(i64::try_from(number).unwrap_or(i64::MAX));
+        Some(match field {
+            Field::Tier(ladder) => {
+                let ladder = self.program.ladder(ladder)?;
+                Seen::Text(self.state.level(ladder, self.at)?.id.as_str())
+            }
+            Field::Goal(goal) => Seen::Whole(self.state.goal(goal).map_or(0, |known| known.times()).into()),
+            Field::Stamps(card) => {
+                let progress = self.state.card(card).and_then(|known| known.progress());
+                Seen::Whole(progress.map_or(0, |(stamps, _)| stamps))
+            }
+            Field::Vouchers(reward) => count(
+                self.state
+                    .vouchers
+                    .iter()
+                    .filter(|voucher| voucher.state.is_open() && voucher.reward == *reward)
+                    .count(),
+            ),
             _ => return None,
         })
     }
@@ -64,11 +103,7 @@ impl View<'_> {
                 rules: &self.state.tags,
             }),
             Field::MemberSegments => labels(person().map(|person| &person.profile.segments)),
-            Field::MemberAttribute(name) => match person()?.profile.attribute(name)? {
-                AttributeValue::Int(number) => Seen::Whole(*number),
-                AttributeValue::Bool(flag) => Seen::Flag(*flag),
-                AttributeValue::Text(text) => Seen::Text(text),
-            },
+            Field::MemberAttribute(name) => of_attribute(person()?.profile.attribute(name)?),
             Field::MemberOrders => whole(self.order_number().saturating_sub(1)),
             Field::MemberDaysSinceJoined => {
                 Seen::Whole(self.at.0.saturating_sub(person()?.joined_at.0).max(0) / DAY_MS)
@@ -97,6 +132,14 @@ impl View<'_> {
             Field::ValueMix(kind) => profile.mix(*kind),
             _ => return None,
         }))
+    }
+}
+
+fn of_attribute(value: &AttributeValue) -> Seen<'_> {
+    match value {
+        AttributeValue::Int(number) => Seen::Whole(*number),
+        AttributeValue::Bool(flag) => Seen::Flag(*flag),
+        AttributeValue::Text(text) => Seen::Text(text),
     }
 }
 

@@ -303,6 +303,12 @@ pub(super) struct Names {
     pub(super) spend: BTreeSet<String>,
     /// What `attributes` declares.
     pub(super) attributes: BTreeMap<Label, AttributeType>,
+    /// What types of `events` declare, by name: each type of value once, with an event type that has it.
+    pub(super) event_attributes: BTreeMap<Label, Vec<(String, AttributeType)>>,
+    /// Event types with the attributes that each declares.
+    carried: BTreeSet<(String, Label)>,
+    /// The levels of each ladder in `tiers`, by id.
+    pub(super) levels: BTreeMap<String, Vec<String>>,
 }
 
 impl Names {
@@ -341,15 +347,23 @@ impl Names {
             declared,
             spend: spend_of(root),
             attributes: attributes_of(root),
+            event_attributes: event_attributes_of(root),
+            carried: carried(root),
+            levels: levels_of(root),
         }
     }
 
-    /// What a section of the file declares by name or id.
+    /// Whether events of a type may carry an attribute.
+    pub(super) fn carries(&self, event: &str, attribute: &Label) -> bool {
+        self.carried.contains(&(event.to_owned(), attribute.clone()))
+    }
+
     /// Whether the file has a section.
     pub(super) fn has(&self, section: &str) -> bool {
         self.declared.contains_key(section)
     }
 
+    /// What a section of the file declares by name or id.
     pub(super) fn declared(&self, section: &str) -> Vec<&str> {
         self.declared.get(section).into_iter().flatten().map(String::as_str).collect()
     }
@@ -362,22 +376,54 @@ fn spend_of(root: &Node) -> BTreeSet<String> {
     entries.iter().filter(counts).map(|entry| entry.key.clone()).collect()
 }
 
-fn attributes_of(root: &Node) -> BTreeMap<Label, AttributeType> {
-    let declared = root.get("attributes").map(|node| &node.content);
-    let entries: &[Entry] = if let Some(Content::Map(entries)) = declared { entries } else { &[] };
-    let known = entries.iter().filter_map(|entry| {
+fn carried(root: &Node) -> BTreeSet<(String, Label)> {
+    let events = root.get("events").into_iter().flat_map(entries);
+    let each = |event: &Entry| {
+        attributes_of(&event.value).into_keys().map(|name| (event.key.clone(), name)).collect::<Vec<_>>()
+    };
+    events.flat_map(each).collect()
+}
+
+fn event_attributes_of(root: &Node) -> BTreeMap<Label, Vec<(String, AttributeType)>> {
+    let mut found: BTreeMap<Label, Vec<(String, AttributeType)>> = BTreeMap::new();
+    for event in root.get("events").into_iter().flat_map(entries) {
+        for (name, kind) in attributes_of(&event.value) {
+            let kinds = found.entry(name).or_default();
+            if kinds.iter().all(|(_, known)| *known != kind) {
+                kinds.push((event.key.clone(), kind));
+            }
+        }
+    }
+    found
+}
+
+fn levels_of(root: &Node) -> BTreeMap<String, Vec<String>> {
+    let ids = |ladder: &Node| -> Vec<String> {
+        let Some(Content::List(levels)) = ladder.get("levels").map(|node| &node.content) else { return Vec::new() };
+        levels.iter().filter_map(|level| Some(level.get("id")?.text()?.to_owned())).collect()
+    };
+    let ladders = root.get("tiers").into_iter().flat_map(entries);
+    ladders.map(|ladder| (ladder.key.clone(), ids(&ladder.value))).collect()
+}
+
+fn attributes_of(node: &Node) -> BTreeMap<Label, AttributeType> {
+    let known = node.get("attributes").into_iter().flat_map(entries).filter_map(|entry| {
         let kind = super::form::attribute_type(entry.value.text()?)?;
         Some((Label::parse(&entry.key).ok()?, kind))
     });
     known.collect()
 }
 
-fn keys(node: &Node) -> impl Iterator<Item = &str> {
+fn entries(node: &Node) -> impl Iterator<Item = &Entry> {
     let entries: &[Entry] = match &node.content {
         Content::Map(entries) => entries,
         _ => &[],
     };
-    entries.iter().map(|entry| entry.key.as_str())
+    entries.iter()
+}
+
+fn keys(node: &Node) -> impl Iterator<Item = &str> {
+    entries(node).map(|entry| entry.key.as_str())
 }
 
 /// Where the reader is, what it knows, and what it found wrong.

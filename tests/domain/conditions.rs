@@ -113,6 +113,39 @@ fn a11_conditions_an_expression_looks_at_order_member_and_time() {
 }
 
 #[test]
+fn a11_conditions_status_is_what_the_account_had_come_to_before() {
+    const CLUB: &str = "
+counters: {orders: {counts: orders}}
+tiers: {vip: {counter: orders, levels: [{id: blue, title: B, at_least: 1}, {id: gold, title: G, at_least: 3}]}}
+goals: [{id: third, title: T, counter: orders, at_least: 3}]
+rewards: [{id: mug, title: Mug, gives: {amount_off: GBP 1.00}}]
+stamp_cards: [{id: coffee, title: C, goal: 3, reward: mug, start_stamps: 1}]
+rules:
+  - {id: stamp, kind: transactional, on: order, then: {stamps: {card: coffee}}}
+";
+    // Of the first to the fourth order, those at which it holds.
+    for (expression, holds) in [
+        ("!has(tier.vip)", [true, false, false, false]),
+        ("tier.vip == 'blue'", [false, true, true, false]),
+        ("tier.vip in ['gold']", [false, false, false, true]),
+        ("goal.third == 0", [true, true, true, false]),
+        ("goal.third == 1", [false, false, false, true]),
+        // Two stamps fill a card that begins with one.
+        ("stamps.coffee == 2", [false, true, false, true]),
+        ("stamps.coffee == 0", [true, false, true, false]),
+        ("vouchers.mug == 1", [false, false, true, true]),
+    ] {
+        let rule = format!(
+            "  - {{id: asked, kind: transactional, on: order, when: {{expression: \"{expression}\"}}, then: {{bonus: {{units: 1}}}}}}\n"
+        );
+        let mut world = World::new(&format!("{CLUB}{rule}")).with("mia", 0);
+        let found =
+            ["a", "b", "c", "d"].map(|id| grants(&world.buy("mia", order_for(id, 100))) == [("asked".into(), 1)]);
+        assert_eq!(found, holds, "{expression}");
+    }
+}
+
+#[test]
 fn a11_conditions_time_is_told_by_the_clock_of_the_store() {
     let mut world = expression("time.hour == 7 && time.weekday == 'sat'").on("2026-05-15T22:30:00Z");
     let order = Order { store: Some(label("ginza")), ..bare() };

@@ -49,6 +49,52 @@ fn with(name: &str, value: AttributeValue, event: RecordEvent) -> RecordEvent {
     RecordEvent { attributes: vec![(label(name), value)], ..event }
 }
 
+#[test]
+fn a10_a_rule_can_ask_for_the_value_and_the_attributes_of_an_event() {
+    const RUNS: &str = "
+events:
+  run: {attributes: {where: text, wet: bool, stops: int}}
+  swim: {approval: manual, attributes: {where: text}}
+rules:
+";
+    let on_both = |when: &str| {
+        format!(
+            "{RUNS}  - {{id: asked, kind: behavioural, on: event, events: [run, swim], when: {when}, then: {{bonus: {{units: 1}}}}}}\n"
+        )
+    };
+    let park = || with("where", AttributeValue::Text("park".into()), event("e", "run"));
+    let wet = || with("wet", AttributeValue::Bool(true), event("e", "run"));
+    let stops = |n: i64| with("stops", AttributeValue::Int(n), event("e", "run"));
+    for (when, event, expected) in [
+        ("{event: {value_at_least: 10}}", worth(10, event("e", "run")), true),
+        ("{event: {value_at_least: 10}}", worth(9, event("e", "run")), false),
+        ("{event: {value_at_least: 10}}", event("e", "run"), false), // none is not zero
+        ("{event: {value_at_most: 10}}", worth(10, event("e", "run")), true),
+        ("{event: {value_at_most: 10}}", worth(11, event("e", "run")), false),
+        ("{event: {attributes: {where: [shore, park]}}}", park(), true),
+        ("{event: {attributes: {where: [shore]}}}", park(), false),
+        ("{event: {attributes: {wet: [false]}}}", wet(), false),
+        ("{event: {attributes: {stops: [2, 3]}}}", stops(3), true),
+        ("{expression: \"event.type == 'run'\"}", event("e", "run"), true),
+        ("{expression: \"event.type != 'run'\"}", event("e", "run"), false),
+        ("{expression: \"event.type in ['run', 'swim'] && event.value % 5 == 0\"}", worth(15, event("e", "run")), true),
+        ("{expression: \"has(event.value)\"}", event("e", "run"), false),
+        ("{expression: \"event.attr.where.startsWith('p') && !has(event.attr.wet)\"}", park(), true),
+        ("{expression: \"event.attr.wet\"}", wet(), true),
+        ("{expression: \"!event.attr.wet\"}", park(), false), // what is missing is neither
+        ("{expression: \"event.attr.stops * 2 > 5\"}", stops(3), true),
+    ] {
+        let mut world = World::new(&on_both(when)).with("mia", 0);
+        let (state, what) = world.did("mia", event);
+        assert_eq!(state, Some(EventState::Approved), "{when}");
+        assert_eq!(!what.is_empty(), expected, "{when}");
+    }
+    // A review decides on what was recorded; nothing of it is kept afterwards.
+    let mut world = World::new(&on_both("{event: {attributes: {where: [lake]}}}")).with("mia", 0);
+    world.did("mia", with("where", AttributeValue::Text("lake".into()), event("s", "swim")));
+    assert_eq!(world.review("mia", "s", Verdict::Approve).1, ["asked grants 1"]);
+}
+
 fn answered(answer: &Answer) -> &EventAnswer {
     match answer {
         Answer::RecordEvent(answer) | Answer::ReviewEvent(answer) | Answer::RevokeEvent(answer) => answer,

@@ -159,9 +159,14 @@ pub(super) fn read(step: Option<&StepWord>, node: &Node, r: &mut Reading) -> Opt
     complete.then_some(expectation)
 }
 
+/// Why a call may fail.
+pub(super) fn error_words() -> Vec<String> {
+    let reasons = super::words::contract().and_then(|pool| pool.get_enum_by_name("guerdon.v1.ErrorReason"));
+    reasons.map(|reasons| words_of(&reasons)).unwrap_or_default()
+}
+
 fn of_error(node: &Node, r: &mut Reading) -> Option<String> {
-    let reasons = super::words::contract()?.get_enum_by_name("guerdon.v1.ErrorReason")?;
-    let known = words_of(&reasons);
+    let known = error_words();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let text = r.scalar(node, "the reason of an error")?;
     if !known.contains(&text) {

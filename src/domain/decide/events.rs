@@ -3,6 +3,7 @@
 use super::super::account::AttributeValue;
 use super::super::answer::{Answer, Decided, EventAnswer, Reason, Refusal, Subject};
 use super::super::command::{RecordEvent, ReviewEvent, RevokeEvent, Verdict};
+use super::super::conditions::SeenEvent;
 use super::super::counters::{self, CounterChange, Tally};
 use super::super::desk::Desk;
 use super::super::event_record::{DeedRecord, EventRecord, EventState};
@@ -147,17 +148,17 @@ fn happen(scene: &Scene<'_>, desk: &mut Desk, record: &mut EventRecord, decided:
     let before = ripple::look(scene, desk);
     desk.count(at, record.counts.clone())?;
     desk.stir(scene.program, None, Activity::Event, at)?;
-    scene.event_value.set(Some(record.value.unwrap_or(0)));
     let acts = |rule: &super::super::program::Rule| {
         let for_somebody = rule.to == GrantTo::Account || record.recipient.is_some();
         rule.on == Trigger::Event && rule.events.contains(&record.kind) && for_somebody
     };
-    let given = rules::fire(scene, desk, acts, &["event", record.event.as_str()], at, decided)?;
+    let event = SeenEvent { kind: &record.kind, value: record.value, attributes: &record.attributes };
+    let cause = ["event", record.event.as_str()];
+    let given = rules::fire_by(scene, desk, acts, &cause, at, Some(event), decided)?;
     // What limits let through stays let through; the profile forgets it with the event.
     let valued = given.counts.iter().filter(|tally| tally.counter.value_part().is_some());
     record.counts.extend(valued.map(Tally::change));
     (record.grants, record.consequences, record.sent_grants) = (given.grants, given.consequences, given.sent);
-    scene.event_value.set(None);
     ripple::settle(scene, desk, before, decided)?;
     record.decided = Decided { explain: None, ..decided.clone() };
     Ok(())

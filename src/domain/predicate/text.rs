@@ -43,6 +43,13 @@ impl fmt::Display for Field {
             Field::ValueScoreM => "member.value.m",
             Field::ValueAffinity(category) => return named(f, "member.value.affinity", category.as_str()),
             Field::ValueMix(kind) => return named(f, "member.value.mix", kind.name()),
+            Field::EventType => "event.type",
+            Field::EventValue => "event.value",
+            Field::EventAttribute(name) => return named(f, "event.attr", name.as_str()),
+            Field::Tier(ladder) => return named(f, "tier", ladder.as_str()),
+            Field::Goal(goal) => return named(f, "goal", goal.as_str()),
+            Field::Stamps(card) => return named(f, "stamps", card.as_str()),
+            Field::Vouchers(reward) => return named(f, "vouchers", reward.as_str()),
         };
         f.write_str(plain)
     }

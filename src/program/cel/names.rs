@@ -1,7 +1,7 @@
 //! What an expression may name.
 
 use super::super::read::Names;
-use crate::domain::id::{CounterId, Label, UnitId};
+use crate::domain::id::{CardId, CounterId, GoalId, Label, LadderId, RewardId, UnitId};
 use crate::domain::predicate::Field;
 use crate::domain::program::{AttributeType, Kind};
 
@@ -103,6 +103,13 @@ pub(super) fn known() -> Vec<Known> {
         ("member.value.f", ValueScoreF, Whole, "the score of frequency"),
         ("member.value.m", ValueScoreM, Whole, "the score of money spent"),
         ("member.days_since_joined", MemberDaysSinceJoined, Whole, "days of 24 hours since enrolment"),
+        ("event.type", EventType, Text, "on `event`: the type of the event, one that `events` declares"),
+        (
+            "event.value",
+            EventValue,
+            Whole,
+            "on `event`: the value that the event carries; missing when it carries none",
+        ),
     ];
     rows.into_iter().map(|(path, field, kind, meaning)| Known { path, field, kind, meaning }).collect()
 }
@@ -122,6 +129,15 @@ pub(super) const CHOSEN: &[(&str, &str, &str)] = &[
         "how much of what was granted, decayed, was granted by rules of the kind (`transactional`, `social`, `emotional`, `behavioural`, `advocacy`); in thousandths",
     ),
     ("balance.<unit>", "a whole number", "units that can be spent, before what happens now"),
+    (
+        "event.attr.<name>",
+        "as the event's `attributes` declare it",
+        "what the event carries besides; missing when it carries nothing",
+    ),
+    ("tier.<ladder>", "a text", "the id of the level that who acts has, before what happens now; missing without one"),
+    ("goal.<id>", "a whole number", "how often the goal was reached, before what happens now"),
+    ("stamps.<card>", "a whole number", "stamps on the open card, those for free included, before what happens now"),
+    ("vouchers.<reward>", "a whole number", "vouchers for the reward that can be used, or are held for an order"),
 ];
 
 /// Why a path names nothing: which of its segments, and what could stand there.
@@ -146,14 +162,7 @@ pub(super) fn resolve(path: &[&str], names: &Names) -> Result<(Field, Type), Unk
     match path {
         ["member", "attr", name] => {
             let found = names.attributes.iter().find(|(label, _)| label.as_str() == *name);
-            let found = found.map(|(label, kind)| {
-                let kind = match kind {
-                    AttributeType::Int => Type::Whole,
-                    AttributeType::Bool => Type::Flag,
-                    AttributeType::Text => Type::Text,
-                };
-                (Field::MemberAttribute(label.clone()), kind)
-            });
+            let found = found.map(|(label, kind)| (Field::MemberAttribute(label.clone()), type_of(*kind)));
             found.ok_or_else(|| {
                 let known = texts(&mut names.attributes.keys().map(Label::as_str));
                 Unknown { segment: 2, known, message: Some(format!("`attributes` declares no `{name}`")) }
@@ -174,20 +183,24 @@ pub(super) fn resolve(path: &[&str], names: &Names) -> Result<(Field, Type), Unk
                 Err(Unknown { segment: 3, known, message: Some(format!("`{name}` is no kind of loyalty")) })
             }
         },
-        ["counter", name] => {
-            let declared = names.declared("counters");
-            let found = declared.iter().find(|counter| *counter == name).and_then(|name| CounterId::parse(name).ok());
-            found.map(|counter| (Field::Counter(counter), Type::Whole)).ok_or_else(|| {
-                let known = texts(&mut declared.into_iter());
-                Unknown { segment: 1, known, message: Some(format!("the program declares no counter `{name}`")) }
-            })
-        }
+        ["event", "attr", name] => event_attribute(name, names),
         ["balance", name] => match names.units.iter().find(|unit| unit.as_str() == *name) {
             Some(unit) => Ok((Field::Balance(unit.clone()), Type::Whole)),
             None => {
                 let known = texts(&mut names.units.iter().map(UnitId::as_str));
                 Err(Unknown { segment: 1, known, message: Some(format!("`{name}` is no unit of this program")) })
             }
+        },
+        [group, name] => match DECLARED.iter().find(|declared| declared.group == *group) {
+            Some(Declared { section, what, field, kind, .. }) => {
+                let declared = names.declared(section);
+                let field = field(name).filter(|_| declared.contains(name));
+                field.map(|field| (field, *kind)).ok_or_else(|| {
+                    let known = texts(&mut declared.into_iter());
+                    Unknown { segment: 1, known, message: Some(format!("the program declares no {what} `{name}`")) }
+                })
+            }
+            None => Err(unknown(path, &known)),
         },
         _ => Err(unknown(path, &known)),
     }
@@ -204,6 +217,51 @@ fn lacking(rest: &[&str], names: &Names) -> Result<(), Unknown> {
         return missing(2, "the program states no `value: {scores: ...}`");
     }
     Ok(())
+}
+
+/// Names by what a section of the file declares.
+struct Declared {
+    group: &'static str,
+    section: &'static str,
+    what: &'static str,
+    field: fn(&str) -> Option<Field>,
+    kind: Type,
+}
+
+#[rustfmt::skip]
+const DECLARED: &[Declared] = &[
+    Declared { group: "counter", section: "counters", what: "counter", kind: Type::Whole, field: |name| CounterId::parse(name).ok().map(Field::Counter) },
+    Declared { group: "tier", section: "tiers", what: "ladder", kind: Type::Text, field: |name| LadderId::parse(name).ok().map(Field::Tier) },
+    Declared { group: "goal", section: "goals", what: "goal", kind: Type::Whole, field: |name| GoalId::parse(name).ok().map(Field::Goal) },
+    Declared { group: "stamps", section: "stamp_cards", what: "stamp card", kind: Type::Whole, field: |name| CardId::parse(name).ok().map(Field::Stamps) },
+    Declared { group: "vouchers", section: "rewards", what: "reward", kind: Type::Whole, field: |name| RewardId::parse(name).ok().map(Field::Vouchers) },
+];
+
+/// What can be done with an attribute.
+fn type_of(kind: AttributeType) -> Type {
+    match kind {
+        AttributeType::Int => Type::Whole,
+        AttributeType::Bool => Type::Flag,
+        AttributeType::Text => Type::Text,
+    }
+}
+
+/// An attribute of events, which must be of one type wherever it is declared: who asks does not say of which event.
+fn event_attribute(name: &str, names: &Names) -> Result<(Field, Type), Unknown> {
+    let declared = names.event_attributes.iter().find(|(label, _)| label.as_str() == name);
+    let Some((label, kinds)) = declared else {
+        let known = names.event_attributes.keys().map(Label::to_string).collect();
+        let message = format!("no event type declares an attribute `{name}`");
+        return Err(Unknown { segment: 2, known, message: Some(message) });
+    };
+    match kinds.as_slice() {
+        [(_, kind)] => Ok((Field::EventAttribute(label.clone()), type_of(*kind))),
+        [(one, _), (other, _), ..] => {
+            let message = format!("`{name}` is of one type for event `{one}` and of another for `{other}`");
+            Err(Unknown { segment: 2, known: Vec::new(), message: Some(message) })
+        }
+        [] => Err(Unknown { segment: 2, known: Vec::new(), message: None }),
+    }
 }
 
 /// The first segment that leads nowhere, and what could follow what is before it.
@@ -246,6 +304,11 @@ pub(super) fn words(field: &Field, names: &Names) -> Option<(Vec<String>, &'stat
             let stores = names.stores.iter().map(|store| store.as_str().to_owned()).collect();
             Some((stores, "is no store of this program"))
         }
+        Field::EventType => {
+            let events = names.declared("events").into_iter().map(str::to_owned).collect();
+            Some((events, "is no event type of this program"))
+        }
+        Field::Tier(ladder) => Some((names.levels.get(ladder.as_str())?.clone(), "is no level of this ladder")),
         _ => None,
     }
 }

@@ -97,29 +97,8 @@ impl Value for AskedAttributes {
     type Out = Vec<Predicate>;
 
     fn read(node: &Node, r: &mut Reader) -> Option<Vec<Predicate>> {
-        let Content::Map(entries) = &node.content else {
-            r.wrong(node, "a mapping from attributes to lists of values", Some("write {name: [value]}"));
-            return None;
-        };
-        if entries.is_empty() {
-            r.fault(node.pos, "names no attribute", Some("leave it out"));
-            return None;
-        }
-        let asked = entries.iter().map(|entry| {
-            r.within(Step::Key(Cow::Owned(entry.key.clone())), |r| {
-                let kind = r.names.attributes.iter().find(|(name, _)| name.as_str() == entry.key);
-                let Some((name, kind)) = kind.map(|(name, kind)| (name.clone(), *kind)) else {
-                    let known: Vec<&str> = r.names.attributes.keys().map(Label::as_str).collect();
-                    let hint = r.suggestion(&entry.key, &known);
-                    let hint = hint.unwrap_or_else(|| "declare it under `attributes`".to_owned());
-                    let message = format!("`attributes` declares no {}", quoted(&entry.key));
-                    r.fault(entry.key_pos, message, Some(&hint));
-                    return None;
-                };
-                values(Field::MemberAttribute(name), kind, &entry.value, r)
-            })
-        });
-        asked.collect::<Vec<_>>().into_iter().collect()
+        let declared = r.names.attributes.clone();
+        asked_attributes(node, &declared, "attributes", Field::MemberAttribute, r)
     }
 
     fn phrase() -> String {
@@ -139,6 +118,39 @@ impl Value for AskedAttributes {
             },
         })
     }
+}
+
+/// Of each attribute that is named, one of the values. `place`: where they are declared.
+pub(super) fn asked_attributes(
+    node: &Node,
+    declared: &BTreeMap<Label, AttributeType>,
+    place: &str,
+    field: fn(Label) -> Field,
+    r: &mut Reader,
+) -> Option<Vec<Predicate>> {
+    let Content::Map(entries) = &node.content else {
+        r.wrong(node, "a mapping from attributes to lists of values", Some("write {name: [value]}"));
+        return None;
+    };
+    if entries.is_empty() {
+        r.fault(node.pos, "names no attribute", Some("leave it out"));
+        return None;
+    }
+    let asked = entries.iter().map(|entry| {
+        r.within(Step::Key(Cow::Owned(entry.key.clone())), |r| {
+            let kind = declared.iter().find(|(name, _)| name.as_str() == entry.key);
+            let Some((name, kind)) = kind.map(|(name, kind)| (name.clone(), *kind)) else {
+                let known: Vec<&str> = declared.keys().map(Label::as_str).collect();
+                let hint = r.suggestion(&entry.key, &known);
+                let hint = hint.unwrap_or_else(|| format!("declare it under `{place}`"));
+                let message = format!("`{place}` declares no {}", quoted(&entry.key));
+                r.fault(entry.key_pos, message, Some(&hint));
+                return None;
+            };
+            values(field(name), kind, &entry.value, r)
+        })
+    });
+    asked.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn values(field: Field, kind: AttributeType, node: &Node, r: &mut Reader) -> Option<Predicate> {

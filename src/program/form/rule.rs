@@ -1,5 +1,6 @@
 //! Rules: on what they act, when they apply, and what follows.
 
+use super::event::AskedEventSection;
 use super::member::{MemberSection, texts};
 use super::tier::{GoalNames, LevelsOf, levels_of};
 use super::words::GrantToWord;
@@ -86,6 +87,7 @@ impl Build for RuleSection {
         }
         self.check_status(r);
         recipient::check(&self, r);
+        event::check(&self, r);
         let occasion = occasion::check(&self, r);
         let events = self.events.map(|at| at.value).unwrap_or_default();
         let (id, kind, on): (RuleId, Kind, Trigger) = (self.id?.value, self.kind?.value, self.on?.value);
@@ -210,6 +212,8 @@ section! {
         tiers: LevelsOf, Without("whatever the level");
         /// With something of at least one of these sellers.
         sellers: Distinct<LabelText, 1, ASKED_MAX>, Without("of any seller or none");
+        /// On `event`: what is asked of the event.
+        event: AskedEventSection, Without("any");
     }
 }
 
@@ -307,9 +311,17 @@ impl Build for WhenSection {
         let coupons = lists(Field::OrderCoupons, self.coupons);
         let methods = lists(Field::OrderPaymentMethods, self.payment_methods);
         let sellers = lists(Field::OrderSellers, self.sellers);
+        let of_event = self.event.map(|at| {
+            uses.extend(at.value.fields().map(|field| (field, at.pos)));
+            at.value.all
+        });
         let member = self.member.map(|at| at.value).unwrap_or_default();
-        let asked =
-            [by_currency, by_kind, coupons, methods, sellers].into_iter().flatten().chain(member.all).chain(stated);
+        let asked = [by_currency, by_kind, coupons, methods, sellers]
+            .into_iter()
+            .flatten()
+            .chain(member.all)
+            .chain(of_event.into_iter().flatten())
+            .chain(stated);
         let asked: Vec<Predicate> = asked.collect();
         let predicate = (!asked.is_empty()).then(|| Predicate::all(asked));
         let conditions = Conditions {
