@@ -78,6 +78,14 @@ fn rows() -> Vec<Row> {
                 ..$sample
             }
         };
+        ($type:ident) => {
+            wire::$type {
+                program_id: program_id.clone(),
+                member_id: member_id.clone(),
+                request_id: request_id.clone(),
+                occurred_at,
+            }
+        };
     }
     vec![
         row("CheckoutService/Reserve", reserve()),
@@ -97,8 +105,8 @@ fn rows() -> Vec<Row> {
             "MemberService/Merge",
             of!(wire::MergeRequest { into_member_id: "leo".into(), ..Default::default() }, MergeRequest),
         ),
-        row("MemberService/Unmerge", of!(wire::UnmergeRequest::default(), UnmergeRequest)),
-        row("MemberService/Erase", of!(wire::EraseRequest::default(), EraseRequest)),
+        row("MemberService/Unmerge", of!(UnmergeRequest)),
+        row("MemberService/Erase", of!(EraseRequest)),
         row("MemberService/RecordEvent", record_event()),
         row("MemberService/ReviewEvent", review_event()),
         row("MemberService/RevokeEvent", revoke_event()),
@@ -112,7 +120,7 @@ fn rows() -> Vec<Row> {
             },
         ),
         row("AccountService/JoinAccount", of!(join, JoinAccountRequest)),
-        row("AccountService/LeaveAccount", of!(wire::LeaveAccountRequest::default(), LeaveAccountRequest)),
+        row("AccountService/LeaveAccount", of!(LeaveAccountRequest)),
         row("AccountService/SetRole", of!(set_role, SetRoleRequest)),
         row("ReferralService/CreateCode", create_code()),
         row("ReferralService/Attribute", attribute()),
