@@ -14,6 +14,7 @@ mod domain {
 
     mod adjustments;
     mod advance;
+    mod allocation;
     mod boards;
     mod bounds;
     mod building;
@@ -38,6 +39,7 @@ mod domain {
     mod referral;
     mod reserve;
     mod returns;
+    mod rewards;
     mod stamps;
     mod stored;
     mod tiers;

@@ -7,7 +7,7 @@ use super::command::{ReturnCause, Tender};
 use super::event_record::{EventState, RecoveryRecord};
 use super::id::{
     AccountId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId,
-    ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
+    ReferralId, ReturnId, RewardId, RuleId, Sku, UnitId, VoucherId,
 };
 use super::ledger::MoveWhy;
 use super::order::{Currency, OrderKind};
@@ -461,6 +461,12 @@ pub struct Discount {
     pub voucher: Option<VoucherId>,
     /// Items given for free, by line.
     pub free: Vec<Share>,
+    /// What it would take off but for guard rails.
+    pub desired_minor: i64,
+    /// The guard rail that lowered it.
+    pub rail: Option<Reason>,
+    /// Items of a product that it gives and the order lacks.
+    pub to_add: Option<(Sku, i64)>,
 }
 
 /// What a grant waited for has happened.
@@ -633,6 +639,17 @@ pub enum Reason {
     TransferNotAllowed,
     AboveMaximum,
     NotInAccount,
+    AbovePaymentMax,
+    NotWithOthers,
+    GroupTaken,
+    TooManyRewards,
+    TooManyOfKind,
+    NotWithUnits,
+    DiscountShareMax,
+    DiscountedOrdersMax,
+    LineNotDiscountable,
+    FloorPrice,
+    RewardLimit,
 }
 
 impl Reason {
@@ -706,6 +723,17 @@ impl Reason {
             Reason::TransferNotAllowed => "the program does not allow units of this kind to be transferred",
             Reason::AboveMaximum => "more units than may be transferred at once",
             Reason::NotInAccount => "the person does not belong to the account",
+            Reason::AbovePaymentMax => "more units than the program lets pay for one order",
+            Reason::NotWithOthers => "the reward goes with no other on an order",
+            Reason::GroupTaken => "another reward of its group is on the order",
+            Reason::TooManyRewards => "more rewards than the program allows on one order",
+            Reason::TooManyOfKind => "more rewards of this kind than the program allows on one order",
+            Reason::NotWithUnits => "a reward on the order does not go with units as payment",
+            Reason::DiscountShareMax => "guard rail: the largest share of an order that discounts may reach",
+            Reason::DiscountedOrdersMax => "guard rail: the most orders of an account that discounts may be on",
+            Reason::LineNotDiscountable => "guard rail: the lines are kept from discounts",
+            Reason::FloorPrice => "guard rail: the price that lines may not fall below",
+            Reason::RewardLimit => "the account has had the reward as often as it may",
             Reason::AttributeType => "the value is not of the type that the program declares",
             Reason::KindEarnsNothing => "orders of this kind earn nothing",
             Reason::AnsweredAtClaim => {

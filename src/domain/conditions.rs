@@ -286,7 +286,7 @@ fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &m
 
 /// Thresholds on what is spent and how much is bought.
 fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &mut Check<'_>) -> bool {
-    let Some(Seen { order, earning, currency, .. }) = view.order else { return false };
+    let Some(Seen { order, earning, currency, free }) = view.order else { return false };
     let sum = |amounts: &[i64]| amounts.iter().fold(0i64, |sum, amount| sum.saturating_add(*amount));
     let spent = |of: SpendOf| if of == SpendOf::Order { sum(earning) } else { sum(amounts) };
     if let Some(least) = &conditions.spend_min {
@@ -310,8 +310,10 @@ fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], ch
     }
     let Some(bounds) = &conditions.quantity else { return true };
     let of = if bounds.of == SpendOf::Order { earning } else { amounts };
-    let lines = order.lines.iter().zip(of).filter(|(_, earns)| 0 < **earns);
-    let items = lines.fold(0i64, |sum, (line, _)| sum.saturating_add(line.quantity));
+    // What a reward gave for free was not bought.
+    let lines = order.lines.iter().zip(free).zip(of).filter(|(_, earns)| 0 < **earns);
+    let items =
+        lines.fold(0i64, |sum, ((line, free), _)| sum.saturating_add(line.quantity.saturating_sub(*free).max(0)));
     if let Some(least) = bounds.at_least {
         let missing = least.saturating_sub(items);
         let missing = Some((missing, counted(missing, "item")));

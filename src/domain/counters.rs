@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::account::{AccountState, ApplyError};
 use super::id::{CounterId, UnitId};
 use super::money::split;
-use super::order::Order;
+use super::order::{Line, Order};
 use super::program::{CounterTerms, CounterWindow, Counts, Program};
 use super::time::{CalendarPeriod, Day, Instant};
 
@@ -290,7 +290,14 @@ impl Tally {
 }
 
 /// What an order adds to the program's counters. `earning`: of each line, what earns.
-pub fn of_order(program: &Program, order: &Order, earning: &[i64], at: Instant) -> Result<Vec<Tally>, ApplyError> {
+/// `free`: items of each line that a reward gave: nobody has bought them.
+pub fn of_order(
+    program: &Program,
+    order: &Order,
+    earning: &[i64],
+    free: &[i64],
+    at: Instant,
+) -> Result<Vec<Tally>, ApplyError> {
     let mut tallies = Vec::new();
     for terms in &program.counters {
         let here = |of: &[super::id::Label], is: Option<&super::id::Label>| {
@@ -304,8 +311,10 @@ pub fn of_order(program: &Program, order: &Order, earning: &[i64], at: Instant) 
         let (amount, shares) = match &terms.counts {
             Counts::Orders | Counts::Visits => (i64::from(any), Vec::new()),
             Counts::Items => {
-                let lines = order.lines.iter().enumerate();
-                let shares: Vec<i64> = lines.map(|(n, line)| if counts(n) { line.quantity } else { 0 }).collect();
+                let lines = order.lines.iter().zip(free).enumerate();
+                let bought = |line: &Line, free: i64| line.quantity.saturating_sub(free).max(0);
+                let shares: Vec<i64> =
+                    lines.map(|(n, (line, free))| if counts(n) { bought(line, *free) } else { 0 }).collect();
                 (total(&shares)?, shares)
             }
             Counts::Spend => {

@@ -16,6 +16,7 @@ mod moves;
 pub(in crate::domain) mod occasions;
 mod order_event;
 mod people;
+mod purse;
 mod recall;
 mod referral;
 pub(in crate::domain) mod ripple;

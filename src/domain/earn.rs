@@ -123,11 +123,18 @@ fn nearest(program: &Program, trace: &Explain) -> Vec<NearestMiss> {
     misses.take(Explain::MISSES_MAX).collect()
 }
 
-/// What of each line earns: the stated base, never below zero. `discounts` and `payments` are what rewards and units take
-/// off each line. An order in a currency that the program does not list earns on what it is worth in the program's first
+/// What rewards and units take off each line.
+pub struct Reductions {
+    pub discounts: Vec<i64>,
+    /// Of the discounts, what items cost that are given for free: nobody buys them, so they never earn.
+    pub given: Vec<i64>,
+    pub payments: Vec<i64>,
+}
+
+/// What of each line earns: the stated base, never below zero. An order in a currency that the program does not list earns on what it is worth in the program's first
 /// by the rate of its day, converted as a whole; without a rate it earns on nothing.
-pub fn earning_amounts(program: &Program, order: &Order, at: Instant, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
-    let own = own_amounts(program, order, discounts, payments);
+pub fn earning_amounts(program: &Program, order: &Order, at: Instant, less: &Reductions) -> Vec<i64> {
+    let own = own_amounts(program, order, less);
     match program.earning_currency(order.currency, at) {
         Some(currency) if currency == order.currency => own,
         Some(_) => {
@@ -139,9 +146,10 @@ pub fn earning_amounts(program: &Program, order: &Order, at: Instant, discounts:
 }
 
 /// The same in the order's own currency.
-fn own_amounts(program: &Program, order: &Order, discounts: &[i64], payments: &[i64]) -> Vec<i64> {
+fn own_amounts(program: &Program, order: &Order, less: &Reductions) -> Vec<i64> {
     let terms = &program.earning;
-    let reductions = discounts.iter().zip(payments);
+    let discounts = if terms.after_discounts { &less.discounts } else { &less.given };
+    let reductions = discounts.iter().zip(&less.payments);
     let lines = order.lines.iter().zip(reductions);
     lines
         .map(|(line, (discount, payment))| {
@@ -150,7 +158,6 @@ fn own_amounts(program: &Program, order: &Order, discounts: &[i64], payments: &[
             if left_out || !terms.kind_earns(line.kind) || terms.excluded.names_any(line) {
                 return 0;
             }
-            let discount = if terms.after_discounts { *discount } else { 0 };
             let payment = if terms.paid_with_units_earns { 0 } else { *payment };
             let net = (line.amount_minor - discount - payment).max(0);
             match (terms.tax_included, order.prices_include_tax) {

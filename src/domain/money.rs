@@ -96,6 +96,28 @@ pub fn split(total: i64, weights: &[i64]) -> Vec<i64> {
     parts
 }
 
+/// The same with no part above its cap: what does not fit goes, in proportion, to the parts that have room. `total` is
+/// at most the sum of the caps of positive weights; what is beyond is left out.
+pub fn split_within(total: i64, weights: &[i64], caps: &[i64]) -> Vec<i64> {
+    let mut parts = vec![0i64; weights.len()];
+    let mut left = total;
+    // Each round but the last fills a part.
+    while 0 < left {
+        let room = |at: usize| caps.get(at).copied().unwrap_or(0) - parts.get(at).copied().unwrap_or(0);
+        let open: Vec<i64> =
+            weights.iter().enumerate().map(|(at, weight)| if 0 < room(at) { *weight } else { 0 }).collect();
+        if open.iter().all(|weight| *weight == 0) {
+            break;
+        }
+        for ((part, cap), more) in parts.iter_mut().zip(caps).zip(split(left, &open)) {
+            let fits = more.min(cap - *part).max(0);
+            *part += fits;
+            left -= fits;
+        }
+    }
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,7 +159,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn split_within_caps() {
+        for (total, weights, caps, expected) in [
+            (100, vec![1, 1], vec![100, 100], vec![50, 50]),
+            (100, vec![1, 1], vec![10, 100], vec![10, 90]),
+            (100, vec![1, 0, 1], vec![10, 100, 100], vec![10, 0, 90]),
+            (30, vec![5, 5, 5], vec![1, 9, 100], vec![1, 9, 20]),
+            (5, vec![1, 1], vec![1, 1], vec![1, 1]), // what is beyond is left out
+            (5, vec![0, 0], vec![9, 9], vec![0, 0]),
+        ] {
+            assert_eq!(split_within(total, &weights, &caps), expected, "{total} over {weights:?} within {caps:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn parts_within_caps_sum_to_the_whole(
+            pairs in prop::collection::vec((1..i64::MAX / 64, 0..i64::MAX / 64), 1..30), of in 0..=1_000i64,
+        ) {
+            let (weights, caps): (Vec<i64>, Vec<i64>) = pairs.into_iter().unzip();
+            let total = share_floor(caps.iter().sum(), of, 1_000).unwrap();
+            let parts = split_within(total, &weights, &caps);
+            prop_assert_eq!(parts.iter().sum::<i64>(), total);
+            prop_assert!(parts.iter().zip(&caps).all(|(part, cap)| 0 <= *part && part <= cap));
+        }
+
         #[test]
         fn parts_sum_to_the_whole(total in 0..i64::MAX / 2, weights in prop::collection::vec(0..i64::MAX / 64, 1..40)) {
             let parts = split(total, &weights);

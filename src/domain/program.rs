@@ -22,7 +22,10 @@ pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
 pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
-pub use reward::{ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardKind};
+pub use redemption::{ApplyOrder, Floor, FloorPrice, PercentBase, Rails, RedemptionTerms};
+pub use reward::{
+    BuyGet, ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardBy, RewardKind, RewardLimit, RewardSort, SetPrice,
+};
 pub use rule::{
     Bonus, Combine, Conditions, CounterCondition, Earn, GrantTo, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer,
     Multiply, Occasion, OnReach, OrderNumber, QuantityBounds, RoundPer, Rule, RuleCampaign, SpendMin, SpendOf, Then,
@@ -40,6 +43,7 @@ mod draw;
 mod event;
 mod index;
 mod life;
+mod redemption;
 mod reward;
 mod rule;
 mod tier;
@@ -122,6 +126,7 @@ pub struct Program {
     /// `None`: no value profile is kept.
     pub value: Option<ValueTerms>,
     pub boards: Vec<Board>,
+    pub redemption: RedemptionTerms,
 }
 
 /// Accounts that people join, and merges.
@@ -491,6 +496,10 @@ pub struct PaymentTerms {
     pub step: i64,
     /// Fewer than this may not be used.
     pub units_min: i64,
+    /// More than this may not be used on an order; a multiple of the step.
+    pub units_max: Option<i64>,
+    /// More than this may not be paid of an order.
+    pub worth_max: Option<PerCurrency>,
     /// Of what the selected lines cost, in basis points; 10,000 is all.
     pub share_bps_max: i64,
     /// Lines that may be paid with units.

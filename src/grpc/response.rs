@@ -566,6 +566,10 @@ fn discount(reward: Discount) -> wire::Discount {
         debt: reward.debt,
         voucher_id: text(reward.voucher),
         free_items: all(reward.free, share),
+        desired_minor: reward.desired_minor,
+        clamped_by: reward.rail.map_or(wire::RefusalReason::Unspecified, refusal_reason).into(),
+        add_sku: reward.to_add.as_ref().map(|(sku, _)| sku.to_string()).unwrap_or_default(),
+        add_items: reward.to_add.map_or(0, |(_, items)| items),
     }
 }
 
@@ -722,6 +726,17 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::TransferNotAllowed => Wire::TransferNotAllowed,
         Reason::AboveMaximum => Wire::AboveMaximum,
         Reason::NotInAccount => Wire::NotInAccount,
+        Reason::AbovePaymentMax => Wire::AbovePaymentMax,
+        Reason::NotWithOthers => Wire::NotWithOthers,
+        Reason::GroupTaken => Wire::GroupTaken,
+        Reason::TooManyRewards => Wire::TooManyRewards,
+        Reason::TooManyOfKind => Wire::TooManyOfKind,
+        Reason::NotWithUnits => Wire::NotWithUnits,
+        Reason::DiscountShareMax => Wire::DiscountShareMax,
+        Reason::DiscountedOrdersMax => Wire::DiscountedOrdersMax,
+        Reason::LineNotDiscountable => Wire::LineNotDiscountable,
+        Reason::FloorPrice => Wire::FloorPrice,
+        Reason::RewardLimit => Wire::RewardLimit,
     }
 }
 

@@ -46,6 +46,7 @@ use occasion::OccasionSection;
 use offer::{PaymentSection, RewardSection};
 use people::{AccountsSection, AttributeTypeWord, TransferSection};
 use place::{EarningSection, StoreSection};
+use redemption::RedemptionSection;
 use referral::CampaignSection;
 use rule::{HoursSection, RuleSection, check_span};
 use terms::{GuestSection, ReservationSection, ReturnSection};
@@ -64,6 +65,7 @@ mod combine;
 mod counter;
 mod draw;
 mod event;
+mod gives;
 mod lines;
 mod member;
 mod occasion;
@@ -71,6 +73,7 @@ mod offer;
 mod people;
 mod place;
 mod recipient;
+mod redemption;
 mod referral;
 mod rule;
 mod terms;
@@ -162,6 +165,8 @@ section! {
         value: ValueSection, Without("none is kept");
         /// Leaderboards.
         leaderboards: Identified<BoardSection, BOARDS_MAX>, Default("[]");
+        /// How rewards go together on an order, and what keeps discounts from going too deep.
+        redemption: RedemptionSection, Default("{}");
     }
 }
 
@@ -250,6 +255,7 @@ impl Build for FileSection {
             transfers: self.transfers?.value.into_iter().collect(),
             value: self.value.map(|at| at.value),
             boards: without_places(boards),
+            redemption: self.redemption?.value,
         };
         Some(Compiled { program, rules_at, campaigns_at })
     }

@@ -611,7 +611,10 @@ fn effect(effect: &Effect) -> String {
         Effect::Redeemed(r) => format!("{} units pay {}{}", r.units, r.value_minor, extra(&[("debt", r.debt)])),
         Effect::Discount(d) => {
             let price = d.price.as_ref().map_or_else(String::new, |(_, n)| format!(" for {n}"));
-            format!("{} takes {} off{price}{}", d.reward, d.amount_minor, extra(&[("debt", d.debt)]))
+            let rail = d.rail.map_or_else(String::new, |rail| format!(" of {} by {rail:?}", d.desired_minor));
+            let add = d.to_add.as_ref().map_or_else(String::new, |(sku, n)| format!(", add {n} {sku}"));
+            let debt = extra(&[("debt", d.debt)]);
+            format!("{} takes {} off{rail}{price}{add}{debt}", d.reward, d.amount_minor)
         }
         Effect::Reversed { grant, amount, debt, forgiven, expired, .. } => {
             let extra = extra(&[("debt", *debt), ("forgiven", *forgiven), ("expired", *expired)]);

@@ -15,7 +15,7 @@ fn redeemed(sections: &str, balance: i64, order: Order, redeem: Redeem) -> Vec<S
 const PAY: &str = "pay_with: {points: {units: 100, worth: GBP 1.00, step: 50, units_min: 100, share_max: 50%}}\n";
 
 #[test]
-fn units_pay_by_rate_step_minimum_and_share() {
+fn c1_units_pay_by_rate_step_minimum_and_share() {
     let exactly = PayAmount::Exactly;
     let at_most = PayAmount::AtMost;
     for (wanted, as_far, balance, costs, expected) in [
@@ -53,7 +53,7 @@ fn units_pay_by_rate_step_minimum_and_share() {
 }
 
 #[test]
-fn the_share_is_of_the_lines_that_may_be_paid() {
+fn c1_the_share_is_of_the_lines_that_may_be_paid() {
     let sections =
         "pay_with: {points: {units: 1, worth: GBP 0.01, share_max: 50%, lines: {exclude: {categories: [tobacco]}}}}\n";
     let lines = vec![
@@ -93,7 +93,7 @@ rewards:
 ";
 
 #[test]
-fn a_reward_takes_its_amount_off_and_never_more_than_the_lines_cost() {
+fn c2_a_reward_takes_its_amount_off_and_never_more_than_the_lines_cost() {
     let tea = |n| of_category("tea", line("t", n));
     for (asked, balance, lines, expected) in [
         (vec!["free"], 0, vec![line("a", 1_000)], vec!["free takes 200 off"]),

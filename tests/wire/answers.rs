@@ -213,6 +213,9 @@ fn every_effect() {
         debt: 1,
         voucher: Some(VoucherId::parse("mia:card:coffee:1").unwrap()),
         free: vec![share("2", 1)],
+        desired_minor: 400,
+        rail: Some(Reason::FloorPrice),
+        to_add: Some((Sku::parse("mug-1").unwrap(), 2)),
     };
     let wire_discount = wire::Discount {
         reward_id: "mug".into(),
@@ -224,6 +227,10 @@ fn every_effect() {
         debt: 1,
         voucher_id: "mia:card:coffee:1".into(),
         free_items: vec![wire_share("2", 1)],
+        desired_minor: 400,
+        clamped_by: wire::RefusalReason::FloorPrice.into(),
+        add_sku: "mug-1".into(),
+        add_items: 2,
     };
     let referral = |state| Effect::Referral { referral: ReferralId::parse("friends:ben").unwrap(), state };
     let wire_referral = |state: wire::ReferralState| {

@@ -9,13 +9,13 @@ use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode,
 use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
-use super::super::earn::{Cut, Earned, Plan, earn, earning_amounts, in_order, scaled_tax};
-use super::super::id::{AccountId, GrantId, MemberId, UnitId, VoucherId};
-use super::super::ledger::{Book, Fact, Part, Unhold, UnitParts, digest, encode};
+use super::super::earn::{Cut, Earned, Plan, Reductions, earn, earning_amounts, in_order, scaled_tax};
+use super::super::id::{AccountId, GrantId, MemberId};
+use super::super::ledger::{Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord, VoucherUse};
-use super::super::program::{Activity, GrantTo, Overdraw, Program, Reward, Rule, SettlesAs};
+use super::super::program::{Activity, GrantTo, Overdraw, Program, Rule, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::tiers;
@@ -24,6 +24,7 @@ use super::super::value;
 use super::awards::{self, Given};
 use super::elsewhere::{Place, grant_of};
 use super::limits::{self, Gift};
+use super::purse::{self, Wallet};
 use super::{
     Decision, Halt, OVERFLOW, Scene, claim, elsewhere, no, order_event, recall, referral, refusal_answer, ripple,
 };
@@ -60,11 +61,8 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
         return Err(Refusal::short(Subject::Reservation, Reason::TooManyReservations, max + 1, max).into());
     }
     desk.unhold(&order.order_id, Unhold::Replaced, at)?;
-    let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
-    let voucher = |id: &VoucherId| usable(scene, &desk, id, false);
-    let entitled = |reward: &Reward| desk.state.has_level(scene.program, &reward.tiers, at);
-    let purse = Purse { available: &available, voucher: &voucher, entitled: &entitled };
-    let redemption = redeem(scene.program, order, at, &command.redeem, &purse, Cover::Balance);
+    let wallet = Wallet { scene, desk: &desk, order: &order.order_id, at, promised: None, kept: false };
+    let redemption = redeem(scene.program, order, at, &command.redeem, &wallet, Cover::Balance);
     let redemption = allowed(scene, &desk, redemption, false);
     let short = redemption.falls_short && command.redeem.mode == RedeemMode::AllOrNothing;
     let nothing = redemption.is_empty() && !redemption.refusals.is_empty();
@@ -142,11 +140,15 @@ pub(super) fn earn_on(
             Vec::new(),
         ));
     }
-    let (discounts, payments) = (redemption.discounts(lines), redemption.payments(lines));
-    let earning = earning_amounts(scene.program, order, at, &discounts, &payments);
-    let mut tallies = counters::of_order(scene.program, order, &earning, at)?;
-    desk.count(at, tallies.iter().map(Tally::change).collect())?;
+    let less = Reductions {
+        discounts: redemption.discounts(lines),
+        given: redemption.given(lines),
+        payments: redemption.payments(lines),
+    };
+    let earning = earning_amounts(scene.program, order, at, &less);
     let free = redemption.free_items(lines);
+    let mut tallies = counters::of_order(scene.program, order, &earning, &free, at)?;
+    desk.count(at, tallies.iter().map(Tally::change).collect())?;
     let currency = scene.program.earning_currency(order.currency, at).unwrap_or(order.currency);
     let seen = Seen { order, earning: &earning, currency, free: &free };
     let state = &desk.state;
@@ -221,6 +223,9 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     decided.explain = decided.explain.filter(|_| command.explain);
 
     counts.extend(limited);
+    let redeemed = purse::tallies(scene, &redemption, at)?;
+    desk.count(at, redeemed.iter().map(Tally::change).collect())?;
+    counts.extend(redeemed);
     let mut transfers = Vec::new();
     referral::on_order(scene, &mut desk, command, &earned, &mut decided, &mut transfers)?;
     // Last: a level that the order reaches does not multiply what the order itself earns.
@@ -374,21 +379,15 @@ pub(super) fn redemption_of(
     command: &Commit,
     reserved: Option<&Hold>,
 ) -> (Redemption, bool) {
-    let available = |unit: &UnitId| desk.state.amount(unit, Book::Available);
-    // What was reserved stands once it is paid, whatever has become of the voucher since.
-    let promised = |id: &VoucherId| {
-        let reserved = reserved.and_then(|hold| hold.redeem.as_ref());
-        command.paid && reserved.is_some_and(|redeem| redeem.vouchers.contains(id))
-    };
-    let voucher = |id: &VoucherId| usable(scene, desk, id, promised(id));
     let order = &command.order;
     let at = scene.times.effective_at;
-    let entitled = |reward: &Reward| desk.state.has_level(scene.program, &reward.tiers, at);
-    let purse = Purse { available: &available, voucher: &voucher, entitled: &entitled };
+    // What was reserved stands once it is paid, whatever has become of the voucher since.
+    let promised = reserved.and_then(|hold| hold.redeem.as_ref()).filter(|_| command.paid);
+    let wallet = Wallet { scene, desk, order: &order.order_id, at, promised, kept: false };
     if let Some(asked) = &command.redeem {
         let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));
         let cover = if command.paid && exact { Cover::Debt } else { Cover::Balance };
-        let redemption = redeem(scene.program, order, at, asked, &purse, cover);
+        let redemption = redeem(scene.program, order, at, asked, &wallet, cover);
         let redemption = allowed(scene, desk, redemption, command.paid);
         return (redemption, asked.mode == RedeemMode::AllOrNothing);
     }
@@ -398,36 +397,18 @@ pub(super) fn redemption_of(
     // Lines may have become fewer since: what fits is used, the rest is released.
     let kept = Redeem { mode: RedeemMode::AsPossible, ..kept.clone() };
     let program = scene.timeline.at(hold.effective_at).unwrap_or(scene.program);
-    // Whoever was told of a price when reserving keeps it, whatever became of the level.
-    let purse = Purse { entitled: &|_| true, ..purse };
-    let mut redemption = redeem(program, order, hold.effective_at, &kept, &purse, Cover::Debt);
-    let short = redemption.units().into_iter().find(|(unit, units)| available(unit) < *units);
+    let wallet = Wallet { at: hold.effective_at, kept: true, ..wallet };
+    let mut redemption = redeem(program, order, hold.effective_at, &kept, &wallet, Cover::Debt);
+    let short = redemption.units().into_iter().find(|(unit, units)| wallet.available(unit) < *units);
     // A voucher that went with the reservation is no fewer lines.
-    let gone = |refusal: &Refusal| matches!(&refusal.subject, Subject::Voucher(id) if voucher(id).is_err());
+    let gone = |refusal: &Refusal| matches!(&refusal.subject, Subject::Voucher(id) if wallet.voucher(id).is_err());
     redemption.falls_short = !command.paid && redemption.refusals.iter().any(gone);
     if let (Some((unit, units)), false) = (short, command.paid) {
-        let there = available(&unit);
+        let there = wallet.available(&unit);
         redemption.refusals.push(Refusal::short(Subject::Reservation, Reason::BalanceTooLow, units, there));
         redemption.falls_short = true;
     }
     (redemption, true)
-}
-
-/// What a voucher is for, or why it cannot be used. `promised`: it stands in any case.
-fn usable(scene: &Scene<'_>, desk: &Desk, id: &VoucherId, promised: bool) -> Result<Reward, Reason> {
-    let known = desk.state.voucher(id).ok_or(Reason::VoucherUnknown)?;
-    let refused = match known.state {
-        VoucherState::Issued => None,
-        VoucherState::Held => Some(Reason::VoucherHeld),
-        VoucherState::Used => Some(Reason::VoucherUsed),
-        VoucherState::Expired => Some(Reason::VoucherExpired),
-        VoucherState::Cancelled => Some(Reason::VoucherCancelled),
-    };
-    if let Some(reason) = refused.filter(|_| !promised) {
-        return Err(reason);
-    }
-    let program = scene.timeline.at(known.terms_at).unwrap_or(scene.program);
-    program.reward(&known.reward).cloned().ok_or(Reason::RewardUnknown)
 }
 
 /// Uses the vouchers of a redemption; answers them for the record.
@@ -550,6 +531,9 @@ pub(super) fn show_uses(order: &Order, redemption: &Redemption, decided: &mut De
             debt,
             voucher: used.voucher.clone(),
             free: shares_of(&order.lines, &used.free),
+            desired_minor: used.desired_minor,
+            rail: used.rail,
+            to_add: used.to_add.clone(),
         }));
     }
     if let Some(payment) = &redemption.payment {

@@ -2,7 +2,7 @@
 
 use super::super::account::AccountState;
 use super::super::answer::{
-    Answer, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus, Effect, Granted, Reason, Refusal, Share, Subject,
+    Answer, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus, Effect, Granted, Reason, Refusal, Subject,
 };
 use super::super::command::{Claim, Command, Commit, GuestOrder};
 use super::super::desk::dates;
@@ -10,7 +10,7 @@ use super::super::id::{AccountId, GrantId, MemberId};
 use super::super::ledger::{Fact, digest, encode};
 use super::super::order_record::{LineRecord, OrderRecord};
 use super::super::program::{Activity, GrantTo, Timeline};
-use super::super::redeem::{Redemption, RewardUse};
+use super::super::redeem::Redemption;
 use super::super::time::Instant;
 use super::awards::Given;
 use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses};
@@ -120,7 +120,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     let order = &commit.order;
     let account = AccountId::from(&guest.member);
     desk.post(command.claimed_at, Fact::OrderClaimed { order: order.order_id.clone(), guest: account })?;
-    let redemption = discounts_of(guest);
+    let redemption = Redemption::recorded(guest);
     let mut decided = scene.decided();
     show_uses(order, &redemption, &mut decided, &[]);
     let before = ripple::look(scene, &desk);
@@ -188,26 +188,4 @@ fn check_claim(scene: &Scene<'_>, command: &Claim, record: &OrderRecord) -> Resu
         return Err(no(Subject::Order, Reason::TooFarBack));
     }
     claimable(scene.timeline, record, command.claimed_at).map_err(|reason| no(Subject::Order, reason))
-}
-
-/// What rewards took off the guest's order: free ones alone, for a guest has no units to spend.
-fn discounts_of(guest: &OrderRecord) -> Redemption {
-    let rewards = guest.decided.effects.iter().filter_map(|effect| {
-        let Effect::Discount(discount) = effect else { return None };
-        let by_line = |shares: &[Share]| {
-            let of = |line: &LineRecord| shares.iter().find(|share| share.line_id == line.line_id);
-            guest.lines.iter().map(|line| of(line).map_or(0, |share| share.amount)).collect::<Vec<i64>>()
-        };
-        let shares = by_line(&discount.shares);
-        Some(RewardUse {
-            reward: discount.reward.clone(),
-            amount_minor: discount.amount_minor,
-            unit_shares: vec![0; shares.len()],
-            shares,
-            price: None,
-            voucher: None,
-            free: by_line(&discount.free),
-        })
-    });
-    Redemption { rewards: rewards.collect(), ..Redemption::default() }
 }

@@ -5,17 +5,15 @@
 //! beside the ledger may have changed since, and then the answer says so.
 
 use super::super::account::{AccountState, Salt};
-use super::super::answer::{
-    Discount, Effect, Explanation, ExplanationCaveat, ExplanationSource, Granted, Redeemed, Share,
-};
+use super::super::answer::{Effect, Explanation, ExplanationCaveat, ExplanationSource, Granted};
 use super::super::command::Recipient;
 use super::super::desk::Desk;
 use super::super::id::{AccountId, GrantId, OrderId, UnitId};
 use super::super::ledger::{Entry, Fact};
-use super::super::order_record::{LineRecord, OrderRecord};
+use super::super::order_record::OrderRecord;
 use super::super::program::{GrantTo, Program, Timeline};
 use super::super::quota::{Asked, SetAside, Want};
-use super::super::redeem::{PaymentUse, Redemption, RewardUse};
+use super::super::redeem::Redemption;
 use super::super::time::Times;
 use super::checkout::{earn_on, give_all};
 use super::{ApplyError, DecideError, Halt, Scene, Snapshot};
@@ -178,7 +176,7 @@ fn with_profiles(state: &mut AccountState, present: Option<&AccountState>) -> bo
 
 fn again(scene: &Scene<'_>, record: &OrderRecord, caveats: &[ExplanationCaveat]) -> Result<Explanation, Halt> {
     let order = record.order();
-    let redemption = redemption_of(record);
+    let redemption = Redemption::recorded(record);
     let state = scene.snapshot.account.clone();
     let state = state.ok_or(Halt::Apply(ApplyError::Inconsistent("there is no account to decide on")))?;
     let version = scene.program.version.clone();
@@ -234,40 +232,6 @@ fn as_granted(want: Want, record: &OrderRecord) -> SetAside {
     let others = record.consequences.iter().find(|done| done.cause.as_str() == grant).map(|done| done.count);
     let granted = units.or(others).unwrap_or(0).min(want.amount);
     SetAside { quota: want.quota, deed: want.deed, granted, left: granted, number: None }
-}
-
-/// What rewards and units took off the lines, as recorded.
-fn redemption_of(record: &OrderRecord) -> Redemption {
-    let by_line = |shares: &[Share]| {
-        let of = |line: &LineRecord| shares.iter().find(|share| share.line_id == line.line_id);
-        record.lines.iter().map(|line| of(line).map_or(0, |share| share.amount)).collect::<Vec<i64>>()
-    };
-    let reward = |discount: &Discount| RewardUse {
-        reward: discount.reward.clone(),
-        amount_minor: discount.amount_minor,
-        shares: by_line(&discount.shares),
-        price: discount.price.clone(),
-        unit_shares: by_line(&discount.unit_shares),
-        voucher: discount.voucher.clone(),
-        free: by_line(&discount.free),
-    };
-    let payment = |paid: &Redeemed| PaymentUse {
-        unit: paid.unit.clone(),
-        units: paid.units,
-        value_minor: paid.value_minor,
-        settles_as: paid.settles_as,
-        shares: by_line(&paid.value_shares),
-        unit_shares: by_line(&paid.unit_shares),
-    };
-    let mut redemption = Redemption::default();
-    for effect in &record.decided.effects {
-        match effect {
-            Effect::Discount(discount) => redemption.rewards.push(reward(discount)),
-            Effect::Redeemed(paid) => redemption.payment = Some(payment(paid)),
-            _ => {}
-        }
-    }
-    redemption
 }
 
 /// Whether the trace of an order is kept beside it: the same few of a thousand orders whoever asks.

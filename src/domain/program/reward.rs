@@ -1,6 +1,6 @@
 //! Rewards: what is on offer at checkout.
 
-use super::{Instant, Levels, PerCurrency, RewardId, Selector, UnitId};
+use super::{CounterWindow, Instant, Label, Levels, PerCurrency, RewardId, Selector, Sku, UnitId};
 use crate::domain::money::Rounding;
 
 /// Something on offer at checkout.
@@ -17,10 +17,45 @@ pub struct Reward {
     /// When it may be asked for; a voucher has its own time.
     pub starts_at: Option<Instant>,
     pub ends_at: Option<Instant>,
-    /// Only who has a voucher for it gets it.
-    pub by_voucher: bool,
+    pub by: RewardBy,
     /// Empty: for everybody; else for whoever has, on each ladder named, one of these levels.
     pub tiers: Vec<Levels>,
+    /// What it costs whoever has such levels, instead of the price; the first that fits counts. 0 is free.
+    pub tier_prices: Vec<(Vec<Levels>, i64)>,
+    /// No other reward goes with it on an order.
+    pub alone: bool,
+    /// Of the rewards of a group, one goes on an order.
+    pub group: Option<Label>,
+    /// Whether units may pay on the same order.
+    pub with_units: bool,
+    /// How often an account may have it.
+    pub limit: Option<RewardLimit>,
+}
+
+/// How one comes by a reward.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum RewardBy {
+    /// By asking for it.
+    #[default]
+    Request,
+    /// Only who has a voucher for it gets it.
+    Voucher,
+}
+
+/// So often in a window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RewardLimit {
+    pub times: i64,
+    pub per: CounterWindow,
+}
+
+impl Reward {
+    /// What it costs whoever has the levels that `has` says; `None`: nothing.
+    pub fn price_for(&self, has: &dyn Fn(&[Levels]) -> bool) -> Option<(UnitId, i64)> {
+        let (unit, ordinary) = self.price.clone()?;
+        let units = self.tier_prices.iter().find(|(levels, _)| has(levels)).map_or(ordinary, |(_, units)| *units);
+        (0 < units).then_some((unit, units))
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +68,62 @@ pub enum RewardKind {
     Items(ItemsOff),
     /// What the order's shipping costs; at most so much.
     FreeShipping { at_most: Option<PerCurrency> },
+    /// So many items of one product for free, in the cart or to be put there.
+    Product { sku: Sku, items: i64 },
+    /// For so many items bought, others for less.
+    BuyGet(Box<BuyGet>),
+    /// Items together for one price.
+    Set(SetPrice),
+}
+
+/// The sorts of rewards that a program may bound by number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RewardSort {
+    AmountOff,
+    PercentOff,
+    Items,
+    FreeShipping,
+    Product,
+    BuyGet,
+    Set,
+}
+
+impl RewardKind {
+    pub fn sort(&self) -> RewardSort {
+        match self {
+            RewardKind::AmountOff(_) => RewardSort::AmountOff,
+            RewardKind::PercentOff(_) => RewardSort::PercentOff,
+            RewardKind::Items(_) => RewardSort::Items,
+            RewardKind::FreeShipping { .. } => RewardSort::FreeShipping,
+            RewardKind::Product { .. } => RewardSort::Product,
+            RewardKind::BuyGet(_) => RewardSort::BuyGet,
+            RewardKind::Set(_) => RewardSort::Set,
+        }
+    }
+}
+
+/// "Buy two of these, get one of those": an item that was bought is none that is given.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BuyGet {
+    pub buy: Selector,
+    pub buy_items: i64,
+    pub get: Selector,
+    /// For each so many bought, at most so many.
+    pub get_items: i64,
+    pub pick: Pick,
+    pub to: ItemPrice,
+    pub times_max: i64,
+}
+
+/// A set: of each part so many items, all together for one price.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SetPrice {
+    /// An item serves the first part that names it and still lacks one.
+    pub parts: Vec<(Selector, i64)>,
+    /// A set that costs less stays as it is.
+    pub price: PerCurrency,
+    pub times_max: i64,
+    pub pick: Pick,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +141,8 @@ pub struct ItemsOff {
     pub items: Option<i64>,
     /// So many items for each so many that the selected lines have: of three, one.
     pub for_each: Option<i64>,
+    /// So often at most.
+    pub times_max: Option<i64>,
     pub pick: Pick,
     pub to: ItemPrice,
 }

@@ -1,8 +1,10 @@
 //! Units as payment, and rewards.
 
+use super::gives::GivesChoice;
 use super::tier::{LevelsOf, levels_of};
 use super::*;
-use crate::domain::program::{ItemPrice, ItemsOff, PercentOff, Pick};
+use crate::domain::program::{CounterWindow, Levels, RewardBy, RewardLimit};
+use crate::program::value::{AMOUNT_MAX, WindowText};
 use serde_json::json;
 
 section! {
@@ -20,6 +22,10 @@ section! {
         share_max: Share, Default("100%");
         /// What may be paid so.
         lines: LinesSection, Default("{}");
+        /// The most that may be used on an order; a multiple of the step, and at least `units_min`.
+        units_max: Units, Without("any number");
+        /// The most that may be paid so on an order.
+        worth_max: Money, Without("any amount");
         /// How the part paid so is booked.
         settles_as: SettlesAsWord, Default("discount");
     }
@@ -43,12 +49,25 @@ impl Build for PaymentSection {
             let message = format!("{} is no multiple of the step, {step}", units_min.value);
             r.fault_at(units_min, message, Some(&format!("the fewest that can be used then are {next}")));
         }
+        if let Some(units_max) = &self.units_max {
+            let least = self.units_min.as_ref().map_or(step, |at| at.value);
+            if units_max.value < least {
+                let message = format!("{} is fewer than the {least} that must be used", units_max.value);
+                r.fault_at(units_max, message, Some("nothing could be paid so: state more, or remove the section"));
+            } else if units_max.value % step != 0 {
+                let most = units_max.value / step * step;
+                let message = format!("{} is no multiple of the step, {step}", units_max.value);
+                r.fault_at(units_max, message, Some(&format!("the most that can be used then are {most}")));
+            }
+        }
         Some(PaymentTerms {
             unit: UnitId::points(),
             units,
             worth: worth?.value,
             step,
             units_min: self.units_min.map_or(step, |at| at.value),
+            units_max: self.units_max.map(|at| at.value),
+            worth_max: self.worth_max.map(|at| at.value),
             share_bps_max: self.share_max?.value,
             lines: self.lines?.value,
             settles_as: self.settles_as?.value,
@@ -85,16 +104,24 @@ section! {
         price: PriceSection, Without("free");
         /// The least that the selected lines must cost, before anything that this program takes off; equal is enough.
         spend_at_least: Money, Without("any amount");
-        /// The lines it acts on.
+        /// The lines it acts on, and that `spend_at_least` counts. What names lines or a product of its own acts on those.
         lines: LinesSection, Default("{}");
         /// From this instant on.
         starts_at: Moment, Without("since ever");
         /// Until before this instant.
         ends_at: Moment, Without("for ever");
-        /// Who gets it.
+        /// How one comes by it.
         by: ByWord, Default("request");
         /// For whoever has, on each ladder named, one of these levels.
         tiers: LevelsOf, Without("for everybody");
+        /// Whether no other reward goes with it on an order. What comes first stands.
+        alone: Flag, Default("false");
+        /// Of the rewards that name the same group, one goes on an order. What comes first stands.
+        group: LabelText, Without("none");
+        /// Whether units may pay on the same order.
+        with_units: Flag, Default("true");
+        /// How often an account may have it. What is given by voucher does not count.
+        limit: RewardLimitSection, Without("any number of times");
     }
 }
 
@@ -103,188 +130,63 @@ impl Build for RewardSection {
 
     fn build(self, _: Pos, r: &mut Reader) -> Option<Reward> {
         check_span(self.starts_at.as_ref(), self.ends_at.as_ref(), r);
-        let by_voucher = self.by?.value;
-        if let Some(price) = self.price.as_ref().filter(|_| by_voucher) {
-            r.fault_at(price, "a voucher has been paid for already", Some("remove the price, or `by: voucher`"));
+        let by = self.by?.value;
+        if by == RewardBy::Voucher {
+            if let Some(price) = &self.price {
+                r.fault_at(price, "a voucher has been paid for already", Some("remove the price, or `by: voucher`"));
+            }
+            if let Some(limit) = &self.limit {
+                let hint = "bound the rules that hand the vouchers out";
+                r.fault_at(limit, "nobody asks for it: rules hand out its vouchers", Some(hint));
+            }
         }
+        let (price, tier_prices) = match self.price.map(|at| at.value) {
+            Some((unit, units, tier_prices)) => (Some((unit, units)), tier_prices),
+            None => (None, Vec::new()),
+        };
         Some(Reward {
             id: self.id?.value,
             title: self.title?.value,
             kind: self.gives?.value,
-            price: self.price.map(|at| at.value),
+            price,
             spend_min: self.spend_at_least.map(|at| at.value),
             lines: self.lines?.value,
             starts_at: self.starts_at.map(|at| at.value),
             ends_at: self.ends_at.map(|at| at.value),
-            by_voucher,
+            by,
             tiers: levels_of(self.tiers),
+            tier_prices,
+            alone: self.alone?.value,
+            group: self.group.map(|at| at.value),
+            with_units: self.with_units?.value,
+            limit: self.limit.map(|at| at.value),
         })
     }
 }
 
-choice! {
-    /// What a reward gives: exactly one of these.
-    GivesChoice = "gives" -> RewardKind {
-        /// So much off the selected lines, never more than they cost.
-        amount_off: Money => RewardKind::AmountOff;
-        /// A part of what the selected lines cost.
-        percent_off: PercentOffSection => RewardKind::PercentOff;
-        /// Items of the selected lines for free; they earn no stamp.
-        free_item: FreeItemSection => RewardKind::Items;
-        /// A part of what items of the selected lines cost.
-        item_off: ItemOffSection => RewardKind::Items;
-        /// Items of the selected lines for a price of their own.
-        fixed_price: FixedPriceSection => RewardKind::Items;
-        /// What the order's lines of kind shipping cost.
-        free_shipping: FreeShippingSection => free_shipping;
-    }
-}
-
-fn free_shipping(at_most: Option<PerCurrency>) -> RewardKind {
-    RewardKind::FreeShipping { at_most }
-}
-
-section! {
-    /// A part of what the selected lines cost, split over them in proportion.
-    PercentOffSection = "percent off" {
-        /// How much of it.
-        percent: Share, Required;
-        /// Never more than this.
-        at_most: Money, Without("any amount");
-        /// Where a fraction of a minor unit goes.
-        rounding: RoundingWord, Default("floor");
-    }
-}
-
-impl Build for PercentOffSection {
-    type Out = PercentOff;
-
-    fn build(self, _: Pos, _: &mut Reader) -> Option<PercentOff> {
-        Some(PercentOff {
-            share_bps: self.percent?.value,
-            at_most: self.at_most.map(|at| at.value),
-            rounding: self.rounding?.value,
-        })
-    }
-}
-
-words!(PickWord -> Pick {
-    "cheapest" => Pick::Cheapest, "from the cheapest on; of equal ones, the earlier line";
-    "dearest" => Pick::Dearest, "from the dearest on; of equal ones, the earlier line";
+words!(ByWord -> RewardBy {
+    "request" => RewardBy::Request, "whoever asks for it and pays the price";
+    "voucher" => RewardBy::Voucher, "only who has a voucher for it, which rules hand out";
 });
 
-const ITEMS_MAX: i64 = 1_000;
-
 section! {
-    /// Items for free. What an item costs is what its line costs by the line's quantity.
-    FreeItemSection = "free item" {
-        /// How many.
-        items: Whole<1, ITEMS_MAX>, Default("1");
-        /// So many for each so many items that the selected lines have: `3` with one item is "buy two, get one".
-        for_each: Whole<2, ITEMS_MAX>, Without("once");
-        /// Which of them.
-        pick: PickWord, Default("cheapest");
+    /// How often an account may have a reward. Open reservations count.
+    RewardLimitSection = "reward limit" {
+        /// So often ...
+        times: Whole<1, 1_000_000>, Required;
+        /// ... in this window.
+        per: WindowText, Default("lifetime");
     }
 }
 
-impl Build for FreeItemSection {
-    type Out = ItemsOff;
+impl Build for RewardLimitSection {
+    type Out = RewardLimit;
 
-    fn build(self, _: Pos, r: &mut Reader) -> Option<ItemsOff> {
-        check_items(self.items.as_ref(), self.for_each.as_ref(), r);
-        Some(ItemsOff {
-            items: Some(self.items?.value),
-            for_each: self.for_each.map(|at| at.value),
-            pick: self.pick?.value,
-            to: ItemPrice::Free,
-        })
+    fn build(self, _: Pos, _: &mut Reader) -> Option<RewardLimit> {
+        let per: CounterWindow = self.per?.value;
+        Some(RewardLimit { times: self.times?.value, per })
     }
 }
-
-/// Of so many items, no more can be meant.
-fn check_items(items: Option<&At<i64>>, for_each: Option<&At<i64>>, r: &mut Reader) {
-    if let (Some(items), Some(for_each)) = (items, for_each)
-        && for_each.value < items.value
-    {
-        r.fault_at(for_each, "there are more `items` than that", Some("state the items bought and given together"));
-    }
-}
-
-section! {
-    /// A part of what items cost.
-    ItemOffSection = "item off" {
-        /// How much of it.
-        percent: Share, Required;
-        /// How many.
-        items: Whole<1, ITEMS_MAX>, Default("1");
-        /// So many for each so many items that the selected lines have.
-        for_each: Whole<2, ITEMS_MAX>, Without("once");
-        /// Which of them.
-        pick: PickWord, Default("cheapest");
-        /// Where a fraction of a minor unit goes.
-        rounding: RoundingWord, Default("floor");
-    }
-}
-
-impl Build for ItemOffSection {
-    type Out = ItemsOff;
-
-    fn build(self, _: Pos, r: &mut Reader) -> Option<ItemsOff> {
-        check_items(self.items.as_ref(), self.for_each.as_ref(), r);
-        Some(ItemsOff {
-            items: Some(self.items?.value),
-            for_each: self.for_each.map(|at| at.value),
-            pick: self.pick?.value,
-            to: ItemPrice::PercentOff { share_bps: self.percent?.value, rounding: self.rounding?.value },
-        })
-    }
-}
-
-section! {
-    /// Items for a price of their own; one that costs less stays as it is.
-    FixedPriceSection = "fixed price" {
-        /// Of one item.
-        price: Money, Required;
-        /// How many.
-        items: Whole<1, ITEMS_MAX>, Without("all");
-        /// Which of them.
-        pick: PickWord, Default("dearest");
-    }
-}
-
-impl Build for FixedPriceSection {
-    type Out = ItemsOff;
-
-    fn build(self, _: Pos, _: &mut Reader) -> Option<ItemsOff> {
-        Some(ItemsOff {
-            items: self.items.map(|at| at.value),
-            for_each: None,
-            pick: self.pick?.value,
-            to: ItemPrice::Fixed(self.price?.value),
-        })
-    }
-}
-
-section! {
-    /// The order's shipping for free.
-    FreeShippingSection = "free shipping" {
-        /// Never more than this.
-        at_most: Money, Without("any amount");
-    }
-}
-
-impl Build for FreeShippingSection {
-    type Out = Option<PerCurrency>;
-
-    fn build(self, _: Pos, _: &mut Reader) -> Option<Option<PerCurrency>> {
-        Some(self.at_most.map(|at| at.value))
-    }
-}
-
-words!(ByWord -> bool {
-    "request" => false, "whoever asks for it and pays the price";
-    "voucher" => true, "only who has a voucher for it";
-});
 
 section! {
     /// What a reward costs.
@@ -293,13 +195,35 @@ section! {
         units: Units, Required;
         /// Of what.
         unit: UnitName, Without("the program's first unit");
+        /// What it costs members of certain levels instead. The first that fits counts.
+        by_tier: Items<TierPriceSection, 1, 32>, Without("the same for all");
     }
 }
 
 impl Build for PriceSection {
-    type Out = (UnitId, i64);
+    type Out = (UnitId, i64, Vec<(Vec<Levels>, i64)>);
 
-    fn build(self, _: Pos, r: &mut Reader) -> Option<(UnitId, i64)> {
-        Some((unit_of(self.unit, r)?, self.units?.value))
+    fn build(self, _: Pos, r: &mut Reader) -> Option<Self::Out> {
+        let by_tier = self.by_tier.map(|at| at.value).unwrap_or_default();
+        Some((unit_of(self.unit, r)?, self.units?.value, by_tier))
+    }
+}
+
+section! {
+    /// What a reward costs members of certain levels.
+    TierPriceSection = "tier price" {
+        /// For whoever has, on each ladder named, one of these levels.
+        tiers: LevelsOf, Required;
+        /// How many units; 0 is free.
+        units: Whole<0, AMOUNT_MAX>, Required;
+    }
+}
+
+impl Build for TierPriceSection {
+    type Out = (Vec<Levels>, i64);
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<Self::Out> {
+        let levels = self.tiers?;
+        Some((levels_of(Some(levels)), self.units?.value))
     }
 }

@@ -360,7 +360,9 @@ pub(super) fn check_uses(
     }
     for (index, (pos, reward)) in rewards.iter().enumerate() {
         r.within(Step::Key(Cow::Borrowed("rewards")), |r| {
-            r.within(Step::Index(index), |r| check_levels(&reward.tiers, ladders, *pos, r));
+            let by_tier = reward.tier_prices.iter().flat_map(|(levels, _)| levels);
+            let names: Vec<Levels> = reward.tiers.iter().chain(by_tier).cloned().collect();
+            r.within(Step::Index(index), |r| check_levels(&names, ladders, *pos, r));
         });
     }
 }

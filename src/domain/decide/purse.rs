@@ -1,0 +1,115 @@
+//! What an account has to redeem with.
+
+use super::super::account::{Hold, VoucherState};
+use super::super::answer::Reason;
+use super::super::command::Redeem;
+use super::super::counters::{Tally, bucket_of};
+use super::super::desk::Desk;
+use super::super::id::{CounterId, OrderId, RewardId, UnitId, VoucherId};
+use super::super::ledger::Book;
+use super::super::program::{CounterWindow, Levels, Reward, RewardLimit};
+use super::super::redeem::{Purse, Redemption};
+use super::super::time::Instant;
+use super::{Halt, OVERFLOW, Scene};
+
+/// What an account may redeem on an order.
+pub(super) struct Wallet<'a> {
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) desk: &'a Desk,
+    /// Reservations of other orders count against limits.
+    pub(super) order: &'a OrderId,
+    /// Levels are those of this instant.
+    pub(super) at: Instant,
+    /// Vouchers that stand whatever has become of them.
+    pub(super) promised: Option<&'a Redeem>,
+    /// Whoever was told of a price when reserving keeps it, whatever became of levels and limits.
+    pub(super) kept: bool,
+}
+
+impl Purse for Wallet<'_> {
+    fn available(&self, unit: &UnitId) -> i64 {
+        self.desk.state.amount(unit, Book::Available)
+    }
+
+    fn voucher(&self, id: &VoucherId) -> Result<Reward, Reason> {
+        let known = self.desk.state.voucher(id).ok_or(Reason::VoucherUnknown)?;
+        let refused = match known.state {
+            VoucherState::Issued => None,
+            VoucherState::Held => Some(Reason::VoucherHeld),
+            VoucherState::Used => Some(Reason::VoucherUsed),
+            VoucherState::Expired => Some(Reason::VoucherExpired),
+            VoucherState::Cancelled => Some(Reason::VoucherCancelled),
+        };
+        let promised = self.promised.is_some_and(|redeem| redeem.vouchers.contains(id));
+        if let Some(reason) = refused.filter(|_| !promised) {
+            return Err(reason);
+        }
+        let program = self.scene.timeline.at(known.terms_at).unwrap_or(self.scene.program);
+        program.reward(&known.reward).cloned().ok_or(Reason::RewardUnknown)
+    }
+
+    fn entitled(&self, reward: &Reward) -> bool {
+        self.kept || self.has_level(&reward.tiers)
+    }
+
+    fn has_level(&self, levels: &[Levels]) -> bool {
+        self.desk.state.has_level(self.scene.program, levels, self.at)
+    }
+
+    fn had(&self, reward: &Reward, limit: RewardLimit) -> i64 {
+        if self.kept {
+            return 0;
+        }
+        let asked = |redeem: &Redeem| redeem.rewards.contains(&reward.id);
+        self.counted(reward_counter(&reward.id), limit.per).saturating_add(self.reserved(asked))
+    }
+
+    fn discounted(&self, window: CounterWindow) -> i64 {
+        if self.kept {
+            return 0;
+        }
+        let lowers =
+            |redeem: &Redeem| !redeem.rewards.is_empty() || !redeem.vouchers.is_empty() || redeem.pay.is_some();
+        self.counted(discounted_orders(), window).saturating_add(self.reserved(lowers))
+    }
+}
+
+impl Wallet<'_> {
+    fn counted(&self, counter: Result<CounterId, Halt>, window: CounterWindow) -> i64 {
+        let counted = |id: CounterId| self.desk.state.counted_around(self.scene.program, &id, window, self.at);
+        counter.ok().map_or(0, counted)
+    }
+
+    /// Open reservations of other orders that ask for something.
+    fn reserved(&self, asked: impl Fn(&Redeem) -> bool) -> i64 {
+        let open = self.desk.state.holds.iter().filter(|hold| hold.is_open() && hold.order != *self.order);
+        let asking = open.filter(|hold: &&Hold| hold.redeem.as_ref().is_some_and(&asked));
+        i64::try_from(asking.count()).unwrap_or(i64::MAX)
+    }
+}
+
+pub(super) fn reward_counter(reward: &RewardId) -> Result<CounterId, Halt> {
+    CounterId::parse(&format!("reward:{reward}:times")).map_err(|_| OVERFLOW)
+}
+
+fn discounted_orders() -> Result<CounterId, Halt> {
+    CounterId::parse("orders:discounted").map_err(|_| OVERFLOW)
+}
+
+/// What a redemption adds to the counters of limits. It stands until all of the order has come back.
+pub(super) fn tallies(scene: &Scene<'_>, redemption: &Redemption, at: Instant) -> Result<Vec<Tally>, Halt> {
+    let tally = |counter: CounterId, window: CounterWindow| {
+        let day = bucket_of(window, at, &scene.program.zone);
+        Tally { counter, day, amount: 1, shares: Vec::new(), reversed: 0 }
+    };
+    let mut made = Vec::new();
+    for used in redemption.rewards.iter().filter(|used| used.voucher.is_none()) {
+        if let Some(limit) = scene.program.reward(&used.reward).and_then(|reward| reward.limit) {
+            made.push(tally(reward_counter(&used.reward)?, limit.per));
+        }
+    }
+    if let Some((_, window)) = scene.program.redemption.rails.orders_max.filter(|_| redemption.is_discount()) {
+        made.push(tally(discounted_orders()?, window));
+    }
+    Ok(made)
+}
