@@ -15,6 +15,7 @@ mod domain {
     mod adjustments;
     mod advance;
     mod allocation;
+    mod amend;
     mod boards;
     mod bounds;
     mod building;

@@ -82,6 +82,7 @@ cases! {
         a_quote_of_a_return_tells_what_the_return_does
         what_does_not_exist_is_not_found_by_name
         a_quote_is_what_the_commit_does
+        c8_an_exchange_is_one_order_to_the_end
     }
     occasions {
         a9_birthdays_come_without_a_call_and_are_announced_once
@@ -107,9 +108,9 @@ cases! {
         nothing_is_decided_while_the_clock_is_off
     }
     races {
-        two_hundred_reserves_hold_no_more_than_there_is
-        two_hundred_checkouts_spend_no_more_than_there_is
-        parallel_commits_of_one_member_are_all_served_and_none_told_to_retry
+        c13_two_hundred_reserves_on_a_balance_for_fifty_hold_fifty
+        c13_two_hundred_checkouts_spend_no_more_than_there_is
+        c13_parallel_commits_of_one_member_are_all_served_and_none_told_to_retry
         two_instances_with_stale_caches_decide_again_on_what_is_there
         one_request_sent_by_many_at_once_happens_once
         a_code_wished_for_by_many_belongs_to_one

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::{Balance, ReferralState, Reservation, ReservationState};
+use super::answer::{Balance, Promise, ReferralState, Reservation, ReservationState};
 use super::command::Redeem;
 use super::counters::CounterState;
 use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, OrderId, ReferralId, UnitId};
@@ -147,6 +147,8 @@ pub struct Hold {
     pub redeem: Option<Redeem>,
     /// Empty once resolved.
     pub units: Vec<UnitParts>,
+    /// What the shopper was told that it gives.
+    pub promises: Vec<Promise>,
 }
 
 impl Hold {
@@ -231,7 +233,8 @@ impl AccountState {
     pub const LOTS_MAX: usize = 2_000;
     /// Grants that would need a lot beyond this are refused, so that what comes back from orders still finds room.
     pub const LOTS_GRANTED_MAX: usize = 1_800;
-    pub const HOLDS_OPEN_MAX: usize = 32;
+    /// A hold takes about 200 bytes, so that as many open ones and twice as many resolved ones take some 40 KB of a record.
+    pub const HOLDS_OPEN_MAX: usize = 64;
     /// Grants of one unit that wait for events at a time.
     pub const AWAITING_MAX: usize = 1_000;
     pub const CODES_MAX: usize = 20;
@@ -359,7 +362,7 @@ impl AccountState {
                 book.take(*dates, *amount)?;
                 book.lapse(*dates, *amount)?;
             }
-            Fact::Held { order, revision, expires_at, redeem, units } => {
+            Fact::Held { order, revision, expires_at, redeem, units, promises } => {
                 for held in units {
                     let book = self.unit(&held.unit);
                     held.parts.iter().try_for_each(|part| book.hold(part.dates, part.amount))?;
@@ -374,6 +377,7 @@ impl AccountState {
                     effective_at: entry.effective_at,
                     redeem: Some(redeem.clone()),
                     units: units.clone(),
+                    promises: promises.clone(),
                 });
             }
             Fact::Unheld { order, why, units } => {
@@ -390,8 +394,9 @@ impl AccountState {
                         state,
                         at: entry.posted_at,
                         effective_at: before.as_ref().map_or(entry.effective_at, |hold| hold.effective_at),
-                        redeem: before.and_then(|hold| hold.redeem),
                         units: Vec::new(),
+                        promises: before.as_ref().map_or_else(Vec::new, |hold| hold.promises.clone()),
+                        redeem: before.and_then(|hold| hold.redeem),
                     });
                 }
             }
@@ -405,7 +410,7 @@ impl AccountState {
             }
             Fact::OrderReturned { whole, .. } => self.orders_returned += u64::from(*whole),
             Fact::Counted { changes } => self.count(changes, entry.effective_at)?,
-            Fact::OrderClaimed { .. } | Fact::OrderEvent { .. } => {}
+            Fact::OrderClaimed { .. } | Fact::OrderEvent { .. } | Fact::OrderAmended { .. } => {}
             Fact::Awaited { grant, unit, amount, lapses_at, .. } => {
                 let awaiting = &mut self.unit(unit).awaiting;
                 if AccountState::AWAITING_MAX <= awaiting.len() {

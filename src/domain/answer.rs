@@ -45,6 +45,7 @@ pub enum Answer {
     Send(SendAnswer),
     CreateAccount(CreateAccountAnswer),
     SetRole(SetRoleAnswer),
+    Amend(AmendAnswer),
 }
 
 /// Which kind of move between accounts was asked for.
@@ -165,6 +166,18 @@ pub enum ClaimStatus {
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AmendAnswer {
+    pub status: ReturnStatus,
+    pub decided: Decided,
+    /// For what went out.
+    pub refund: Option<Refund>,
+    /// What is paid in money for the lines that came in.
+    pub due_minor: i64,
+    pub order_state: Option<OrderState>,
+    pub balances: Vec<Balance>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OrderEventAnswer {
     pub status: OrderEventStatus,
     pub decided: Decided,
@@ -231,11 +244,31 @@ pub struct Decided {
     pub effects: Vec<Effect>,
     pub refusals: Vec<Refusal>,
     pub explain: Option<Explain>,
+    /// What is not as it was promised before.
+    pub changes: Vec<Change>,
+}
+
+/// How much of something the shopper was told they would get: minor units taken off by a reward or a voucher, units used
+/// as payment, units earned.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Promise {
+    pub subject: Subject,
+    pub amount: i64,
+}
+
+/// What was promised and is otherwise now.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Change {
+    pub subject: Subject,
+    /// In the measure of [`Promise::amount`].
+    pub quoted: i64,
+    pub now: i64,
+    pub reason: Reason,
 }
 
 impl Decided {
     pub fn empty(version: ProgramVersion, effective_at: Instant) -> Decided {
-        Decided { version, effective_at, effects: Vec::new(), refusals: Vec::new(), explain: None }
+        Decided { version, effective_at, effects: Vec::new(), refusals: Vec::new(), explain: None, changes: Vec::new() }
     }
 }
 
@@ -532,6 +565,8 @@ pub enum Subject {
     Recipient,
     /// What keeps a rule from giving all that it would.
     Bound(Bound),
+    /// Units earned, by unit.
+    Units(UnitId),
 }
 
 /// What kept a rule from giving all that it would, or anything.
@@ -650,6 +685,13 @@ pub enum Reason {
     LineNotDiscountable,
     FloorPrice,
     RewardLimit,
+    OrderChanged,
+    BeforeOrder,
+    BeforeEnrolment,
+    ReservationLapsed,
+    LineExists,
+    AmendmentDiffers,
+    NothingKept,
 }
 
 impl Reason {
@@ -722,6 +764,13 @@ impl Reason {
             Reason::AccountExists => "the id is taken by an account or a member",
             Reason::TransferNotAllowed => "the program does not allow units of this kind to be transferred",
             Reason::AboveMaximum => "more units than may be transferred at once",
+            Reason::OrderChanged => "the order, or what is to be used on it, is not what it was",
+            Reason::BeforeOrder => "it is said to have happened before the order was placed",
+            Reason::BeforeEnrolment => "it is said to have happened before the member enrolled",
+            Reason::LineExists => "the order has, or has had, a line of this name",
+            Reason::AmendmentDiffers => "the amendment was applied before with other content",
+            Reason::NothingKept => "nothing would be left of the order; return it instead",
+            Reason::ReservationLapsed => "the reservation has lapsed",
             Reason::NotInAccount => "the person does not belong to the account",
             Reason::AbovePaymentMax => "more units than the program lets pay for one order",
             Reason::NotWithOthers => "the reward goes with no other on an order",
@@ -939,6 +988,7 @@ pub struct OrderView {
     pub claimed_at: Option<Instant>,
     /// What was given to make up for it.
     pub recovery: Option<RecoveryRecord>,
+    pub amendments: Vec<OrderAmendmentView>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -958,6 +1008,14 @@ pub struct OrderEventView {
     /// Empty: all lines.
     pub lines: Vec<LineId>,
     pub effective_at: Instant,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderAmendmentView {
+    pub amendment_id: ReturnId,
+    pub effective_at: Instant,
+    pub refund: Refund,
+    pub due_minor: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

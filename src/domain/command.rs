@@ -9,7 +9,7 @@ use super::id::{
     ReturnId, RewardId, RuleId, UnitId, VoucherId,
 };
 use super::ledger::{MoveWhy, Part};
-use super::order::Order;
+use super::order::{Line, Order};
 use super::order_record::OrderRecord;
 use super::program::Kind;
 use super::time::Instant;
@@ -50,6 +50,7 @@ pub enum Command {
     Send(SendUnits),
     CreateAccount(CreateAccount),
     SetRole(SetRole),
+    Amend(Amend),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -149,6 +150,22 @@ pub enum Measure {
     Quantity(i64),
     /// Minor units of the line's amount, at least 1.
     Amount(i64),
+}
+
+/// Lines go out of an order and others come in, as one decision.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Amend {
+    pub order_id: OrderId,
+    /// Names it within its order, among the returns.
+    pub amendment_id: ReturnId,
+    /// Each line at most once.
+    pub remove: Vec<(LineId, Measure)>,
+    /// Under names that the order has not had.
+    pub add: Vec<Line>,
+    /// What is used on the lines that come in.
+    pub redeem: Option<Redeem>,
+    /// How the lines that come in were paid.
+    pub tenders: Vec<Tender>,
 }
 
 /// Something happened to an order after it was bought.

@@ -1,6 +1,7 @@
 //! The decision: one pure function family. A preview and the write it previews call the same function on the same
 //! kind of input; they differ in whether the result is committed.
 
+mod amend;
 mod awards;
 mod checkout;
 mod claim;
@@ -16,7 +17,9 @@ mod moves;
 pub(in crate::domain) mod occasions;
 mod order_event;
 mod people;
+mod promise;
 mod purse;
+mod readjudicate;
 mod recall;
 mod referral;
 pub(in crate::domain) mod ripple;
@@ -189,6 +192,7 @@ pub fn decide(
         Command::Send(send) => gifts::send(&scene, send),
         Command::CreateAccount(create) => people::create_account(&scene, create),
         Command::SetRole(set) => people::set_role(&scene, set),
+        Command::Amend(amend) => amend::amend(&scene, amend),
     };
     match decided {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -293,6 +297,18 @@ impl<'a> Scene<'a> {
     ) -> Scene<'a> {
         let (asked, tab) = (RefCell::default(), RefCell::default());
         Scene { timeline, program, snapshot, times, request, preview, asked, tab }
+    }
+}
+
+impl Scene<'_> {
+    /// The same scene under another version and as of another instant.
+    fn as_of<'s>(&'s self, program: &'s Arc<Program>, times: Times) -> Scene<'s> {
+        Scene::new(self.timeline, program, self.snapshot, times, self.request, self.preview)
+    }
+
+    /// Takes over what was asked of limits in another scene of the same decision.
+    fn adopt(&self, other: Scene<'_>) {
+        self.asked.borrow_mut().append(other.asked.into_inner());
     }
 }
 
@@ -504,12 +520,20 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
         Command::Send(_) => Answer::Send(a::SendAnswer { sent: false, decided, balances: Vec::new() }),
         Command::CreateAccount(_) => Answer::CreateAccount(a::CreateAccountAnswer { created: false, decided }),
         Command::SetRole(_) => Answer::SetRole(a::SetRoleAnswer { set: false, decided }),
+        Command::Amend(_) => Answer::Amend(a::AmendAnswer {
+            status: a::ReturnStatus::Refused,
+            decided,
+            refund: None,
+            due_minor: 0,
+            order_state: None,
+            balances: Vec::new(),
+        }),
     }
 }
 
 fn subject_of(command: &Command) -> Subject {
     match command {
-        Command::Reserve(_) | Command::Commit(_) | Command::Claim(_) => Subject::Order,
+        Command::Reserve(_) | Command::Commit(_) | Command::Claim(_) | Command::Amend(_) => Subject::Order,
         Command::Release(_) => Subject::Reservation,
         Command::Return(_) => Subject::Return,
         Command::Adjust(_) | Command::Extend(_) | Command::Reinstate(_) => Subject::Adjustment,

@@ -16,6 +16,9 @@ use combine::LeftOut;
 use fraction::{ZERO, common, rounded, scaled, total};
 
 mod builds;
+pub use again::{Again, earn_again};
+
+mod again;
 mod combine;
 mod fraction;
 
@@ -63,7 +66,7 @@ pub fn earn(view: &View<'_>, explain: bool, spent: Spent<'_>) -> Earned {
     if view.program.earning_currency(seen.order.currency, view.at).is_none() {
         return refused(earning, Reason::CurrencyNotListed);
     }
-    match by_rules(view, seen, explain, spent) {
+    match by_rules(view, seen, explain, Besides { spent, again: None }) {
         Ok((grants, explain, awards)) => Earned { earning, grants, refusals: Vec::new(), explain, awards },
         Err(OutOfBounds) => refused(earning, Reason::OutOfBounds),
     }
@@ -72,13 +75,21 @@ pub fn earn(view: &View<'_>, explain: bool, spent: Spent<'_>) -> Earned {
 /// Whether limits leave nothing of what a rule would give.
 pub type Spent<'a> = &'a dyn Fn(&Rule) -> bool;
 
+/// What decides of rules besides what they ask for.
+#[derive(Clone, Copy)]
+struct Besides<'a> {
+    spent: Spent<'a>,
+    /// The order has earned before.
+    again: Option<Again<'a>>,
+}
+
 type ByRules = (Vec<Plan>, Option<Explain>, Vec<Award>);
 
-fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool, spent: Spent<'_>) -> Result<ByRules, OutOfBounds> {
+fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool, besides: Besides<'_>) -> Result<ByRules, OutOfBounds> {
     let program = view.program;
     let candidates = program.index.candidates(&seen.order.lines);
     let mut barred: Vec<Barred> = Vec::new();
-    let mut round = Round::of(*view, seen, explain, &candidates, &barred, spent)?;
+    let mut round = Round::of(*view, seen, explain, &candidates, &barred, besides)?;
     // A rule that loses after all has kept nobody out: the others are asked once more without it. Each time at least one
     // rule less stands.
     for _ in 0..candidates.len() {
@@ -86,7 +97,7 @@ fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool, spent: Spent<'_>) ->
             break;
         }
         barred.append(&mut round.dropped);
-        round = Round::of(*view, seen, explain, &candidates, &barred, spent)?;
+        round = Round::of(*view, seen, explain, &candidates, &barred, besides)?;
     }
     let (mut plans, mut trace, awards) = (round.plans, round.explain, round.awards);
     plans.retain(|(_, plan)| 0 < plan.amount);
@@ -205,7 +216,7 @@ struct Round<'a> {
     dropped: Vec<Barred>,
     /// Whether a rule that applies has kept another out.
     kept_out: bool,
-    spent: Spent<'a>,
+    besides: Besides<'a>,
 }
 
 /// The number of a rule that gives nothing although its conditions hold, and why.
@@ -229,7 +240,7 @@ impl<'a> Round<'a> {
         explain: bool,
         candidates: &[u32],
         barred: &[Barred],
-        spent: Spent<'a>,
+        besides: Besides<'a>,
     ) -> Result<Round<'a>, OutOfBounds> {
         let program = view.program;
         let mut round = Round {
@@ -247,7 +258,7 @@ impl<'a> Round<'a> {
             awards: Vec::new(),
             dropped: Vec::new(),
             kept_out: false,
-            spent,
+            besides,
         };
         for number in candidates {
             let Some(rule) = program.rules.get(*number as usize) else { continue };
@@ -285,8 +296,10 @@ impl<'a> Round<'a> {
         let going = on || conditions.is_some();
         let holds = going && holds(&self.view, &rule.conditions, Some(&amounts), &mut conditions) && on;
         let for_nobody = rule.to == GrantTo::Recipient && self.seen.order.recipient.is_none();
-        let holds = holds && !for_nobody;
-        let left_out = if holds && barred.is_none() { self.left_out(rule) } else { None };
+        let holds =
+            self.besides.again.map_or(holds, |again| again.stands(&self.view, rule, &amounts, holds)) && !for_nobody;
+        let stood = self.besides.again.is_some_and(|again| again.has(rule));
+        let left_out = if holds && barred.is_none() && !stood { self.left_out(rule) } else { None };
         self.kept_out |= left_out.is_some();
         let applies = holds && left_out.is_none() && barred.is_none();
         let trace = self.explain.as_mut().map_or(0, |explain| {
@@ -307,7 +320,7 @@ impl<'a> Round<'a> {
         if !applies {
             return;
         }
-        let spent = (self.spent)(rule);
+        let spent = (self.besides.spent)(rule);
         if !spent {
             self.keep(rule);
         }

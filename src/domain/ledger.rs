@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::account::{
     AccountKind, Belongings, GoalChange, NewCard, Role, SideGrant, Tag, TakenStamps, TierChange, VoucherIssue,
 };
-use super::answer::ReservationState;
+use super::answer::{Promise, ReservationState};
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
 use super::event_record::EventState;
@@ -222,6 +222,8 @@ pub enum Fact {
         expires_at: Instant,
         redeem: Redeem,
         units: Vec<UnitParts>,
+        /// What the shopper was told that it gives.
+        promises: Vec<Promise>,
     },
     /// A hold ends; `units` go back to their lots. Without a hold: the mark of a release that came first.
     Unheld {
@@ -627,6 +629,12 @@ pub enum Fact {
         voucher: VoucherId,
         cause: GrantId,
     },
+    /// Lines of an order were exchanged for others; `digest` is the SHA-256 of its record since.
+    OrderAmended {
+        order: OrderId,
+        amendment_id: ReturnId,
+        digest: Hash,
+    },
 }
 
 impl Fact {
@@ -641,6 +649,7 @@ impl Fact {
             Fact::Spent { .. } => "spent",
             Fact::OrderCommitted { .. } => "order_committed",
             Fact::OrderReturned { .. } => "order_returned",
+            Fact::OrderAmended { .. } => "order_amended",
             Fact::Reversed { .. } => "reversed",
             Fact::Restored { .. } => "restored",
             Fact::Credited { .. } => "credited",
@@ -874,6 +883,7 @@ impl Entry {
             Fact::Enrolled
             | Fact::OrderCommitted { .. }
             | Fact::OrderReturned { .. }
+            | Fact::OrderAmended { .. }
             | Fact::Counted { .. }
             | Fact::CodeCreated { .. }
             | Fact::Attributed { .. }

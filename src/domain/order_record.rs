@@ -4,8 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::VoucherIssue;
-use super::answer::{Decided, OrderEventView, OrderLineView, OrderReturnView, OrderState, OrderView, Refund};
-use super::awards::Consequence;
+use super::answer::{
+    Decided, OrderAmendmentView, OrderEventView, OrderLineView, OrderReturnView, OrderState, OrderView, Refund,
+};
+use super::awards::{Consequence, Stands};
 use super::command::{EnteredCode, Measure, ReturnCause, Tender};
 use super::counters::Tally;
 use super::id::{AccountId, GrantId, Label, LineId, MemberId, OrderEventId, OrderId, ReturnId, RuleId, UnitId};
@@ -50,6 +52,7 @@ pub struct OrderRecord {
     pub events: Vec<EventRecord>,
     /// Granted for it to other accounts.
     pub sent_grants: Vec<SentGrantRecord>,
+    pub amendments: Vec<AmendmentRecord>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -87,6 +90,7 @@ pub struct GrantRecord {
     pub reversed: i64,
     /// What it waits or has waited for.
     pub awaits: Option<AwaitsRecord>,
+    pub rule: RuleId,
 }
 
 /// A grant that waits for an event of its order, line by line: a parcel releases what is in it.
@@ -177,6 +181,20 @@ pub struct TenderRecord {
     pub refunded_minor: i64,
 }
 
+/// Lines that went out of the order, and others that came in.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AmendmentRecord {
+    pub amendment_id: ReturnId,
+    /// SHA-256 over what the caller sent.
+    pub content: Hash,
+    pub effective_at: Instant,
+    /// How many lines the order had before, whatever had come back of them.
+    pub lines_before: usize,
+    pub refund: Refund,
+    pub due_minor: i64,
+    pub decided: Decided,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ReturnRecord {
     pub return_id: ReturnId,
@@ -251,6 +269,47 @@ impl OrderRecord {
         self.lines.iter().all(|line| line.returned == Returned::All)
     }
 
+    /// As it was committed, whatever was exchanged since.
+    pub fn as_committed(&self) -> OrderRecord {
+        let mut record = self.clone();
+        if let Some(first) = self.amendments.first() {
+            record.lines.truncate(first.lines_before);
+            record.sent.truncate(first.lines_before);
+        }
+        record
+    }
+
+    /// Takes in lines that fall on nothing that was decided before.
+    pub(super) fn take_in(&mut self, lines: Vec<LineRecord>, sent: &SentOrder) {
+        let count = self.lines.len().saturating_add(lines.len());
+        let pad = |shares: &mut Vec<i64>| {
+            if !shares.is_empty() {
+                shares.resize(count, 0);
+            }
+        };
+        for grant in &mut self.grants {
+            pad(&mut grant.shares);
+            if let Some(awaits) = &mut grant.awaits {
+                // With no share of it, they wait for nothing.
+                awaits.lines.resize(count, AwaitsLine { stage: Stage::CalledOff, reversed: 0 });
+            }
+        }
+        self.uses.iter_mut().for_each(|used| pad(&mut used.shares));
+        self.counts.iter_mut().for_each(|tally| pad(&mut tally.shares));
+        self.vouchers.iter_mut().for_each(|used| pad(&mut used.shares));
+        self.sent_grants.iter_mut().for_each(|sent| pad(&mut sent.shares));
+        for consequence in &mut self.consequences {
+            match &mut consequence.stands {
+                Stands::Always => {}
+                Stands::ByLine(shares) => pad(shares),
+                Stands::While { basis, .. } => pad(basis),
+            }
+        }
+        self.money_minor = lines.iter().fold(self.money_minor, |sum, line| sum.saturating_add(line.money_minor));
+        self.lines.extend(lines);
+        self.sent.take_in(sent);
+    }
+
     fn event_view(&self, event: &EventRecord) -> OrderEventView {
         let line = |place: &u32| self.lines.get(usize::try_from(*place).ok()?).map(|line| line.line_id.clone());
         OrderEventView {
@@ -280,6 +339,12 @@ impl OrderRecord {
             cause: r.cause,
             refund: r.refund.clone(),
         });
+        let amendments = self.amendments.iter().map(|amendment| OrderAmendmentView {
+            amendment_id: amendment.amendment_id.clone(),
+            effective_at: amendment.effective_at,
+            refund: amendment.refund.clone(),
+            due_minor: amendment.due_minor,
+        });
         OrderView {
             order_id: self.order_id.clone(),
             member: self.member.clone(),
@@ -293,6 +358,7 @@ impl OrderRecord {
             kind: self.sent.kind,
             claimed_at: self.claimed_at,
             recovery: None,
+            amendments: amendments.collect(),
         }
     }
 }

@@ -557,6 +557,17 @@ pub struct ReservationTerms {
     /// Used when the caller states none.
     pub ttl_s_default: i64,
     pub ttl_s_max: i64,
+    pub on_lapsed: OnLapsed,
+}
+
+/// What a Commit that is not marked paid does where its reservation has lapsed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum OnLapsed {
+    /// It is covered from the balance, whole or not at all.
+    #[default]
+    Cover,
+    /// It is refused.
+    Refuse,
 }
 
 /// What becomes of the orders of guests.
@@ -574,6 +585,8 @@ pub struct ReturnTerms {
     pub lapsed_grace: Option<Period>,
     /// What is taken back may be given again under the limits that it was given under (default).
     pub frees_limits: bool,
+    /// What rules would not grant for what is kept is taken back too; otherwise what falls on what comes back.
+    pub readjudicate: bool,
 }
 
 /// When a return must take back more units than the member has.

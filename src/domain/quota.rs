@@ -114,6 +114,11 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    pub(super) fn append(&mut self, more: Asked) {
+        self.wants.extend(more.wants);
+        self.used.extend(more.used);
+    }
+
     /// How much of `desired` the quotas of `wants` allow, and the tightest of them where that is less. Each is asked for
     /// what the one before has granted, so that nothing is set aside in vain. Until all have been claimed the answer is
     /// provisional, and the decision is made again.

@@ -96,6 +96,32 @@ impl SentOrder {
         self.labels.get(usize::try_from(place).ok()?).cloned()
     }
 
+    /// Keeps the first lines alone.
+    pub(super) fn truncate(&mut self, lines: usize) {
+        self.lines.truncate(lines);
+    }
+
+    /// Takes in the lines of another.
+    pub(super) fn take_in(&mut self, other: &SentOrder) {
+        let place = |labels: &mut Vec<Label>, place: u32| -> u32 {
+            let Some(label) = other.label(place) else { return u32::MAX };
+            let known = labels.iter().position(|known| *known == label).unwrap_or_else(|| {
+                labels.push(label);
+                labels.len() - 1
+            });
+            u32::try_from(known).unwrap_or(u32::MAX)
+        };
+        for line in &other.lines {
+            let mut all =
+                |places: &[u32]| -> Vec<u32> { places.iter().map(|at| place(&mut self.labels, *at)).collect() };
+            let (categories, collections, labels) = (all(&line.categories), all(&line.collections), all(&line.labels));
+            let (brand, seller) = (line.brand, line.seller);
+            let brand = brand.map(|at| place(&mut self.labels, at));
+            let seller = seller.map(|at| place(&mut self.labels, at));
+            self.lines.push(SentLine { categories, collections, labels, brand, seller, ..line.clone() });
+        }
+    }
+
     fn line(&self, record: &LineRecord, sent: &SentLine) -> Line {
         Line {
             line_id: record.line_id.clone(),

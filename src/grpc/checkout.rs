@@ -8,7 +8,7 @@ use super::wire::{self, checkout_service_server::CheckoutService};
 use super::{Face, Reply, fingerprints, response, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{
-    Claim, Command, Commit, GuestOrder, Measure, OrderEvent, Release, Reserve, Return, ReturnCause, ReturnWhat,
+    Amend, Claim, Command, Commit, GuestOrder, Measure, OrderEvent, Release, Reserve, Return, ReturnCause, ReturnWhat,
     TENDERS_MAX,
 };
 use crate::domain::id::{Label, LineId, MemberId, OrderEventId, OrderId, ProgramId, RequestId, ReturnId};
@@ -23,6 +23,7 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.CheckoutService/Release",
     "guerdon.v1.CheckoutService/QuoteReturn",
     "guerdon.v1.CheckoutService/Return",
+    "guerdon.v1.CheckoutService/AmendOrder",
     "guerdon.v1.CheckoutService/ClaimOrder",
     "guerdon.v1.CheckoutService/RecordOrderEvent",
     "guerdon.v1.CheckoutService/GetOrder",
@@ -83,6 +84,15 @@ impl CheckoutService for Face {
         let write = read(|bad| r#return(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
             Answer::Return(answer) => Some(response::r#return(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn amend_order(&self, raw: Request<wire::AmendOrderRequest>) -> Reply<wire::AmendOrderResponse> {
+        let write = read(|bad| amend_order(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Amend(answer) => Some(response::amend_order(answer, replayed)),
             _ => None,
         })
         .await
@@ -229,6 +239,29 @@ fn r#return(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReturnRequest) 
     let (what, cause) = what?;
     let back = Return { order_id: order_id?, return_id: return_id?, what, cause };
     Some(envelope?.write(fingerprints::r#return(raw), Command::Return(back)))
+}
+
+fn amend_order(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AmendOrderRequest) -> Option<Write> {
+    let wire::AmendOrderRequest { program_id, member_id, request_id, occurred_at, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let order_id = bad.take(&Path::Of("order_id"), OrderId::parse(&raw.order_id));
+    let amendment_id = bad.take(&Path::Of("amendment_id"), ReturnId::parse(&raw.amendment_id));
+    let remove = return_lines(bad, &Path::Of("remove"), &raw.remove);
+    let add = request::more_lines(bad, &Path::Of("add"), &raw.add);
+    if raw.remove.is_empty() && raw.add.is_empty() {
+        bad.add(&Path::Of("add"), "must have at least 1 element where `remove` has none");
+    }
+    let redeem = request::redeem(bad, raw.redeem.as_ref());
+    let tenders = request::tenders(bad, &raw.tenders);
+    let amend = Amend {
+        order_id: order_id?,
+        amendment_id: amendment_id?,
+        remove: remove?,
+        add: add?,
+        redeem: redeem?,
+        tenders: tenders?,
+    };
+    Some(envelope?.write(fingerprints::amend_order(raw), Command::Amend(amend)))
 }
 
 fn claim_order(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ClaimOrderRequest) -> Option<Write> {

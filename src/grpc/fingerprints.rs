@@ -21,6 +21,7 @@ const CLAIM_ORDER: u8 = 20;
 const RECORD_ORDER_EVENT: u8 = 21;
 const EXTEND_EXPIRY: u8 = 22;
 const REINSTATE: u8 = 23;
+const AMEND_ORDER: u8 = 50;
 const RECORD_EVENT: u8 = 25;
 const REVIEW_EVENT: u8 = 26;
 const REVOKE_EVENT: u8 = 27;
@@ -117,6 +118,31 @@ pub(super) fn r#return(raw: &wire::ReturnRequest) -> Fingerprint {
         .field("return_id", return_id.as_bytes())
         .field("what", &message(what.as_ref()))
         .field("cause", &number(i64::from(*cause)))
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn amend_order(raw: &wire::AmendOrderRequest) -> Fingerprint {
+    let wire::AmendOrderRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        order_id,
+        amendment_id,
+        remove,
+        add,
+        redeem,
+        tenders,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(AMEND_ORDER)
+        .field("member_id", member_id.as_bytes())
+        .field("order_id", order_id.as_bytes())
+        .field("amendment_id", amendment_id.as_bytes())
+        .field("remove", &list(remove.iter().map(Message::encode_to_vec)))
+        .field("add", &list(add.iter().map(Message::encode_to_vec)))
+        .field("redeem", &message(redeem.as_ref()))
+        .field("tenders", &list(tenders.iter().map(Message::encode_to_vec)))
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

@@ -265,6 +265,15 @@ fn lines(bad: &mut Violations, at: &Path<'_>, raw: &[wire::Line], prices_include
         bad.add(at, "must have at least 1 element");
         return None;
     }
+    some_lines(bad, at, raw, prices_include_tax)
+}
+
+/// Lines of an order that is known, or none. Whether its prices include tax is not said again.
+pub(super) fn more_lines(bad: &mut Violations, at: &Path<'_>, raw: &[wire::Line]) -> Option<Vec<Line>> {
+    some_lines(bad, at, raw, false)
+}
+
+fn some_lines(bad: &mut Violations, at: &Path<'_>, raw: &[wire::Line], prices_include_tax: bool) -> Option<Vec<Line>> {
     let lines = each(bad, at, raw, Order::LINES_MAX, |bad, at, unique, raw| {
         let is_unique = unique.check(bad, &at.field("line_id"), &raw.line_id);
         let line = line(bad, at, raw, prices_include_tax);

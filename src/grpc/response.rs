@@ -8,12 +8,12 @@ use prost_types::Timestamp;
 
 use super::{events, profile, standing, wire};
 use crate::domain::answer::{
-    AccountView, AdjustAnswer, Answer, AttributeAnswer, Balance, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus,
-    CreateAccountAnswer, CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, EraseAnswer, Explain,
-    ExplainRule, Explanation, ExplanationCaveat, ExplanationSource, Granted, MemberView, MoveAnswer, MoveKind,
-    OrderEventAnswer, OrderEventStatus, OrderState, OrderView, Reason, Redeemed, ReferralState, ReferralView, Refund,
-    Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, SendAnswer,
-    SetRoleAnswer, Share, Subject, UpdateMemberAnswer, VerifyView,
+    AccountView, AdjustAnswer, AmendAnswer, Answer, AttributeAnswer, Balance, Change, ClaimAnswer, ClaimStatus,
+    CommitAnswer, CommitStatus, CreateAccountAnswer, CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer,
+    EntryView, EraseAnswer, Explain, ExplainRule, Explanation, ExplanationCaveat, ExplanationSource, Granted,
+    MemberView, MoveAnswer, MoveKind, OrderEventAnswer, OrderEventStatus, OrderState, OrderView, Reason, Redeemed,
+    ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer,
+    ReturnAnswer, ReturnStatus, SendAnswer, SetRoleAnswer, Share, Subject, UpdateMemberAnswer, VerifyView,
 };
 use crate::domain::command::{ReturnCause, Tender};
 use crate::domain::id::UnitId;
@@ -59,15 +59,23 @@ pub(super) fn release(answer: ReleaseAnswer, replayed: bool) -> wire::ReleaseRes
 
 pub(super) fn r#return(answer: ReturnAnswer, replayed: bool) -> wire::ReturnResponse {
     let ReturnAnswer { status, decided, refund: back, order_state: state, balances } = answer;
-    let status = match status {
-        ReturnStatus::Applied => wire::ReturnStatus::Applied,
-        ReturnStatus::Refused => wire::ReturnStatus::Refused,
-        ReturnStatus::AlreadyApplied => wire::ReturnStatus::AlreadyApplied,
-    };
     wire::ReturnResponse {
-        status: status.into(),
+        status: return_status(status).into(),
         decision: Some(decision(decided)),
         refund: back.map(refund),
+        order_state: state.map_or(wire::OrderState::Unspecified, order_state).into(),
+        balances: all(balances, balance),
+        replayed,
+    }
+}
+
+pub(super) fn amend_order(answer: AmendAnswer, replayed: bool) -> wire::AmendOrderResponse {
+    let AmendAnswer { status, decided, refund: back, due_minor, order_state: state, balances } = answer;
+    wire::AmendOrderResponse {
+        status: return_status(status).into(),
+        decision: Some(decision(decided)),
+        refund: back.map(refund),
+        due_minor,
         order_state: state.map_or(wire::OrderState::Unspecified, order_state).into(),
         balances: all(balances, balance),
         replayed,
@@ -233,6 +241,7 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::Send(answer) => Some(Known::Transfer(transfer(answer, true))),
         Answer::CreateAccount(answer) => Some(Known::CreateAccount(create_account(answer, true))),
         Answer::SetRole(answer) => Some(Known::SetRole(set_role(answer, true))),
+        Answer::Amend(answer) => Some(Known::AmendOrder(amend_order(answer, true))),
         Answer::Announced(_) => None,
         Answer::Done | Answer::Fenced => None,
     }
@@ -263,6 +272,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::Send(answer) => &answer.decided.refusals,
         Answer::CreateAccount(answer) => &answer.decided.refusals,
         Answer::SetRole(answer) => &answer.decided.refusals,
+        Answer::Amend(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -316,6 +326,12 @@ pub(super) fn order(mut view: OrderView, why: Option<Explanation>) -> wire::GetO
             amount: recovery.units,
             agent_id: recovery.agent.to_string(),
             given_at: Some(timestamp(recovery.given_at)),
+        }),
+        amendments: all(view.amendments, |amendment| wire::OrderAmendment {
+            amendment_id: amendment.amendment_id.to_string(),
+            effective_at: Some(timestamp(amendment.effective_at)),
+            refund: Some(refund(amendment.refund)),
+            due_minor: amendment.due_minor,
         }),
     }
 }
@@ -410,13 +426,26 @@ pub(super) fn verified(view: VerifyView) -> wire::VerifyMemberResponse {
 }
 
 pub(super) fn decision(decided: Decided) -> wire::Decision {
-    let Decided { version, effective_at, effects, refusals, explain: trace } = decided;
+    let Decided { version, effective_at, effects, refusals, explain: trace, changes } = decided;
     wire::Decision {
         program_version: version.to_string(),
         effective_at: Some(timestamp(effective_at)),
         effects: all(effects, effect),
         refusals: all(refusals, refusal),
         explain: trace.map(explain),
+        changes: all(changes, change),
+    }
+}
+
+fn change(change: Change) -> wire::Change {
+    let (subject, subject_id) = subject(change.subject);
+    wire::Change {
+        subject: subject.into(),
+        subject_id,
+        quoted: change.quoted,
+        now: change.now,
+        reason: refusal_reason(change.reason).into(),
+        message: change.reason.message().to_owned(),
     }
 }
 
@@ -628,6 +657,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Transfer => (wire::Subject::Transfer, String::new()),
         Subject::Recipient => (wire::Subject::Recipient, String::new()),
         Subject::Bound(bound) => (wire::Subject::Earn, bound.of),
+        Subject::Units(unit) => (wire::Subject::Units, unit.to_string()),
     }
 }
 
@@ -661,6 +691,13 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::CampaignUnknown => Wire::CampaignUnknown,
         Reason::CodeTaken => Wire::CodeTaken,
         Reason::ReleasedBefore => Wire::ReleasedBefore,
+        Reason::OrderChanged => Wire::OrderChanged,
+        Reason::BeforeOrder => Wire::BeforeOrder,
+        Reason::BeforeEnrolment => Wire::BeforeEnrolment,
+        Reason::ReservationLapsed => Wire::ReservationLapsed,
+        Reason::LineExists => Wire::LineExists,
+        Reason::AmendmentDiffers => Wire::AmendmentDiffers,
+        Reason::NothingKept => Wire::NothingKept,
         Reason::NothingReserved => Wire::NothingReserved,
         Reason::TooManyReservations => Wire::TooManyReservations,
         Reason::LineUnknown => Wire::LineUnknown,
@@ -844,6 +881,14 @@ fn order_kind(kind: OrderKind) -> wire::OrderKind {
         OrderKind::Renewal => wire::OrderKind::Renewal,
         OrderKind::Trial => wire::OrderKind::Trial,
         OrderKind::Replacement => wire::OrderKind::Replacement,
+    }
+}
+
+fn return_status(status: ReturnStatus) -> wire::ReturnStatus {
+    match status {
+        ReturnStatus::Applied => wire::ReturnStatus::Applied,
+        ReturnStatus::Refused => wire::ReturnStatus::Refused,
+        ReturnStatus::AlreadyApplied => wire::ReturnStatus::AlreadyApplied,
     }
 }
 

@@ -25,9 +25,10 @@ use crate::domain::id::{CampaignId, CardId, CounterId, Label, ProgramId, RewardI
 use crate::domain::order::{Currency, OrderKind};
 use crate::domain::program::{
     Activity, AwaitTerms, Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts,
-    DebtTerms, Earn, EarningTerms, GuestTerms, IdleTerms, Kind, LifeTerms, LineMatch, MonthDay, Multiply, OrderNumber,
-    Overdraw, PaymentTerms, PerCurrency, Program, ProgramVersion, ReservationTerms, ReturnTerms, Reward, RewardKind,
-    RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms, Then, Trigger, UnitTerms,
+    DebtTerms, Earn, EarningTerms, GuestTerms, IdleTerms, Kind, LifeTerms, LineMatch, MonthDay, Multiply, OnLapsed,
+    OrderNumber, Overdraw, PaymentTerms, PerCurrency, Program, ProgramVersion, ReservationTerms, ReturnTerms, Reward,
+    RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms, Then, Trigger,
+    UnitTerms,
 };
 use crate::domain::time::{Instant, LocalWindow, Period};
 
@@ -52,7 +53,7 @@ use rule::{HoursSection, RuleSection, check_span};
 use terms::{GuestSection, ReservationSection, ReturnSection};
 use unit::{LifeSection, UnitList, life_of, unit_of};
 use value::{ValueAskedSection, ValueSection};
-use words::{ActivityWord, MonthDayText, OrderKindWord, OverdrawUnrefusedWord, OverdrawWord};
+use words::{ActivityWord, MonthDayText, OnLapsedWord, OrderKindWord, OverdrawUnrefusedWord, OverdrawWord};
 
 pub(super) use counter::CountsOf;
 pub(super) use lines::names_nothing;

@@ -101,7 +101,7 @@ async fn verify_state(
                 Fact::EventRecorded { event, digest, .. } => {
                     events.insert(event.clone(), *digest);
                 }
-                Fact::OrderReturned { order, digest, .. } => {
+                Fact::OrderReturned { order, digest, .. } | Fact::OrderAmended { order, digest, .. } => {
                     orders.insert(order.clone(), *digest);
                 }
                 Fact::OrderEvent { order, digest, .. } => {

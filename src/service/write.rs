@@ -388,6 +388,7 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         Command::Commit(commit) => Some(&commit.order.order_id),
         Command::Release(release) => Some(&release.order_id),
         Command::Return(what) => Some(&what.order_id),
+        Command::Amend(amend) => Some(&amend.order_id),
         Command::Claim(claim) => Some(&claim.order_id),
         Command::OrderEvent(event) => Some(&event.order_id),
         Command::Enroll(_)

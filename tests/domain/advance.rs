@@ -5,7 +5,7 @@ use std::sync::Arc;
 use guerdon::domain::command::{Command, Commit, Reserve};
 use guerdon::domain::ledger::Fact;
 use guerdon::domain::program::{ProgramVersion, Timeline};
-use guerdon::domain::time::{Instant, Times};
+use guerdon::domain::time::Instant;
 
 use super::kit::*;
 
@@ -96,7 +96,7 @@ fn equal_instants_are_handled_in_one_order() {
 pay_with: {points: {units: 1, worth: GBP 0.01}}
 units: {points: {activates_after: 2 hours}}
 rules: [{id: base, kind: transactional, on: order, then: {earn: {units: 1, per: GBP 1.00}}}]
-referrals: [{id: ref, title: T, qualify_within: 2 hours, friend: {units: 1}}]
+referrals: [{id: ref, title: T, qualify_within: 2 hours, spend_at_least: GBP 20.00, friend: {units: 1}}]
 ";
     let mut world = World::new(sections);
     world.code("AAAA", "ben", "ref");
@@ -105,10 +105,8 @@ referrals: [{id: ref, title: T, qualify_within: 2 hours, friend: {units: 1}}]
     let hold = Reserve { ttl_s: Some(7_200), ..reserve(order_for("held", 1_000), pay_exactly(60)) };
     world.decide("mia", Command::Reserve(hold));
     let gift = order("o", vec![of_kind(guerdon::domain::order::LineKind::GiftCard, line("g", 500)), line("a", 1_000)]);
-    let late = Times { now: world.now, effective_at: at("2026-05-04T12:00:00Z"), stated: true };
-    let before = Times { effective_at: late.effective_at.minus_ms(1), ..late };
-    // Before the referral, so that it stays open.
-    world.decide_at("mia", Command::Commit(commit(gift)), before).unwrap();
+    // Too small an order, so that the referral stays open.
+    world.buy("mia", gift);
     world.go("2026-05-04T13:59:59.998Z");
     world.advance("mia");
     let count = world.facts("mia").len();
@@ -152,7 +150,7 @@ fn what_is_due_is_posted_under_the_version_that_was_active_then() {
 #[test]
 fn a_late_order_is_decided_as_of_when_it_happened() {
     let sections = format!("back_dating_max: 30 days\n{}", living("expires_after: 10 days"));
-    let mut world = World::new(&sections).with("mia", 0).on("2026-05-24T12:00:00Z");
+    let mut world = World::new(&sections).on("2026-04-01").with("mia", 0).on("2026-05-24T12:00:00Z");
     for (id, when, expected, has) in [
         ("future", "2026-05-24T12:00:00.001Z", "no order: InFuture", "nothing"),
         ("ages-ago", "2026-04-24T11:59:59.999Z", "no order: TooFarBack", "nothing"),

@@ -241,7 +241,8 @@ fn a18_orders_from_too_far_back_or_ahead_are_refused() {
         ("2026-05-04T12:00:00Z", "base grants 10"),
         ("2026-05-04T12:00:00.001Z", "no order: InFuture"),
     ] {
-        let mut world = World::new(&format!("back_dating_max: 2 days{BASE}")).with("mia", 0);
+        let program = format!("back_dating_max: 2 days{BASE}");
+        let mut world = World::new(&program).on("2026-05-01").with("mia", 0).on("2026-05-04");
         let decision = world.decide_as_of("mia", Command::Commit(commit(order_for("o", 1_000))), at(when));
         assert_eq!(told(&decision), [expected], "{when}");
     }

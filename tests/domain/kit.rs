@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use guerdon::domain::account::{AccountState, Inbound};
 use guerdon::domain::answer::{
-    Answer, CommitAnswer, Decided, Effect, Refund, Refusal, ReleaseAnswer, ReserveAnswer, ReturnAnswer, Subject,
+    Answer, Change, CommitAnswer, Decided, Effect, Refund, Refusal, ReleaseAnswer, ReserveAnswer, ReturnAnswer, Subject,
 };
 use guerdon::domain::command::{
     Adjust, AdjustReason, Claim, Command, Commit, EnteredCode, GuestOrder, Measure, Outgoing, PayAmount, PayWithUnits,
@@ -262,6 +262,7 @@ impl World {
             Command::Commit(c) => Some(&c.order.order_id),
             Command::Release(c) => Some(&c.order_id),
             Command::Return(c) => Some(&c.order_id),
+            Command::Amend(c) => Some(&c.order_id),
             Command::Adjust(c) => c.order.as_ref(),
             Command::Claim(c) => Some(&c.order_id),
             Command::OrderEvent(c) => Some(&c.order_id),
@@ -571,6 +572,7 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::Reserve(a) => a.decided.clone(),
         Answer::Commit(a) => a.decided.clone(),
         Answer::Return(a) => a.decided.clone(),
+        Answer::Amend(a) => a.decided.clone(),
         Answer::Adjust(a) => a.decided.clone(),
         Answer::Claim(a) => a.decided.clone(),
         Answer::OrderEvent(a) => a.decided.clone(),
@@ -659,8 +661,15 @@ fn effect(effect: &Effect) -> String {
     }
 }
 
-pub(crate) fn refusal(refusal: &Refusal) -> String {
-    let subject = match &refusal.subject {
+/// What is not as it was promised, a line each.
+pub(crate) fn changes(decision: &Decision) -> Vec<String> {
+    let changes = decided(&decision.answer).changes;
+    let text = |c: &Change| format!("{}: {} -> {}, {:?}", subject(&c.subject), c.quoted, c.now, c.reason);
+    changes.iter().map(text).collect()
+}
+
+fn subject(subject: &Subject) -> String {
+    match subject {
         Subject::Payment(unit) => format!("payment {unit}"),
         Subject::Reward(reward) => format!("reward {reward}"),
         Subject::Code(raw) => format!("code {raw}"),
@@ -672,8 +681,13 @@ pub(crate) fn refusal(refusal: &Refusal) -> String {
         Subject::Draw(draw) => format!("draw {draw}"),
         Subject::Voucher(voucher) => format!("voucher {voucher}"),
         Subject::Bound(bound) => format!("more of {} by {}", bound.rule, bound.of),
+        Subject::Units(unit) => format!("units {unit}"),
         other => format!("{other:?}").to_lowercase(),
-    };
+    }
+}
+
+pub(crate) fn refusal(refusal: &Refusal) -> String {
+    let subject = subject(&refusal.subject);
     let numbers = match (refusal.required, refusal.available) {
         (Some(required), Some(available)) => format!(", asks {required}, has {available}"),
         (Some(required), None) => format!(", asks {required}"),

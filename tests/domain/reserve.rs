@@ -18,7 +18,7 @@ fn paid(commit: Commit) -> Commit {
 }
 
 #[test]
-fn reserving_again_replaces_the_hold_and_a_refusal_keeps_it() {
+fn c6_reserving_again_replaces_the_hold_and_a_refusal_keeps_it() {
     let mut world = World::new(PAY).with("mia", 300);
     for (units, reserved_now, revision, has) in [
         (200, true, 1, "available 100, held 200"),
@@ -36,7 +36,7 @@ fn reserving_again_replaces_the_hold_and_a_refusal_keeps_it() {
 }
 
 #[test]
-fn a_hold_lives_as_long_as_asked_within_the_maximum() {
+fn c6_a_hold_lives_as_long_as_asked_within_the_maximum() {
     for (ttl_s, lives_s) in [(None, 900), (Some(60), 60), (Some(3_600), 3_600), (Some(9_000), 3_600)] {
         let mut world = World::new(PAY).with("mia", 300);
         let reserve = Reserve { ttl_s, ..reserve(order_for("o", 1_000), pay_exactly(200)) };
@@ -50,7 +50,7 @@ fn a_hold_lives_as_long_as_asked_within_the_maximum() {
 }
 
 #[test]
-fn a_commit_settles_its_reservation() {
+fn c7_a_commit_settles_its_reservation() {
     // What happens between, whether it is paid, what is told, what is left.
     let cases: &[(&str, bool, &[&str], &str)] = &[
         ("nothing", false, &["200 units pay 200"], "available 100"),
@@ -83,7 +83,7 @@ fn a_commit_settles_its_reservation() {
 }
 
 #[test]
-fn a_refused_commit_leaves_the_hold() {
+fn c7_a_refused_commit_leaves_the_hold() {
     let mut world = World::new(PAY).with("mia", 300);
     world.reserve("mia", order_for("o", 1_000), pay_exactly(200));
     let decision = world.commit("mia", Commit { redeem: Some(pay_exactly(400)), ..commit(order_for("o", 1_000)) });
@@ -93,7 +93,7 @@ fn a_refused_commit_leaves_the_hold() {
 }
 
 #[test]
-fn a_commit_of_fewer_lines_uses_what_fits_and_releases_the_rest() {
+fn c7_a_commit_of_fewer_lines_uses_what_fits_and_releases_the_rest() {
     let both = guerdon::domain::command::Redeem { pay: pay_exactly(200).pay, ..rewards(&["two-off"]) };
     let reserved = || order("o", vec![line("a", 400), line("b", 400)]);
     for (lines, expected, has) in [
@@ -133,7 +133,7 @@ fn a_commit_of_fewer_lines_uses_what_fits_and_releases_the_rest() {
 }
 
 #[test]
-fn a_commit_with_its_own_redemption_takes_held_units_first() {
+fn c7_a_commit_with_its_own_redemption_takes_held_units_first() {
     let mut world = World::new(PAY).with("mia", 300);
     world.reserve("mia", order_for("o", 1_000), pay_exactly(300));
     world.commit("mia", Commit { redeem: Some(pay_exactly(100)), ..commit(order_for("o", 1_000)) });
@@ -141,7 +141,7 @@ fn a_commit_with_its_own_redemption_takes_held_units_first() {
 }
 
 #[test]
-fn a_release_answers_how_the_reservation_stands() {
+fn c6_a_release_answers_how_the_reservation_stands() {
     let mut world = World::new(PAY).with("mia", 300);
     world.reserve("mia", order_for("held", 1_000), pay_exactly(100));
     world.reserve("mia", order_for("committed", 1_000), pay_exactly(100));
@@ -169,7 +169,7 @@ fn a_release_answers_how_the_reservation_stands() {
 }
 
 #[test]
-fn a_release_that_overtakes_its_reserve_stops_it() {
+fn c6_a_release_that_overtakes_its_reserve_stops_it() {
     // Seconds after the release at which a Reserve comes, and when it says it happened.
     for (after_s, stated_s, reserves) in [
         (1, None, false),
@@ -195,7 +195,7 @@ fn a_release_that_overtakes_its_reserve_stops_it() {
 }
 
 #[test]
-fn a_reservation_is_refused_in_this_order() {
+fn c6_a_reservation_is_refused_in_this_order() {
     let mut world = World::new(PAY).with("mia", 300);
     world.buy("mia", order_for("done", 1_000));
     let unknown = world.reserve("nobody", order_for("o", 1_000), pay_exactly(100));
@@ -213,7 +213,7 @@ fn a_reservation_is_refused_in_this_order() {
 }
 
 #[test]
-fn every_lapse_is_remembered_for_a_commit_that_was_paid() {
+fn c7_every_lapse_is_remembered_for_a_commit_that_was_paid() {
     let mut world = World::new(PAY).with("mia", 10_000);
     for n in 0..AccountState::HOLDS_OPEN_MAX {
         world.reserve("mia", order_for(&format!("o{n}"), 1_000), pay_exactly(100));
@@ -225,7 +225,7 @@ fn every_lapse_is_remembered_for_a_commit_that_was_paid() {
 }
 
 #[test]
-fn an_open_hold_keeps_its_units_past_their_expiry() {
+fn c6_an_open_hold_keeps_its_units_past_their_expiry() {
     let mut world = World::new(PAY).with("mia", 0);
     world.adjust("mia", 300, Some("2026-05-04T12:05:00Z"));
     world.reserve("mia", order_for("o", 1_000), pay_exactly(200));
@@ -237,4 +237,71 @@ fn an_open_hold_keeps_its_units_past_their_expiry() {
     let decision = world.buy("mia", order_for("o", 150));
     assert_eq!(told(&decision), ["150 units pay 150"]);
     assert_eq!(world.has("mia"), "nothing", "what is left over expires");
+}
+
+#[test]
+fn c7_what_a_commit_changes_of_its_reservation_is_listed() {
+    let both = || guerdon::domain::command::Redeem { pay: pay_exactly(200).pay, ..rewards(&["two-off"]) };
+    let none: &[&str] = &[];
+    for (lines, asked, expected) in [
+        (vec![line("a", 400), line("b", 400)], None, none),
+        (vec![line("a", 400)], None, &["reward two-off: 200 -> 0, SpendTooLow"]),
+        (
+            vec![line("a", 170)],
+            None,
+            &["reward two-off: 200 -> 0, SpendTooLow", "payment points: 200 -> 150, OrderChanged"],
+        ),
+        (
+            vec![line("a", 99)],
+            None,
+            &["reward two-off: 200 -> 0, SpendTooLow", "payment points: 200 -> 0, BelowMinimum"],
+        ),
+        (
+            vec![line("a", 400), line("b", 400)],
+            Some(pay_exactly(250)),
+            &["reward two-off: 200 -> 0, OrderChanged", "payment points: 200 -> 250, OrderChanged"],
+        ),
+    ] {
+        let mut world = World::new(PAY).with("mia", 300);
+        world.reserve("mia", order("o", vec![line("a", 400), line("b", 400)]), both());
+        let decision = world.commit("mia", Commit { redeem: asked, ..commit(order("o", lines.clone())) });
+        assert_eq!(changes(&decision), expected, "{lines:?}");
+        assert_eq!(world.order("o").decided.changes.len(), expected.len(), "kept with the order");
+    }
+}
+
+#[test]
+fn c7_a_reservation_that_has_lapsed_is_covered_or_refused_as_the_program_says() {
+    for (policy, is_paid, expected, has) in [
+        ("cover", false, "200 units pay 200", "available 100"),
+        ("refuse", false, "no reservation: ReservationLapsed", "available 300"),
+        ("refuse", true, "200 units pay 200", "available 100"),
+    ] {
+        let terms = PAY.replace("reservations: {", &format!("reservations: {{on_lapsed: {policy}, "));
+        let mut world = World::new(&terms).with("mia", 300);
+        world.reserve("mia", order_for("o", 1_000), pay_exactly(200));
+        world.go("2026-05-04T12:15:00Z");
+        let decision = world.commit("mia", Commit { paid: is_paid, ..commit(order_for("o", 1_000)) });
+        assert_eq!(told(&decision), [expected], "{policy}, paid: {is_paid}");
+        assert_eq!(world.has("mia"), has, "{policy}, paid: {is_paid}");
+        if policy == "refuse" && !is_paid {
+            let again = world.reserve("mia", order_for("o", 1_000), pay_exactly(200));
+            assert!(reserved(&again).reserved, "whoever is refused reserves again");
+            world.buy("mia", order_for("o", 1_000));
+            assert_eq!(world.has("mia"), "available 100");
+        }
+    }
+}
+
+#[test]
+fn c7_nobody_buys_before_they_enrol() {
+    let mut world = World::new(PAY).with("mia", 300);
+    let early = world.now.plus_ms(-1);
+    let refused = ["no order: BeforeEnrolment"];
+    assert_eq!(told(&world.decide_as_of("mia", Command::Commit(commit(order_for("o", 1_000))), early)), refused);
+    let reserve = Command::Reserve(reserve(order_for("o", 1_000), nothing()));
+    assert_eq!(told(&world.decide_as_of("mia", reserve, early)), refused);
+    let at_once = world.now;
+    let commit = Command::Commit(commit(order_for("o", 1_000)));
+    assert_eq!(committed(&world.decide_as_of("mia", commit, at_once)).status, CommitStatus::Committed);
 }

@@ -19,7 +19,7 @@ fn basket(id: &str) -> Order {
 }
 
 #[test]
-fn each_part_reverses_what_falls_on_it() {
+fn c8_each_part_reverses_what_falls_on_it() {
     let mut world = World::new(BASE).with("mia", 0);
     world.buy("mia", basket("o"));
     assert_eq!(world.has("mia"), "available 13");
@@ -39,7 +39,7 @@ fn each_part_reverses_what_falls_on_it() {
 }
 
 #[test]
-fn what_cannot_come_back_is_refused_in_this_order() {
+fn c8_what_cannot_come_back_is_refused_in_this_order() {
     let mut world = World::new(BASE).with("mia", 0).with("ben", 0);
     world.buy("mia", basket("o"));
     world.give_back("mia", returned("o", "r1", lines(vec![quantity("a", 1)])));
@@ -71,7 +71,7 @@ fn what_cannot_come_back_is_refused_in_this_order() {
 
 /// A line without items and amount cannot be named: it kept an order from ever being returned line by line.
 #[test]
-fn an_empty_line_does_not_keep_an_order_open() {
+fn c8_an_empty_line_does_not_keep_an_order_open() {
     let mut world = World::new(BASE).with("mia", 0);
     world.buy("mia", order("o", vec![line("a", 1_000), items(0, line("note", 0))]));
     world.give_back("mia", returned("o", "r", lines(vec![quantity("a", 1)])));
@@ -79,7 +79,7 @@ fn an_empty_line_does_not_keep_an_order_open() {
 }
 
 #[test]
-fn a_free_item_comes_back_for_nothing() {
+fn c8_a_free_item_comes_back_for_nothing() {
     let mut world = World::new(BASE).with("mia", 0);
     world.buy("mia", order("o", vec![line("a", 1_000), items(2, line("gift", 0))]));
     let decision = world.give_back("mia", returned("o", "r1", lines(vec![quantity("gift", 2)])));
@@ -89,7 +89,7 @@ fn a_free_item_comes_back_for_nothing() {
 }
 
 #[test]
-fn units_that_are_gone_become_debt_or_are_forgiven() {
+fn c8_units_that_are_gone_become_debt_or_are_forgiven() {
     for (policy, reversed, after, next) in [
         ("debt", "o:base loses 10, debt 10", "debt 10", "available 5"),
         ("forgive", "o:base loses 10, forgiven 10", "nothing", "available 15"),
@@ -106,7 +106,7 @@ fn units_that_are_gone_become_debt_or_are_forgiven() {
 
 /// A grant of which part repaid a debt is taken back whole: what repaid the debt is owed again.
 #[test]
-fn a_grant_that_repaid_a_debt_comes_back_whole() {
+fn c8_a_grant_that_repaid_a_debt_comes_back_whole() {
     let mut world = World::new(BASE).with("mia", 0);
     world.buy("mia", order_for("o1", 1_000));
     world.adjust("mia", -10, None);
@@ -117,7 +117,7 @@ fn a_grant_that_repaid_a_debt_comes_back_whole() {
 }
 
 #[test]
-fn spent_units_come_back_to_their_lots() {
+fn c8_spent_units_come_back_to_their_lots() {
     let mut world = World::new(&format!("{PAY}{BASE}")).with("mia", 0);
     world.adjust("mia", 100, Some("2026-06-01"));
     world.adjust("mia", 100, Some("2026-07-01"));
@@ -137,7 +137,7 @@ fn spent_units_come_back_to_their_lots() {
 }
 
 #[test]
-fn spent_units_whose_lot_has_expired_live_for_the_grace_or_expire_again() {
+fn c8_spent_units_whose_lot_has_expired_live_for_the_grace_or_expire_again() {
     for (grace, told_back, after, later) in [
         ("30 days", "100 units come back", "available 100", "nothing"),
         ("none", "100 units come back, expired 100", "nothing", "nothing"),
@@ -157,7 +157,7 @@ fn spent_units_whose_lot_has_expired_live_for_the_grace_or_expire_again() {
 /// Granted, spent, expired, everything returned: the member had the use of nothing and owed it all the same, for
 /// what expired on its way back was not remembered.
 #[test]
-fn who_returns_everything_owes_nothing() {
+fn c8_who_returns_everything_owes_nothing() {
     let sections =
         format!("units: {{points: {{expires_after: 1 month}}}}\nreturns: {{lapsed_grace: none}}\n{PAY}{BASE}");
     let mut world = World::new(&sections).with("mia", 0);
@@ -174,7 +174,7 @@ fn who_returns_everything_owes_nothing() {
 }
 
 #[test]
-fn what_expired_of_a_grant_is_taken_from_what_expired() {
+fn c8_what_expired_of_a_grant_is_taken_from_what_expired() {
     let sections = format!("units: {{points: {{expires_after: 1 month, expiry_rounded_to: end_of_month}}}}\n{BASE}");
     let mut world = World::new(&sections).with("mia", 0);
     // Both grants are one lot: they expire together.
@@ -187,7 +187,7 @@ fn what_expired_of_a_grant_is_taken_from_what_expired() {
 }
 
 #[test]
-fn a_pending_grant_is_taken_back_from_what_is_pending() {
+fn c8_a_pending_grant_is_taken_back_from_what_is_pending() {
     let sections = format!("units: {{points: {{activates_after: 14 days}}}}\n{BASE}");
     let mut world = World::new(&sections).with("mia", 7);
     world.buy("mia", order("o", vec![items(2, line("a", 1_000))]));
@@ -202,7 +202,7 @@ fn a_pending_grant_is_taken_back_from_what_is_pending() {
 
 /// Units came back while something was owed: whoever held them could spend them and stay in debt.
 #[test]
-fn what_comes_back_repays_what_is_owed() {
+fn c8_what_comes_back_repays_what_is_owed() {
     let mut world = World::new(&format!("{PAY}{BASE}")).with("mia", 0);
     world.buy("mia", order_for("o1", 10_000));
     world.commit("mia", Commit { redeem: Some(pay_exactly(100)), ..commit(order_for("o2", 100)) });
@@ -213,7 +213,7 @@ fn what_comes_back_repays_what_is_owed() {
 }
 
 #[test]
-fn what_a_release_frees_repays_what_is_owed() {
+fn c8_what_a_release_frees_repays_what_is_owed() {
     for lapses in [false, true] {
         let mut world = World::new(&format!("{PAY}{BASE}")).with("mia", 0);
         world.buy("mia", order_for("o1", 10_000));
@@ -232,7 +232,7 @@ fn what_a_release_frees_repays_what_is_owed() {
 }
 
 #[test]
-fn money_falls_on_the_tenders_and_sums_exactly() {
+fn c8_money_falls_on_the_tenders_and_sums_exactly() {
     for (tenders, expected) in [
         (vec![("card", 700), ("cash", 300)], vec![700, 300]),
         (vec![("card", 1_000)], vec![1_000]),
@@ -262,7 +262,7 @@ fn money_falls_on_the_tenders_and_sums_exactly() {
 }
 
 #[test]
-fn the_tax_of_a_reduced_line_comes_back_in_proportion() {
+fn c8_the_tax_of_a_reduced_line_comes_back_in_proportion() {
     for (includes_tax, settles, money) in [
         (true, "discount", 900),
         // 2.00 of tax on 10.00; a tenth less of both, or only of the price.
@@ -282,7 +282,7 @@ fn the_tax_of_a_reduced_line_comes_back_in_proportion() {
 }
 
 #[test]
-fn a_debt_that_an_order_made_is_lowered_first_when_it_comes_back() {
+fn c8_a_debt_that_an_order_made_is_lowered_first_when_it_comes_back() {
     let mut world = World::new(PAY).with("mia", 40);
     let paid =
         Commit { paid: true, redeem: Some(pay_exactly(100)), ..commit(order("o", vec![items(2, line("a", 1_000))])) };
@@ -294,7 +294,7 @@ fn a_debt_that_an_order_made_is_lowered_first_when_it_comes_back() {
 }
 
 #[test]
-fn a_debt_that_was_repaid_since_comes_back_as_new_units() {
+fn c8_a_debt_that_was_repaid_since_comes_back_as_new_units() {
     let mut world = World::new(PAY).with("mia", 0);
     let paid = Commit { paid: true, redeem: Some(pay_exactly(100)), ..commit(order_for("o", 1_000)) };
     world.commit("mia", paid);
@@ -302,4 +302,71 @@ fn a_debt_that_was_repaid_since_comes_back_as_new_units() {
     assert_eq!(world.has("mia"), "debt 30");
     assert_eq!(told(&world.give_back("mia", everything("o", "r"))), ["100 units come back, repaid 30"]);
     assert_eq!(world.has("mia"), "available 70");
+}
+
+const BONUS: &str = "
+rules:
+  - {id: base, kind: transactional, on: order, then: {earn: {units: 1, per: GBP 1.00}}}
+  - {id: fifty, kind: transactional, on: order, when: {spend_at_least: GBP 50.00}, then: {bonus: {units: 30}}}
+  - {id: tea, kind: behavioural, on: order, lines: {categories: [tea]}, then: {multiply: {by: 2}}}
+";
+
+#[test]
+fn c8_what_is_kept_earns_what_its_rules_would_grant_for_it_where_the_program_says_so() {
+    let basket = || order("o", vec![items(3, line("a", 3_600)), of_category("tea", line("t", 2_000))]);
+    // Policy; what comes back, one after another; what each leaves of base, bonus and multiplier.
+    let cases: &[(&str, &[(&str, i64)], &[[i64; 3]])] = &[
+        ("false", &[("a", 1), ("t", 1), ("a", 2)], &[[44, 24, 20], [24, 13, 0], [0, 0, 0]]),
+        // 44.00 is less than 50.00: the bonus is gone whole.
+        ("true", &[("a", 1), ("t", 1), ("a", 2)], &[[44, 0, 20], [24, 0, 0], [0, 0, 0]]),
+        ("true", &[("t", 1), ("a", 1), ("a", 2)], &[[36, 0, 0], [24, 0, 0], [0, 0, 0]]),
+    ];
+    for (policy, steps, expected) in cases {
+        let mut world = World::new(&format!("returns: {{readjudicate: {policy}}}{BONUS}")).with("mia", 0);
+        let bought = world.buy("mia", basket());
+        let given = [("base".into(), 56), ("fifty".into(), 30), ("tea".into(), 20)];
+        assert_eq!(grants(&bought), given);
+        for (at, ((line, n), left)) in steps.iter().zip(*expected).enumerate() {
+            let what = returned("o", &format!("r{at}"), lines(vec![quantity(line, *n)]));
+            let preview = world.preview("mia", &guerdon::domain::command::Command::Return(what.clone()), world.now);
+            let done = world.give_back("mia", what);
+            assert_eq!(told(&preview), told(&done), "previewed and done alike");
+            let stands: Vec<i64> = world.order("o").grants.iter().map(|grant| grant.amount - grant.reversed).collect();
+            assert_eq!(stands, left, "{policy}, step {at}");
+        }
+        assert_eq!(world.has("mia"), "nothing");
+    }
+}
+
+#[test]
+fn c8_what_a_return_leaves_is_judged_by_the_version_that_granted_it_and_by_the_order_alone() {
+    let first = "returns: {readjudicate: true}
+rules:
+  - {id: welcome, kind: transactional, on: order, when: {order_number: {is: [1]}, spend_at_least: GBP 20.00}, then: {bonus: {units: 50}}}
+";
+    for (back, left) in [(1, 50), (2, 0)] {
+        let mut world = World::new(first).with("mia", 0);
+        world.buy("mia", order("o", vec![items(3, line("a", 3_000))]));
+        assert_eq!(world.has("mia"), "available 50");
+        // By now it is no first order any more, and the rule is gone.
+        world.buy("mia", order_for("later", 5_000));
+        world.go("2026-05-06");
+        let since = at("2026-05-05");
+        let mut versions = world.timeline.versions.clone();
+        versions.push((since, program(BASE)));
+        world.timeline = guerdon::domain::program::Timeline { versions, ..world.timeline.clone() };
+        world.give_back("mia", returned("o", "r", lines(vec![quantity("a", back)])));
+        assert_eq!(world.order("o").grants[0].amount - world.order("o").grants[0].reversed, left, "{back} of 3 back");
+    }
+}
+
+#[test]
+fn c8_nothing_comes_back_before_it_was_bought() {
+    let mut world = World::new(BASE).on("2026-05-01").with("mia", 0).on("2026-05-04");
+    world.buy("mia", basket("o"));
+    let back = || guerdon::domain::command::Command::Return(everything("o", "r"));
+    let refused = world.decide_as_of("mia", back(), world.now.plus_ms(-1));
+    assert_eq!(told(&refused), ["no return: BeforeOrder"]);
+    let done = world.decide_as_of("mia", back(), world.now);
+    assert_eq!(gave_back(&done).status, ReturnStatus::Applied);
 }

@@ -372,3 +372,29 @@ pub(crate) async fn a_quote_is_what_the_commit_does<W: World>() {
     }
     clients.verify("mia").await;
 }
+
+pub(crate) async fn c8_an_exchange_is_one_order_to_the_end<W: World>() {
+    let world = W::start();
+    let server = world.serve_idle().await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    clients.send(&commit("mia", "c", order_of("o", vec![line("1", "goods", 2, 4_000)]))).await;
+    let before = clients.available("mia").await;
+    let exchange = amend("mia", "a", "o", "size", &["1"], vec![line("2", "goods", 1, 2_500)]);
+    let done = clients.send(&exchange).await.amend_order();
+    assert_eq!(done.status(), wire::ReturnStatus::Applied);
+    assert_eq!((done.refund.unwrap().money_minor, done.due_minor), (2_000, 2_500));
+    assert_eq!(available(&done.balances), before + 5, "what the order earns as it is now");
+    assert!(clients.send(&exchange).await.replayed());
+    let again = amend("mia", "a2", "o", "size", &["1"], vec![line("2", "goods", 1, 2_500)]);
+    assert_eq!(clients.send(&again).await.amend_order().status(), wire::ReturnStatus::AlreadyApplied);
+    let taken = amend("mia", "a3", "o", "other", &[], vec![line("1", "goods", 1, 1)]);
+    assert_eq!(clients.send(&taken).await.refusals(), [wire::RefusalReason::LineExists]);
+    let found = clients.order("mia", "o").await;
+    assert_eq!((found.lines.len(), found.amendments.len(), found.state()), (2, 1, wire::OrderState::Committed));
+    let all = wire::ReturnWhat { everything: true, ..Default::default() };
+    let back = clients.send(&give_back("mia", "r", "o", "ret", all)).await.r#return();
+    assert_eq!(back.refund.clone().unwrap().money_minor, 4_500);
+    assert_eq!((back.order_state(), clients.available("mia").await), (wire::OrderState::Returned, 100));
+    clients.verify("mia").await;
+}

@@ -30,6 +30,7 @@ fn one_of_each(code: &str) -> Vec<Write> {
         order_event("mia", "event", "o1", ("e1", "delivered"), &["1"]),
         extend("mia", "extend"),
         reinstate("mia", "reinstate"),
+        amend("mia", "amend", "o1", "am", &[], vec![line("2", "goods", 1, 700)]),
         give_back("mia", "return", "o1", "ret", what),
         commit_with("mia", "refused-commit", order("o3", 1_000_000), Some(points(99_999))),
         adjust("mia", "refused-adjust", -99_999),
@@ -120,6 +121,10 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
                 // Asked for what does not exist, it is the same mistake.
                 let order_id = "o9".into();
                 others.push((Write::Return(wire::ReturnRequest { order_id, ..raw }), "order_id"));
+            }
+            Write::AmendOrder(raw) => {
+                let amendment_id = "am-9".into();
+                others.push((Write::AmendOrder(wire::AmendOrderRequest { amendment_id, ..raw }), "amendment_id"));
             }
             Write::RecordOrderEvent(raw) => {
                 let event = "lost".into();

@@ -425,6 +425,7 @@ impl Clients {
             Write::Commit(raw) => Answer::Commit(self.checkout.clone().commit(raw).await?.into_inner()),
             Write::Release(raw) => Answer::Release(self.checkout.clone().release(raw).await?.into_inner()),
             Write::Return(raw) => Answer::Return(self.checkout.clone().r#return(raw).await?.into_inner()),
+            Write::AmendOrder(raw) => Answer::AmendOrder(self.checkout.clone().amend_order(raw).await?.into_inner()),
             Write::Adjust(raw) => Answer::Adjust(self.member.clone().adjust(raw).await?.into_inner()),
             Write::CreateCode(raw) => Answer::CreateCode(self.referral.clone().create_code(raw).await?.into_inner()),
             Write::Attribute(raw) => Answer::Attribute(self.referral.clone().attribute(raw).await?.into_inner()),
@@ -506,6 +507,7 @@ pub enum Write {
     Commit(wire::CommitRequest),
     Release(wire::ReleaseRequest),
     Return(wire::ReturnRequest),
+    AmendOrder(wire::AmendOrderRequest),
     Adjust(wire::AdjustRequest),
     CreateCode(wire::CreateCodeRequest),
     Attribute(wire::AttributeRequest),
@@ -535,6 +537,7 @@ macro_rules! each_write {
             Write::Commit($raw) => $body,
             Write::Release($raw) => $body,
             Write::Return($raw) => $body,
+            Write::AmendOrder($raw) => $body,
             Write::Adjust($raw) => $body,
             Write::CreateCode($raw) => $body,
             Write::Attribute($raw) => $body,
@@ -597,7 +600,7 @@ macro_rules! happens {
     )*};
 }
 
-happens! { EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest SetTierRequest }
+happens! { AmendOrderRequest EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest SetTierRequest }
 
 happens! {
     MergeRequest UnmergeRequest EraseRequest TransferRequest JoinAccountRequest LeaveAccountRequest SetRoleRequest
@@ -619,6 +622,7 @@ pub enum Answer {
     Commit(wire::CommitResponse),
     Release(wire::ReleaseResponse),
     Return(wire::ReturnResponse),
+    AmendOrder(wire::AmendOrderResponse),
     Adjust(wire::AdjustResponse),
     CreateCode(wire::CreateCodeResponse),
     Attribute(wire::AttributeResponse),
@@ -683,6 +687,7 @@ answers! {
     Commit commit CommitResponse
     Release release ReleaseResponse
     Return r#return ReturnResponse
+    AmendOrder amend_order AmendOrderResponse
     Adjust adjust AdjustResponse
     CreateCode create_code CreateCodeResponse
     Attribute attribute AttributeResponse
@@ -713,6 +718,7 @@ impl Answer {
             Of::Commit(answer) => Answer::Commit(answer),
             Of::Release(answer) => Answer::Release(answer),
             Of::Return(answer) => Answer::Return(answer),
+            Of::AmendOrder(answer) => Answer::AmendOrder(answer),
             Of::Adjust(answer) => Answer::Adjust(answer),
             Of::CreateCode(answer) => Answer::CreateCode(answer),
             Of::Attribute(answer) => Answer::Attribute(answer),
@@ -743,6 +749,7 @@ impl Answer {
             Answer::Reserve(answer) => decided(&answer.decision),
             Answer::Commit(answer) => decided(&answer.decision),
             Answer::Return(answer) => decided(&answer.decision),
+            Answer::AmendOrder(answer) => decided(&answer.decision),
             Answer::Adjust(answer) => decided(&answer.decision),
             Answer::Attribute(answer) => decided(&answer.decision),
             Answer::UpdateMember(answer) => decided(&answer.decision),
@@ -883,6 +890,20 @@ pub fn give_back(member: &str, request: &str, order: &str, return_id: &str, what
         order_id: order.into(),
         return_id: return_id.into(),
         what: Some(what),
+        ..Default::default()
+    })
+}
+
+/// Takes out one item of each line named, and puts in others.
+pub fn amend(member: &str, request: &str, order: &str, id: &str, remove: &[&str], add: Vec<wire::Line>) -> Write {
+    let measure = Some(wire::return_line::Measure::Quantity(1));
+    Write::AmendOrder(wire::AmendOrderRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        order_id: order.into(),
+        amendment_id: id.into(),
+        remove: remove.iter().map(|line| wire::ReturnLine { line_id: (*line).into(), measure }).collect(),
+        add,
         ..Default::default()
     })
 }

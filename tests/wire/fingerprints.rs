@@ -121,6 +121,25 @@ fn releases_and_returns() {
 }
 
 #[test]
+fn amendments() {
+    use wire::AmendOrderRequest as A;
+    check(
+        amend_order(),
+        vec![A { program_id: String::new(), request_id: "r-2".into(), ..amend_order() }],
+        vec![
+            ("member_id", A { member_id: "ben".into(), ..amend_order() }),
+            ("order_id", A { order_id: "o-2".into(), ..amend_order() }),
+            ("amendment_id", A { amendment_id: "a-2".into(), ..amend_order() }),
+            ("remove", A { remove: vec![], ..amend_order() }),
+            ("add", A { add: vec![], ..amend_order() }),
+            ("redeem", A { redeem: Some(wire::Redeem::default()), ..amend_order() }),
+            ("tenders", A { tenders: vec![], ..amend_order() }),
+            ("occurred_at", A { occurred_at: timestamp(1_767_225_600, 0), ..amend_order() }),
+        ],
+    );
+}
+
+#[test]
 fn members_and_referrals() {
     use wire::{AdjustRequest as A, AttributeRequest as T, CreateCodeRequest as C, EnrollRequest as E};
     let when = timestamp(1_767_225_600, 0);

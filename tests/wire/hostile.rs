@@ -304,6 +304,13 @@ proptest! {
             unit: d.clone(), amount: Some(i64::from(page_size)), expires_at: when, reason: page_size,
             agent_id: d.clone(), note: d.clone(), occurred_at: when,
         })?;
+        send(wire::AmendOrderRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            order_id: d.clone(), amendment_id: d.clone(), occurred_at: when,
+            remove: vec![wire::ReturnLine { line_id: d.clone(), measure: None }; 2],
+            add: vec![wire::Line { line_id: d.clone(), quantity: i64::from(page_size), ..wire::Line::default() }; 2],
+            redeem: None, tenders: Vec::new(),
+        })?;
         send(wire::ClaimOrderRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
             order_id: d.clone(), occurred_at: when,

@@ -159,6 +159,7 @@ impl Calls for Fake {
         self.act().await?;
         Ok(OrderView {
             recovery: None,
+            amendments: Vec::new(),
             order_id: order.clone(),
             member: member.clone(),
             state: OrderState::Committed,
@@ -269,6 +270,14 @@ fn fitting(command: &Command) -> Answer {
             order_state: Some(OrderState::Returned),
             balances,
         }),
+        Command::Amend(_) => Answer::Amend(AmendAnswer {
+            status: ReturnStatus::Applied,
+            decided,
+            refund: None,
+            due_minor: 0,
+            order_state: Some(OrderState::Committed),
+            balances,
+        }),
         Command::Adjust(_) => Answer::Adjust(AdjustAnswer { adjusted: true, decided, balances }),
         Command::CreateCode(_) => {
             Answer::CreateCode(CreateCodeAnswer { code: None, created: true, refusals: Vec::new() })
@@ -366,6 +375,7 @@ rpc! {
     RecordEventRequest, RecordEventResponse, MemberServiceClient, record_event;
     ReviewEventRequest, ReviewEventResponse, MemberServiceClient, review_event;
     RevokeEventRequest, RevokeEventResponse, MemberServiceClient, revoke_event;
+    AmendOrderRequest, AmendOrderResponse, CheckoutServiceClient, amend_order;
     ClaimOrderRequest, ClaimOrderResponse, CheckoutServiceClient, claim_order;
     RecordOrderEventRequest, RecordOrderEventResponse, CheckoutServiceClient, record_order_event;
     ExtendExpiryRequest, ExtendExpiryResponse, MemberServiceClient, extend_expiry;
@@ -537,6 +547,21 @@ pub(crate) fn give_back() -> wire::ReturnRequest {
         return_id: "b-1".into(),
         what: Some(what()),
         cause: 0,
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn amend_order() -> wire::AmendOrderRequest {
+    wire::AmendOrderRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        order_id: "o-1".into(),
+        amendment_id: "a-1".into(),
+        remove: what().lines,
+        add: vec![wire::Line { line_id: "9".into(), quantity: 1, amount_minor: 250, ..wire::Line::default() }],
+        redeem: None,
+        tenders: vec![wire::Tender { tender_id: "card".into(), amount_minor: 250, method: String::new() }],
         occurred_at: None,
     }
 }

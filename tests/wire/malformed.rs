@@ -296,6 +296,26 @@ fn returns() {
 }
 
 #[test]
+fn amendments() {
+    use wire::AmendOrderRequest as A;
+    let line = |line_id: &str| wire::Line { line_id: line_id.into(), quantity: 1, ..wire::Line::default() };
+    check(vec![
+        ("as it should be", amend_order(), &[]),
+        ("nothing comes in", A { add: vec![], ..amend_order() }, &[]),
+        ("nothing goes out", A { remove: vec![], ..amend_order() }, &[]),
+        ("a guest", A { member_id: String::new(), ..amend_order() }, &["member_id"]),
+        ("twice the same", A { add: vec![line("7"), line("7")], ..amend_order() }, &["add[1].line_id"]),
+        ("a line without a name", A { add: vec![line("")], ..amend_order() }, &["add[0].line_id"]),
+        (
+            "out without a name",
+            A { remove: vec![wire::ReturnLine::default()], ..amend_order() },
+            &["remove[0].line_id", "remove[0].measure"],
+        ),
+        ("empty", A::default(), &["member_id", "request_id", "order_id", "amendment_id", "add"]),
+    ]);
+}
+
+#[test]
 fn members() {
     check(vec![
         ("as it should be", enroll(), &[]),

@@ -153,6 +153,7 @@ fn give_out(
                 shares,
                 reversed: 0,
                 awaits: None,
+                rule: plan.rule,
             });
             decided.effects.push(Effect::Granted(granted));
             return Ok(given);

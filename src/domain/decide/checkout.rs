@@ -15,7 +15,7 @@ use super::super::ledger::{Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord, VoucherUse};
-use super::super::program::{Activity, GrantTo, Overdraw, Program, Rule, SettlesAs};
+use super::super::program::{Activity, GrantTo, OnLapsed, Overdraw, Program, Rule, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::tiers;
@@ -26,7 +26,8 @@ use super::elsewhere::{Place, grant_of};
 use super::limits::{self, Gift};
 use super::purse::{self, Wallet};
 use super::{
-    Decision, Halt, OVERFLOW, Scene, claim, elsewhere, no, order_event, recall, referral, refusal_answer, ripple,
+    Decision, Halt, OVERFLOW, Scene, claim, elsewhere, no, order_event, promise, recall, referral, refusal_answer,
+    ripple,
 };
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
@@ -55,6 +56,7 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
             return Err(no(Subject::Reservation, Reason::ReleasedBefore));
         }
     }
+    check_enrolled(scene, &desk)?;
     let open = desk.state.holds.iter().filter(|hold| hold.is_open() && hold.order != order.order_id).count();
     if AccountState::HOLDS_OPEN_MAX <= open {
         let max = AccountState::HOLDS_OPEN_MAX as i64;
@@ -84,7 +86,8 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let expires_at = desk.now.plus_ms(ttl_s.saturating_mul(SECOND_MS));
     let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
     let redeem = settled(&command.redeem, &redemption);
-    desk.post(at, Fact::Held { order: order.order_id.clone(), revision, expires_at, redeem, units })?;
+    let (order_id, promises) = (order.order_id.clone(), promise::of(&redemption));
+    desk.post(at, Fact::Held { order: order_id, revision, expires_at, redeem, units, promises })?;
     show_uses(order, &redemption, &mut decided, &[]);
     for known in desk.state.vouchers.iter().filter(|known| known.order.as_ref() == Some(&order.order_id)) {
         decided.effects.push(Effect::Voucher(VoucherEffect {
@@ -194,6 +197,9 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
         (None, true) => scene.desk_of(AccountState::new(AccountId::from(&MemberId::guest(&order.order_id))))?,
         _ => scene.desk()?,
     };
+    if !guest {
+        check_enrolled(scene, &desk)?;
+    }
     let reserved = desk.state.hold(&order.order_id).cloned();
     desk.unhold(&order.order_id, Unhold::Committed, at)?;
     let (redemption, whole) = redemption_of(scene, &desk, command, reserved.as_ref());
@@ -208,6 +214,9 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     }
     let mut decided = scene.decided();
     decided.refusals = redemption.refusals.clone();
+    if let Some(hold) = reserved.as_ref().filter(|hold| stands(hold, command.paid)) {
+        decided.changes = promise::changes(&hold.promises, &promise::of(&redemption), &decided.refusals);
+    }
     let (uses, debts) = spend(scene.program, &mut desk, order, &redemption, at)?;
     note_redeemed(scene, &mut desk, &uses)?;
     show_uses(order, &redemption, &mut decided, &debts);
@@ -253,8 +262,20 @@ pub(super) fn give_all(
     earned: &Earned,
     decided: &mut Decided,
 ) -> Result<Given, Halt> {
-    decided.refusals.extend(earned.refusals.iter().cloned());
     decided.explain = earned.explain.clone();
+    give_as(scene, desk, order, earned, &[], decided)
+}
+
+/// The same, under names of their own: `more` tells them from what the order earned before.
+pub(super) fn give_as(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    order: &Order,
+    earned: &Earned,
+    more: &[&str],
+    decided: &mut Decided,
+) -> Result<Given, Halt> {
+    decided.refusals.extend(earned.refusals.iter().cloned());
     let mut given = Given::default();
     // Of what limits have left less than was planned, others get less too.
     let mut cut: Vec<Cut> = Vec::new();
@@ -289,7 +310,8 @@ pub(super) fn give_all(
             left(&vec![0; plan.shares.len()]);
             continue;
         }
-        let grant = grant_of(desk, &[order.order_id.as_str(), plan.rule.as_str()], plan.to);
+        let named = [&[order.order_id.as_str(), plan.rule.as_str()], more].concat();
+        let grant = grant_of(desk, &named, plan.to);
         let gift = Gift {
             rule: &plan.rule,
             here: place == Place::Here,
@@ -326,7 +348,7 @@ pub(super) fn give_all(
         }
     }
     for award in &earned.awards {
-        let cause = GrantId::of(&[order.order_id.as_str(), award.rule.as_str()]);
+        let cause = GrantId::of(&[&[order.order_id.as_str(), award.rule.as_str()], more].concat());
         let store = order.store.as_ref();
         given.extend(awards::give_in(scene, desk, award, cause, scene.times.effective_at, store, decided)?);
     }
@@ -367,6 +389,7 @@ pub(super) fn record_of(
         consequences: Vec::new(),
         vouchers: Vec::new(),
         events: Vec::new(),
+        amendments: Vec::new(),
     }
 }
 
@@ -391,9 +414,13 @@ pub(super) fn redemption_of(
         let redemption = allowed(scene, desk, redemption, command.paid);
         return (redemption, asked.mode == RedeemMode::AllOrNothing);
     }
-    let stands = |hold: &&Hold| command.paid || hold.state != ReservationState::Released;
-    let kept = reserved.filter(stands).and_then(|hold| Some((hold, hold.redeem.as_ref()?)));
+    let kept = reserved.filter(|hold| stands(hold, command.paid)).and_then(|hold| Some((hold, hold.redeem.as_ref()?)));
     let Some((hold, kept)) = kept else { return (Redemption::default(), false) };
+    let lapsed = hold.state == ReservationState::Expired && !command.paid;
+    if lapsed && scene.program.reservations.on_lapsed == OnLapsed::Refuse {
+        let refusals = vec![Refusal::new(Subject::Reservation, Reason::ReservationLapsed)];
+        return (Redemption { refusals, falls_short: true, ..Redemption::default() }, true);
+    }
     // Lines may have become fewer since: what fits is used, the rest is released.
     let kept = Redeem { mode: RedeemMode::AsPossible, ..kept.clone() };
     let program = scene.timeline.at(hold.effective_at).unwrap_or(scene.program);
@@ -411,8 +438,24 @@ pub(super) fn redemption_of(
     (redemption, true)
 }
 
+/// Whether what a reservation holds, or held, is what a Commit redeems: one that was released is not, unless the order
+/// has been paid on the strength of it.
+fn stands(hold: &Hold, paid: bool) -> bool {
+    paid || hold.state != ReservationState::Released
+}
+
+/// Nobody buys as a member before they are one. An account that others have become part of has their past as well.
+fn check_enrolled(scene: &Scene<'_>, desk: &Desk) -> Result<(), Halt> {
+    let began = desk.state.people.iter().map(|person| person.joined_at).chain([desk.state.enrolled_at]).min();
+    let early = scene.times.stated && began.is_some_and(|began| scene.times.effective_at < began);
+    if early && desk.state.homes.is_empty() {
+        return Err(no(Subject::Order, Reason::BeforeEnrolment));
+    }
+    Ok(())
+}
+
 /// Uses the vouchers of a redemption; answers them for the record.
-fn use_vouchers(
+pub(super) fn use_vouchers(
     desk: &mut Desk,
     order: &Order,
     redemption: &Redemption,
@@ -441,7 +484,7 @@ fn use_vouchers(
     Ok(uses)
 }
 /// Takes out what the role of the person who acts does not allow in a shared account; what has been paid stands.
-fn allowed(scene: &Scene<'_>, desk: &Desk, redemption: Redemption, paid: bool) -> Redemption {
+pub(super) fn allowed(scene: &Scene<'_>, desk: &Desk, redemption: Redemption, paid: bool) -> Redemption {
     if !desk.state.is_shared() || redemption.is_empty() || paid {
         return redemption;
     }
@@ -468,7 +511,7 @@ fn allowed(scene: &Scene<'_>, desk: &Desk, redemption: Redemption, paid: bool) -
 }
 
 /// Counts what the person who acts has redeemed, where their role has a limit by day.
-fn note_redeemed(scene: &Scene<'_>, desk: &mut Desk, uses: &[UseRecord]) -> Result<(), Halt> {
+pub(super) fn note_redeemed(scene: &Scene<'_>, desk: &mut Desk, uses: &[UseRecord]) -> Result<(), Halt> {
     if !desk.state.is_shared() {
         return Ok(());
     }
@@ -483,7 +526,7 @@ fn note_redeemed(scene: &Scene<'_>, desk: &mut Desk, uses: &[UseRecord]) -> Resu
 }
 
 /// Posts what the redemption uses. Answers the uses for the record, and what of each became debt.
-fn spend(
+pub(super) fn spend(
     program: &Program,
     desk: &mut Desk,
     order: &Order,
@@ -572,6 +615,7 @@ fn make_grant(
         shares: plan.shares.clone(),
         reversed: 0,
         awaits: None,
+        rule: plan.rule.clone(),
     };
     decided.effects.push(Effect::Granted(Granted { shares: shares_of(&order.lines, &plan.shares), ..granted }));
     Ok(record)

@@ -15,7 +15,7 @@ use super::super::money::{share_floor, split};
 use super::super::order_record::{LineRecord, NotReturnable, OrderRecord, ReturnRecord, Returned, UseRecord};
 use super::super::program::{Overdraw, Shortfall};
 use super::super::time::Instant;
-use super::{Decision, Halt, OVERFLOW, Scene, awards, elsewhere, no, order_event, referral, ripple};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, elsewhere, no, order_event, readjudicate, referral, ripple};
 
 pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision, Halt> {
     let mut desk = scene.desk_of_any()?;
@@ -35,12 +35,15 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
         return Ok(scene.unchanged(answer, true));
     }
     scene.check_times(Subject::Return)?;
+    if scene.times.stated && scene.times.effective_at < record.committed_at {
+        return Err(no(Subject::Return, Reason::BeforeOrder));
+    }
     if OrderRecord::RETURNS_MAX <= record.returns.len() {
         return Err(no(Subject::Return, Reason::TooLarge));
     }
     let mut record = record.clone();
     record.call_off(desk.now);
-    mark_returned(&mut record, command)?;
+    mark_returned(&mut record, &command.what, command.cause)?;
     let mut decided = scene.decided();
     // Units come back before grants go: what is given back may cover what is taken.
     let units = restore(scene, &mut desk, &mut record, &mut decided)?;
@@ -87,11 +90,11 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
 }
 
 /// Notes on each line what has come back; all faults at once would be several refusals, the first is told.
-fn mark_returned(record: &mut OrderRecord, command: &Return) -> Result<(), Halt> {
+pub(super) fn mark_returned(record: &mut OrderRecord, what: &ReturnWhat, cause: ReturnCause) -> Result<(), Halt> {
     if record.is_all_returned() {
         return Err(no(Subject::Return, Reason::NothingLeft));
     }
-    let lines = match (&command.what, command.cause) {
+    let lines = match (what, cause) {
         (ReturnWhat::Everything, _) | (_, ReturnCause::Cancel) => {
             record.lines.iter_mut().for_each(|line| line.returned = Returned::All);
             return Ok(());
@@ -121,7 +124,7 @@ fn mark_returned(record: &mut OrderRecord, command: &Return) -> Result<(), Halt>
 }
 
 /// Gives back what was spent on what has come back.
-fn restore(
+pub(super) fn restore(
     scene: &Scene<'_>,
     desk: &mut Desk,
     record: &mut OrderRecord,
@@ -230,13 +233,22 @@ pub(super) fn reverse(
     record: &mut OrderRecord,
     decided: &mut Decided,
 ) -> Result<(), Halt> {
+    let mut kept = readjudicate::kept(scene, desk, record)?;
     for at in 0..record.grants.len() {
         let Some(grant) = record.grants.get(at) else { continue };
         if grant.awaits.is_some() {
             order_event::reverse(scene, desk, record, at, decided)?;
             continue;
         }
-        let target = record.returned_of(&grant.shares).ok_or(OVERFLOW)?;
+        let target = match kept.iter_mut().find(|(rule, _)| *rule == grant.rule) {
+            // Of several grants of one rule, which an amended order may have, the first stand longest.
+            Some((_, left)) => {
+                let stands = grant.amount.min(*left);
+                *left -= stands;
+                grant.amount - stands
+            }
+            None => record.returned_of(&grant.shares).ok_or(OVERFLOW)?,
+        };
         let amount = target.checked_sub(grant.reversed).ok_or(OVERFLOW)?;
         if amount <= 0 {
             continue;
@@ -401,7 +413,7 @@ pub(super) fn take_uncounted(
 /// is fixed from the first return on: its share of all the money, by largest remainder; that is what it paid, where
 /// the tenders sum to the money. On the way each gets its part of that, rounded down, and what rounding leaves goes
 /// where there is room. So the last return leaves every tender whole, whatever the steps.
-fn refund(record: &mut OrderRecord) -> Result<Refund, Halt> {
+pub(super) fn refund(record: &mut OrderRecord) -> Result<Refund, Halt> {
     let money: Vec<i64> = record.lines.iter().map(|line| line.money_minor).collect();
     let target = record.returned_of(&money).ok_or(OVERFLOW)?;
     let money_minor = target.checked_sub(record.money_refunded_minor).ok_or(OVERFLOW)?;

@@ -284,8 +284,13 @@ fn claim(scene: &Scene<'_>, gift: &Gift<'_>, owner: &str, limit: &Limit, granted
 
 /// Notes what was given for the bounds within the order.
 fn note(scene: &Scene<'_>, gift: &Gift<'_>, granted: i64) -> Result<(), Halt> {
+    note_of(scene, gift.rule, gift.unit, granted)
+}
+
+/// The same of what was given before.
+pub(super) fn note_of(scene: &Scene<'_>, rule: &RuleId, unit: Option<&UnitId>, granted: i64) -> Result<(), Halt> {
     let mut tab = scene.tab.borrow_mut();
-    let bounds = bounds(scene, scene.program.rule(gift.rule), gift.unit).into_iter();
+    let bounds = bounds(scene, scene.program.rule(rule), unit).into_iter();
     let mut owners: Vec<String> =
         bounds.filter(|(_, limit)| limit.per == LimitPer::Order).map(|(owner, _)| owner).collect();
     // Two such limits of one owner look at the same sum.

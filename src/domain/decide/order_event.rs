@@ -195,7 +195,8 @@ pub(super) fn await_units(
         releases: Vec::new(),
     };
     let shares = plan.shares.clone();
-    Ok(GrantRecord { grant, unit, amount, dates: UNDATED, shares, reversed: 0, awaits: Some(awaits) })
+    let rule = plan.rule.clone();
+    Ok(GrantRecord { grant, unit, amount, dates: UNDATED, shares, reversed: 0, awaits: Some(awaits), rule })
 }
 
 /// Takes back what has come back of a grant that waits or has waited: line by line from what waits, from what was

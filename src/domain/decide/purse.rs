@@ -113,3 +113,17 @@ pub(super) fn tallies(scene: &Scene<'_>, redemption: &Redemption, at: Instant) -
     }
     Ok(made)
 }
+
+/// What a redemption on lines that come into an order adds: the order is one order with a discount all the same.
+pub(super) fn more_tallies(
+    scene: &Scene<'_>,
+    redemption: &Redemption,
+    known: &[Tally],
+    at: Instant,
+) -> Result<Vec<Tally>, Halt> {
+    let orders = discounted_orders()?;
+    let counted = known.iter().any(|tally| tally.counter == orders && tally.reversed < tally.amount);
+    let mut made = tallies(scene, redemption, at)?;
+    made.retain(|tally| !counted || tally.counter != orders);
+    Ok(made)
+}

@@ -77,6 +77,7 @@ pub fn recall(
     record: &OrderRecord,
     present: Option<&AccountState>,
 ) -> Result<Explanation, DecideError> {
+    let record = &record.as_committed();
     let mut caveats = Vec::new();
     let recorded = timeline.versions.iter().map(|(_, program)| program);
     let recorded = recorded.clone().find(|program| program.version == record.decided.version);

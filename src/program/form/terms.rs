@@ -9,6 +9,8 @@ section! {
         ttl_default: Stopwatch<1, { 30 * DAY_S }>, Without("15 minutes, or `ttl_max` when that is shorter");
         /// The longest that a caller may state.
         ttl_max: Stopwatch<1, { 30 * DAY_S }>, Default("2 hours");
+        /// What a Commit that has not been paid does where its reservation has lapsed.
+        on_lapsed: OnLapsedWord, Default("cover");
     }
 }
 
@@ -27,7 +29,7 @@ impl Build for ReservationSection {
             return None;
         }
         let ttl_s_default = self.ttl_default.map_or(TTL_S_DEFAULT.min(ttl_s_max), |at| at.value);
-        Some(ReservationTerms { ttl_s_default, ttl_s_max })
+        Some(ReservationTerms { ttl_s_default, ttl_s_max, on_lapsed: self.on_lapsed?.value })
     }
 }
 
@@ -56,6 +58,10 @@ section! {
         lapsed_grace: LengthOrNone, Default("30 days");
         /// Whether what is taken back may be given again under the limits that it was given under.
         frees_limits: Flag, Default("true");
+        /// What a return leaves of units that the order earned: with `true`, what its rules would grant for what is kept (a
+        /// bonus from 50.00 on is gone once less is kept); with `false`, each line's part of what was granted. Stamps and
+        /// vouchers stand as long as their rule would stand, in any case.
+        readjudicate: Flag, Default("false");
     }
 }
 
@@ -67,6 +73,7 @@ impl Build for ReturnSection {
             shortfall: self.shortfall?.value,
             lapsed_grace: self.lapsed_grace?.value,
             frees_limits: self.frees_limits?.value,
+            readjudicate: self.readjudicate?.value,
         })
     }
 }

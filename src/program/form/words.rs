@@ -27,6 +27,11 @@ words!(ActivityWord -> Activity {
     "adjust" => Activity::Adjust, "units of the same kind are credited or debited by hand";
 });
 
+words!(OnLapsedWord -> OnLapsed {
+    "cover" => OnLapsed::Cover, "what was reserved is taken from the balance, whole or not at all";
+    "refuse" => OnLapsed::Refuse, "it is refused, whatever the balance";
+});
+
 words!(OverdrawWord -> Overdraw {
     "refuse" => Overdraw::Refuse, "it is refused, and nothing is taken";
     "clamp" => Overdraw::Clamp, "what there is is taken, the rest is forgiven";
