@@ -19,6 +19,7 @@ mod quotas;
 mod read;
 mod recipients;
 mod relay;
+mod slices;
 mod statement;
 mod sweeper;
 mod verify;
@@ -227,6 +228,7 @@ struct Inner {
     /// Partitions on whose feed this instance has just put effects.
     relay_hint: mpsc::Sender<Partition>,
     relay_hints: std::sync::Mutex<Option<mpsc::Receiver<Partition>>>,
+    slices: slices::Slices,
 }
 
 /// How far a caller's clock may be ahead; what lies further in the future is refused.
@@ -261,6 +263,7 @@ impl Service {
             stop: CancellationToken::new(),
             relay_hint,
             relay_hints: std::sync::Mutex::new(Some(hints)),
+            slices: slices::Slices::default(),
         };
         Service { inner: Arc::new(inner) }
     }

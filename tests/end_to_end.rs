@@ -19,6 +19,7 @@ mod support {
 
 mod end_to_end_cases {
     pub(crate) mod boards;
+    pub(crate) mod budgets;
     pub(crate) mod draws;
     pub(crate) mod events;
     pub(crate) mod explain;
@@ -169,6 +170,13 @@ cases! {
         a14_a_gift_reaches_whom_it_is_for_once_and_comes_back
         a14_gifts_to_one_member_from_many_at_once_all_arrive
         a14_a_crash_before_delivery_loses_no_gift
+    }
+    budgets {
+        e1_a_commit_takes_from_its_slice_in_one_trip
+        e1_a_budget_is_spent_to_the_last_unit_and_no_further
+        e1_what_is_short_is_granted_as_far_as_it_goes
+        e1_a_quote_sees_what_lies_in_slices
+        e1_what_dies_between_pool_and_slice_is_neither_lost_nor_doubled
     }
     quotas {
         a13_global_many_at_once_are_granted_what_there_is_and_no_more

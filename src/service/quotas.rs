@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::drums::Drum;
 use super::write::{read, send};
-use super::{Error, Inner};
+use super::{Error, Inner, slices};
 use crate::domain::decide::Decision;
 use crate::domain::id::{AccountId, ProgramId};
 use crate::domain::ledger::{decode, digest, encode};
@@ -36,12 +36,12 @@ const ATTEMPTS_MAX: usize = 64;
 
 /// How much a quota is in all.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Definition {
-    capacity: i64,
+pub(super) struct Definition {
+    pub(super) capacity: i64,
     /// Of the program version that states the capacity.
-    since: Instant,
+    pub(super) since: Instant,
     /// By how much more was granted than a capacity that was lowered since. What comes back makes up for it first.
-    excess: i64,
+    pub(super) excess: i64,
     /// Of a quota whose claims have numbers.
     drum: Drum,
 }
@@ -72,8 +72,16 @@ pub(super) struct Claims(Vec<Held>);
 
 struct Held {
     claim: SetAside,
-    /// `None`: nothing could be set aside.
-    open: Option<(Key, Token, Open)>,
+    source: Source,
+}
+
+/// Where what is set aside comes from.
+enum Source {
+    /// Nothing could be set aside.
+    Nothing,
+    /// The account's own commit takes it from a slice beside it.
+    Slice(Key),
+    Claim(Key, Token, Open),
 }
 
 impl Claims {
@@ -88,7 +96,7 @@ impl Claims {
     /// Closes them, for one was closed or used by somebody else: what is wanted next is claimed anew.
     pub(super) async fn give_up(&mut self, inner: &Inner) -> Result<(), Error> {
         for held in self.0.drain(..) {
-            if let Some((key, token, open)) = held.open {
+            if let Source::Claim(key, token, open) = held.source {
                 close_found(inner, &key, token, &open).await?;
             }
         }
@@ -105,14 +113,60 @@ impl Claims {
     }
 
     fn of(&self, quota: &QuotaKey, deed: &str) -> Option<&Open> {
-        let held = self.0.iter().find(|held| held.claim.quota == *quota && *held.claim.deed == *deed)?;
-        held.open.as_ref().map(|(_, _, open)| open)
+        match &self.held(quota, deed)?.source {
+            Source::Claim(_, _, open) => Some(open),
+            Source::Nothing | Source::Slice(_) => None,
+        }
+    }
+
+    fn held(&self, quota: &QuotaKey, deed: &str) -> Option<&Held> {
+        self.0.iter().find(|held| held.claim.quota == *quota && *held.claim.deed == *deed)
+    }
+
+    /// What the commit of a decision takes from slices; each of them once.
+    pub(super) fn deltas(&self, decision: &Decision) -> Vec<Delta> {
+        let mut deltas: Vec<Delta> = Vec::new();
+        for used in &decision.used {
+            let Some(Held { source: Source::Slice(key), .. }) = self.held(&used.quota, &used.deed) else { continue };
+            match deltas.iter_mut().find(|delta| delta.key == *key) {
+                Some(delta) => delta.delta = delta.delta.saturating_sub(used.amount),
+                None => deltas.push(Delta { key: key.clone(), delta: used.amount.saturating_neg() }),
+            }
+        }
+        deltas
+    }
+
+    /// Forgets what was to come from slices: it is looked for anew.
+    pub(super) fn drop_slices(&mut self) {
+        self.0.retain(|held| !matches!(held.source, Source::Slice(_)));
+    }
+
+    /// Whether all that is wanted lies in slices that are known to hold it; then it is taken note of.
+    pub(super) fn take_at_hand(&mut self, inner: &Inner, account: &AccountId, wants: &[Want]) -> bool {
+        let before = self.0.len();
+        for want in wants {
+            let partition = inner.layout.of_account(&want.quota.program, account);
+            let Some(key) = slices::at_hand(inner, &self.with_others(want), partition) else {
+                self.0.truncate(before);
+                return false;
+            };
+            self.0.push(Held::of_slice(want, key));
+        }
+        true
+    }
+
+    /// The want, and what else of the same decision comes from the same slice.
+    fn with_others(&self, want: &Want) -> Want {
+        let others = self.0.iter().filter(|held| held.claim.quota == want.quota);
+        let others = others.filter(|held| matches!(held.source, Source::Slice(_)));
+        let amount = others.fold(want.amount, |sum, held| sum.saturating_add(held.claim.granted));
+        Want { amount, ..want.clone() }
     }
 
     /// After a commit: closes the claims. What fails here is left to the sweeper.
     pub(super) fn close(self, inner: &Arc<Inner>, used: &[Used]) {
         for held in self.0 {
-            let Some((key, token, open)) = held.open else { continue };
+            let Source::Claim(key, token, open) = held.source else { continue };
             let used_of = used.iter().find(|used| used.quota == open.quota && used.deed == held.claim.deed);
             let used = used_of.map(|used| used.amount);
             let task = {
@@ -139,7 +193,14 @@ fn mark(inner: &Inner, program: &ProgramId, open: &Open, mark: Mark) -> NewRecei
     NewReceipt { key, receipt: Receipt { fingerprint: Vec::new(), body: encode(&mark) }, keep_s: MARK_KEEP_S }
 }
 
-fn record<T: Serialize>(value: &T) -> Record {
+impl Held {
+    fn of_slice(want: &Want, key: Key) -> Held {
+        let claim = SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted: want.amount, left: 0 };
+        Held { claim, source: Source::Slice(key) }
+    }
+}
+
+pub(super) fn record<T: Serialize>(value: &T) -> Record {
     let body = encode(value);
     Record { token: Token::new(1, &digest(&body)), body }
 }
@@ -154,7 +215,12 @@ pub(super) async fn claim(
 ) -> Result<(), Error> {
     for want in wants {
         if claims.0.iter().all(|held| !want.is_of(&held.claim)) {
-            claims.0.push(claim_one(inner, account, want, now).await?);
+            let partition = inner.layout.of_account(&want.quota.program, account);
+            let held = match slices::filled(inner, &claims.with_others(want), partition).await? {
+                Some(key) => Held::of_slice(want, key),
+                None => claim_one(inner, account, want, now).await?,
+            };
+            claims.0.push(held);
         }
     }
     Ok(())
@@ -229,7 +295,7 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
         if let Some((token, open)) = found {
             let number = open.number.as_ref().map(|(number, _)| *number);
             let claim = SetAside { number, ..made(open.granted, 0) };
-            return Ok(Held { claim, open: Some((key, token, open)) });
+            return Ok(Held { claim, source: Source::Claim(key, token, open) });
         }
         if let Some(correction) = stock.correction(inner, want).await? {
             // Whatever comes of it, things stand differently now.
@@ -240,7 +306,7 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
         if first {
             amount = amount.min(want.capacity);
             if amount <= 0 || (want.whole && amount < want.amount) {
-                return Ok(Held { claim: made(0, want.capacity), open: None });
+                return Ok(Held { claim: made(0, want.capacity), source: Source::Nothing });
             }
         }
         let mut definition = match &stock.definition {
@@ -249,7 +315,7 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
         };
         let taken = if want.numbered {
             let taken = definition.drum.take(inner, &want.quota, want.capacity, account, &want.deed);
-            let Some(taken) = taken else { return Ok(Held { claim: made(0, 0), open: None }) };
+            let Some(taken) = taken else { return Ok(Held { claim: made(0, 0), source: Source::Nothing }) };
             Some(taken)
         } else {
             None
@@ -284,13 +350,18 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
             Outcome::Applied => {
                 let left = if amount < want.amount { amount } else { 0 };
                 let claim = SetAside { number, ..made(amount, left) };
-                return Ok(Held { claim, open: Some((key, token, open)) });
+                return Ok(Held { claim, source: Source::Claim(key, token, open) });
             }
             // Somebody claimed for the same deed, or the capacity has changed: look again.
             Outcome::Conflict(_) => {}
             Outcome::GuardFailed { left, .. } => {
+                // What lies in slices is there for everybody, before anybody is refused.
+                if left < want.amount && slices::drain(inner, &want.quota).await? {
+                    amount = want.amount;
+                    continue;
+                }
                 if left <= 0 || want.whole {
-                    return Ok(Held { claim: made(0, left), open: None });
+                    return Ok(Held { claim: made(0, left), source: Source::Nothing });
                 }
                 amount = left.min(want.amount);
             }
@@ -320,7 +391,10 @@ pub(super) async fn peek(inner: &Inner, wants: &[Want], seen: &mut Vec<SetAside>
         let stock = Stock { definition: read::<Definition>(&key, record)?, definition_key: key };
         let stored = inner.store.left(&inner.layout.quota_left(&want.quota)).await?;
         let before: i64 = seen.iter().filter(|claim| claim.quota == want.quota).map(|claim| claim.granted).sum();
-        let left = stock.left(want, stored).saturating_sub(before).max(0);
+        let mut left = stock.left(want, stored).saturating_sub(before).max(0);
+        if left < want.amount {
+            left = left.saturating_add(slices::held(inner, &want.quota).await?);
+        }
         let granted = left.min(want.amount);
         let granted = if want.whole && granted < want.amount { 0 } else { granted };
         seen.push(SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left, number: None });

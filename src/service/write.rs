@@ -205,6 +205,9 @@ async fn with_claims(
         if decision.wants.is_empty() {
             return Ok(Step::Decided(Box::new(decision)));
         }
+        if set_aside.take_at_hand(inner, &basis.account_id, &decision.wants) {
+            continue;
+        }
         // A resend would claim in vain.
         if set_aside.is_empty()
             && let Some(settled) = answered(inner, cause, &basis.account_id).await?
@@ -256,9 +259,10 @@ pub(super) async fn once(
     }
     let received = decision.received;
     let marks = set_aside.marks(inner, cause.program, &decision);
-    let Some(commit) = to_commit(inner, cause, basis, &decision, marks)? else {
+    let Some(mut commit) = to_commit(inner, cause, basis, &decision, marks)? else {
         return settled(Settled { received, ..Settled::answer(decision.answer, false) });
     };
+    commit.deltas = set_aside.deltas(&decision);
     let outcome = send(inner, &commit, resent).await;
     if outcome.is_err() {
         inner.records.forget(&basis.key);
@@ -266,6 +270,7 @@ pub(super) async fn once(
     match outcome? {
         Outcome::Applied => {
             let (used, set_aside) = (decision.used.clone(), std::mem::take(set_aside));
+            inner.slices.took(&commit.deltas);
             settled(Settled { received, set_aside, used, ..applied(inner, basis, decision, &commit) })
         }
         Outcome::Seen(seen) => {
@@ -285,10 +290,16 @@ pub(super) async fn once(
         }
         Outcome::Conflict(records) => {
             inner.meter.conflict();
+            set_aside.drop_slices();
             debug!(key = %basis.key.name, "a commit met newer records, deciding again");
             Ok(if basis.refresh(inner, records)? { Once::Newer } else { Once::Gone })
         }
-        Outcome::GuardFailed { key, .. } => Err(Error::Internal(format!("an unexpected guard failed: {}", key.name))),
+        Outcome::GuardFailed { key, left } => {
+            // Others have taken from the slice since this instance heard of it.
+            inner.slices.heard(key, left);
+            set_aside.drop_slices();
+            Ok(Once::Newer)
+        }
     }
 }
 

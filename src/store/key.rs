@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::id::{AccountId, BoardId, Code, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
 use crate::domain::quota::QuotaKey;
-use crate::domain::time::Day;
+use crate::domain::time::{Day, Instant};
 
 /// One of the fixed number of groups that accounts are spread over; the unit of co-location.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
@@ -127,6 +127,24 @@ impl Layout {
     /// `drum|bakery|draw|spring|be45cb26..|100|ever`: which numbers of it were taken and went back, in order; a log.
     pub fn quota_list(self, quota: &QuotaKey) -> Key {
         self.in_quota(quota, "drum", "")
+    }
+
+    /// `slq|bakery|limit|campaign:may|units||ever`: what of it was given to slices, and what came back; beside it.
+    pub fn slices(self, quota: &QuotaKey) -> Key {
+        self.in_quota(quota, "slq", "")
+    }
+
+    /// `slc|bakery|limit|campaign:may|units||ever|1767225600000`: what the slice of a partition has taken in of the capacity
+    /// that the version of an instant states, and given back. In that partition.
+    pub fn slice(self, quota: &QuotaKey, since: Instant, partition: Partition) -> Key {
+        let QuotaKey { program, of, period } = quota;
+        Key { partition, name: format!("slc|{program}|{of}|{period}|{}", since.0).into() }
+    }
+
+    /// `sll|bakery|limit|campaign:may|units||ever|1767225600000`: what the slice holds; a guarded quantity.
+    pub fn slice_left(self, quota: &QuotaKey, since: Instant, partition: Partition) -> Key {
+        let QuotaKey { program, of, period } = quota;
+        Key { partition, name: format!("sll|{program}|{of}|{period}|{}", since.0).into() }
     }
 
     /// `clm|bakery|agent|zoe|points|day.2026-05-01|mia-7|request|r-1`: what is set aside of it for a deed of an account.
