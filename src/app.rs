@@ -371,6 +371,10 @@ fn redis_settings(at: &RedisAt) -> Result<RedisSettings, StartError> {
             RedisTopology::Cluster => redis::Topology::Cluster,
         },
         login: login.map(|(user, password)| redis::Login { user: user.to_owned(), password: password.to_owned() }),
+        durability: match at.replicas {
+            0 => redis::Durability::Store,
+            replicas => redis::Durability::Replicated { replicas },
+        },
         tls: (ca.is_some() || identity.is_some()).then_some(redis::Tls { ca, identity }),
     })
 }

@@ -16,10 +16,10 @@ use crate::store::Layout;
 use layers::{Layers, Origin, Raw};
 use table::{
     CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
-    DATA, DRAIN_LIMIT_S, DRAW_SEEDS, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT,
-    PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE, REDIS_KEY, REDIS_LOGIN, REDIS_MASTER,
-    REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, STORE, STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS,
-    TRACE_SAMPLE_PERMILLE,
+    DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE,
+    OTLP_ENDPOINT, PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE, REDIS_KEY, REDIS_LOGIN,
+    REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS, STORE, STORE_CONNECT_TIMEOUT_MS,
+    STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
 };
 
 pub use layers::Environment;
@@ -67,6 +67,8 @@ pub struct RedisAt {
     /// PEM files.
     pub ca: Option<PathBuf>,
     pub identity: Option<RedisIdentity>,
+    /// How many replicas have a write before it is answered; 0: nobody is waited for.
+    pub replicas: u32,
     pub namespace: String,
     pub connect_timeout_ms: u32,
     pub response_timeout_ms: u32,
@@ -310,6 +312,8 @@ impl Settings {
             &REDIS_CA,
             &REDIS_CERTIFICATE,
             &REDIS_KEY,
+            &DURABILITY,
+            &REPLICAS,
             &NAMESPACE,
             &STORE_TIMEOUT_MS,
             &STORE_CONNECT_TIMEOUT_MS,
@@ -492,6 +496,10 @@ impl Reader<'_> {
             login: (login != "none").then_some(Secret(login)),
             ca,
             identity: certificate.zip(key).map(|(certificate, key)| RedisIdentity { certificate, key }),
+            replicas: match self.choice(&DURABILITY, &[("store", false), ("replicated", true)]) {
+                true => self.small(&REPLICAS, 1..=5),
+                false => 0,
+            },
             namespace: self.namespace(),
             connect_timeout_ms: self.small(&STORE_CONNECT_TIMEOUT_MS, 1..=60_000),
             response_timeout_ms: self.small(&STORE_TIMEOUT_MS, 1..=60_000),
@@ -638,6 +646,9 @@ mod tests {
         assert_eq!(behind.topology, RedisTopology::Sentinel { master: "club".to_owned() });
         assert_eq!(behind.login.as_ref().map(Secret::expose), Some("shop:hunter2"));
         assert_eq!(behind.ca, Some(PathBuf::from("ca.pem")));
+        assert_eq!(behind.replicas, 0);
+        assert_eq!(read(&[("GUERDON_DURABILITY", "replicated")]).replicas, 1);
+        assert_eq!(read(&[("GUERDON_DURABILITY", "replicated"), ("GUERDON_REPLICAS", "2")]).replicas, 2);
         assert!(behind.identity.is_some() && !format!("{behind:?}").contains("hunter2"));
 
         for (wrong, problem) in [

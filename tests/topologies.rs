@@ -99,7 +99,7 @@ async fn a_store_behind_a_sentinel_follows_a_killed_master_and_a_demoted_one() {
             0 => {
                 both.data[master].kill();
                 until("the other one is the master", || both.master() != master);
-                both.data[master].restart();
+                both.restart_as_replica(master);
                 both.until_watched();
             }
             // Demoted by hand: it lives on and refuses.

@@ -120,6 +120,18 @@ pub(super) const REDIS_CERTIFICATE: Setting = Setting::new(
 );
 pub(super) const REDIS_KEY: Setting =
     Setting::new("redis_key", "FILE", "none", "The private key of `redis_certificate`, as a PEM file, or `none`.");
+pub(super) const DURABILITY: Setting = Setting::new(
+    "durability",
+    "LEVEL",
+    "store",
+    "What is certain of a write that was answered, on Redis: `store` (what Redis promises as it is configured) or `replicated` (besides, `replicas` of its replicas have it).",
+);
+pub(super) const REPLICAS: Setting = Setting::new(
+    "replicas",
+    "COUNT",
+    "1",
+    "With `durability = \"replicated\"`: how many replicas have a write before it is answered, 1 to 5. Fewer within `store_timeout_ms`: OUTCOME_UNKNOWN.",
+);
 pub(super) const NAMESPACE: Setting = Setting::new(
     "namespace",
     "NAME",
@@ -249,6 +261,8 @@ pub const SETTINGS: &[&Setting] = &[
     &REDIS_CA,
     &REDIS_CERTIFICATE,
     &REDIS_KEY,
+    &DURABILITY,
+    &REPLICAS,
     &NAMESPACE,
     &PARTITIONS,
     &CLOCK,

@@ -43,7 +43,7 @@ pub(super) struct Definition {
     /// By how much more was granted than a capacity that was lowered since. What comes back makes up for it first.
     pub(super) excess: i64,
     /// Of a quota whose claims have numbers.
-    drum: Drum,
+    pub(super) drum: Drum,
 }
 
 /// What is set aside, as stored.
@@ -195,7 +195,13 @@ fn mark(inner: &Inner, program: &ProgramId, open: &Open, mark: Mark) -> NewRecei
 
 impl Held {
     fn of_slice(want: &Want, key: Key) -> Held {
-        let claim = SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted: want.amount, left: 0 };
+        let claim = SetAside {
+            quota: want.quota.clone(),
+            deed: want.deed.clone(),
+            granted: want.amount,
+            left: 0,
+            number: None,
+        };
         Held { claim, source: Source::Slice(key) }
     }
 }

@@ -135,7 +135,9 @@ pub(super) fn at_hand(inner: &Inner, want: &Want, partition: Partition) -> Optio
 /// A slice that holds enough for a want, which the pool fills up if need be; `None`: the pool serves it.
 pub(super) async fn filled(inner: &Inner, want: &Want, partition: Partition) -> Result<Option<Key>, Error> {
     let parts = SHARE.saturating_mul(i64::from(inner.layout.partitions()));
-    if want.capacity.checked_div(parts).unwrap_or(0) < AWARDS_MIN.saturating_mul(want.amount)
+    // Claims with numbers come out of one drum.
+    if want.numbered
+        || want.capacity.checked_div(parts).unwrap_or(0) < AWARDS_MIN.saturating_mul(want.amount)
         || inner.slices.is_direct(&want.quota)
     {
         return Ok(None);
@@ -194,7 +196,7 @@ async fn given_to(inner: &Inner, want: &Want, partition: Partition) -> Result<Op
             None => want.capacity.saturating_sub(all),
         };
         if pool.definition.is_none() {
-            let first = Definition { capacity: want.capacity, since: want.since, excess: 0 };
+            let first = Definition { capacity: want.capacity, since: want.since, excess: 0, drum: Drum::default() };
             commit.writes.push(Write { key: pool.definition_key.clone(), record: Some(record(&first)) });
         }
         commit.deltas.push(Delta { key: inner.layout.quota_left(&want.quota), delta });

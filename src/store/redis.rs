@@ -7,6 +7,7 @@
 
 mod fitness;
 mod link;
+mod replicas;
 mod route;
 mod servers;
 mod tags;
@@ -19,7 +20,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::link::{Failed, Link, Sent, Terms};
+use self::link::{Failed, Link, Live, Sent, Terms};
+use self::replicas::Wanted;
 use self::route::Router;
 use self::tags::tags;
 use super::{Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partition, Receipt, Record, Store};
@@ -52,6 +54,16 @@ pub struct RedisSettings {
     pub login: Option<Login>,
     /// For `rediss://`; without it the system's certificates are trusted.
     pub tls: Option<Tls>,
+    pub durability: Durability,
+}
+
+/// What is certain of a commit that was answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// What Redis promises as it is configured.
+    Store,
+    /// Besides, so many replicas have it in memory, at least one. Fewer in time: the outcome is unknown.
+    Replicated { replicas: u32 },
 }
 
 /// What the URLs name.
@@ -105,6 +117,7 @@ impl RedisSettings {
             topology: Topology::One,
             login: None,
             tls: None,
+            durability: Durability::Store,
         }
     }
 
@@ -157,19 +170,28 @@ pub struct RedisStore {
     router: Router,
     keys: Keys,
     script_hash: String,
+    /// How many replicas have to have what is answered.
+    replicated: Option<Wanted>,
     trips: AtomicU64,
 }
 
 impl RedisStore {
     /// Checks the settings. The connection is made by the first call that needs one, and made again when it is
     /// lost; until then calls answer [`Error::Unavailable`]. Each call ends within `connect_timeout_ms` and two
-    /// (a commit: three) times `response_timeout_ms`.
+    /// (a commit: three, replicated: five) times `response_timeout_ms`.
     pub fn connect(settings: RedisSettings, layout: Layout) -> Result<RedisStore, SettingsError> {
         settings.check()?;
         Ok(RedisStore {
             router: Router::new(&settings, Terms::new(&settings, layout, SCRIPT))?,
             keys: Keys::new(&settings.namespace, layout),
             script_hash: ::redis::Script::new(SCRIPT).get_hash().to_owned(),
+            replicated: match settings.durability {
+                Durability::Store => None,
+                Durability::Replicated { replicas } => {
+                    let limit = Duration::from_millis(u64::from(settings.response_timeout_ms));
+                    Some(Wanted { replicas: replicas.max(1), limit })
+                }
+            },
             trips: AtomicU64::new(0),
         })
     }
@@ -181,6 +203,12 @@ impl RedisStore {
     /// The link to the server of a partition.
     async fn link(&self, partition: Partition) -> Result<Arc<Link>, Error> {
         self.router.of(self.keys.slot(partition)?).await
+    }
+
+    /// Whether as many replicas as wanted have what a server has answered by now.
+    async fn is_kept(&self, live: &Live, partition: Partition) -> Result<bool, Error> {
+        let Some(wanted) = self.replicated else { return Ok(true) };
+        Ok(live.replicated(&self.keys.mark(partition)?, wanted).await)
     }
 
     /// Asks a partition's server for something that changes nothing; again, a few times, where keys are moving.
@@ -306,11 +334,23 @@ impl Store for RedisStore {
             }
             reply => reply?,
         };
-        wire::outcome(reply, commit)
+        let outcome = wire::outcome(reply, commit)?;
+        // What was there before may have been written by a commit whose caller still waits for the replicas.
+        if matches!(outcome, Outcome::Applied | Outcome::Seen(_)) && !self.is_kept(&live, commit.partition).await? {
+            return Err(Error::OutcomeUnknown);
+        }
+        Ok(outcome)
     }
 
     async fn receipt(&self, key: &Key) -> Result<Option<Receipt>, Error> {
         let found: Option<Vec<u8>> = self.read(key.partition, &::redis::Cmd::get(self.keys.record(key)?)).await?;
+        if found.is_some() && self.replicated.is_some() {
+            // Whoever is told of it takes it for settled.
+            let live = self.link(key.partition).await?.live().await?;
+            if !self.is_kept(&live, key.partition).await? {
+                return Err(Error::Unavailable);
+            }
+        }
         found.map(wire::receipt).transpose()
     }
 
@@ -461,6 +501,11 @@ impl Keys {
     /// `g1:{3k}:due`: a sorted set of subjects by the instant they are due.
     fn due(&self, partition: Partition) -> Result<String, Error> {
         self.in_partition(partition, "due")
+    }
+
+    /// `g1:{3k}:mark`: written to see what replicas have. Always empty.
+    fn mark(&self, partition: Partition) -> Result<String, Error> {
+        self.in_partition(partition, "mark")
     }
 
     fn in_partition(&self, partition: Partition, name: &str) -> Result<String, Error> {

@@ -83,8 +83,8 @@ impl RedisServer {
             Kind::Sentinel => {
                 let master_port = args.remove(0);
                 let config = format!(
-                    "sentinel monitor club 127.0.0.1 {master_port} 1\nsentinel down-after-milliseconds club 500\n\
-                     sentinel failover-timeout club 3000\nsentinel parallel-syncs club 1\n"
+                    "sentinel monitor club 127.0.0.1 {master_port} 1\nsentinel down-after-milliseconds club 1500\n\
+                     sentinel failover-timeout club 1000\nsentinel parallel-syncs club 1\n"
                 );
                 std::fs::write(dir.path().join("redis.conf"), config).expect("the configuration is written");
             }

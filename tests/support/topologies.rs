@@ -22,7 +22,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A master, its replica, and a sentinel that calls the master `club` and makes the other one the master when it is
-/// away for half a second. Clients sign in as `shop`.
+/// away for a second and a half. Clients sign in as `shop`.
 pub struct Sentinels {
     pub data: [RedisServer; 2],
     pub sentinel: RedisServer,
@@ -74,6 +74,14 @@ impl Sentinels {
     pub fn master(&self) -> usize {
         let (_host, port): (String, u16) = self.sentinel.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "club"]);
         usize::from(self.data[0].port() != port)
+    }
+
+    /// Starts a server again as a replica of the master, as a server manager would. By itself it would come back as a
+    /// master, and be one until the sentinel notices.
+    pub fn restart_as_replica(&mut self, which: usize) {
+        self.data[which].restart();
+        let master = self.data[1 - which].port().to_string();
+        let _: String = self.data[which].command(&["REPLICAOF", "127.0.0.1", &master]);
     }
 
     /// The first sentinel named is not there.
@@ -196,5 +204,49 @@ impl Cluster {
             let _: redis::RedisResult<String> = node.try_command(&["CLUSTER", "SETSLOT", &slot, "NODE", &target_id]);
         }
         took
+    }
+}
+
+impl Cluster {
+    /// The nodes that are masters with slots, by what the first that runs says.
+    pub fn masters(&self) -> Vec<usize> {
+        self.who(|fields| fields[2].contains("master") && !fields[2].contains("fail") && 8 < fields.len())
+    }
+
+    /// The master of a slot and a node that would take its place, once all nodes agree on them.
+    pub fn pair(&self, slot: u16) -> (usize, usize) {
+        let mut found = None;
+        until("a master has a replica", || {
+            let master = self.owner(slot);
+            let id: String = self.nodes[master].command(&["CLUSTER", "MYID"]);
+            let replica = self.who(|fields| fields[3] == id && fields[7] == "connected" && !fields[2].contains("fail"));
+            let is_replica = |node: &usize| {
+                let info: String = self.nodes[*node].command(&["INFO", "replication"]);
+                info.contains("role:slave") && info.contains("master_link_status:up")
+            };
+            found = replica.first().copied().filter(is_replica).map(|replica| (master, replica));
+            found.is_some()
+        });
+        found.expect("looked for until found")
+    }
+
+    /// Until a node is a replica that has everything.
+    pub fn until_in_step(&self, node: usize) {
+        until("a former master is a replica in step", || {
+            let info: redis::RedisResult<String> = self.nodes[node].try_command(&["INFO", "replication"]);
+            info.is_ok_and(|info| info.contains("role:slave") && info.contains("master_link_status:up"))
+        });
+    }
+
+    /// The nodes whose line of `CLUSTER NODES` is as asked.
+    fn who(&self, is: impl Fn(&[&str]) -> bool) -> Vec<usize> {
+        let asked = self.nodes.iter().find(|node| node.runs()).expect("a node runs");
+        let known: String = asked.command(&["CLUSTER", "NODES"]);
+        let of = |line: &str| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let port = fields[1].split('@').next()?.rsplit(':').next()?;
+            is(&fields).then(|| self.nodes.iter().position(|node| node.port().to_string() == port))?
+        };
+        known.lines().filter_map(of).collect()
     }
 }

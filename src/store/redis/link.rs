@@ -5,7 +5,7 @@
 //! connect" (certainly nothing sent) never looks like "broke while waiting". Nothing is ever sent twice.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::redis::aio::{MultiplexedConnection, SendError};
@@ -16,6 +16,7 @@ use tracing::{debug, error, info, warn};
 
 use super::RedisSettings;
 use super::fitness::{Fitness, fitness};
+use super::replicas::{Replicas, Wanted};
 use super::servers::Servers;
 use crate::store::{Error, Layout};
 
@@ -84,6 +85,17 @@ pub(super) struct Live {
     lost: Arc<AtomicBool>,
     /// Which life of the server this is.
     pub(super) run_id: Box<str>,
+    /// Makes further connections to the same server.
+    client: Client,
+    replicas: OnceLock<Replicas>,
+}
+
+impl Live {
+    /// Whether enough replicas have everything that this server answered before. `mark` is a key on it.
+    pub(super) async fn replicated(&self, mark: &str, wanted: Wanted) -> bool {
+        let replicas = self.replicas.get_or_init(|| Replicas::new(self.client.clone(), self.run_id.clone()));
+        replicas.have_it(mark, wanted).await
+    }
 }
 
 /// Which server a link leads to.
@@ -307,7 +319,7 @@ impl Link {
         };
         match client.get_multiplexed_async_connection_with_config(&config).await {
             Ok(connection) => {
-                let mut live = Live { connection, lost, run_id: Box::default() };
+                let mut live = Live { connection, lost, run_id: Box::default(), client, replicas: OnceLock::new() };
                 live.run_id = self.greet(&live).await?;
                 let live = Arc::new(live);
                 if self.keeps_meta {

@@ -1,0 +1,332 @@
+//! The promise under fire: real servers, on every store, are hit by one fault after the other while customers go on
+//! buying. Then every acknowledged write is there once, no other one twice, every ledger verifies, and every balance
+//! is what the model says. Prints a table; `./faults` runs it, `./faults 1000` its long form.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, its customers end with it, and its table is what it is for"
+)]
+
+mod support {
+    pub(crate) mod redis;
+    pub(crate) mod server;
+    pub(crate) mod topologies;
+}
+
+mod fault_kit {
+    pub(crate) mod check;
+    pub(crate) mod load;
+    pub(crate) mod proxy;
+    pub(crate) mod stand;
+}
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::task::{JoinSet, block_in_place};
+
+use self::fault_kit::check::{Found, check};
+use self::fault_kit::load::{CUSTOMERS, Progress, Told, customer};
+use self::fault_kit::proxy::{Mode, Proxy};
+use self::fault_kit::stand::Stand;
+use self::support::redis::RedisServer;
+use self::support::topologies::{Cluster, Sentinels, until};
+
+/// Faults of the short form, all stores together: what the long form is measured in.
+const FAULTS_SHORT: usize = 73;
+/// Writes that are acknowledged between the end of one fault and the next.
+const CALM: u64 = 6;
+/// For so long no write at all may be acknowledged.
+const STANDSTILL_MAX: Duration = Duration::from_secs(90);
+/// How long a fault lasts, between these.
+const HOLD_MS: std::ops::Range<u64> = 30..250;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How often each fault of the short form is injected.
+fn times(short: usize) -> usize {
+    let asked = std::env::var("GUERDON_FAULTS").ok().and_then(|asked| asked.parse::<usize>().ok());
+    asked.map_or(short, |asked| (short * asked).div_ceil(FAULTS_SHORT))
+}
+
+/// Chance, from a seed that a failure prints.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Chance {
+        let asked = std::env::var("GUERDON_SEED").ok().and_then(|seed| seed.parse().ok());
+        Chance(asked.unwrap_or_else(|| RandomState::new().hash_one("seed")))
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) % end
+    }
+
+    async fn hold(&mut self) {
+        let hold_ms = HOLD_MS.start + self.below(HOLD_MS.end - HOLD_MS.start);
+        tokio::time::sleep(Duration::from_millis(hold_ms)).await;
+    }
+}
+
+/// The rows of one store.
+struct Table {
+    store: &'static str,
+    seed: u64,
+    chance: Chance,
+    failed: Vec<String>,
+}
+
+impl Table {
+    fn new(store: &'static str) -> Table {
+        let chance = Chance::new();
+        println!(
+            "{:34} {:20} {:>5} {:>7} {:>12} {:>5} {:>7} {:>8} {:>5}",
+            "fault", "store", "runs", "calls", "acknowledged", "lost", "doubled", "diverged", "held"
+        );
+        Table { store, seed: chance.0, chance, failed: Vec::new() }
+    }
+
+    /// Injects a fault so many times under load, then checks everything.
+    async fn row(&mut self, fault: &str, urls: &[String], runs: usize, mut inject: impl AsyncFnMut(&mut Chance)) {
+        let run = fault.split(|letter: char| !letter.is_ascii_alphanumeric()).collect::<Vec<_>>().join("-");
+        let progress = Arc::new(Progress::default());
+        let mut customers = JoinSet::new();
+        for number in 0..CUSTOMERS {
+            customers.spawn(customer(run.clone(), number, urls.to_vec(), Arc::clone(&progress)));
+        }
+        for _ in 0..runs {
+            self.calm(fault, &progress).await;
+            inject(&mut self.chance).await;
+        }
+        self.calm(fault, &progress).await;
+        progress.enough.store(true, Ordering::Release);
+        let mut told: Vec<Told> = Vec::new();
+        while let Some(ended) = customers.join_next().await {
+            told.extend(ended.unwrap());
+        }
+        let found: Found = check(&urls[0], &told).await;
+        let (calls, held) = (progress.calls.load(Ordering::Relaxed), progress.held.load(Ordering::Relaxed));
+        println!(
+            "{fault:34} {:20} {runs:>5} {calls:>7} {:>12} {:>5} {:>7} {:>8} {held:>5}",
+            self.store,
+            found.acknowledged,
+            found.lost.len(),
+            found.doubled.len(),
+            found.diverged.len()
+        );
+        if !found.is_fine() || 0 < held {
+            let history: Vec<String> = told.iter().map(|told| format!("{told:?}")).collect();
+            eprintln!("history of `{fault}` on {}, seed {}:\n{}", self.store, self.seed, history.join("\n"));
+            self.failed.push(format!("{fault}: {found:#?}"));
+        }
+    }
+
+    /// Until some more writes were acknowledged.
+    async fn calm(&self, fault: &str, progress: &Progress) {
+        let enough = progress.answered.load(Ordering::Acquire) + CALM;
+        let (mut last, mut since) = (0, Instant::now());
+        loop {
+            let answered = progress.answered.load(Ordering::Acquire);
+            if enough <= answered {
+                return;
+            }
+            if last < answered {
+                (last, since) = (answered, Instant::now());
+            }
+            let still = since.elapsed();
+            assert!(still < STANDSTILL_MAX, "`{fault}` on {}: nothing for {still:?}; seed {}", self.store, self.seed);
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn end(self) {
+        assert!(self.failed.is_empty(), "{}: seed {}\n{}", self.store, self.seed, self.failed.join("\n"));
+    }
+}
+
+/// Short timeouts, so that much happens in little time.
+const ON_REDIS: [&str; 6] = ["--store", "redis", "--store-timeout-ms", "400", "--store-connect-timeout-ms", "300"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_faults_of_the_embedded_store_and_its_server() {
+    let folder = Stand::folder();
+    let data = folder.path().join("guerdon.db").display().to_string();
+    let mut stand = Stand::start(folder, 1, &["--store", "embedded", "--data", &data]);
+    let urls = stand.urls();
+    let mut table = Table::new("embedded");
+    table
+        .row("server killed", &urls, times(6), async |_chance| {
+            block_in_place(|| {
+                stand.instances[0].kill();
+                stand.instances[0].start();
+            });
+        })
+        .await;
+    table
+        .row("writes to disk fail, server killed", &urls, times(6), async |chance| {
+            stand.instances[0].limit_files(Some(4096));
+            chance.hold().await;
+            block_in_place(|| {
+                stand.instances[0].kill();
+                stand.instances[0].start();
+            });
+        })
+        .await;
+    table.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
+    let mut redis = RedisServer::start_durable();
+    let proxy = Proxy::start(redis.port()).await;
+    let mut stand = Stand::start(Stand::folder(), 2, &[&ON_REDIS[..], &["--redis-url", &proxy.url()]].concat());
+    let urls = stand.urls();
+    let mut table = Table::new("redis");
+    for (fault, mode) in [("connections refused", Mode::Refuse), ("stalled", Mode::Stall), ("slow", Mode::Slow)] {
+        table
+            .row(fault, &urls, times(5), async |chance| {
+                proxy.set(mode);
+                chance.hold().await;
+                proxy.set(Mode::Pass);
+            })
+            .await;
+    }
+    for (fault, mode) in [("cut before the request", Mode::CutBefore), ("cut before the answer", Mode::CutAfter)] {
+        table
+            .row(fault, &urls, times(5), async |chance| {
+                let cuts = proxy.cuts();
+                proxy.set(mode);
+                chance.hold().await;
+                until("a connection is cut", || cuts < proxy.cuts());
+                proxy.set(Mode::Pass);
+            })
+            .await;
+    }
+    table
+        .row("scripts flushed", &urls, times(4), async |_chance| {
+            let _: String = redis.command(&["SCRIPT", "FLUSH"]);
+        })
+        .await;
+    table
+        .row("read-only", &urls, times(4), async |chance| {
+            let _: String = redis.command(&["REPLICAOF", "127.0.0.1", "9"]);
+            chance.hold().await;
+            let _: String = redis.command(&["REPLICAOF", "NO", "ONE"]);
+        })
+        .await;
+    table
+        .row("out of memory", &urls, times(4), async |chance| {
+            let _: String = redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
+            chance.hold().await;
+            let _: String = redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
+        })
+        .await;
+    table
+        .row("server killed", &urls, times(4), async |chance| {
+            let which = usize::try_from(chance.below(2)).unwrap();
+            block_in_place(|| {
+                stand.instances[which].kill();
+                stand.instances[which].start();
+            });
+        })
+        .await;
+    table
+        .row("redis stopped, then continued", &urls, times(3), async |chance| {
+            redis.stop();
+            chance.hold().await;
+            redis.cont();
+        })
+        .await;
+    table
+        .row("redis killed (appendfsync always)", &urls, times(4), async |_chance| {
+            block_in_place(|| redis.restart());
+        })
+        .await;
+    table.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_failovers_by_a_sentinel_lose_nothing_that_was_replicated() {
+    let mut both = Sentinels::start(&["--appendonly", "yes"]);
+    let settings = both.settings();
+    let args = ["--redis-topology", "sentinel", "--redis-master", "club", "--redis-login", "shop:hunter2"];
+    let place = ["--redis-url", &settings.url, "--durability", "replicated"];
+    let stand = Stand::start(Stand::folder(), 2, &[&ON_REDIS[..], &args, &place].concat());
+    let urls = stand.urls();
+    let mut table = Table::new("sentinel, replicated");
+    table
+        .row("failover by hand", &urls, times(1), async |_chance| {
+            block_in_place(|| {
+                let master = both.master();
+                let asked = || both.sentinel.try_command::<String>(&["SENTINEL", "FAILOVER", "club"]).is_ok();
+                until("the sentinel changes masters", asked);
+                until("the other one is the master", || both.master() != master);
+                both.until_watched();
+            });
+        })
+        .await;
+    table
+        .row("master killed", &urls, times(2), async |_chance| {
+            block_in_place(|| {
+                let master = both.master();
+                both.data[master].kill();
+                until("the other one is the master", || both.master() != master);
+                both.restart_as_replica(master);
+                both.until_watched();
+            });
+        })
+        .await;
+    table.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_failovers_and_moving_slots_of_a_cluster_lose_nothing_that_was_replicated() {
+    let mut cluster = Cluster::start(1, &["--appendonly", "yes"]);
+    let settings = cluster.settings();
+    let place = ["--redis-topology", "cluster", "--redis-url", &settings.url, "--durability", "replicated"];
+    let stand = Stand::start(Stand::folder(), 2, &[&ON_REDIS[..], &place].concat());
+    let urls = stand.urls();
+    let mut table = Table::new("cluster, replicated");
+    table
+        .row("slot moved", &urls, times(4), async |chance| {
+            block_in_place(|| {
+                let slot = u16::try_from(chance.below(16) * 1_024).unwrap();
+                let owner = cluster.owner(slot);
+                let next = cluster.masters().into_iter().find(|node| *node != owner).unwrap();
+                cluster.move_slot(slot, owner, next);
+            });
+        })
+        .await;
+    table
+        .row("failover by hand", &urls, times(3), async |chance| {
+            block_in_place(|| {
+                let (owner, replica) = cluster.pair(u16::try_from(chance.below(16) * 1_024).unwrap());
+                let _: String = cluster.nodes[replica].command(&["CLUSTER", "FAILOVER"]);
+                until("the replica is the master", || cluster.masters().contains(&replica));
+                cluster.until_in_step(owner);
+            });
+        })
+        .await;
+    table
+        .row("master killed", &urls, times(3), async |chance| {
+            block_in_place(|| {
+                let (owner, replica) = cluster.pair(u16::try_from(chance.below(16) * 1_024).unwrap());
+                cluster.nodes[owner].kill();
+                until("the replica is the master", || cluster.masters().contains(&replica));
+                cluster.nodes[owner].restart();
+                cluster.until_in_step(owner);
+                cluster.until_up();
+            });
+        })
+        .await;
+    table.end();
+}
