@@ -310,8 +310,7 @@ async fn f1_failovers_and_moving_slots_of_a_cluster_lose_nothing_that_was_replic
         .row("failover by hand", &urls, times(3), async |chance| {
             block_in_place(|| {
                 let (owner, replica) = cluster.pair(u16::try_from(chance.below(16) * 1_024).unwrap());
-                let _: String = cluster.nodes[replica].command(&["CLUSTER", "FAILOVER"]);
-                until("the replica is the master", || cluster.masters().contains(&replica));
+                cluster.fail_over_to(replica);
                 cluster.until_in_step(owner);
             });
         })

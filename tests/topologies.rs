@@ -16,7 +16,7 @@ use guerdon::store::{
 };
 
 use self::support::redis::RedisServer;
-use self::support::topologies::{Cluster, Sentinels, until};
+use self::support::topologies::{Cluster, Sentinels, WAIT_MAX, until};
 
 const PAUSE: Duration = Duration::from_millis(10);
 const PARTITIONS: u16 = 16;
@@ -47,16 +47,14 @@ fn put(partition: u16, name: &str) -> Commit {
     }
 }
 
-/// Sends until there is an answer: as the service does, and the caller behind it. Panics after 30 seconds.
+/// Sends until there is an answer: as the service does, and the caller behind it. Panics after as long as anything may take.
 async fn settle(store: &RedisStore, commit: &Commit) {
     let started = Instant::now();
     loop {
         match store.commit(commit).await {
             Ok(Outcome::Applied) => return,
             Ok(Outcome::Seen(seen)) if seen[0].same_content => return,
-            Err(Error::Unavailable | Error::OutcomeUnknown | Error::Moved)
-                if started.elapsed() < Duration::from_secs(30) =>
-            {
+            Err(Error::Unavailable | Error::OutcomeUnknown | Error::Moved) if started.elapsed() < WAIT_MAX => {
                 tokio::time::sleep(PAUSE).await;
             }
             other => panic!("{other:?} after {:?}", started.elapsed()),
@@ -140,15 +138,17 @@ async fn slots_that_move_under_load_lose_and_double_nothing() {
     let store = store(cluster.settings());
     settle(&store, &put(0, "first")).await;
     let moving = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let settled = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
-        let (store, moving) = (Arc::clone(&store), Arc::clone(&moving));
+        let (store, moving, settled) = (Arc::clone(&store), Arc::clone(&moving), Arc::clone(&settled));
         writers.spawn(async move {
             let mut names = Vec::new();
             while moving.load(std::sync::atomic::Ordering::Acquire) {
                 let name = format!("{writer}-{}", names.len());
                 settle(&store, &put(0, &name)).await;
                 names.push(name);
+                settled.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
             }
             names
         });
@@ -160,6 +160,9 @@ async fn slots_that_move_under_load_lose_and_double_nothing() {
             let next = (owner + 1) % Cluster::MASTERS;
             pauses.push(cluster.move_slot(0, owner, next));
             owner = next;
+            // While a slot is on its way writes wait; between two moves each has its chance.
+            let before = settled.load(std::sync::atomic::Ordering::Acquire);
+            until("writes go on", || before + WRITERS < settled.load(std::sync::atomic::Ordering::Acquire));
         }
         (pauses, cluster)
     });

@@ -315,7 +315,8 @@ rules:
 fn c8_what_is_kept_earns_what_its_rules_would_grant_for_it_where_the_program_says_so() {
     let basket = || order("o", vec![items(3, line("a", 3_600)), of_category("tea", line("t", 2_000))]);
     // Policy; what comes back, one after another; what each leaves of base, bonus and multiplier.
-    let cases: &[(&str, &[(&str, i64)], &[[i64; 3]])] = &[
+    type Case = (&'static str, &'static [(&'static str, i64)], &'static [[i64; 3]]);
+    let cases: &[Case] = &[
         ("false", &[("a", 1), ("t", 1), ("a", 2)], &[[44, 24, 20], [24, 13, 0], [0, 0, 0]]),
         // 44.00 is less than 50.00: the bonus is gone whole.
         ("true", &[("a", 1), ("t", 1), ("a", 2)], &[[44, 0, 20], [24, 0, 0], [0, 0, 0]]),
@@ -354,7 +355,7 @@ rules:
         let since = at("2026-05-05");
         let mut versions = world.timeline.versions.clone();
         versions.push((since, program(BASE)));
-        world.timeline = guerdon::domain::program::Timeline { versions, ..world.timeline.clone() };
+        world.timeline = guerdon::domain::program::Timeline { versions };
         world.give_back("mia", returned("o", "r", lines(vec![quantity("a", back)])));
         assert_eq!(world.order("o").grants[0].amount - world.order("o").grants[0].reversed, left, "{back} of 3 back");
     }

@@ -14,6 +14,7 @@ const READY_WAIT_MAX: Duration = Duration::from_secs(60);
 
 pub(crate) struct Stand {
     pub(crate) instances: Vec<Instance>,
+    #[expect(dead_code, reason = "it goes with the stand")]
     folder: TempDir,
 }
 
@@ -56,10 +57,6 @@ impl Stand {
 
     pub(crate) fn urls(&self) -> Vec<String> {
         self.instances.iter().map(|instance| format!("http://127.0.0.1:{}", instance.port)).collect()
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 }
 

@@ -92,6 +92,7 @@ fn rows() -> Vec<Row> {
         row("CheckoutService/Commit", commit()),
         row("CheckoutService/Release", release()),
         row("CheckoutService/Return", give_back()),
+        row("CheckoutService/AmendOrder", wire::AmendOrderRequest { redeem: Some(redeem()), ..amend_order() }),
         row("CheckoutService/ClaimOrder", of!(claim, ClaimOrderRequest)),
         row("CheckoutService/RecordOrderEvent", of!(order_event, RecordOrderEventRequest)),
         row("MemberService/Enroll", enroll()),
