@@ -77,6 +77,7 @@ fn member(timeline: &Timeline) -> Snapshot {
         account: None,
         order: None,
         codes: Vec::new(),
+        code_claim: None,
         inbound: None,
         member: Some(member.clone()),
         salt: [0; 16],

@@ -5,6 +5,7 @@ mod boards;
 mod cache;
 mod claims;
 mod codes;
+mod confirm;
 mod drums;
 mod erase;
 mod error;
@@ -39,12 +40,12 @@ pub use programs::Source;
 
 use crate::clock::Clock;
 use crate::domain::answer::{
-    AccountView, Answer, BoardView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView,
-    TicketView, VerifyView,
+    AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
+    ReferralView, TicketView, VerifyView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
-use crate::domain::id::{AccountId, BoardId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
 use crate::domain::time::{Instant, Times};
 use crate::store::{Layout, Partition, Store};
@@ -135,6 +136,7 @@ pub trait Calls: Send + Sync {
         order: &OrderId,
     ) -> Result<Option<Explanation>, Error>;
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error>;
+    async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error>;
     async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error>;
     /// Entries as asked for, and the token of the next page.
     async fn entries(
@@ -376,6 +378,10 @@ impl Calls for Service {
 
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
         read::referral(&self.inner, program, referral).await
+    }
+
+    async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {
+        codes::view(&self.inner, program, code).await
     }
 
     async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error> {

@@ -38,6 +38,7 @@ mod domain {
     mod recipients;
     mod redeem;
     mod referral;
+    mod referral_terms;
     mod reserve;
     mod returns;
     mod rewards;

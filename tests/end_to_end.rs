@@ -36,6 +36,7 @@ mod end_to_end_cases {
     pub(crate) mod quotas;
     pub(crate) mod races;
     pub(crate) mod recipients;
+    pub(crate) mod referral;
     pub(crate) mod stamps;
     pub(crate) mod standing;
     pub(crate) mod traps;
@@ -185,6 +186,12 @@ cases! {
         a13_global_a_write_that_was_taken_for_dead_claims_anew
         b7_what_makes_up_for_an_order_is_given_once_and_shown_with_it
         a13_global_a_capacity_changed_by_a_new_version_counts_what_was_granted
+    }
+    referral {
+        r1_codes_are_made_wished_for_blocked_and_shown
+        r10_two_who_name_each_other_at_once_are_not_both_attributed
+        r11_rewards_are_held_multiplied_capped_and_taken_back
+        r16_every_reason_is_told
     }
     standing {
         e11_the_value_profile_is_shown_moved_by_returns_and_verified

@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
-    AccountView, Answer, BoardView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView, ReferralView,
-    TicketView, VerifyView,
+    AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
+    ReferralView, TicketView, VerifyView,
 };
-use crate::domain::id::{AccountId, BoardId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
 use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
 use crate::telemetry::metrics;
@@ -111,6 +111,11 @@ impl Calls for Limited {
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
         let _place = self.place()?;
         self.calls.referral(program, referral).await
+    }
+
+    async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {
+        let _place = self.place()?;
+        self.calls.code(program, code).await
     }
 
     async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error> {

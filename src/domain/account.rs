@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::answer::{Balance, Promise, ReferralState, Reservation, ReservationState};
 use super::command::Redeem;
 use super::counters::CounterState;
-use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, OrderId, ReferralId, UnitId};
+use super::id::{AccountId, GrantId, MemberId, OrderId, UnitId};
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
+use super::referral::{BroughtState, OwnCode, Referral};
 use super::time::{DAY_MS, Day, Instant};
 
 pub use activity::{LastEvent, OccasionState};
@@ -25,6 +26,7 @@ mod belongings;
 mod cards;
 mod moves;
 mod people;
+mod referral;
 mod tags;
 mod tiers;
 mod vouchers;
@@ -57,7 +59,8 @@ pub struct AccountState {
     pub orders: u64,
     /// Who brought this member.
     pub referral: Option<Referral>,
-    pub codes: Vec<(CampaignId, Code)>,
+    /// At most [`AccountState::CODES_MAX`].
+    pub codes: Vec<OwnCode>,
     /// Friends who qualified and still count.
     pub friends_qualified: i64,
     /// Orders that came back whole.
@@ -95,6 +98,8 @@ pub struct AccountState {
     pub seats: Vec<(MemberId, Role, Instant)>,
     /// Units given away today: unit, day, number of transfers.
     pub transfers: Vec<(UnitId, Day, i64)>,
+    /// When the latest order happened; [`Instant`] 0: there was none.
+    pub ordered_at: Instant,
 }
 
 /// What an account has of one unit.
@@ -167,52 +172,22 @@ impl Hold {
     }
 }
 
-/// How the account's owner came to the program.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Referral {
-    pub referral: ReferralId,
-    pub campaign: CampaignId,
-    pub code: Code,
-    pub advocate: AccountId,
-    pub state: ReferralState,
-    /// Pins the terms.
-    pub attributed_at: Instant,
-    /// [`Instant::MAX`]: no limit.
-    pub qualify_by: Instant,
-    pub qualified_at: Option<Instant>,
-    pub order: Option<OrderId>,
-    /// The friend's own reward, and what of it was taken back.
-    pub friend: Option<SideGrant>,
-    /// What was sent to the advocate, as it stands.
-    pub advocate_grant: Option<SentGrant>,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SideGrant {
-    pub grant: GrantId,
-    pub unit: UnitId,
-    pub amount: i64,
-    pub reversed: i64,
-    pub dates: Dates,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct SentGrant {
-    pub grant: GrantId,
-    pub unit: UnitId,
-    pub revision: u32,
-    /// Granted at first.
-    pub amount: i64,
-    /// Granted as it stands.
-    pub net: i64,
-}
-
 /// What other accounts' effects have granted here under one grant id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Inbound {
     pub revision: u32,
+    /// As their origin states it.
     pub net: i64,
     pub dates: Dates,
+    /// Of what a friend brought, what this account has made of it.
+    pub brought: Option<BroughtState>,
+}
+
+impl Inbound {
+    /// What was granted here in all.
+    pub fn granted(&self) -> i64 {
+        self.brought.as_ref().map_or(self.net, |brought| brought.granted)
+    }
 }
 
 /// Why an entry cannot be applied. In a decision: the request asks for more than numbers or records can hold. In
@@ -282,6 +257,7 @@ impl AccountState {
             erased_at: None,
             seats: Vec::new(),
             transfers: Vec::new(),
+            ordered_at: Instant(0),
         }
     }
 
@@ -351,9 +327,8 @@ impl AccountState {
                 let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
                 let lot = dates.lot_at(entry.posted_at);
                 self.unit(unit).put(lot, to_lot, dates.active_at(entry.posted_at))?;
-                // By what it was before, not by the revision: revisions may arrive in any order.
-                if matches!(&entry.fact, Fact::Received { grant, net, .. } if net == amount && is_for_a_friend(grant)) {
-                    self.friends_qualified += 1;
+                if let Fact::Received { friends, .. } = &entry.fact {
+                    self.friends_qualified += friends;
                 }
             }
             Fact::Matured { unit, dates, amount, repaid } => self.unit(unit).mature(*dates, *amount, *repaid)?,
@@ -406,6 +381,7 @@ impl AccountState {
             }
             Fact::OrderCommitted { .. } => {
                 self.orders += 1;
+                self.ordered_at = self.ordered_at.max(entry.effective_at);
                 self.was_active(entry.effective_at);
             }
             Fact::OrderReturned { whole, .. } => self.orders_returned += u64::from(*whole),
@@ -449,11 +425,9 @@ impl AccountState {
                     side.reversed = all.and_then(|all| side.reversed.checked_add(all)).ok_or(ApplyError::Overflow)?;
                 }
             }
-            Fact::Recalled { grant, unit, dates, net, taken, lapsed, .. } => {
+            Fact::Recalled { unit, dates, taken, lapsed, friends, .. } => {
                 self.unit(unit).take_back(dates.lot_at(entry.posted_at), taken, *lapsed)?;
-                if *net == 0 && is_for_a_friend(grant) {
-                    self.friends_qualified -= 1;
-                }
+                self.friends_qualified += friends;
             }
             Fact::Restored { unit, parts, .. } => {
                 let book = self.unit(unit);
@@ -463,44 +437,16 @@ impl AccountState {
                 let to_lot = amount.checked_sub(*repaid).ok_or(ApplyError::Overflow)?;
                 self.unit(unit).put(dates.lot_at(entry.posted_at), to_lot, true)?;
             }
-            Fact::CodeCreated { campaign, code } => {
-                if AccountState::CODES_MAX <= self.codes.len() {
-                    return Err(ApplyError::TooLarge);
-                }
-                self.codes.push((campaign.clone(), code.clone()));
-            }
-            Fact::Attributed { referral, campaign, code, advocate, qualify_by } => {
-                self.referral = Some(Referral {
-                    referral: referral.clone(),
-                    campaign: campaign.clone(),
-                    code: code.clone(),
-                    advocate: advocate.clone(),
-                    state: ReferralState::Attributed,
-                    attributed_at: entry.effective_at,
-                    qualify_by: *qualify_by,
-                    qualified_at: None,
-                    order: None,
-                    friend: None,
-                    advocate_grant: None,
-                });
-            }
-            Fact::Qualified { referral, order, friend } => {
-                let referral = self.referral_of(referral)?;
-                referral.state = ReferralState::Qualified;
-                referral.qualified_at = Some(entry.effective_at);
-                referral.order = Some(order.clone());
-                referral.friend = friend.clone();
-            }
-            Fact::ReferralExpired { referral } => self.referral_of(referral)?.state = ReferralState::Expired,
-            Fact::ReferralRejected { referral, .. } => self.referral_of(referral)?.state = ReferralState::Rejected,
-            Fact::Sent { grant, unit, revision, change, .. } => {
-                let referral = self.referral_sending(grant)?;
-                let before = referral.advocate_grant.as_ref();
-                let net = before.map_or(0, |sent| sent.net).checked_add(*change).ok_or(ApplyError::Overflow)?;
-                let amount = before.map_or(net, |sent| sent.amount);
-                referral.advocate_grant =
-                    Some(SentGrant { grant: grant.clone(), unit: unit.clone(), revision: *revision, amount, net });
-            }
+            Fact::CodeCreated { .. }
+            | Fact::CodeChanged { .. }
+            | Fact::Attributed { .. }
+            | Fact::ReferralConfirmed { .. }
+            | Fact::Qualified { .. }
+            | Fact::ReferralPaid { .. }
+            | Fact::CommissionOwed { .. }
+            | Fact::ReferralExpired { .. }
+            | Fact::ReferralRejected { .. } => self.apply_referral(entry)?,
+            Fact::Sent { grant, unit, revision, change, .. } => self.note_sent(grant, unit, *revision, *change)?,
             Fact::Stamped { card, stamps, repaid, begins, visit, .. } => {
                 self.stamp(card, *stamps, *repaid, *begins, *visit, entry.effective_at)?;
             }
@@ -549,18 +495,6 @@ impl AccountState {
             Fact::GrantedElsewhere { .. } => {}
         }
         Ok(())
-    }
-
-    fn referral_of(&mut self, id: &ReferralId) -> Result<&mut Referral, ApplyError> {
-        let found = self.referrals_mut().find(|referral| referral.referral == *id);
-        found.ok_or(ApplyError::Inconsistent("there is no such referral"))
-    }
-
-    /// The referral whose advocate is sent a grant: the grant is named after it.
-    fn referral_sending(&mut self, grant: &GrantId) -> Result<&mut Referral, ApplyError> {
-        let name = |referral: &Referral| GrantId::of(&["referral", referral.referral.as_str(), "advocate"]);
-        let found = self.referrals_mut().find(|referral| name(referral) == *grant);
-        found.ok_or(ApplyError::Inconsistent("there is no referral that sends such a grant"))
     }
 
     fn unit(&mut self, unit: &UnitId) -> &mut UnitBook {
@@ -851,11 +785,6 @@ impl UnitBook {
             faults.push(format!("{unit}: the debt is above zero"));
         }
     }
-}
-
-/// Referrals name their grants so; other effects between accounts count no friends.
-fn is_for_a_friend(grant: &GrantId) -> bool {
-    grant.as_str().starts_with("referral:")
 }
 
 fn add_dated(list: &mut Vec<(Instant, i64)>, at: Instant, amount: i64) {

@@ -12,6 +12,7 @@ use super::id::{
 use super::ledger::MoveWhy;
 use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
+use super::referral::{CodeOwner, Referral};
 use super::time::Instant;
 
 /// The answer to a write or to its preview.
@@ -46,6 +47,7 @@ pub enum Answer {
     CreateAccount(CreateAccountAnswer),
     SetRole(SetRoleAnswer),
     Amend(AmendAnswer),
+    UpdateCode(UpdateCodeAnswer),
 }
 
 /// Which kind of move between accounts was asked for.
@@ -203,6 +205,12 @@ pub struct AdjustAnswer {
 pub struct CreateCodeAnswer {
     pub code: Option<Code>,
     pub created: bool,
+    pub refusals: Vec<Refusal>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct UpdateCodeAnswer {
+    pub changed: bool,
     pub refusals: Vec<Refusal>,
 }
 
@@ -529,6 +537,8 @@ pub enum ReferralState {
     Qualified,
     Expired,
     Rejected,
+    /// A higher claim has taken its place.
+    Superseded,
 }
 
 /// What a refusal is about.
@@ -567,6 +577,7 @@ pub enum Subject {
     Bound(Bound),
     /// Units earned, by unit.
     Units(UnitId),
+    Referral(ReferralId),
 }
 
 /// What kept a rule from giving all that it would, or anything.
@@ -692,6 +703,15 @@ pub enum Reason {
     LineExists,
     AmendmentDiffers,
     NothingKept,
+    CodeMistyped,
+    CodeBlocked,
+    CodeNotStarted,
+    CodeExpired,
+    CodeUsedUp,
+    VanityNotAllowed,
+    Superseded,
+    ReferralConditionNotMet,
+    ReferralBudgetSpent,
 }
 
 impl Reason {
@@ -730,7 +750,16 @@ impl Reason {
             Reason::SpendTooLow => "the order costs less than is asked",
             Reason::NoMatchingLine => "no line of the order can take it",
             Reason::CodeUnknown => "no such code",
-            Reason::CodeNotActive => "the campaign of this code has not begun or is over",
+            Reason::CodeNotActive => "the campaign of this code is no more, or its owner",
+            Reason::CodeMistyped => "a character of the code is wrong: its check character does not fit",
+            Reason::CodeBlocked => "the code is blocked",
+            Reason::CodeNotStarted => "the campaign of this code has not begun",
+            Reason::CodeExpired => "the code has expired, or its campaign is over",
+            Reason::CodeUsedUp => "the code has brought as many friends as it may",
+            Reason::VanityNotAllowed => "the campaign makes its codes itself",
+            Reason::Superseded => "another code of the same request was taken",
+            Reason::ReferralConditionNotMet => "it takes more for the referral to count",
+            Reason::ReferralBudgetSpent => "what is left of the campaign's budget is not enough for this referral",
             Reason::SelfReferral => "members cannot refer themselves",
             Reason::AlreadyAttributed => "the member was referred before",
             Reason::NotNew => "the member has ordered before",
@@ -1142,16 +1171,8 @@ pub struct AccountView {
 /// A referral as it stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReferralView {
-    pub referral: ReferralId,
-    pub campaign: super::id::CampaignId,
-    pub advocate: AccountId,
+    pub referral: Referral,
     pub friend: AccountId,
-    pub code: Code,
-    pub state: ReferralState,
-    pub attributed_at: Instant,
-    pub qualified_at: Option<Instant>,
-    pub order: Option<OrderId>,
-    /// Whether the advocate's, unit, granted, reversed.
     pub rewards: Vec<ReferralRewardView>,
 }
 
@@ -1159,8 +1180,34 @@ pub struct ReferralView {
 pub struct ReferralRewardView {
     pub to_advocate: bool,
     pub unit: UnitId,
+    /// What it was at first, milestones included.
     pub amount: i64,
     pub reversed: i64,
+    /// What the advocate's limits left out.
+    pub limited: i64,
+    pub state: RewardState,
+    /// When it becomes spendable.
+    pub due_at: Instant,
+}
+
+/// How far a reward has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RewardState {
+    /// It is on its way, or held back.
+    Pending,
+    Paid,
+    /// All of it was taken back.
+    Reversed,
+}
+
+/// A code as it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeView {
+    pub code: Code,
+    pub owner: CodeOwner,
+    /// Friends whom it may bring; `None`: any number.
+    pub uses_max: Option<i64>,
+    pub campaign_over: bool,
 }
 
 /// One entry of the ledger for reading.

@@ -6,12 +6,14 @@ use super::account::{AccountKind, AttributeValue, Belongings, Birthday, Profile,
 use super::answer::Refusal;
 use super::id::{
     AccountId, CampaignId, Code, EventId, GrantId, Label, LadderId, LevelId, LineId, MemberId, OrderEventId, OrderId,
-    ReturnId, RewardId, RuleId, UnitId, VoucherId,
+    ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
 };
 use super::ledger::{MoveWhy, Part};
 use super::order::{Line, Order};
 use super::order_record::OrderRecord;
-use super::program::Kind;
+use super::program::{Campaign, Kind};
+use super::referral::cycle::Verdict as CircleVerdict;
+use super::referral::{CodeOwner, Referral};
 use super::time::Instant;
 
 /// A write, or the preview of one. `decide` is the same for both.
@@ -51,6 +53,9 @@ pub enum Command {
     CreateAccount(CreateAccount),
     SetRole(SetRole),
     Amend(Amend),
+    UpdateCode(UpdateCode),
+    /// A claim that was pending is settled, by the relay.
+    SettleReferral(SettleReferral),
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -264,11 +269,36 @@ pub struct CreateCode {
     pub campaign: Option<CampaignId>,
     /// The advocate's own wish, as stored.
     pub vanity: Option<Code>,
+    /// What it is for, where an advocate has several.
+    pub label: Option<Label>,
+    /// `None`: by the campaign's terms; never later than those.
+    pub expires_at: Option<Instant>,
+    /// `None`: by the campaign's terms.
+    pub uses_max: Option<i64>,
+}
+
+/// Blocks a code of the member, or unblocks it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpdateCode {
+    pub code: EnteredCode,
+    pub blocked: bool,
+    pub agent: Label,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attribute {
     pub code: EnteredCode,
+    /// Who of the staff says so; `None`: the friend.
+    pub agent: Option<Label>,
+}
+
+/// What became of a claim that was pending.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SettleReferral {
+    pub referral: ReferralId,
+    /// Which claim is meant: a higher one may have taken its place.
+    pub attributed_at: Instant,
+    pub verdict: CircleVerdict,
 }
 
 /// Makes the member's account a part of another one.
@@ -366,6 +396,10 @@ pub enum Outgoing {
     Parcel(Parcel),
     /// The notes and codes of an erased account, to be removed from beside the ledger.
     Forget(Forget),
+    /// What the record of a code is to say.
+    Code(CodeEffect),
+    /// A claim that is to be confirmed.
+    Confirm(ConfirmReferral),
 }
 
 impl Outgoing {
@@ -374,6 +408,8 @@ impl Outgoing {
             Outgoing::Transfer(transfer) => &transfer.target,
             Outgoing::Parcel(parcel) => &parcel.target,
             Outgoing::Forget(forget) => &forget.account,
+            Outgoing::Code(code) => &code.account,
+            Outgoing::Confirm(confirm) => &confirm.friend,
         }
     }
 
@@ -382,6 +418,8 @@ impl Outgoing {
             Outgoing::Transfer(transfer) => transfer.effective_at,
             Outgoing::Parcel(parcel) => parcel.effective_at,
             Outgoing::Forget(forget) => forget.effective_at,
+            Outgoing::Code(code) => code.effective_at,
+            Outgoing::Confirm(confirm) => confirm.attributed_at,
         }
     }
 }
@@ -393,6 +431,23 @@ pub struct Forget {
     pub homes: Vec<AccountId>,
     pub codes: Vec<Code>,
     pub effective_at: Instant,
+}
+
+/// What an account says of a code of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CodeEffect {
+    pub account: AccountId,
+    pub code: Code,
+    pub owner: CodeOwner,
+    pub effective_at: Instant,
+}
+
+/// A claim of which nobody knows yet whether it closes a circle.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConfirmReferral {
+    pub friend: AccountId,
+    pub referral: ReferralId,
+    pub attributed_at: Instant,
 }
 
 /// What one account hands over to another.
@@ -491,6 +546,54 @@ pub struct Transfer {
     pub expires_at: Instant,
     /// When what caused it happened at its origin.
     pub effective_at: Instant,
+    /// For whom it is that the origin was brought by.
+    pub brought: Option<Brought>,
+}
+
+/// That units are granted for a friend who was brought.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Brought {
+    pub referral: ReferralId,
+    pub campaign: CampaignId,
+    /// Pins the terms: when the friend came.
+    pub terms_at: Instant,
+    /// 1: the friend's advocate; 2: that one's; ...
+    pub generation: u8,
+    /// Whether it is for the friend as such: one more that counts. Commission is not.
+    pub counts: bool,
+    /// What the first of the generations is granted, of which the others get their share.
+    pub base: i64,
+    /// When it was earned, whatever has become of it since: by that it counts in limits.
+    pub earned_at: Instant,
+}
+
+impl Brought {
+    pub fn by_friend(referral: &Referral, base: i64, earned_at: Instant) -> Brought {
+        Brought {
+            referral: referral.referral.clone(),
+            campaign: referral.campaign.clone(),
+            terms_at: referral.attributed_at,
+            generation: 1,
+            counts: true,
+            base,
+            earned_at,
+        }
+    }
+
+    pub fn by_order(referral: &Referral, base: i64, earned_at: Instant) -> Brought {
+        Brought { counts: false, ..Brought::by_friend(referral, base, earned_at) }
+    }
+
+    /// What whoever brought this generation gets, in basis points of the base.
+    pub fn generation_share(&self, terms: &Campaign) -> Option<i64> {
+        terms.generations.get(usize::from(self.generation.checked_sub(1)?)).copied()
+    }
+
+    /// The name of the grant from which that of this generation is made.
+    pub fn origin<'g>(&self, grant: &'g GrantId) -> &'g str {
+        let name = grant.as_str();
+        if self.generation <= 1 { name } else { name.split_once(':').map_or(name, |(_, origin)| origin) }
+    }
 }
 
 /// Something that a member did outside an order.

@@ -170,6 +170,22 @@ impl AccountState {
     }
 }
 
+impl AccountState {
+    /// What a counter has counted in all.
+    pub fn counted_ever(&self, counter: &CounterId) -> i64 {
+        let known = self.counters.iter().find(|known| known.counter == *counter);
+        known.map_or(0, |known| known.buckets.iter().map(|bucket| bucket.count).fold(known.older, i64::saturating_add))
+    }
+
+    /// What a counter has counted from a day until before another.
+    pub fn counted_from(&self, counter: &CounterId, first: Day, until: Day) -> i64 {
+        let known = self.counters.iter().find(|known| known.counter == *counter);
+        let buckets = known.into_iter().flat_map(|known| &known.buckets);
+        let inside = buckets.filter(|bucket| first <= bucket.day && bucket.day < until);
+        inside.map(|bucket| bucket.count).fold(0, i64::saturating_add)
+    }
+}
+
 /// What a counter says on a day.
 pub(super) fn value(terms: &CounterTerms, state: &CounterState, today: Date, joined: Date) -> i64 {
     within(terms.window, terms.counts == Counts::Visits, state, today, joined)

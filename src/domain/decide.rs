@@ -30,34 +30,23 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::account::{AccountState, ApplyError, Inbound, Salt};
 use super::answer::{Answer, Decided, Explain, Reason, Refusal, Subject};
 use super::command::{Command, Outgoing, Recipient, Transfer};
 use super::conditions::{Seen, SeenEvent, View};
 use super::desk::Desk;
 use super::event_record::{DeedRecord, EventRecord};
-use super::id::{AccountId, CampaignId, Code, GrantId, MemberId, ProgramId, RequestId};
+use super::id::{AccountId, Code, GrantId, MemberId, ProgramId, RequestId};
 use super::ledger::Entry;
 use super::order_record::OrderRecord;
 use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Then, Timeline};
 use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
+use super::referral::CodeOwner;
 use super::time::{Instant, Period, Times};
 
 pub use claim::claimable;
-pub use member::CodeWanted;
-pub use member::code_wanted;
 pub use recall::{Deed, DeedFinder, Found, recall};
-
-/// Whose a code is.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CodeOwner {
-    pub account: AccountId,
-    pub campaign: CampaignId,
-    /// Its owner was erased: it is nobody's, and leads nowhere.
-    pub blocked: bool,
-}
+pub use referral::codes::{CodeClaim, CodeWanted};
 
 /// All that a decision may depend on, as loaded.
 #[derive(Clone, PartialEq, Debug)]
@@ -83,6 +72,8 @@ pub struct Snapshot {
     pub set_aside: Vec<SetAside>,
     /// What was found of the member whom an order or an event names as its recipient; `None`: it names nobody.
     pub recipient: Option<Recipient>,
+    /// What became of the claim of a code, once there was one.
+    pub code_claim: Option<CodeClaim>,
 }
 
 impl Snapshot {
@@ -100,6 +91,7 @@ impl Snapshot {
             deed: None,
             set_aside: Vec::new(),
             recipient: None,
+            code_claim: None,
         }
     }
 
@@ -130,6 +122,8 @@ pub struct Decision {
     /// What has to be claimed of limits over all members before this can be decided for good. Unless it is empty, the
     /// decision is provisional: it must not be committed.
     pub wants: Vec<Want>,
+    /// A code that has to be claimed first: the decision is provisional likewise.
+    pub wants_code: Option<CodeWanted>,
     /// What the decision uses of the claims in its snapshot.
     pub used: Vec<Used>,
     /// The trace of the order, where it is to be kept beside its record.
@@ -171,7 +165,7 @@ pub fn decide(
         Command::Release(release) => checkout::release(&scene, release),
         Command::Return(what) => giveback::give_back(&scene, what),
         Command::Adjust(adjust) => member::adjust(&scene, adjust),
-        Command::CreateCode(create) => member::create_code(&scene, create),
+        Command::CreateCode(create) => referral::create_code(&scene, create),
         Command::Attribute(attribute) => referral::attribute(&scene, attribute),
         Command::Receive(transfer) => referral::receive(&scene, transfer),
         Command::Advance => member::advance(&scene),
@@ -193,6 +187,8 @@ pub fn decide(
         Command::CreateAccount(create) => people::create_account(&scene, create),
         Command::SetRole(set) => people::set_role(&scene, set),
         Command::Amend(amend) => amend::amend(&scene, amend),
+        Command::UpdateCode(update) => referral::update_code(&scene, update),
+        Command::SettleReferral(settle) => referral::confirm(&scene, settle),
     };
     match decided {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -211,9 +207,15 @@ pub fn decide(
     }
 }
 
-/// What a review approves happened when the event did.
+/// What a review approves happened when the event did; what a settled claim had earned by then, when it qualified.
 fn effective(snapshot: &Snapshot, command: &Command, times: Times) -> Times {
     match (command, &snapshot.deed) {
+        (Command::SettleReferral(settle), _) => {
+            let state = snapshot.account.iter();
+            let mut meant = state.flat_map(AccountState::referrals).filter(|known| known.referral == settle.referral);
+            let qualified_at = meant.find_map(|known| known.qualified_at);
+            Times { effective_at: qualified_at.unwrap_or(settle.attributed_at), ..times }
+        }
         (Command::ReviewEvent(_), Some(DeedRecord::Event(event))) => {
             Times { effective_at: event.effective_at, ..times }
         }
@@ -427,6 +429,7 @@ impl Scene<'_> {
             note: None,
             deed: None,
             wants: Vec::new(),
+            wants_code: None,
             used: Vec::new(),
             trace: None,
             outgoing: Vec::new(),
@@ -447,6 +450,7 @@ impl Scene<'_> {
             note: None,
             deed: None,
             wants: Vec::new(),
+            wants_code: None,
             used: Vec::new(),
             trace: None,
             outgoing: Vec::new(),
@@ -487,7 +491,10 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
             Answer::CreateCode(a::CreateCodeAnswer { code: None, created: false, refusals: decided.refusals })
         }
         Command::Attribute(_) => Answer::Attribute(a::AttributeAnswer { attributed: false, decided }),
-        Command::Receive(_) | Command::Advance => Answer::Done,
+        Command::Receive(_) | Command::Advance | Command::SettleReferral(_) => Answer::Done,
+        Command::UpdateCode(_) => {
+            Answer::UpdateCode(a::UpdateCodeAnswer { changed: false, refusals: decided.refusals })
+        }
         Command::UpdateMember(_) => Answer::UpdateMember(a::UpdateMemberAnswer { updated: false, decided }),
         Command::Extend(_) => Answer::Extend(a::AdjustAnswer { adjusted: false, decided, balances: Vec::new() }),
         Command::Reinstate(_) => Answer::Reinstate(a::AdjustAnswer { adjusted: false, decided, balances: Vec::new() }),
@@ -540,10 +547,12 @@ fn subject_of(command: &Command) -> Subject {
         Command::OrderEvent(event) => Subject::Event(event.event_id.clone()),
         Command::RecordEvent(_) | Command::ReviewEvent(_) | Command::RevokeEvent(_) => Subject::MemberEvent,
         Command::Attribute(attribute) => Subject::Code(attribute.code.raw.clone()),
+        Command::UpdateCode(update) => Subject::Code(update.code.raw.clone()),
         Command::Enroll(_)
         | Command::CreateCode(_)
         | Command::Receive(_)
         | Command::Advance
+        | Command::SettleReferral(_)
         | Command::UpdateMember(_)
         | Command::Erase
         | Command::Take(_) => Subject::Member,

@@ -286,6 +286,13 @@ impl CounterId {
     }
 }
 
+impl CounterId {
+    /// What a referral campaign counts of an account: friends, units, orders. No program can name it.
+    pub fn referral(campaign: &CampaignId, what: &str) -> CounterId {
+        CounterId(format!("{{referral.{campaign}.{what}}}").into())
+    }
+}
+
 impl ReturnId {
     /// Names the return in its preview, which commits nothing. No caller can send this id, so a preview is never
     /// taken for a return that was applied.

@@ -6,9 +6,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::account::{
-    AccountKind, Belongings, GoalChange, NewCard, Role, SideGrant, Tag, TakenStamps, TierChange, VoucherIssue,
-};
+use super::account::{AccountKind, Belongings, GoalChange, NewCard, Role, Tag, TakenStamps, TierChange, VoucherIssue};
 use super::answer::{Promise, ReservationState};
 use super::command::{AdjustReason, Redeem};
 use super::counters::CounterChange;
@@ -19,6 +17,7 @@ use super::id::{
     ReferralId, RequestId, ReturnId, RuleId, UnitId, VoucherId,
 };
 use super::program::{Kind, ProgramVersion};
+use super::referral::{OwnCode, QualifiedBy, RejectedFor, SideGrant, Via};
 use super::time::{Day, Instant};
 
 /// SHA-256 of an entry chained to all before it.
@@ -292,28 +291,53 @@ pub enum Fact {
         debt: i64,
     },
     CodeCreated {
-        campaign: CampaignId,
-        code: Code,
+        own: OwnCode,
     },
+    /// A code was blocked, or unblocked.
+    CodeChanged {
+        code: Code,
+        blocked: bool,
+        agent: Label,
+        revision: u32,
+    },
+    /// Takes the place of a lower claim.
     Attributed {
         referral: ReferralId,
         campaign: CampaignId,
         code: Code,
         advocate: AccountId,
+        via: Via,
+        /// Whether it is certain that it closes no circle.
+        confirmed: bool,
         qualify_by: Instant,
     },
-    /// `order` met the terms; the friend's reward is a grant of its own.
+    ReferralConfirmed {
+        referral: ReferralId,
+    },
+    /// The terms were met.
     Qualified {
         referral: ReferralId,
-        order: OrderId,
+        by: QualifiedBy,
+    },
+    /// Both sides have been granted theirs; the friend's is a grant of its own.
+    ReferralPaid {
+        referral: ReferralId,
         friend: Option<SideGrant>,
+    },
+    /// Commission waits for the claim to be confirmed: so much more, or less.
+    CommissionOwed {
+        referral: ReferralId,
+        grant: GrantId,
+        unit: UnitId,
+        change: i64,
+        dates: Dates,
     },
     ReferralExpired {
         referral: ReferralId,
     },
     ReferralRejected {
         referral: ReferralId,
-        return_id: ReturnId,
+        why: RejectedFor,
     },
     /// An effect goes to another account: `change` units since the revision before.
     Sent {
@@ -334,6 +358,8 @@ pub enum Fact {
         amount: i64,
         repaid: i64,
         dates: Dates,
+        /// 1: a friend counts from here on.
+        friends: i64,
     },
     /// An effect came in that lowers it, to `net` in all.
     Recalled {
@@ -346,6 +372,8 @@ pub enum Fact {
         lapsed: i64,
         debt: i64,
         forgiven: i64,
+        /// -1: a friend counts no more.
+        friends: i64,
     },
     /// Units that became free again while something was owed: they repay it.
     Settled {
@@ -655,7 +683,11 @@ impl Fact {
             Fact::Credited { .. } => "credited",
             Fact::Debited { .. } => "debited",
             Fact::CodeCreated { .. } => "code_created",
+            Fact::CodeChanged { .. } => "code_changed",
             Fact::Attributed { .. } => "attributed",
+            Fact::ReferralConfirmed { .. } => "referral_confirmed",
+            Fact::ReferralPaid { .. } => "referral_paid",
+            Fact::CommissionOwed { .. } => "commission_owed",
             Fact::Qualified { .. } => "qualified",
             Fact::ReferralExpired { .. } => "referral_expired",
             Fact::ReferralRejected { .. } => "referral_rejected",
@@ -886,7 +918,11 @@ impl Entry {
             | Fact::OrderAmended { .. }
             | Fact::Counted { .. }
             | Fact::CodeCreated { .. }
+            | Fact::CodeChanged { .. }
             | Fact::Attributed { .. }
+            | Fact::ReferralConfirmed { .. }
+            | Fact::ReferralPaid { .. }
+            | Fact::CommissionOwed { .. }
             | Fact::Qualified { .. }
             | Fact::ReferralExpired { .. }
             | Fact::ReferralRejected { .. }

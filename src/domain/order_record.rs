@@ -8,7 +8,7 @@ use super::answer::{
     Decided, OrderAmendmentView, OrderEventView, OrderLineView, OrderReturnView, OrderState, OrderView, Refund,
 };
 use super::awards::{Consequence, Stands};
-use super::command::{EnteredCode, Measure, ReturnCause, Tender};
+use super::command::{Brought, EnteredCode, Measure, ReturnCause, Tender};
 use super::counters::Tally;
 use super::id::{AccountId, GrantId, Label, LineId, MemberId, OrderEventId, OrderId, ReturnId, RuleId, UnitId};
 use super::ledger::{Dates, Hash, Part};
@@ -146,8 +146,11 @@ pub struct SentGrantRecord {
     pub dates: Dates,
     /// By line; sums to `amount`. Fixed for good.
     pub shares: Vec<i64>,
+    /// Of what was sent last; 0: nothing was, for it waits.
     pub revision: u32,
     pub reversed: i64,
+    /// For whom it is that the member was brought by.
+    pub brought: Option<Brought>,
 }
 
 /// Units spent on the order.

@@ -17,6 +17,7 @@ use super::time::{Day, Instant, Period};
 pub use adjustment::{AdjustmentTerms, RecoveryTerms};
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use board::{Board, BoardPeriod};
+pub use campaign::{AttributeAt, Campaign, Cap, CapOf, CapPer, CodeTerms, Commission, Milestone, Qualify, SideReward};
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
@@ -38,6 +39,7 @@ pub use value::{ValueScores, ValueTerms};
 mod adjustment;
 mod award;
 mod board;
+mod campaign;
 mod counter;
 mod draw;
 mod event;
@@ -515,41 +517,6 @@ pub enum SettlesAs {
     Discount,
     /// The price stays; units are a means of payment.
     Tender,
-}
-
-/// A referral campaign: what it takes, and what each side gets.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Campaign {
-    pub id: CampaignId,
-    pub title: String,
-    pub starts_at: Option<Instant>,
-    pub ends_at: Option<Instant>,
-    /// Where a friend may name the code.
-    pub attribute_at: AttributeAt,
-    /// The order that qualifies earns on at least this much; equal is reached.
-    pub spend_min: PerCurrency,
-    /// From attribution to the qualifying order; `None`: no limit.
-    pub qualify_within: Option<Period>,
-    pub advocate: Option<SideReward>,
-    pub friend: Option<SideReward>,
-    /// A return that takes the qualifying order below the minimum takes both rewards back (default).
-    pub claw_back: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum AttributeAt {
-    Enrolment,
-    FirstOrder,
-    #[default]
-    Both,
-}
-
-/// What one side of a referral gets.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SideReward {
-    pub unit: UnitId,
-    pub units: i64,
-    pub life: Option<LifeTerms>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

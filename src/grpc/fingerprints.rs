@@ -34,6 +34,7 @@ const CREATE_ACCOUNT: u8 = 15;
 const JOIN_ACCOUNT: u8 = 16;
 const LEAVE_ACCOUNT: u8 = 17;
 const SET_ROLE: u8 = 18;
+const UPDATE_CODE: u8 = 70;
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
     let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
@@ -198,20 +199,45 @@ pub(super) fn set_tier(raw: &wire::SetTierRequest) -> Fingerprint {
 }
 
 pub(super) fn create_code(raw: &wire::CreateCodeRequest) -> Fingerprint {
-    let wire::CreateCodeRequest { program_id: _, member_id, request_id: _, campaign_id, vanity, occurred_at } = raw;
+    let wire::CreateCodeRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        campaign_id,
+        vanity,
+        occurred_at,
+        label,
+        expires_at,
+        uses_max,
+    } = raw;
     Fingerprint::of(CREATE_CODE)
         .field("member_id", member_id.as_bytes())
         .field("campaign_id", campaign_id.as_bytes())
         .field("vanity", vanity.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
+        .field("label", label.as_bytes())
+        .field("expires_at", &message(expires_at.as_ref()))
+        .field("uses_max", &number(*uses_max))
         .done()
 }
 
 pub(super) fn attribute(raw: &wire::AttributeRequest) -> Fingerprint {
-    let wire::AttributeRequest { program_id: _, member_id, request_id: _, code, occurred_at } = raw;
+    let wire::AttributeRequest { program_id: _, member_id, request_id: _, code, occurred_at, agent_id } = raw;
     Fingerprint::of(ATTRIBUTE)
         .field("member_id", member_id.as_bytes())
         .field("code", code.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .field("agent_id", agent_id.as_bytes())
+        .done()
+}
+
+pub(super) fn update_code(raw: &wire::UpdateCodeRequest) -> Fingerprint {
+    let wire::UpdateCodeRequest { program_id: _, member_id, request_id: _, code, state, agent_id, occurred_at } = raw;
+    Fingerprint::of(UPDATE_CODE)
+        .field("member_id", member_id.as_bytes())
+        .field("code", code.as_bytes())
+        .field("state", &number(i64::from(*state)))
+        .field("agent_id", agent_id.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

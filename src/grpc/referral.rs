@@ -3,19 +3,22 @@
 use tonic::{Request, Response};
 
 use super::request::{self, Envelope};
+use super::response::referrals;
 use super::violations::{Path, Violations, read, shortened};
 use super::wire::{self, referral_service_server::ReferralService};
-use super::{Face, Reply, fingerprints, response, status, trace};
+use super::{Face, Reply, fingerprints, status, trace};
 use crate::domain::answer::Answer;
-use crate::domain::code;
-use crate::domain::command::{Attribute, Command, CreateCode};
-use crate::domain::id::{CampaignId, ProgramId, ReferralId};
+use crate::domain::command::{Attribute, Command, CreateCode, UpdateCode};
+use crate::domain::id::{CampaignId, Code, Label, ProgramId, ReferralId};
+use crate::domain::referral::code;
 use crate::service::{Calls, Write};
 
 pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.ReferralService/CreateCode",
     "guerdon.v1.ReferralService/Attribute",
     "guerdon.v1.ReferralService/GetReferral",
+    "guerdon.v1.ReferralService/UpdateCode",
+    "guerdon.v1.ReferralService/GetCode",
 ];
 
 #[tonic::async_trait]
@@ -23,7 +26,7 @@ impl ReferralService for Face {
     async fn create_code(&self, raw: Request<wire::CreateCodeRequest>) -> Reply<wire::CreateCodeResponse> {
         let write = read(|bad| create_code(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
-            Answer::CreateCode(answer) => Some(response::create_code(answer, replayed)),
+            Answer::CreateCode(answer) => Some(referrals::create_code(answer, replayed)),
             _ => None,
         })
         .await
@@ -32,10 +35,27 @@ impl ReferralService for Face {
     async fn attribute(&self, raw: Request<wire::AttributeRequest>) -> Reply<wire::AttributeResponse> {
         let write = read(|bad| attribute(bad, &*self.calls, raw.get_ref()));
         self.write(write, |answer, replayed| match answer {
-            Answer::Attribute(answer) => Some(response::attribute(answer, replayed)),
+            Answer::Attribute(answer) => Some(referrals::attribute(answer, replayed)),
             _ => None,
         })
         .await
+    }
+
+    async fn update_code(&self, raw: Request<wire::UpdateCodeRequest>) -> Reply<wire::UpdateCodeResponse> {
+        let write = read(|bad| update_code(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::UpdateCode(answer) => Some(referrals::update_code(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn get_code(&self, raw: Request<wire::GetCodeRequest>) -> Reply<wire::GetCodeResponse> {
+        let asked = read(|bad| get_code(bad, &*self.calls, raw.get_ref()));
+        let (program, code) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let view = self.calls.code(&program, &code).await.map_err(|error| status::of(&error))?;
+        Ok(Response::new(referrals::code(view)))
     }
 
     async fn get_referral(&self, raw: Request<wire::GetReferralRequest>) -> Reply<wire::GetReferralResponse> {
@@ -43,7 +63,7 @@ impl ReferralService for Face {
         let (program, referral) = asked.map_err(status::of_violations)?;
         trace(&program, None);
         let view = self.calls.referral(&program, &referral).await.map_err(|error| status::of(&error))?;
-        Ok(Response::new(wire::GetReferralResponse { referral: Some(response::referral(view)) }))
+        Ok(Response::new(wire::GetReferralResponse { referral: Some(referrals::referral(view)) }))
     }
 }
 
@@ -59,16 +79,51 @@ fn create_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CreateCodeRe
             bad.take(&Path::Of("vanity"), code.ok_or_else(problem)).map(Some)
         }
     };
-    let create_code = CreateCode { campaign: campaign?, vanity: vanity? };
+    let label = request::optional(bad, &Path::Of("label"), &raw.label, Label::parse);
+    let expires_at = request::instant(bad, &Path::Of("expires_at"), raw.expires_at.as_ref());
+    let uses_max = request::number(bad, &Path::Of("uses_max"), raw.uses_max, 0..=i64::MAX);
+    let create_code = CreateCode {
+        campaign: campaign?,
+        vanity: vanity?,
+        label: label?,
+        expires_at: expires_at?,
+        uses_max: uses_max.map(|max| Some(max).filter(|max| 0 < *max))?,
+    };
     Some(envelope?.write(fingerprints::create_code(raw), Command::CreateCode(create_code)))
 }
 
 fn attribute(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AttributeRequest) -> Option<Write> {
-    let wire::AttributeRequest { program_id, member_id, request_id, code, occurred_at } = raw;
+    let wire::AttributeRequest { program_id, member_id, request_id, code, occurred_at, agent_id } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let code = request::entered_code(bad, &Path::Of("code"), code);
-    let attribute = Attribute { code: code? };
+    let agent = request::optional(bad, &Path::Of("agent_id"), agent_id, Label::parse);
+    let attribute = Attribute { code: code?, agent: agent? };
     Some(envelope?.write(fingerprints::attribute(raw), Command::Attribute(attribute)))
+}
+
+fn update_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::UpdateCodeRequest) -> Option<Write> {
+    let wire::UpdateCodeRequest { program_id, member_id, request_id, code, occurred_at, agent_id, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
+    let code = request::entered_code(bad, &Path::Of("code"), code);
+    let agent = bad.take(&Path::Of("agent_id"), Label::parse(agent_id));
+    let blocked = match request::known(bad, &Path::Of("state"), raw.state) {
+        Some(wire::CodeState::Active) => Some(false),
+        Some(wire::CodeState::Blocked) => Some(true),
+        Some(wire::CodeState::Erased | wire::CodeState::Unspecified) => {
+            bad.add(&Path::Of("state"), "must be CODE_STATE_ACTIVE or CODE_STATE_BLOCKED");
+            None
+        }
+        None => None,
+    };
+    let update = UpdateCode { code: code?, blocked: blocked?, agent: agent? };
+    Some(envelope?.write(fingerprints::update_code(raw), Command::UpdateCode(update)))
+}
+
+fn get_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::GetCodeRequest) -> Option<(ProgramId, Code)> {
+    let program = request::program(bad, calls, &raw.program_id);
+    let code = Some(raw.code.as_str()).filter(|raw| raw.len() <= request::CODE_BYTES_MAX).and_then(code::read);
+    let problem = || format!("is {}, must be 4 to 24 letters and digits", shortened(&raw.code));
+    Some((program?, bad.take(&Path::Of("code"), code.ok_or_else(problem))?))
 }
 
 fn get_referral(

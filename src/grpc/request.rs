@@ -8,7 +8,6 @@ use jiff::tz::TimeZone;
 
 use super::violations::{Path, Violations, shortened};
 use super::wire;
-use crate::domain::code;
 use crate::domain::command::{
     CODES_MAX, Command, EnteredCode, PayAmount, PayWithUnits, REWARDS_MAX, Redeem, RedeemMode, TENDERS_MAX, Tender,
     VOUCHERS_MAX,
@@ -17,6 +16,7 @@ use crate::domain::id::{
     IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId, VoucherId,
 };
 use crate::domain::order::{Currency, Line, LineKind, Order, OrderKind};
+use crate::domain::referral::code;
 use crate::domain::time::Instant;
 use crate::service::{Calls, Fingerprint, Write};
 

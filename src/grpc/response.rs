@@ -1,6 +1,7 @@
 //! Answers, from domain to wire.
 
 mod offers;
+pub(super) mod referrals;
 
 pub(super) use offers::{draw, drawn_ticket, voucher};
 
@@ -8,12 +9,12 @@ use prost_types::Timestamp;
 
 use super::{events, profile, standing, wire};
 use crate::domain::answer::{
-    AccountView, AdjustAnswer, AmendAnswer, Answer, AttributeAnswer, Balance, Change, ClaimAnswer, ClaimStatus,
-    CommitAnswer, CommitStatus, CreateAccountAnswer, CreateCodeAnswer, Decided, Discount, Effect, EnrollAnswer,
-    EntryView, EraseAnswer, Explain, ExplainRule, Explanation, ExplanationCaveat, ExplanationSource, Granted,
-    MemberView, MoveAnswer, MoveKind, OrderEventAnswer, OrderEventStatus, OrderState, OrderView, Reason, Redeemed,
-    ReferralState, ReferralView, Refund, Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer,
-    ReturnAnswer, ReturnStatus, SendAnswer, SetRoleAnswer, Share, Subject, UpdateMemberAnswer, VerifyView,
+    AccountView, AdjustAnswer, AmendAnswer, Answer, Balance, Change, ClaimAnswer, ClaimStatus, CommitAnswer,
+    CommitStatus, CreateAccountAnswer, Decided, Discount, Effect, EnrollAnswer, EntryView, EraseAnswer, Explain,
+    ExplainRule, Explanation, ExplanationCaveat, ExplanationSource, Granted, MemberView, MoveAnswer, MoveKind,
+    OrderEventAnswer, OrderEventStatus, OrderState, OrderView, Reason, Redeemed, ReferralState, Refund, Refusal,
+    ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, SendAnswer, SetRoleAnswer,
+    Share, Subject, UpdateMemberAnswer, VerifyView,
 };
 use crate::domain::command::{ReturnCause, Tender};
 use crate::domain::id::UnitId;
@@ -91,16 +92,6 @@ pub(super) fn quote_return(answer: ReturnAnswer) -> wire::QuoteReturnResponse {
 pub(super) fn adjust(answer: AdjustAnswer, replayed: bool) -> wire::AdjustResponse {
     let AdjustAnswer { adjusted, decided, balances } = answer;
     wire::AdjustResponse { adjusted, decision: Some(decision(decided)), balances: all(balances, balance), replayed }
-}
-
-pub(super) fn create_code(answer: CreateCodeAnswer, replayed: bool) -> wire::CreateCodeResponse {
-    let CreateCodeAnswer { code, created, refusals } = answer;
-    wire::CreateCodeResponse { code: text(code), created, refusals: all(refusals, refusal), replayed }
-}
-
-pub(super) fn attribute(answer: AttributeAnswer, replayed: bool) -> wire::AttributeResponse {
-    let AttributeAnswer { attributed, decided } = answer;
-    wire::AttributeResponse { attributed, decision: Some(decision(decided)), replayed }
 }
 
 pub(super) fn update_member(answer: UpdateMemberAnswer, replayed: bool) -> wire::UpdateMemberResponse {
@@ -220,8 +211,8 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::Release(answer) => Some(Known::Release(release(answer, true))),
         Answer::Return(answer) => Some(Known::Return(r#return(answer, true))),
         Answer::Adjust(answer) => Some(Known::Adjust(adjust(answer, true))),
-        Answer::CreateCode(answer) => Some(Known::CreateCode(create_code(answer, true))),
-        Answer::Attribute(answer) => Some(Known::Attribute(attribute(answer, true))),
+        Answer::CreateCode(answer) => Some(Known::CreateCode(referrals::create_code(answer, true))),
+        Answer::Attribute(answer) => Some(Known::Attribute(referrals::attribute(answer, true))),
         Answer::UpdateMember(answer) => Some(Known::UpdateMember(update_member(answer, true))),
         Answer::RecordEvent(answer) => Some(Known::RecordEvent(events::recorded(answer, true))),
         Answer::ReviewEvent(answer) => Some(Known::ReviewEvent(events::reviewed(answer, true))),
@@ -242,6 +233,7 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::CreateAccount(answer) => Some(Known::CreateAccount(create_account(answer, true))),
         Answer::SetRole(answer) => Some(Known::SetRole(set_role(answer, true))),
         Answer::Amend(answer) => Some(Known::AmendOrder(amend_order(answer, true))),
+        Answer::UpdateCode(answer) => Some(Known::UpdateCode(referrals::update_code(answer, true))),
         Answer::Announced(_) => None,
         Answer::Done | Answer::Fenced => None,
     }
@@ -273,6 +265,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::CreateAccount(answer) => &answer.decided.refusals,
         Answer::SetRole(answer) => &answer.decided.refusals,
         Answer::Amend(answer) => &answer.decided.refusals,
+        Answer::UpdateCode(answer) => &answer.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -365,29 +358,6 @@ pub(super) fn member(view: MemberView) -> wire::Member {
         tiers: all(view.tiers, standing::tier),
         goals: all(view.goals, standing::goal),
         value: view.value.map(standing::value),
-    }
-}
-
-pub(super) fn referral(view: ReferralView) -> wire::Referral {
-    wire::Referral {
-        referral_id: view.referral.to_string(),
-        campaign_id: view.campaign.to_string(),
-        advocate_member_id: view.advocate.to_string(),
-        friend_member_id: view.friend.to_string(),
-        code: view.code.to_string(),
-        state: referral_state(view.state).into(),
-        attributed_at: Some(timestamp(view.attributed_at)),
-        qualified_at: view.qualified_at.map(timestamp),
-        order_id: text(view.order),
-        rewards: all(view.rewards, |reward| {
-            let side = if reward.to_advocate { wire::ReferralSide::Advocate } else { wire::ReferralSide::Friend };
-            wire::ReferralReward {
-                side: side.into(),
-                unit: reward.unit.to_string(),
-                amount: reward.amount,
-                reversed: reward.reversed,
-            }
-        }),
     }
 }
 
@@ -658,6 +628,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Recipient => (wire::Subject::Recipient, String::new()),
         Subject::Bound(bound) => (wire::Subject::Earn, bound.of),
         Subject::Units(unit) => (wire::Subject::Units, unit.to_string()),
+        Subject::Referral(referral) => (wire::Subject::Referral, referral.to_string()),
     }
 }
 
@@ -774,6 +745,15 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::LineNotDiscountable => Wire::LineNotDiscountable,
         Reason::FloorPrice => Wire::FloorPrice,
         Reason::RewardLimit => Wire::RewardLimit,
+        Reason::CodeMistyped => Wire::CodeMistyped,
+        Reason::CodeBlocked => Wire::CodeBlocked,
+        Reason::CodeNotStarted => Wire::CodeNotStarted,
+        Reason::CodeExpired => Wire::CodeExpired,
+        Reason::CodeUsedUp => Wire::CodeUsedUp,
+        Reason::VanityNotAllowed => Wire::VanityNotAllowed,
+        Reason::Superseded => Wire::Superseded,
+        Reason::ReferralConditionNotMet => Wire::ReferralConditionNotMet,
+        Reason::ReferralBudgetSpent => Wire::ReferralBudgetSpent,
     }
 }
 
@@ -905,6 +885,7 @@ fn referral_state(state: ReferralState) -> wire::ReferralState {
         ReferralState::Qualified => wire::ReferralState::Qualified,
         ReferralState::Expired => wire::ReferralState::Expired,
         ReferralState::Rejected => wire::ReferralState::Rejected,
+        ReferralState::Superseded => wire::ReferralState::Superseded,
     }
 }
 

@@ -16,9 +16,10 @@ use crate::domain::id::{
 use crate::domain::money::Rounding;
 use crate::domain::order::{Currency, Order};
 use crate::domain::program::{
-    AttributeAt, CounterWindow, Kind, MultiplierPolicy, PerCurrency, Repeat, RoundPer, SettlesAs, Shortfall, SpendOf,
-    Trigger, Undo, Upgrade,
+    AttributeAt, CapOf, CounterWindow, Kind, MultiplierPolicy, PerCurrency, Repeat, RoundPer, SettlesAs, Shortfall,
+    SpendOf, Trigger, Undo, Upgrade,
 };
+use crate::domain::referral::code::Pattern;
 use crate::domain::time::{CalendarPeriod, Instant, Period, RoundUpTo, WindowZone};
 use crate::program::form::CountsOf;
 use crate::program::read::{Reader, Step, Value, declared, words};
@@ -1109,6 +1110,40 @@ words!(AttributeAtWord -> AttributeAt {
     "first_order" => AttributeAt::FirstOrder, "with the first order";
     "both" => AttributeAt::Both, "at either";
 });
+
+words!(CapOfWord -> CapOf {
+    "friends" => CapOf::Friends, "friends for whom there was a reward";
+    "units" => CapOf::Units, "units of all that friends bring, commission and shares of generations included; each kind of unit by itself";
+});
+
+/// What the codes of a campaign look like.
+pub(super) struct PatternText;
+
+impl Value for PatternText {
+    type Out = Pattern;
+
+    fn read(node: &Node, r: &mut Reader) -> Option<Pattern> {
+        let text = text_of(node, "a pattern such as \"MIA-####-?\"", r)?;
+        match Pattern::parse(text) {
+            Ok(pattern) => Some(pattern),
+            Err(problem) => {
+                let hint = "`#` is a chosen character, `?` the check character; letters and digits stand as they are";
+                r.fault(node.pos, problem.to_string(), Some(hint));
+                None
+            }
+        }
+    }
+
+    fn phrase() -> String {
+        "a pattern of 4 to 24 characters: `#` is chosen (at least 4 of them), `?` is the check character, letters and \
+         digits stand as they are, separators do not count"
+            .to_owned()
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "minLength": 4, "maxLength": 48 })
+    }
+}
 
 words!(ShortfallWord -> Shortfall {
     "debt" => Shortfall::Debt, "the rest becomes debt, repaid from the next units granted";

@@ -7,7 +7,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::domain::account::MemberRecord;
-use crate::domain::decide::CodeOwner;
+use crate::domain::referral::CodeOwner;
 use crate::domain::time::{Instant, SECOND_MS};
 use crate::store::{Key, Token};
 

@@ -94,7 +94,8 @@ pub(super) async fn send(
 pub(super) async fn finish(inner: &Inner, cause: &Cause<'_>, mut done: Settled) -> Settled {
     let mut waiting: Vec<Outgoing> = done.outgoing.drain(..).collect();
     // A gift that comes back is an effect of its own, which the relay delivers.
-    for effect in waiting.drain(..).filter(|effect| !matches!(effect, Outgoing::Transfer(_))) {
+    let later = |effect: &Outgoing| matches!(effect, Outgoing::Transfer(_) | Outgoing::Confirm(_));
+    for effect in waiting.drain(..).filter(|effect| !later(effect)) {
         if let Err(error) = deliver_one(inner, cause.program, effect).await {
             warn!(%error, "an effect could not be delivered at once; the relay will");
         }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::write::{Deed, Wanted, find};
 use super::{Error, Inner, Preview, codes, quotas, recipients};
-use crate::domain::account::{AccountState, HomeWhy, Salt};
+use crate::domain::account::{AccountState, HomeWhy, Inbound, Salt};
 use crate::domain::answer::{
     AccountView, Answer, CardView, DrawView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView,
+    RewardState,
 };
 use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
@@ -17,6 +18,7 @@ use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::{Draw, Program, Timeline};
 use crate::domain::progress;
+use crate::domain::referral::SentGrant;
 use crate::domain::time::Instant;
 use crate::domain::value::Profile;
 use crate::store::{self, Key};
@@ -67,6 +69,7 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         set_aside: Vec::new(),
         deed: None,
         recipient: recipients::named(inner, &preview.program, &preview.command, None).await?,
+        code_claim: None,
     };
     let times = inner.times(preview.occurred_at);
     let mut decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
@@ -106,7 +109,7 @@ pub(super) async fn member(inner: &Inner, program: &ProgramId, member: &MemberId
         orders: state.orders,
         holds: holds.collect(),
         referral: state.referral.as_ref().map(|referral| referral.referral.clone()),
-        codes: state.codes.iter().map(|(_, code)| code.clone()).collect(),
+        codes: state.codes.iter().map(|own| own.code.clone()).collect(),
         friends_qualified: state.friends_qualified,
         entries,
         kind: state.kind,
@@ -241,33 +244,53 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
     let referral = state.referrals().find(|referral| referral.referral == *id).cloned().ok_or(NOT_FOUND)?;
     let mut rewards = Vec::new();
     if let Some(sent) = &referral.advocate_grant {
-        rewards.push(ReferralRewardView {
-            to_advocate: true,
-            unit: sent.unit.clone(),
-            amount: sent.amount,
-            reversed: sent.amount.saturating_sub(sent.net),
-        });
+        let wanted = Wanted { grant: Some(&sent.grant), ..Wanted::default() };
+        let basis = find(inner, program, &referral.advocate, wanted).await?;
+        rewards.push(of_advocate(sent, basis.inbound(), now));
     }
-    if let Some(side) = &referral.friend {
-        rewards.push(ReferralRewardView {
-            to_advocate: false,
-            unit: side.unit.clone(),
-            amount: side.amount,
-            reversed: side.reversed,
-        });
+    rewards.extend(referral.friend.iter().map(|side| ReferralRewardView {
+        to_advocate: false,
+        unit: side.unit.clone(),
+        amount: side.amount,
+        reversed: side.reversed,
+        limited: 0,
+        state: reward_state(side.amount, side.amount.saturating_sub(side.reversed), side.dates.activates_at, now),
+        due_at: side.dates.activates_at,
+    }));
+    Ok(ReferralView { referral, friend, rewards })
+}
+
+/// What the advocate has of it: their account says, once it has arrived there.
+fn of_advocate(sent: &SentGrant, inbound: Option<&Inbound>, now: Instant) -> ReferralRewardView {
+    let (unit, to_advocate) = (sent.unit.clone(), true);
+    let Some(inbound) = inbound else {
+        let reversed = sent.amount.saturating_sub(sent.net);
+        let (state, due_at) = (RewardState::Pending, Instant::MAX);
+        return ReferralRewardView { to_advocate, unit, amount: sent.amount, reversed, limited: 0, state, due_at };
+    };
+    let stands = inbound.granted();
+    let brought = inbound.brought.as_ref();
+    let asked = sent.amount.saturating_mul(brought.map_or(1, |brought| brought.times.max(1)));
+    let limited = brought.map_or(0, |brought| brought.desired.saturating_sub(brought.granted));
+    let gross = asked.saturating_sub(limited);
+    let due_at = inbound.dates.activates_at;
+    ReferralRewardView {
+        to_advocate,
+        unit,
+        amount: gross,
+        reversed: gross.saturating_sub(stands),
+        limited,
+        state: reward_state(gross, stands, due_at, now),
+        due_at,
     }
-    Ok(ReferralView {
-        referral: referral.referral,
-        campaign: referral.campaign,
-        advocate: referral.advocate,
-        friend,
-        code: referral.code,
-        state: referral.state,
-        attributed_at: referral.attributed_at,
-        qualified_at: referral.qualified_at,
-        order: referral.order,
-        rewards,
-    })
+}
+
+fn reward_state(gross: i64, stands: i64, due_at: Instant, now: Instant) -> RewardState {
+    match (stands, due_at <= now) {
+        (0, _) if 0 < gross => RewardState::Reversed,
+        (_, true) => RewardState::Paid,
+        (_, false) => RewardState::Pending,
+    }
 }
 
 pub(super) fn from_hex(text: &str) -> Option<Hash> {

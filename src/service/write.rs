@@ -202,7 +202,7 @@ async fn with_claims(
     for _ in 0..quotas::ROUNDS_MAX {
         snapshot.set_aside = set_aside.granted();
         let decision = decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?;
-        if decision.wants.is_empty() {
+        if decision.wants.is_empty() && decision.wants_code.is_none() {
             return Ok(Step::Decided(Box::new(decision)));
         }
         if set_aside.take_at_hand(inner, &basis.account_id, &decision.wants) {
@@ -210,9 +210,13 @@ async fn with_claims(
         }
         // A resend would claim in vain.
         if set_aside.is_empty()
+            && snapshot.code_claim.is_none()
             && let Some(settled) = answered(inner, cause, &basis.account_id).await?
         {
             return Ok(Step::Answered(Box::new(settled)));
+        }
+        if let Some(wanted) = &decision.wants_code {
+            snapshot.code_claim = Some(codes::claim(inner, cause.program, &basis.account_id, wanted).await?);
         }
         quotas::claim(inner, &basis.account_id, &decision.wants, times.now, set_aside).await?;
     }
@@ -241,7 +245,7 @@ pub(super) async fn once(
     set_aside: &mut Claims,
 ) -> Result<Once, Error> {
     let settled = |settled| Ok(Once::Settled(Box::new(settled)));
-    let codes = codes::resolve(inner, cause, &basis.account_id, basis.state(), command, times).await?;
+    let codes = codes::named(inner, cause.program, command).await?;
     let recipient = recipients::named(inner, cause.program, command, basis.deed()).await?;
     let (member, salt) = (Some(member.clone()), salt_for(command)?);
     let snapshot = Snapshot { member, salt, recipient, ..basis.snapshot(cause.program, codes) };
@@ -421,7 +425,9 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::Erase
         | Command::Send(_)
         | Command::CreateAccount(_)
-        | Command::SetRole(_) => None,
+        | Command::SetRole(_)
+        | Command::UpdateCode(_)
+        | Command::SettleReferral(_) => None,
     }
 }
 
@@ -702,6 +708,10 @@ impl Basis {
         self.account.as_ref().map(|(_, state)| state)
     }
 
+    pub(super) fn inbound(&self) -> Option<&Inbound> {
+        self.inbound.as_ref().and_then(|(_, found)| found.as_ref()).map(|(_, inbound)| inbound)
+    }
+
     pub(super) fn deed(&self) -> Option<&DeedRecord> {
         self.deed.as_ref().and_then(|(_, found)| found.as_ref()).map(|(_, deed)| deed)
     }
@@ -722,7 +732,7 @@ impl Basis {
     fn snapshot(
         &self,
         program: &ProgramId,
-        codes: Vec<(crate::domain::id::Code, Option<crate::domain::decide::CodeOwner>)>,
+        codes: Vec<(crate::domain::id::Code, Option<crate::domain::referral::CodeOwner>)>,
     ) -> Snapshot {
         let of = |found: &Option<(Place, OrderRecord)>| found.as_ref().map(|(_, order)| order.clone());
         Snapshot {
@@ -735,6 +745,7 @@ impl Basis {
             member: None,
             salt: Salt::default(),
             set_aside: Vec::new(),
+            code_claim: None,
             deed: self.deed().cloned(),
             recipient: None,
         }

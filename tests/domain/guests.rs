@@ -156,7 +156,7 @@ fn a17_codes_of_a_guest_are_answered_when_the_order_is_claimed() {
     let decision = claim(&mut world, "leo", "o");
     assert_eq!(
         told(&decision),
-        ["base grants 10", "friends:leo is Attributed", "friends grants 20", "friends:leo is Qualified"]
+        ["base grants 10", "friends:leo is Attributed", "friends:leo is Qualified", "friends grants 20"]
     );
     world.relay();
     assert_eq!((world.has("ann"), world.has("leo")), ("available 50".into(), "available 30".into()));

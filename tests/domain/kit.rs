@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use guerdon::domain::account::{AccountState, Inbound};
 use guerdon::domain::answer::{
-    Answer, Change, CommitAnswer, Decided, Effect, Refund, Refusal, ReleaseAnswer, ReserveAnswer, ReturnAnswer, Subject,
+    Answer, Change, CommitAnswer, Decided, Effect, ReferralState, Refund, Refusal, ReleaseAnswer, ReserveAnswer,
+    ReturnAnswer, Subject,
 };
 use guerdon::domain::command::{
-    Adjust, AdjustReason, Claim, Command, Commit, EnteredCode, GuestOrder, Measure, Outgoing, PayAmount, PayWithUnits,
-    ProfileChange, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat, Tender, Transfer,
+    Adjust, AdjustReason, Claim, Command, Commit, ConfirmReferral, EnteredCode, GuestOrder, Measure, Outgoing,
+    PayAmount, PayWithUnits, ProfileChange, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat,
+    SettleReferral, Tender, Transfer,
 };
-use guerdon::domain::decide::{CodeOwner, DecideError, Decision, Snapshot, decide};
+use guerdon::domain::decide::{CodeClaim, CodeWanted, DecideError, Decision, Snapshot, decide};
 use guerdon::domain::event_record::DeedRecord;
 use guerdon::domain::id::{
     AccountId, CampaignId, Code, EventId, GrantId, Label, LevelId, LineId, MemberId, OrderId, ProgramId, RequestId,
@@ -22,6 +24,9 @@ use guerdon::domain::order::{Currency, Line, LineKind, Order};
 use guerdon::domain::order_record::{OrderRecord, Returned};
 use guerdon::domain::program::{Program, Timeline};
 use guerdon::domain::quota::{QuotaKey, SetAside, Want};
+use guerdon::domain::referral::code::{ATTEMPTS_MAX, Maker, made};
+use guerdon::domain::referral::cycle::{End, HOPS_MAX, Link, Verdict, verdict};
+use guerdon::domain::referral::{CodeOwner, CodeState};
 use guerdon::domain::time::{Instant, Times};
 use guerdon::program::compile;
 
@@ -186,7 +191,35 @@ pub(crate) fn amount(line: &str, n: i64) -> (LineId, Measure) {
 }
 
 pub(crate) fn entered(raw: &str) -> EnteredCode {
-    EnteredCode { raw: raw.to_owned(), code: guerdon::domain::code::read(raw) }
+    EnteredCode { raw: raw.to_owned(), code: guerdon::domain::referral::code::read(raw) }
+}
+
+/// A friend names a code, after sign-up.
+pub(crate) fn named(code: &str) -> Command {
+    Command::Attribute(guerdon::domain::command::Attribute { code: entered(code), agent: None })
+}
+
+/// An advocate asks for a code.
+pub(crate) fn wish(campaign: Option<&str>, vanity: Option<&str>) -> guerdon::domain::command::CreateCode {
+    guerdon::domain::command::CreateCode {
+        campaign: campaign.map(|id| CampaignId::parse(id).unwrap()),
+        vanity: vanity.and_then(guerdon::domain::referral::code::read),
+        label: None,
+        expires_at: None,
+        uses_max: None,
+    }
+}
+
+/// A code that is good.
+pub(crate) fn owner_of(account: &AccountId, campaign: &CampaignId) -> CodeOwner {
+    CodeOwner {
+        account: account.clone(),
+        campaign: campaign.clone(),
+        state: CodeState::Active,
+        revision: 1,
+        expires_at: Instant::MAX,
+        uses_max: None,
+    }
 }
 
 /// Accounts, orders and codes, and a clock that goes when told. What a decision answers is applied at once, as a
@@ -275,7 +308,6 @@ impl World {
             Command::Claim(Claim { guest: GuestOrder::Claimed(record), .. }) => {
                 record.codes.iter().filter_map(|c| c.code.clone()).collect()
             }
-            Command::CreateCode(_) => self.codes.keys().cloned().collect(),
             _ => Vec::new(),
         };
         let grant = match command {
@@ -294,6 +326,7 @@ impl World {
             member: member.map(MemberId::from),
             salt: [7; 16],
             set_aside: Vec::new(),
+            code_claim: None,
             deed: match (command.event(), member) {
                 (Some(event), Some(member)) => self.events.get(&(member.clone(), event.clone())).cloned(),
                 (None, Some(member)) => {
@@ -335,8 +368,9 @@ impl World {
         let request = RequestId::parse(&format!("r{posted}")).unwrap();
         let mut snapshot = Snapshot { member: Some(MemberId::from(&acting)), ..self.snapshot(Some(&member), &command) };
         let mut decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
-        while !decision.wants.is_empty() {
+        while !decision.wants.is_empty() || decision.wants_code.is_some() {
             snapshot.set_aside.extend(decision.wants.iter().map(|want| self.claim(want)));
+            snapshot.code_claim = decision.wants_code.as_ref().map(|wanted| self.claim_code(&member, wanted));
             decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         }
         for used in &decision.used {
@@ -394,6 +428,54 @@ impl World {
         Ok(decision)
     }
 
+    /// Claims the code that is wanted, as the service does.
+    fn claim_code(&mut self, member: &AccountId, wanted: &CodeWanted) -> CodeClaim {
+        let program = ProgramId::parse("p").unwrap();
+        let CodeWanted { campaign, label, vanity, pattern } = wanted;
+        let maker = Maker { program: &program, campaign, account: member, label: label.as_ref() };
+        let tries: Vec<Code> = match vanity {
+            Some(wished) => vec![wished.clone()],
+            None => (0..ATTEMPTS_MAX).filter_map(|attempt| made(maker, pattern, attempt)).collect(),
+        };
+        for code in tries {
+            let mine = CodeOwner { state: CodeState::Claimed, revision: 0, ..owner_of(member, campaign) };
+            if *self.codes.entry(code.clone()).or_insert_with(|| mine.clone()) == mine {
+                return CodeClaim::Mine(code);
+            }
+        }
+        CodeClaim::Taken
+    }
+
+    /// What becomes of a pending claim, as the service finds out.
+    fn verdict(&self, claim: &ConfirmReferral) -> Verdict {
+        let link = |friend: &AccountId| {
+            let referral = self.accounts[friend].referral.as_ref()?;
+            let stands = referral.state != ReferralState::Rejected;
+            stands.then(|| {
+                (
+                    referral,
+                    Link {
+                        friend: friend.clone(),
+                        attributed_at: referral.attributed_at,
+                        confirmed: referral.confirmed,
+                    },
+                )
+            })
+        };
+        let Some((own, own_link)) = link(&claim.friend) else { return Verdict::Confirm };
+        let mut above = Vec::new();
+        let mut next = own.advocate.clone();
+        for _ in 0..HOPS_MAX {
+            if next == claim.friend {
+                return verdict(&own_link, &above, End::Friend);
+            }
+            let Some((referral, link)) = link(&next) else { return verdict(&own_link, &above, End::Root) };
+            above.push(link);
+            next = referral.advocate.clone();
+        }
+        verdict(&own_link, &above, End::TooFar)
+    }
+
     /// What of a quota a want is granted; nothing is taken before it is used.
     fn claim(&mut self, want: &Want) -> SetAside {
         let left = *self.quotas.entry(want.quota.clone()).or_insert(want.capacity);
@@ -440,9 +522,8 @@ impl World {
 
     /// A code that is somebody's.
     pub(crate) fn code(&mut self, raw: &str, owner: &str, campaign: &str) {
-        let owner =
-            CodeOwner { account: account(owner), campaign: CampaignId::parse(campaign).unwrap(), blocked: false };
-        self.codes.insert(guerdon::domain::code::read(raw).unwrap(), owner);
+        let owner = owner_of(&account(owner), &CampaignId::parse(campaign).unwrap());
+        self.codes.insert(guerdon::domain::referral::code::read(raw).unwrap(), owner);
     }
 
     /// The account that an id leads to.
@@ -474,12 +555,37 @@ impl World {
             Outgoing::Parcel(parcel) => Command::Take(parcel),
             Outgoing::Forget(forget) => {
                 for code in &forget.codes {
-                    self.codes.get_mut(code).unwrap().blocked = true;
+                    self.codes.get_mut(code).unwrap().state = CodeState::Erased;
+                }
+                return;
+            }
+            Outgoing::Code(effect) => {
+                let stands = self.codes.get_mut(&effect.code).unwrap();
+                if stands.revision < effect.owner.revision && stands.state != CodeState::Erased {
+                    *stands = CodeOwner { account: stands.account.clone(), ..effect.owner };
+                }
+                return;
+            }
+            Outgoing::Confirm(claim) => {
+                let verdict = self.verdict(&claim);
+                let (referral, attributed_at) = (claim.referral.clone(), claim.attributed_at);
+                let settle = SettleReferral { referral, attributed_at, verdict };
+                let times = Times { now: self.now, effective_at: attributed_at, stated: true };
+                let settled = self.decide_at(&target, Command::SettleReferral(settle), times).unwrap();
+                if !settled.received {
+                    self.outbox.push(Outgoing::Confirm(claim));
                 }
                 return;
             }
         };
-        assert!(self.decide(&target, command).received);
+        // One that waits for a claim to be settled comes again.
+        let again = match &command {
+            Command::Receive(transfer) => Some(Outgoing::Transfer(transfer.clone())),
+            _ => None,
+        };
+        if !self.decide(&target, command).received {
+            self.outbox.push(again.expect("nothing else waits"));
+        }
     }
 
     /// Delivers what decisions sent to other accounts.
@@ -595,6 +701,7 @@ pub(crate) fn told(decision: &Decision) -> Vec<String> {
     let refusals = match &decision.answer {
         Answer::Release(a) => return a.refusals.iter().map(refusal).collect(),
         Answer::CreateCode(a) => return a.refusals.iter().map(refusal).collect(),
+        Answer::UpdateCode(a) => return a.refusals.iter().map(refusal).collect(),
         Answer::Announced(a) => return a.refusals.iter().map(refusal).collect(),
         Answer::Done => return Vec::new(),
         answer => decided(answer).refusals,

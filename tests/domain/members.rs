@@ -3,8 +3,7 @@
 use guerdon::domain::account::AccountState;
 use guerdon::domain::answer::{Answer, CreateCodeAnswer};
 use guerdon::domain::command::{Adjust, Command, CreateCode};
-use guerdon::domain::decide::{CodeWanted, code_wanted};
-use guerdon::domain::id::{CampaignId, UnitId};
+use guerdon::domain::id::UnitId;
 
 use super::kit::*;
 
@@ -79,13 +78,6 @@ const TWO: &str = "referrals:
   - {id: two, title: T, friend: {units: 1}}
 ";
 
-fn wish(campaign: Option<&str>, vanity: Option<&str>) -> CreateCode {
-    CreateCode {
-        campaign: campaign.map(|id| CampaignId::parse(id).unwrap()),
-        vanity: vanity.and_then(guerdon::domain::code::read),
-    }
-}
-
 fn created(answer: &Answer) -> &CreateCodeAnswer {
     match answer {
         Answer::CreateCode(answer) => answer,
@@ -94,50 +86,119 @@ fn created(answer: &Answer) -> &CreateCodeAnswer {
 }
 
 #[test]
-fn a_code_is_claimed_first_and_then_the_members_own() {
-    let mut world = World::new(TWO).with("mia", 0);
-    let program = world.timeline.at(world.now).unwrap().clone();
-    let wanted =
-        |world: &World, wish: &CreateCode| code_wanted(&program, world.accounts.get(&account("mia")), wish, world.now);
-    let any = wish(Some("two"), None);
-    let two = CampaignId::parse("two").unwrap();
-    assert_eq!(wanted(&world, &any), CodeWanted::Claim { campaign: two.clone(), vanity: None });
-    // Nobody has claimed it: somebody else was faster.
-    let decision = world.decide("mia", Command::CreateCode(any.clone()));
-    assert_eq!(told(&decision), ["no code : CodeTaken"]);
-    world.code("M1A0", "mia", "two");
-    let decision = world.decide("mia", Command::CreateCode(any.clone()));
-    let answer = created(&decision.answer);
-    assert_eq!((answer.code.as_ref().unwrap().as_str(), answer.created), ("M1A0", true));
-    // Asked again: the same.
-    assert_eq!(wanted(&world, &any), CodeWanted::Nothing);
-    let decision = world.decide("mia", Command::CreateCode(any));
-    assert!(!created(&decision.answer).created);
-    assert!(decision.entries.is_empty());
-    // A wish is another code.
-    let vanity = wish(Some("two"), Some("mia-rocks"));
-    assert!(matches!(wanted(&world, &vanity), CodeWanted::Claim { vanity: Some(_), .. }));
+fn r1_a_code_is_made_once_for_each_campaign_and_label_and_wished_for_besides() {
+    let mut world = World::new(TWO).with("mia", 0).with("leo", 0);
+    let mut ask = |member: &str, wish: CreateCode| {
+        let decision = world.decide(member, Command::CreateCode(wish));
+        let answer = created(&decision.answer).clone();
+        (answer.code.map(|code| code.to_string()).unwrap_or_default(), answer.created, told(&decision))
+    };
+    let labelled = |name: &str| CreateCode { label: Some(label(name)), ..wish(Some("two"), None) };
+    let (first, made, _) = ask("mia", wish(Some("two"), None));
+    assert!(made && first.len() == 8);
+    // Asked again: the same. For something else: another.
+    assert_eq!(ask("mia", wish(Some("two"), None)), (first.clone(), false, vec![]));
+    let (video, made, _) = ask("mia", labelled("video"));
+    assert!(made && video != first);
+    assert_eq!(ask("mia", labelled("video")), (video, false, vec![]));
+    let (vanity, made, _) = ask("mia", wish(Some("two"), Some("mia-rocks")));
+    assert_eq!((vanity.as_str(), made), ("M1AR0CKS", true));
+    assert_eq!(ask("leo", wish(Some("two"), Some("MIA rocks"))).2, ["no code M1AR0CKS: CodeTaken"]);
+    assert_eq!(ask("leo", wish(Some("one"), None)).1, true);
+    assert_eq!(ask("mia", wish(Some("one"), Some("mia-rocks"))).2, ["no code M1AR0CKS: CodeTaken"]);
+}
+
+/// A code that was wished for was claimed before the request was refused: nobody could have it any more.
+#[test]
+fn r1_a_request_that_is_refused_takes_no_code() {
+    let mut world = World::new(TWO).with("mia", 0).with("leo", 0).on("2026-06-01");
+    let refused = world.decide_as_of("mia", Command::CreateCode(wish(Some("two"), Some("ROCKS"))), at("2020-01-01"));
+    assert_eq!(told(&refused), ["no member: TooFarBack"]);
+    assert!(world.codes.is_empty());
+    assert!(created(&world.decide("leo", Command::CreateCode(wish(Some("two"), Some("ROCKS")))).answer).created);
 }
 
 #[test]
-fn a_code_is_refused_in_this_order() {
-    let mut world = World::new(TWO).with("mia", 0).on("2026-06-01");
+fn r1_a_code_is_refused_in_this_order() {
+    let sections = TWO.replace(
+        "{id: two,",
+        "{id: three, title: T, friend: {units: 1}, codes: {vanity: false, \
+                                             per_member_max: 1, valid_for: 2 days}}\n  - {id: two,",
+    );
+    let mut world = World::new(&sections).with("mia", 0).with("leo", 0).on("2026-06-01");
+    world.decide("leo", Command::CreateCode(wish(Some("two"), Some("TAKEN"))));
+    let expired = CreateCode { expires_at: Some(at("2026-06-01")), ..wish(Some("two"), None) };
+    let labelled = CreateCode { label: Some(label("more")), ..wish(Some("three"), None) };
+    assert!(created(&world.decide("mia", Command::CreateCode(wish(Some("three"), None))).answer).created);
     for (wish, expected) in [
         (wish(None, None), "no code : CampaignUnknown"),
-        (wish(Some("three"), None), "no code : CampaignUnknown"),
-        (wish(Some("one"), None), "no code : CodeNotActive"),
+        (wish(Some("four"), None), "no code : CampaignUnknown"),
+        (wish(Some("one"), None), "no code : CodeExpired"),
+        (wish(Some("three"), Some("M1A0")), "no code M1A0: VanityNotAllowed"),
+        (labelled, "no code : TooManyCodes, asks 2, has 1"),
+        (expired, "no code : OutOfBounds"),
         (wish(Some("two"), Some("TAKEN")), "no code TAKEN: CodeTaken"),
     ] {
         let decision = world.decide("mia", Command::CreateCode(wish.clone()));
         assert_eq!(told(&decision), [expected], "{wish:?}");
     }
     assert_eq!(told(&world.decide("nobody", Command::CreateCode(wish(None, None)))), ["no member: MemberUnknown"]);
-    for n in 0..AccountState::CODES_MAX {
+    for n in 1..AccountState::CODES_MAX {
         let code = format!("C0DE{n:02}");
-        world.codes.clear();
-        world.code(&code, "mia", "two");
         assert!(created(&world.decide("mia", Command::CreateCode(wish(Some("two"), Some(&code)))).answer).created);
     }
     let more = wish(Some("two"), Some("M0RE"));
     assert_eq!(told(&world.decide("mia", Command::CreateCode(more))), ["no code M0RE: TooManyCodes, asks 21, has 20"]);
+}
+
+#[test]
+fn r1_a_code_is_blocked_unblocked_and_expires() {
+    let mut world = World::new(TWO).with("mia", 0);
+    let code = CreateCode { expires_at: Some(at("2026-06-03")), ..wish(Some("two"), Some("MIA0")) };
+    world.decide("mia", Command::CreateCode(code));
+    world.relay();
+    let update = |world: &mut World, blocked: bool| {
+        let (code, agent) = (entered("mia-0"), label("zoe"));
+        let update = guerdon::domain::command::UpdateCode { code, blocked, agent };
+        let decision = world.decide("mia", Command::UpdateCode(update));
+        world.relay();
+        decision.entries.len()
+    };
+    assert_eq!(update(&mut world, true), 1);
+    assert_eq!(update(&mut world, true), 0, "it is blocked already");
+    assert_eq!(told(&world.enrol("ben", &["MIA0"])), ["no code MIA0: CodeBlocked"]);
+    assert_eq!(update(&mut world, false), 1);
+    world.go("2026-06-02");
+    assert_eq!(told(&world.enrol("cat", &["MIA0"])), ["two:cat is Attributed"]);
+    world.go("2026-06-03");
+    assert_eq!(told(&world.enrol("dan", &["MIA0"])), ["no code MIA0: CodeExpired"]);
+    let unknown = guerdon::domain::command::UpdateCode { code: entered("N0PE"), blocked: true, agent: label("zoe") };
+    assert_eq!(told(&world.decide("mia", Command::UpdateCode(unknown))), ["no code N0PE: CodeUnknown"]);
+}
+
+#[test]
+fn r1_a_code_brings_so_many_friends_and_no_more() {
+    let mut world = World::new(TWO).with("mia", 0);
+    let code = CreateCode { uses_max: Some(2), ..wish(Some("two"), Some("MIA0")) };
+    world.decide("mia", Command::CreateCode(code));
+    world.relay();
+    for (friend, expected) in
+        [("ben", "two:ben is Attributed"), ("cat", "two:cat is Attributed"), ("dan", "no code MIA0: CodeUsedUp")]
+    {
+        assert_eq!(told(&world.enrol(friend, &["MIA0"])), [expected]);
+    }
+}
+
+#[test]
+fn r1_a_wrong_character_is_told_from_an_unknown_code() {
+    let mut world = World::new(TWO).with("mia", 0);
+    let answer = world.decide("mia", Command::CreateCode(wish(Some("two"), None))).answer;
+    world.relay();
+    let code = created(&answer).code.clone().unwrap().to_string();
+    let other = if code.ends_with('7') { '8' } else { '7' };
+    let wrong = format!("{}{other}", &code[..7]);
+    assert_eq!(told(&world.enrol("ben", &[&wrong])), [format!("no code {wrong}: CodeMistyped")]);
+    assert_eq!(told(&world.enrol("cat", &["N0SUCHC0DE"])), ["no code N0SUCHC0DE: CodeUnknown"]);
+    let written = format!("{}-{}", code[..4].to_lowercase(), &code[4..]);
+    assert_eq!(told(&world.enrol("dan", &[&written])), ["two:dan is Attributed"]);
 }

@@ -195,10 +195,7 @@ fn b9_referrals_and_codes_survive_two_merges() {
     w.relay();
     assert_eq!(w.has("cat"), "available 200", "the code of a merged member earns for who they are now");
     assert_eq!(w.accounts[&account("cat")].friends_qualified, 1);
-    assert_eq!(
-        told(&w.decide("cat", Command::Attribute(guerdon::domain::command::Attribute { code: entered("ADA0") }))),
-        ["no code ADA0: SelfReferral"]
-    );
+    assert_eq!(told(&w.decide("cat", named("ADA0"))), ["no code ADA0: SelfReferral"]);
     w.enrol("gus", &[]);
     w.merge("fay", "gus");
     w.give_back("fay", everything("o", "r"));
@@ -384,9 +381,9 @@ fn b11_erasure_forgets_forfeits_and_still_takes_returns() {
 fn b11_what_still_comes_for_the_erased_is_forfeited_and_friends_keep_theirs() {
     let sections = "referrals: [{id: bring, title: T, advocate: {units: 200}, friend: {units: 50}}]\n";
     let mut w = World::new(&format!("{sections}{BASE}")).with("ada", 0).with("ben", 0);
-    let claim = guerdon::domain::command::CreateCode { campaign: None, vanity: guerdon::domain::code::read("ADA000") };
-    w.code("ADA000", "ada", "bring");
+    let claim = wish(None, Some("ADA000"));
     w.decide("ada", Command::CreateCode(claim));
+    w.relay();
     w.enrol("fay", &["ADA000"]);
     w.buy("fay", order_for("o", 1_000));
     w.erase("ada");

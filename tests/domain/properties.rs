@@ -186,9 +186,7 @@ fn take(world: &mut World, step: &Step) {
         }
         Step::Adjust { amount: 0, .. } => return,
         Step::Adjust { member, amount } => (member, Command::Adjust(adjust(amount, None)), 0),
-        Step::Attribute { member } => {
-            (member, Command::Attribute(guerdon::domain::command::Attribute { code: entered("AAAA") }), 0)
-        }
+        Step::Attribute { member } => (member, named("AAAA"), 0),
     };
     let effective_at = world.now.minus_ms(late_h * HOUR_MS);
     let name = MEMBERS[member];
@@ -334,7 +332,7 @@ proptest! {
         let mut world = enrolled(0);
         let template = {
             let mut origin = world.clone();
-            origin.decide("ann", Command::Attribute(guerdon::domain::command::Attribute { code: entered("AAAA") }));
+            origin.decide("ann", named("AAAA"));
             origin.buy("ann", order_for("o", 5_000));
             origin.sent().remove(0)
         };

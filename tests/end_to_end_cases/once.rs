@@ -111,6 +111,10 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
                 others.push((Write::Commit(wire::CommitRequest { order, paid: true, ..raw.clone() }), "order"));
                 others.push((Write::Commit(wire::CommitRequest { paid: true, ..raw }), "paid"));
             }
+            Write::UpdateCode(raw) => {
+                let code = "x".into();
+                others.push((Write::UpdateCode(wire::UpdateCodeRequest { code, ..raw }), "code"));
+            }
             Write::Release(raw) => {
                 let order_id = "o9".into();
                 others.push((Write::Release(wire::ReleaseRequest { order_id, ..raw }), "order_id"));

@@ -427,6 +427,7 @@ impl Clients {
             Write::Return(raw) => Answer::Return(self.checkout.clone().r#return(raw).await?.into_inner()),
             Write::AmendOrder(raw) => Answer::AmendOrder(self.checkout.clone().amend_order(raw).await?.into_inner()),
             Write::Adjust(raw) => Answer::Adjust(self.member.clone().adjust(raw).await?.into_inner()),
+            Write::UpdateCode(raw) => Answer::UpdateCode(self.referral.clone().update_code(raw).await?.into_inner()),
             Write::CreateCode(raw) => Answer::CreateCode(self.referral.clone().create_code(raw).await?.into_inner()),
             Write::Attribute(raw) => Answer::Attribute(self.referral.clone().attribute(raw).await?.into_inner()),
             Write::RecordOrderEvent(raw) => {
@@ -509,6 +510,7 @@ pub enum Write {
     Return(wire::ReturnRequest),
     AmendOrder(wire::AmendOrderRequest),
     Adjust(wire::AdjustRequest),
+    UpdateCode(wire::UpdateCodeRequest),
     CreateCode(wire::CreateCodeRequest),
     Attribute(wire::AttributeRequest),
     UpdateMember(wire::UpdateMemberRequest),
@@ -539,6 +541,7 @@ macro_rules! each_write {
             Write::Return($raw) => $body,
             Write::AmendOrder($raw) => $body,
             Write::Adjust($raw) => $body,
+            Write::UpdateCode($raw) => $body,
             Write::CreateCode($raw) => $body,
             Write::Attribute($raw) => $body,
             Write::UpdateMember($raw) => $body,
@@ -600,7 +603,7 @@ macro_rules! happens {
     )*};
 }
 
-happens! { AmendOrderRequest EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest SetTierRequest }
+happens! { AmendOrderRequest UpdateCodeRequest EnrollRequest ReserveRequest CommitRequest ReleaseRequest ReturnRequest AdjustRequest CreateCodeRequest AttributeRequest UpdateMemberRequest RecordEventRequest ClaimOrderRequest ReinstateRequest ExtendExpiryRequest RecordOrderEventRequest SetTierRequest }
 
 happens! {
     MergeRequest UnmergeRequest EraseRequest TransferRequest JoinAccountRequest LeaveAccountRequest SetRoleRequest
@@ -624,6 +627,7 @@ pub enum Answer {
     Return(wire::ReturnResponse),
     AmendOrder(wire::AmendOrderResponse),
     Adjust(wire::AdjustResponse),
+    UpdateCode(wire::UpdateCodeResponse),
     CreateCode(wire::CreateCodeResponse),
     Attribute(wire::AttributeResponse),
     UpdateMember(wire::UpdateMemberResponse),
@@ -689,6 +693,7 @@ answers! {
     Return r#return ReturnResponse
     AmendOrder amend_order AmendOrderResponse
     Adjust adjust AdjustResponse
+    UpdateCode update_code UpdateCodeResponse
     CreateCode create_code CreateCodeResponse
     Attribute attribute AttributeResponse
     UpdateMember update_member UpdateMemberResponse
@@ -720,6 +725,7 @@ impl Answer {
             Of::Return(answer) => Answer::Return(answer),
             Of::AmendOrder(answer) => Answer::AmendOrder(answer),
             Of::Adjust(answer) => Answer::Adjust(answer),
+            Of::UpdateCode(answer) => Answer::UpdateCode(answer),
             Of::CreateCode(answer) => Answer::CreateCode(answer),
             Of::Attribute(answer) => Answer::Attribute(answer),
             Of::UpdateMember(answer) => Answer::UpdateMember(answer),
@@ -769,6 +775,7 @@ impl Answer {
             Answer::LeaveAccount(answer) => decided(&answer.decision),
             Answer::SetRole(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
+            Answer::UpdateCode(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
         };
         refusals.iter().map(wire::Refusal::reason).collect()
@@ -923,6 +930,17 @@ pub fn create_code(member: &str, request: &str) -> Write {
     Write::CreateCode(wire::CreateCodeRequest {
         member_id: member.into(),
         request_id: request.into(),
+        ..Default::default()
+    })
+}
+
+pub fn update_code(member: &str, request: &str, code: &str, state: wire::CodeState) -> Write {
+    Write::UpdateCode(wire::UpdateCodeRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        code: code.into(),
+        state: state.into(),
+        agent_id: "zoe".into(),
         ..Default::default()
     })
 }

@@ -10,7 +10,7 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 37] = [
+const REASONS: [Reason; 46] = [
     Reason::MemberUnknown,
     Reason::MemberExists,
     Reason::OrderUnknown,
@@ -31,6 +31,15 @@ const REASONS: [Reason; 37] = [
     Reason::CodeUnknown,
     Reason::CodeNotActive,
     Reason::SelfReferral,
+    Reason::CodeMistyped,
+    Reason::CodeBlocked,
+    Reason::CodeNotStarted,
+    Reason::CodeExpired,
+    Reason::CodeUsedUp,
+    Reason::VanityNotAllowed,
+    Reason::Superseded,
+    Reason::ReferralConditionNotMet,
+    Reason::ReferralBudgetSpent,
     Reason::AlreadyAttributed,
     Reason::NotNew,
     Reason::CodeNotTakenHere,
@@ -287,6 +296,7 @@ fn every_effect() {
         (referral(ReferralState::Qualified), wire_referral(wire::ReferralState::Qualified)),
         (referral(ReferralState::Expired), wire_referral(wire::ReferralState::Expired)),
         (referral(ReferralState::Rejected), wire_referral(wire::ReferralState::Rejected)),
+        (referral(ReferralState::Superseded), wire_referral(wire::ReferralState::Superseded)),
         (
             Effect::Adjusted { unit: unit("points"), amount: -5, repaid: 0 },
             W::UnitsAdjusted(wire::UnitsAdjusted { unit: "points".into(), amount: -5, repaid_debt: 0 }),
@@ -552,6 +562,7 @@ fn the_outcome_of_every_write() {
         Answer::ReviewEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
         Answer::RevokeEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
         Answer::SetTier(SetTierAnswer { set: true, decided: decided() }),
+        Answer::UpdateCode(UpdateCodeAnswer { changed: true, refusals: none() }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -576,6 +587,7 @@ fn the_outcome_of_every_write() {
             Shown::ReviewEvent(shown) => (14, shown.reviewed && shown.replayed),
             Shown::RevokeEvent(shown) => (15, shown.revoked && shown.replayed),
             Shown::SetTier(shown) => (16, shown.set && shown.replayed),
+            Shown::UpdateCode(shown) => (17, shown.changed && shown.replayed),
             other => panic!("of a test of its own: {other:?}"),
         };
         assert_eq!(found, (number, true));

@@ -141,7 +141,9 @@ fn amendments() {
 
 #[test]
 fn members_and_referrals() {
-    use wire::{AdjustRequest as A, AttributeRequest as T, CreateCodeRequest as C, EnrollRequest as E};
+    use wire::{
+        AdjustRequest as A, AttributeRequest as T, CreateCodeRequest as C, EnrollRequest as E, UpdateCodeRequest as U,
+    };
     let when = timestamp(1_767_225_600, 0);
     check(
         enroll(),
@@ -175,6 +177,9 @@ fn members_and_referrals() {
             // What was sent counts, not what it reads as.
             ("vanity", C { vanity: "MIACOOKS".into(), ..create_code() }),
             ("occurred_at", C { occurred_at: when, ..create_code() }),
+            ("label", C { label: "post".into(), ..create_code() }),
+            ("expires_at", C { expires_at: when, ..create_code() }),
+            ("uses_max", C { uses_max: 5, ..create_code() }),
         ],
     );
     check(
@@ -184,6 +189,18 @@ fn members_and_referrals() {
             ("member_id", T { member_id: "mia".into(), ..attribute() }),
             ("code", T { code: "MIACOOKS".into(), ..attribute() }),
             ("occurred_at", T { occurred_at: when, ..attribute() }),
+            ("agent_id", T { agent_id: "agent-7".into(), ..attribute() }),
+        ],
+    );
+    check(
+        update_code(),
+        vec![U { program_id: String::new(), request_id: "r-2".into(), ..update_code() }],
+        vec![
+            ("member_id", U { member_id: "ben".into(), ..update_code() }),
+            ("code", U { code: "MIACOOKS".into(), ..update_code() }),
+            ("state", U { state: 1, ..update_code() }),
+            ("agent_id", U { agent_id: "agent-8".into(), ..update_code() }),
+            ("occurred_at", U { occurred_at: when, ..update_code() }),
         ],
     );
 }

@@ -280,12 +280,18 @@ proptest! {
         })?;
         send(wire::CreateCodeRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
-            campaign_id: d.clone(), vanity: d.clone(), occurred_at: when,
+            campaign_id: d.clone(), vanity: d.clone(), occurred_at: when, label: d.clone(), expires_at: until,
+            uses_max: amount,
         })?;
         send(wire::AttributeRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
-            code: d.clone(), occurred_at: when,
+            code: d.clone(), occurred_at: when, agent_id: d.clone(),
         })?;
+        send(wire::UpdateCodeRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            code: d.clone(), state: page_size, agent_id: d.clone(), occurred_at: when,
+        })?;
+        send(wire::GetCodeRequest { program_id: program_id.clone(), code: d.clone() })?;
         send(wire::ListEntriesRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), page_size, page_token: d.clone(),
             from: when, until: when, period_of: page_size,

@@ -184,6 +184,11 @@ impl Calls for Fake {
         Err(Error::NotFound { field: "referral_id" })
     }
 
+    async fn code(&self, _: &ProgramId, _: &guerdon::domain::id::Code) -> Result<CodeView, Error> {
+        self.act().await?;
+        Err(Error::NotFound { field: "code" })
+    }
+
     async fn draw(&self, _: &ProgramId, _: &DrawId) -> Result<DrawView, Error> {
         self.act().await?;
         Err(Error::NotFound { field: "draw_id" })
@@ -282,6 +287,7 @@ fn fitting(command: &Command) -> Answer {
         Command::CreateCode(_) => {
             Answer::CreateCode(CreateCodeAnswer { code: None, created: true, refusals: Vec::new() })
         }
+        Command::UpdateCode(_) => Answer::UpdateCode(UpdateCodeAnswer { changed: true, refusals: Vec::new() }),
         Command::Attribute(_) => Answer::Attribute(AttributeAnswer { attributed: true, decided }),
         Command::RecordEvent(_) => Answer::RecordEvent(EventAnswer { changed: true, state: None, decided, balances }),
         Command::ReviewEvent(_) => Answer::ReviewEvent(EventAnswer { changed: true, state: None, decided, balances }),
@@ -310,7 +316,11 @@ fn fitting(command: &Command) -> Answer {
         Command::Send(_) => Answer::Send(SendAnswer { sent: true, decided, balances }),
         Command::CreateAccount(_) => Answer::CreateAccount(CreateAccountAnswer { created: true, decided }),
         Command::SetRole(_) => Answer::SetRole(SetRoleAnswer { set: true, decided }),
-        Command::Receive(_) | Command::Advance | Command::Announce(_) | Command::Take(_) => {
+        Command::Receive(_)
+        | Command::Advance
+        | Command::Announce(_)
+        | Command::Take(_)
+        | Command::SettleReferral(_) => {
             panic!("no caller sends {command:?}")
         }
     }
@@ -394,6 +404,8 @@ rpc! {
     ListEntriesRequest, ListEntriesResponse, MemberServiceClient, list_entries;
     CreateCodeRequest, CreateCodeResponse, ReferralServiceClient, create_code;
     AttributeRequest, AttributeResponse, ReferralServiceClient, attribute;
+    UpdateCodeRequest, UpdateCodeResponse, ReferralServiceClient, update_code;
+    GetCodeRequest, GetCodeResponse, ReferralServiceClient, get_code;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
     GetLeaderboardRequest, GetLeaderboardResponse, MemberServiceClient, get_leaderboard;
     ListDrawTicketsRequest, ListDrawTicketsResponse, RewardServiceClient, list_draw_tickets;
@@ -716,6 +728,9 @@ pub(crate) fn create_code() -> wire::CreateCodeRequest {
         campaign_id: "friends".into(),
         vanity: "mia-cooks".into(),
         occurred_at: None,
+        label: "video".into(),
+        expires_at: timestamp(1_800_000_000, 0),
+        uses_max: 3,
     }
 }
 
@@ -725,6 +740,19 @@ pub(crate) fn attribute() -> wire::AttributeRequest {
         member_id: "ben".into(),
         request_id: "r-1".into(),
         code: "MIA-C00KS".into(),
+        occurred_at: None,
+        agent_id: String::new(),
+    }
+}
+
+pub(crate) fn update_code() -> wire::UpdateCodeRequest {
+    wire::UpdateCodeRequest {
+        program_id: "bakery".into(),
+        member_id: "mia".into(),
+        request_id: "r-1".into(),
+        code: "MIA-C00KS".into(),
+        state: wire::CodeState::Blocked.into(),
+        agent_id: "agent-7".into(),
         occurred_at: None,
     }
 }

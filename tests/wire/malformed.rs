@@ -363,6 +363,9 @@ fn referrals() {
             &[],
         ),
         ("campaign", wire::CreateCodeRequest { campaign_id: long(49), ..create_code() }, &["campaign_id"]),
+        ("label", wire::CreateCodeRequest { label: long(65), ..create_code() }, &["label"]),
+        ("uses", wire::CreateCodeRequest { uses_max: -1, ..create_code() }, &["uses_max"]),
+        ("expiry", wire::CreateCodeRequest { expires_at: timestamp(0, -1), ..create_code() }, &["expires_at"]),
         ("3 letters", wire::CreateCodeRequest { vanity: "a-b-c".into(), ..create_code() }, &["vanity"]),
         ("24 letters", wire::CreateCodeRequest { vanity: long(24), ..create_code() }, &[]),
         ("25 letters", wire::CreateCodeRequest { vanity: long(25), ..create_code() }, &["vanity"]),
@@ -379,6 +382,21 @@ fn referrals() {
         ("64 bytes", wire::AttributeRequest { code: long(64), ..attribute() }, &[]),
         ("65 bytes", wire::AttributeRequest { code: long(65), ..attribute() }, &["code"]),
         ("empty", wire::AttributeRequest::default(), &["member_id", "request_id", "code"]),
+        ("agent", wire::AttributeRequest { agent_id: long(65), ..attribute() }, &["agent_id"]),
+    ]);
+    check(vec![
+        ("as it should be", update_code(), &[] as &[_]),
+        ("to erase", wire::UpdateCodeRequest { state: 3, ..update_code() }, &["state"]),
+        ("unknown state", wire::UpdateCodeRequest { state: 99, ..update_code() }, &["state"]),
+        ("empty", wire::UpdateCodeRequest::default(), &["member_id", "request_id", "code", "agent_id", "state"]),
+    ]);
+    check(vec![
+        (
+            "as it should be",
+            wire::GetCodeRequest { program_id: "bakery".into(), code: "MIA-C00KS".into() },
+            &[] as &[_],
+        ),
+        ("no code", wire::GetCodeRequest { program_id: "bakery".into(), code: "?".into() }, &["code"]),
     ]);
     check(vec![
         ("121 bytes", wire::GetReferralRequest { referral_id: long(121), ..get_referral() }, &["referral_id"]),

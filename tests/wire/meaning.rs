@@ -1,9 +1,9 @@
 //! What well-formed requests mean to the domain.
 
-use guerdon::domain::code;
 use guerdon::domain::command::*;
 use guerdon::domain::id::*;
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
+use guerdon::domain::referral::code;
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, pay_with_units::Amount};
 use jiff::tz::TimeZone;
@@ -233,7 +233,14 @@ fn members_and_referrals() {
 
     let campaign = Some(CampaignId::parse("friends").unwrap());
     let vanity = Some(code::read("MIA-COOKS").unwrap());
-    assert_eq!(written(create_code()).command, Command::CreateCode(CreateCode { campaign, vanity: vanity.clone() }));
+    let wanted = CreateCode {
+        campaign,
+        vanity: vanity.clone(),
+        label: Some(label("video")),
+        expires_at: Some(Instant(1_800_000_000_000)),
+        uses_max: Some(3),
+    };
+    assert_eq!(written(create_code()).command, Command::CreateCode(wanted));
     let written = written(attribute());
     let Command::Attribute(attribute) = written.command else { panic!("{:?}", written.command) };
     assert_eq!(attribute.code.raw, "MIA-C00KS", "as entered");

@@ -124,6 +124,7 @@ fn rows() -> Vec<Row> {
         row("AccountService/LeaveAccount", of!(LeaveAccountRequest)),
         row("AccountService/SetRole", of!(set_role, SetRoleRequest)),
         row("ReferralService/CreateCode", create_code()),
+        row("ReferralService/UpdateCode", update_code()),
         row("ReferralService/Attribute", attribute()),
     ]
 }

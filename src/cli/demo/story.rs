@@ -377,6 +377,7 @@ impl<'a, W: Write> Story<'a, W> {
             request_id: "demo:attribute".to_owned(),
             code: code.to_owned(),
             occurred_at: Some(stamp(at)),
+            ..Default::default()
         };
         Ok(self.client.attribute(request).await?)
     }

@@ -69,6 +69,7 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
                 wire::ReferralState::Qualified => "qualified",
                 wire::ReferralState::Expired => "expired",
                 wire::ReferralState::Rejected => "rejected",
+                wire::ReferralState::Superseded => "superseded",
             };
             format!("referral {} is {state}", changed.referral_id)
         }

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AccountState, ApplyError, Arrival, Awaiting, CardState, GoalState, Holding, LadderState, LastEvent, OccasionState,
-    Referral, Tag, UnitBook, Voucher,
+    Tag, UnitBook, Voucher,
 };
 use crate::domain::counters::{Bucket, CounterState};
 use crate::domain::event_record::EventState;
-use crate::domain::id::{AccountId, CampaignId, Code, MemberId, UnitId};
+use crate::domain::id::{AccountId, MemberId, UnitId};
 use crate::domain::ledger::{Book, Part, Posting, sum};
+use crate::domain::referral::{OwnCode, Referral};
 use crate::domain::time::Instant;
 
 /// What one account hands over to another. Holds no personal data: it is part of ledger facts.
@@ -18,7 +19,7 @@ pub struct Belongings {
     pub units: Vec<OwnedUnits>,
     pub orders: u64,
     pub orders_returned: u64,
-    pub codes: Vec<(CampaignId, Code)>,
+    pub codes: Vec<OwnCode>,
     pub friends_qualified: i64,
     pub counters: Vec<CounterState>,
     /// Who brought the member, and those who had been merged into them.
@@ -32,6 +33,8 @@ pub struct Belongings {
     pub occasions: Vec<OccasionState>,
     /// See [`AccountState::active_at`].
     pub active_at: Instant,
+    /// See [`AccountState::ordered_at`].
+    pub ordered_at: Instant,
     pub ladders: Vec<LadderState>,
     pub goals: Vec<GoalState>,
 }
@@ -166,6 +169,7 @@ impl AccountState {
             events: _,
             occasions: _,
             active_at: _,
+            ordered_at: _,
             ladders: _,
             goals: _,
             // What the account is, and not what it owns: it stays.
@@ -209,6 +213,7 @@ impl AccountState {
             events: self.events.clone(),
             occasions: self.occasions.clone(),
             active_at: self.active_at,
+            ordered_at: self.ordered_at,
             ladders: self.ladders.clone(),
             goals: self.goals.clone(),
         }
@@ -261,7 +266,7 @@ impl AccountState {
             units,
             orders: brought.orders.min(self.orders),
             orders_returned: brought.orders_returned.min(self.orders_returned),
-            codes: brought.codes.iter().filter(|code| self.codes.contains(code)).cloned().collect(),
+            codes: self.codes.iter().filter(|own| brought.codes.iter().any(|b| b.code == own.code)).cloned().collect(),
             friends_qualified: brought.friends_qualified.min(self.friends_qualified).max(0),
             counters: self.counted_of(&brought.counters),
             referrals: self.referrals().filter(ours).cloned().collect(),
@@ -327,6 +332,7 @@ impl AccountState {
             events: self.events.iter().filter(|last| last.member == *member).cloned().collect(),
             occasions: self.occasions.iter().filter(|known| known.member == *member).cloned().collect(),
             active_at: self.active_at,
+            ordered_at: self.ordered_at,
             ..Belongings::default()
         }
     }
@@ -342,6 +348,7 @@ impl AccountState {
             self.note_occasion(&known.rule, &member, known.noticed_at, false);
         }
         self.was_active(what.active_at);
+        self.ordered_at = self.ordered_at.max(what.ordered_at);
     }
 
     /// Of what was counted elsewhere and brought along, what the counters here still hold.
@@ -375,7 +382,7 @@ impl AccountState {
             }
         }
         self.move_counts(what, false)?;
-        self.codes.retain(|code| !what.codes.contains(code));
+        self.codes.retain(|own| what.codes.iter().all(|gone| gone.code != own.code));
         let leaves = |referral: &Referral| what.referrals.iter().any(|known| known.referral == referral.referral);
         if self.referral.as_ref().is_some_and(leaves) {
             self.referral = None;
@@ -416,7 +423,8 @@ impl AccountState {
             }
         }
         self.move_counts(what, true)?;
-        let new = what.codes.iter().filter(|code| !self.codes.contains(code)).cloned().collect::<Vec<_>>();
+        let new = |code: &&OwnCode| self.codes.iter().all(|own| own.code != code.code);
+        let new = what.codes.iter().filter(new).cloned().collect::<Vec<_>>();
         self.codes.extend(new);
         for referral in &what.referrals {
             match &self.referral {

@@ -138,6 +138,7 @@ impl AccountState {
             posted_at: _,
             kind: _,
             active_at: _,
+            ordered_at: _,
             homes: _,
             away: _,
             departures: _,

@@ -113,7 +113,7 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
     grant_more(scene, &mut desk, &mut record, command, &before, &mut decided)?;
     let outgoing = elsewhere::on_return(scene, &mut desk, &mut record, &mut decided)?;
     let mut transfers = Vec::new();
-    referral::on_return(scene, &mut desk, &record, &command.amendment_id, &mut decided, &mut transfers)?;
+    referral::on_return(scene, &mut desk, &mut record, &command.amendment_id, &mut decided, &mut transfers)?;
     ripple::settle(scene, &mut desk, looked, &mut decided)?;
 
     record.amendments.push(AmendmentRecord {

@@ -11,7 +11,7 @@ use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
 use super::super::earn::{Cut, Earned, Plan, Reductions, earn, earning_amounts, in_order, scaled_tax};
 use super::super::id::{AccountId, GrantId, MemberId};
-use super::super::ledger::{Fact, Part, Unhold, UnitParts, digest, encode};
+use super::super::ledger::{Dates, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
 use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned, TenderRecord, UseRecord, VoucherUse};
@@ -226,8 +226,8 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let keeps_trace = !scene.preview && recall::keeps_trace(scene.program, &order.order_id);
     let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, command.explain || keeps_trace)?;
     let given = give_all(scene, &mut desk, order, &earned, &mut decided)?;
-    let Given { grants, consequences, counts: limited, sent: sent_grants } = given;
-    let outgoing = elsewhere::effects(&sent_grants, scene)?;
+    let Given { grants, consequences, counts: limited, sent: mut sent_grants } = given;
+    let mut outgoing = elsewhere::effects(&sent_grants, scene)?;
     let trace = decided.explain.clone().filter(|_| keeps_trace);
     decided.explain = decided.explain.filter(|_| command.explain);
 
@@ -235,15 +235,17 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let redeemed = purse::tallies(scene, &redemption, at)?;
     desk.count(at, redeemed.iter().map(Tally::change).collect())?;
     counts.extend(redeemed);
-    let mut transfers = Vec::new();
-    referral::on_order(scene, &mut desk, command, &earned, &mut decided, &mut transfers)?;
+    let brought = referral::on_order(scene, &mut desk, command, &earned, &mut decided)?;
+    counts.extend(brought.counts);
+    sent_grants.extend(brought.sent_grants);
+    outgoing.extend(brought.outgoing);
     // Last: a level that the order reaches does not multiply what the order itself earns.
     ripple::settle(scene, &mut desk, before, &mut decided)?;
 
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
-    let brought = record_of(command, content, member, lines, at, &decided);
-    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, ..brought };
+    let bare = record_of(command, content, member, lines, at, &decided);
+    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, ..bare };
     desk.stir(scene.program, None, Activity::Order, at)?;
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
@@ -251,7 +253,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     // A guest has nothing yet: balances would be those of nobody.
     let balances = if guest { Vec::new() } else { desk.state.balances() };
     let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
-    Ok(Decision { order: Some(record), transfers, trace, outgoing, ..scene.done(desk, answer) })
+    Ok(Decision { order: Some(record), transfers: brought.transfers, trace, outgoing, ..scene.done(desk, answer) })
 }
 
 /// Hands out what the order earns, as far as there is room; tells what it does not earn.
@@ -611,7 +613,7 @@ fn make_grant(
         grant: granted.grant.clone(),
         unit: plan.unit.clone(),
         amount: plan.amount,
-        dates: super::super::ledger::Dates { activates_at: granted.activates_at, expires_at: granted.expires_at },
+        dates: Dates { activates_at: granted.activates_at, expires_at: granted.expires_at },
         shares: plan.shares.clone(),
         reversed: 0,
         awaits: None,
@@ -623,8 +625,19 @@ fn make_grant(
 
 /// Posts a grant; units that pay a debt go to no lot.
 pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, plan: &Plan) -> Result<Granted, Halt> {
+    let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), scene.times.effective_at);
+    grant_dated(scene, desk, grant, plan, dates)
+}
+
+/// The same, with dates of its own.
+pub(super) fn grant_dated(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    grant: GrantId,
+    plan: &Plan,
+    dates: Dates,
+) -> Result<Granted, Halt> {
     let at = scene.times.effective_at;
-    let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), at);
     let repaid = desk.repays(&plan.unit, plan.amount, dates);
     desk.post(
         at,

@@ -126,11 +126,14 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     let before = ripple::look(scene, &desk);
     let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, false)?;
     let given = give_all(scene, &mut desk, order, &earned, &mut decided)?;
-    let Given { grants, consequences, counts: limited, sent: sent_grants } = given;
+    let Given { grants, consequences, counts: limited, sent: mut sent_grants } = given;
     let mut outgoing = elsewhere::effects(&sent_grants, scene)?;
     counts.extend(limited);
-    let mut transfers = Vec::new();
-    referral::on_order(scene, &mut desk, &commit, &earned, &mut decided, &mut transfers)?;
+    let brought = referral::on_order(scene, &mut desk, &commit, &earned, &mut decided)?;
+    counts.extend(brought.counts);
+    let mut transfers = brought.transfers;
+    outgoing.extend(brought.outgoing);
+    sent_grants.extend(brought.sent_grants);
     desk.stir(scene.program, None, Activity::Order, at)?;
     let mut lines = line_records(order, &redemption, &earned);
     for (line, before) in lines.iter_mut().zip(&guest.lines) {
@@ -162,7 +165,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     giveback::uncount(scene, &mut desk, &mut record)?;
     if let Some(last) = record.returns.last() {
         let last = last.return_id.clone();
-        referral::on_return(scene, &mut desk, &record, &last, &mut decided, &mut transfers)?;
+        referral::on_return(scene, &mut desk, &mut record, &last, &mut decided, &mut transfers)?;
     }
     // What is kept of the order is what leads anywhere.
     ripple::settle(scene, &mut desk, before, &mut decided)?;

@@ -2,13 +2,14 @@
 //! the same when what earned it comes back.
 
 use super::super::answer::{Decided, Effect, GrantedTo, Reason};
-use super::super::command::{Outgoing, Recipient, Transfer};
+use super::super::command::{Brought, Outgoing, Recipient, Transfer};
 use super::super::desk::{Desk, dates};
 use super::super::earn::Plan;
 use super::super::id::{AccountId, GrantId};
 use super::super::ledger::Fact;
 use super::super::order_record::{OrderRecord, SentGrantRecord};
 use super::super::program::GrantTo;
+use super::referral::{self, Unsent};
 use super::{Halt, OVERFLOW, Scene};
 
 /// Where granted units go.
@@ -65,6 +66,7 @@ pub(super) fn grant(
         shares: plan.shares.clone(),
         revision: 1,
         reversed: 0,
+        brought: None,
     };
     post(scene, desk, &record, plan.amount, desired, decided)?;
     Ok(record)
@@ -109,13 +111,27 @@ fn lower(
     if change == 0 {
         return Ok(None);
     }
-    sent.revision = sent.revision.checked_add(1).ok_or(OVERFLOW)?;
     sent.reversed = back;
+    match referral::unsent(scene, desk, sent, change)? {
+        // It is on its way: what comes after it says that it is less now.
+        Unsent::No => sent.revision = sent.revision.max(1).checked_add(1).ok_or(OVERFLOW)?,
+        Unsent::Owed => {
+            decided.effects.push(shown(sent, change, change));
+            return Ok(None);
+        }
+        Unsent::Void => return Ok(None),
+    }
     post(scene, desk, sent, change, change, decided)?;
     effect(sent, scene).map(Some)
 }
 
-fn post(
+/// For the answer: what was granted to another account, or (negative) is taken back.
+pub(super) fn shown(sent: &SentGrantRecord, amount: i64, desired: i64) -> Effect {
+    let (grant, rule, unit) = (sent.grant.clone(), sent.rule.clone(), sent.unit.clone());
+    Effect::GrantedTo(GrantedTo { to: sent.target.clone(), grant, rule, kind: sent.kind, unit, amount, desired })
+}
+
+pub(super) fn post(
     scene: &Scene<'_>,
     desk: &mut Desk,
     sent: &SentGrantRecord,
@@ -124,15 +140,7 @@ fn post(
     decided: &mut Decided,
 ) -> Result<(), Halt> {
     let SentGrantRecord { grant, rule, kind, target, unit, revision, .. } = sent.clone();
-    decided.effects.push(Effect::GrantedTo(GrantedTo {
-        to: target.clone(),
-        grant: grant.clone(),
-        rule: rule.clone(),
-        kind,
-        unit: unit.clone(),
-        amount: change,
-        desired,
-    }));
+    decided.effects.push(shown(sent, change, desired));
     let fact = Fact::GrantedElsewhere { grant, rule, kind, target, unit, revision, change };
     Ok(desk.post(scene.times.effective_at, fact)?)
 }
@@ -142,8 +150,9 @@ pub(super) fn effects(sent: &[SentGrantRecord], scene: &Scene<'_>) -> Result<Vec
     sent.iter().map(|sent| effect(sent, scene)).collect()
 }
 
-fn effect(sent: &SentGrantRecord, scene: &Scene<'_>) -> Result<Outgoing, Halt> {
+pub(super) fn effect(sent: &SentGrantRecord, scene: &Scene<'_>) -> Result<Outgoing, Halt> {
     let SentGrantRecord { grant, rule, kind, target, unit, dates, revision, .. } = sent.clone();
+    let net = sent.amount.checked_sub(sent.reversed).ok_or(OVERFLOW)?;
     Ok(Outgoing::Transfer(Transfer {
         target,
         grant,
@@ -151,9 +160,10 @@ fn effect(sent: &SentGrantRecord, scene: &Scene<'_>) -> Result<Outgoing, Halt> {
         kind,
         unit,
         revision,
-        net: sent.amount.checked_sub(sent.reversed).ok_or(OVERFLOW)?,
+        net,
         activates_at: dates.activates_at,
         expires_at: dates.expires_at,
         effective_at: scene.times.effective_at,
+        brought: sent.brought.clone().map(|brought| Brought { base: net, ..brought }),
     }))
 }

@@ -27,7 +27,7 @@ pub(super) fn erase(scene: &Scene<'_>) -> Result<Decision, Halt> {
             .filter(|home| home.why != HomeWhy::Left)
             .map(|home| home.account.clone())
             .collect(),
-        codes: desk.state.codes.iter().map(|(_, code)| code.clone()).collect(),
+        codes: desk.state.codes.iter().map(|own| own.code.clone()).collect(),
         effective_at: at,
     };
     let before = desk.entries.len();

@@ -2,7 +2,7 @@
 
 use super::super::account::AttributeValue;
 use super::super::answer::{Answer, Decided, EventAnswer, Reason, Refusal, Subject};
-use super::super::command::{RecordEvent, ReviewEvent, RevokeEvent, Verdict};
+use super::super::command::{RecordEvent, ReviewEvent, RevokeEvent, Transfer, Verdict};
 use super::super::conditions::SeenEvent;
 use super::super::counters::{self, CounterChange, Tally};
 use super::super::desk::Desk;
@@ -13,7 +13,7 @@ use super::super::program::{Activity, Approval, EventTerms, GrantTo, ProofScope,
 use super::super::quota::QuotaKey;
 use super::super::time::Instant;
 use super::giveback::{TakeBack, take_back};
-use super::{Decision, Halt, OVERFLOW, Scene, awards, elsewhere, no, ripple, rules};
+use super::{Decision, Halt, OVERFLOW, Scene, awards, elsewhere, no, referral, ripple, rules};
 
 pub(super) fn record(scene: &Scene<'_>, command: &RecordEvent) -> Result<Decision, Halt> {
     if let Some(record) = scene.event() {
@@ -71,12 +71,13 @@ pub(super) fn record(scene: &Scene<'_>, command: &RecordEvent) -> Result<Decisio
         recipient: command.recipient.clone(),
         sent_grants: Vec::new(),
     };
+    let mut transfers = Vec::new();
     if terms.approval == Approval::Auto {
-        happen(scene, &mut desk, &mut record, &mut decided)?;
+        transfers = happen(scene, &mut desk, &mut record, &mut decided)?;
     }
     let outgoing = elsewhere::effects(&record.sent_grants, scene)?;
     let decision = finish(scene, desk, record, decided, None, Answer::RecordEvent)?;
-    Ok(Decision { outgoing, ..decision })
+    Ok(Decision { transfers, outgoing, ..decision })
 }
 
 /// The event was recorded before, by this request or another.
@@ -140,7 +141,12 @@ fn check_proof(
 }
 
 /// Counts the event and lets it fire rules.
-fn happen(scene: &Scene<'_>, desk: &mut Desk, record: &mut EventRecord, decided: &mut Decided) -> Result<(), Halt> {
+fn happen(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    record: &mut EventRecord,
+    decided: &mut Decided,
+) -> Result<Vec<Transfer>, Halt> {
     let at = scene.times.effective_at;
     record.state = EventState::Approved;
     record.counts = counters::of_event(scene.program, &record.kind, record.value, at);
@@ -159,9 +165,10 @@ fn happen(scene: &Scene<'_>, desk: &mut Desk, record: &mut EventRecord, decided:
     let valued = given.counts.iter().filter(|tally| tally.counter.value_part().is_some());
     record.counts.extend(valued.map(Tally::change));
     (record.grants, record.consequences, record.sent_grants) = (given.grants, given.consequences, given.sent);
+    let transfers = referral::on_event(scene, desk, &record.event, &record.kind, decided)?;
     ripple::settle(scene, desk, before, decided)?;
     record.decided = Decided { explain: None, ..decided.clone() };
-    Ok(())
+    Ok(transfers)
 }
 
 /// Puts down what the event is now.
@@ -208,13 +215,14 @@ pub(super) fn review(scene: &Scene<'_>, command: &ReviewEvent) -> Result<Decisio
         return Err(no(Subject::MemberEvent, Reason::EventClosed));
     }
     let (mut record, mut decided) = (record.clone(), scene.decided());
+    let mut transfers = Vec::new();
     match command.verdict {
-        Verdict::Approve => happen(scene, &mut desk, &mut record, &mut decided)?,
+        Verdict::Approve => transfers = happen(scene, &mut desk, &mut record, &mut decided)?,
         Verdict::Reject => record.state = EventState::Rejected,
     }
     let outgoing = elsewhere::effects(&record.sent_grants, scene)?;
     let decision = finish(scene, desk, record, decided, Some(&command.agent), Answer::ReviewEvent)?;
-    Ok(Decision { outgoing, ..decision })
+    Ok(Decision { transfers, outgoing, ..decision })
 }
 
 /// Takes back what the event has brought, all of it. A pending one is rejected by a review.
@@ -261,8 +269,9 @@ pub(super) fn revoke(scene: &Scene<'_>, command: &RevokeEvent) -> Result<Decisio
     }
     let back = record.counts.iter().map(|counted| CounterChange { change: -counted.change, ..counted.clone() });
     desk.count(record.effective_at, back.collect())?;
+    let transfers = referral::on_revoke(scene, &mut desk, &record.event, &mut decided)?;
     ripple::settle(scene, &mut desk, before, &mut decided)?;
     record.state = EventState::Revoked;
     let decision = finish(scene, desk, record, decided, Some(&command.agent), Answer::RevokeEvent)?;
-    Ok(Decision { outgoing, ..decision })
+    Ok(Decision { transfers, outgoing, ..decision })
 }

@@ -59,7 +59,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     let refund = Refund { units, ..refund(&mut record)? };
     let outgoing = elsewhere::on_return(scene, &mut desk, &mut record, &mut decided)?;
     let mut transfers = Vec::new();
-    referral::on_return(scene, &mut desk, &record, &command.return_id, &mut decided, &mut transfers)?;
+    referral::on_return(scene, &mut desk, &mut record, &command.return_id, &mut decided, &mut transfers)?;
     ripple::settle(scene, &mut desk, before, &mut decided)?;
     record.state = match (record.is_all_returned(), command.cause) {
         (true, ReturnCause::Cancel) => OrderState::Cancelled,

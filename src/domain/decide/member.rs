@@ -1,17 +1,19 @@
-//! Enrol, adjust, create a code, let time pass.
+//! Enrol, adjust, let time pass.
 
 use super::super::account::AccountState;
-use super::super::answer::{AdjustAnswer, Answer, CreateCodeAnswer, Effect, EnrollAnswer, Reason, Refusal, Subject};
-use super::super::command::{Adjust, AdjustReason, CreateCode, Enroll};
+use super::super::answer::{AdjustAnswer, Answer, Effect, EnrollAnswer, Reason, Refusal, Subject};
+use super::super::command::{Adjust, AdjustReason, Enroll};
 use super::super::counters::CounterChange;
 use super::super::desk::{Desk, dates};
 use super::super::event_record::{DeedRecord, RecoveryRecord};
-use super::super::id::{AccountId, CampaignId, Code, CounterId, RequestId, UnitId};
+use super::super::id::{AccountId, CounterId, RequestId, UnitId};
 use super::super::ledger::{Book, Dates, Fact, sum};
-use super::super::program::{Activity, Overdraw, Program, Trigger};
+use super::super::program::{Activity, Overdraw, Trigger};
 use super::super::quota::QuotaKey;
-use super::super::time::{Day, Instant};
-use super::{Decision, Halt, Scene, expiry, no, people, referral, ripple, rules};
+use super::super::referral::Via;
+use super::super::time::Day;
+use super::referral::{self, OnOrder};
+use super::{Decision, Halt, Scene, expiry, no, people, ripple, rules};
 
 pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Halt> {
     scene.check_times(Subject::Member)?;
@@ -35,10 +37,12 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
     let before = ripple::look(scene, &desk);
     rules::fire(scene, &mut desk, |rule| rule.on == Trigger::Enrolment, &["enrolment"], at, &mut decided)?;
     ripple::settle(scene, &mut desk, before, &mut decided)?;
-    referral::take_codes(scene, &mut desk, &command.codes, referral::Moment::Enrolment, &mut decided)?;
+    let mut brought = OnOrder::default();
+    referral::take_codes(scene, &mut desk, &command.codes, &Via::SignUp, &mut decided, &mut brought)?;
     desk.advance(scene.timeline)?;
     let answer = EnrollAnswer { enrolled: true, decided, balances: desk.state.balances() };
-    Ok(scene.done(desk, Answer::Enroll(answer)))
+    let OnOrder { transfers, outgoing, .. } = brought;
+    Ok(Decision { transfers, outgoing, ..scene.done(desk, Answer::Enroll(answer)) })
 }
 
 pub(super) fn adjust(scene: &Scene<'_>, command: &Adjust) -> Result<Decision, Halt> {
@@ -169,71 +173,6 @@ fn count_credit(scene: &Scene<'_>, desk: &mut Desk, unit: &UnitId, amount: i64) 
         CounterChange { counter: CounterId::adjusted(unit), day: Day::at(at, &scene.program.zone), change: amount };
     desk.count(at, vec![change])?;
     Ok(())
-}
-
-/// What has to be claimed before a code can be created.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum CodeWanted {
-    /// Nothing: the decision can be made as things stand.
-    Nothing,
-    /// A code of this campaign: the one wished for, else the first free one of those made.
-    Claim { campaign: CampaignId, vanity: Option<Code> },
-}
-
-/// Looks ahead: a code lies in a partition of its own and is claimed there first, by the account that will own it.
-pub fn code_wanted(program: &Program, state: Option<&AccountState>, command: &CreateCode, at: Instant) -> CodeWanted {
-    let Some(state) = state else { return CodeWanted::Nothing };
-    let Ok(campaign) = campaign_of(program, command, at) else { return CodeWanted::Nothing };
-    let has = existing(state, &campaign, command.vanity.as_ref());
-    if has.is_some() || AccountState::CODES_MAX <= state.codes.len() {
-        return CodeWanted::Nothing;
-    }
-    CodeWanted::Claim { campaign, vanity: command.vanity.clone() }
-}
-
-fn existing(state: &AccountState, campaign: &CampaignId, vanity: Option<&Code>) -> Option<Code> {
-    let mut codes = state.codes.iter().filter(|(of, _)| of == campaign).map(|(_, code)| code);
-    match vanity {
-        Some(wished) => codes.find(|code| *code == wished).cloned(),
-        None => codes.next().cloned(),
-    }
-}
-
-fn campaign_of(program: &Program, command: &CreateCode, at: Instant) -> Result<CampaignId, Reason> {
-    let campaign = match (&command.campaign, program.campaigns.as_slice()) {
-        (Some(id), _) => program.campaign(id).ok_or(Reason::CampaignUnknown)?,
-        (None, [only]) => only,
-        (None, _) => return Err(Reason::CampaignUnknown),
-    };
-    if campaign.ends_at.is_some_and(|until| until <= at) {
-        return Err(Reason::CodeNotActive);
-    }
-    Ok(campaign.id.clone())
-}
-
-pub(super) fn create_code(scene: &Scene<'_>, command: &CreateCode) -> Result<Decision, Halt> {
-    scene.check_times(Subject::Member)?;
-    let at = scene.times.effective_at;
-    let mut desk = scene.desk()?;
-    let wished = command.vanity.as_ref().map_or_else(String::new, |code| code.as_str().to_owned());
-    let subject = || Subject::Code(wished.clone());
-    let campaign = campaign_of(scene.program, command, at).map_err(|reason| no(subject(), reason))?;
-    let answer = |code: Code, created: bool| {
-        Answer::CreateCode(CreateCodeAnswer { code: Some(code), created, refusals: Vec::new() })
-    };
-    if let Some(code) = existing(&desk.state, &campaign, command.vanity.as_ref()) {
-        return Ok(scene.unchanged(answer(code, false), true));
-    }
-    if AccountState::CODES_MAX <= desk.state.codes.len() {
-        let max = AccountState::CODES_MAX as i64;
-        return Err(Refusal::short(subject(), Reason::TooManyCodes, max + 1, max).into());
-    }
-    let mine = scene.snapshot.codes.iter().find(|(_, owner)| {
-        owner.as_ref().is_some_and(|owner| owner.account == desk.state.account && owner.campaign == campaign)
-    });
-    let Some((code, _)) = mine else { return Err(no(subject(), Reason::CodeTaken)) };
-    desk.post(at, Fact::CodeCreated { campaign, code: code.clone() })?;
-    Ok(scene.done(desk, answer(code.clone(), true)))
 }
 
 /// Posts what is due, so that it shows near the time at which it happens.

@@ -218,7 +218,8 @@ pub(super) fn take(scene: &Scene<'_>, parcel: &Parcel) -> Result<Decision, Halt>
 
 /// What remains of an effect that was taken in: that it was.
 pub(super) fn mark(revision: u32) -> Inbound {
-    Inbound { revision, net: 0, dates: Dates { activates_at: Instant(0), expires_at: Instant::MAX } }
+    let dates = Dates { activates_at: Instant(0), expires_at: Instant::MAX };
+    Inbound { revision, net: 0, dates, brought: None }
 }
 
 fn take_belongings(

@@ -115,6 +115,7 @@ pub fn recall(
         set_aside: Vec::new(),
         deed: None,
         recipient: None,
+        code_claim: None,
     };
     snapshot.recipient = recipient_of(&snapshot, record);
     let times = Times { now, effective_at: record.committed_at, stated: true };

@@ -81,7 +81,8 @@ impl MonthDay {
         Date::new(2024, month, day).ok().map(|_| this)
     }
 
-    fn in_year(self, year: i16) -> Option<Date> {
+    /// The day in a year of the calendar; `None` outside what calendars know.
+    pub fn date_in(self, year: i16) -> Option<Date> {
         let (month, day) = (i8::try_from(self.month).ok()?, i8::try_from(self.day).ok()?);
         Date::new(year, month, day).ok().or_else(|| Date::new(year, month, 1).ok().map(Date::last_of_month))
     }
@@ -105,7 +106,7 @@ impl MonthDay {
     ) -> impl Iterator<Item = Instant> + 'd {
         let year = around.zoned(zone).year();
         let years = year.saturating_sub(1)..=year.saturating_add(1);
-        let dates = years.flat_map(|year| days.iter().filter_map(move |day| day.in_year(year)));
+        let dates = years.flat_map(|year| days.iter().filter_map(move |day| day.date_in(year)));
         dates.filter_map(move |date| {
             let begins = of(date)?.to_zoned(zone.clone()).ok()?;
             Some(Instant::from(&begins).min(Instant::MAX))

@@ -1,0 +1,106 @@
+//! Codes, and who brought the account's owner.
+
+use super::{AccountState, ApplyError};
+use crate::domain::answer::ReferralState;
+use crate::domain::id::{GrantId, ReferralId, UnitId};
+use crate::domain::ledger::{Entry, Fact};
+use crate::domain::referral::{Owed, Referral, SentGrant};
+
+impl AccountState {
+    pub(super) fn apply_referral(&mut self, entry: &Entry) -> Result<(), ApplyError> {
+        match &entry.fact {
+            Fact::CodeCreated { own } => {
+                if AccountState::CODES_MAX <= self.codes.len() {
+                    return Err(ApplyError::TooLarge);
+                }
+                self.codes.push(own.clone());
+            }
+            Fact::CodeChanged { code, blocked, revision, .. } => {
+                let own = self.codes.iter_mut().find(|own| own.code == *code);
+                let own = own.ok_or(ApplyError::Inconsistent("there is no such code"))?;
+                (own.blocked, own.revision) = (*blocked, *revision);
+            }
+            Fact::Attributed { referral, campaign, code, advocate, via, confirmed, qualify_by } => {
+                self.referral = Some(Referral {
+                    referral: referral.clone(),
+                    campaign: campaign.clone(),
+                    code: code.clone(),
+                    advocate: advocate.clone(),
+                    via: via.clone(),
+                    state: ReferralState::Attributed,
+                    confirmed: *confirmed,
+                    attributed_at: entry.effective_at,
+                    qualify_by: *qualify_by,
+                    qualified_at: None,
+                    qualified_by: None,
+                    rejected_for: None,
+                    paid: false,
+                    friend: None,
+                    advocate_grant: None,
+                    owed: Vec::new(),
+                });
+            }
+            Fact::ReferralConfirmed { referral } => {
+                let referral = self.referral_of(referral)?;
+                referral.confirmed = true;
+                referral.owed.clear();
+            }
+            Fact::Qualified { referral, by } => {
+                let referral = self.referral_of(referral)?;
+                referral.state = ReferralState::Qualified;
+                referral.qualified_at = Some(entry.effective_at);
+                referral.qualified_by = Some(by.clone());
+            }
+            Fact::ReferralPaid { referral, friend } => {
+                let referral = self.referral_of(referral)?;
+                referral.paid = true;
+                referral.friend = friend.clone();
+            }
+            Fact::CommissionOwed { referral, grant, unit, change, dates } => {
+                let effective_at = entry.effective_at;
+                let owed = &mut self.referral_of(referral)?.owed;
+                let full = Referral::OWED_MAX <= owed.len();
+                match owed.iter_mut().find(|owed| owed.grant == *grant) {
+                    Some(owed) => owed.net = owed.net.checked_add(*change).ok_or(ApplyError::Overflow)?,
+                    None if full => return Err(ApplyError::TooLarge),
+                    None => {
+                        let (grant, unit) = (grant.clone(), unit.clone());
+                        owed.push(Owed { grant, unit, net: *change, dates: *dates, effective_at });
+                    }
+                }
+            }
+            Fact::ReferralExpired { referral } => self.referral_of(referral)?.state = ReferralState::Expired,
+            Fact::ReferralRejected { referral, why } => {
+                let referral = self.referral_of(referral)?;
+                referral.state = ReferralState::Rejected;
+                referral.rejected_for = Some(why.clone());
+                referral.owed.clear();
+            }
+            _ => return Err(ApplyError::Inconsistent("a fact that is not about a referral")),
+        }
+        Ok(())
+    }
+
+    /// Notes how a grant stands that was sent to the advocate: it is named after the referral.
+    pub(super) fn note_sent(
+        &mut self,
+        grant: &GrantId,
+        unit: &UnitId,
+        revision: u32,
+        change: i64,
+    ) -> Result<(), ApplyError> {
+        let name = |referral: &Referral| GrantId::of(&["referral", referral.referral.as_str(), "advocate"]);
+        let found = self.referrals_mut().find(|referral| name(referral) == *grant);
+        let referral = found.ok_or(ApplyError::Inconsistent("there is no referral that sends such a grant"))?;
+        let before = referral.advocate_grant.as_ref();
+        let net = before.map_or(0, |sent| sent.net).checked_add(change).ok_or(ApplyError::Overflow)?;
+        let amount = before.map_or(net, |sent| sent.amount);
+        referral.advocate_grant = Some(SentGrant { grant: grant.clone(), unit: unit.clone(), revision, amount, net });
+        Ok(())
+    }
+
+    fn referral_of(&mut self, id: &ReferralId) -> Result<&mut Referral, ApplyError> {
+        let found = self.referrals_mut().find(|referral| referral.referral == *id);
+        found.ok_or(ApplyError::Inconsistent("there is no such referral"))
+    }
+}

@@ -1,0 +1,201 @@
+//! Whom a code attributes to whom.
+//!
+//! A claim is made by the friend's own account, from what the code's record says. Whether it closes a circle only others
+//! can tell: see [`cycle`](super::super::super::referral::cycle). Until that is settled the claim stands and nothing is
+//! paid; a friend whom nobody can have named yet needs no such walk.
+
+use super::super::super::account::AccountState;
+use super::super::super::answer::{Answer, AttributeAnswer, Decided, Effect, Reason, ReferralState, Refusal, Subject};
+use super::super::super::command::{Attribute, ConfirmReferral, EnteredCode, Outgoing, SettleReferral};
+use super::super::super::desk::Desk;
+use super::super::super::id::{Code, ReferralId};
+use super::super::super::ledger::Fact;
+use super::super::super::program::{AttributeAt, Campaign};
+use super::super::super::quota::QuotaKey;
+use super::super::super::referral::cycle::Verdict;
+use super::super::super::referral::{CodeOwner, CodeState, Referral, RejectedFor, Via};
+use super::super::super::time::Instant;
+use super::super::{Decision, Halt, Scene};
+use super::qualify::{self, OnOrder};
+
+/// A code that may attribute.
+struct Found<'a> {
+    code: Code,
+    campaign: &'a Campaign,
+    owner: &'a CodeOwner,
+}
+
+/// Answers each code: attributes by the first that can be, refuses the others.
+pub(in super::super) fn take_codes(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    codes: &[EnteredCode],
+    via: &Via,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<bool, Halt> {
+    let mut taken = false;
+    for entered in codes {
+        match checked(scene, desk, entered, via) {
+            Ok(found) => {
+                claim(scene, desk, &found, via, decided, done)?;
+                taken = true;
+            }
+            Err(reason) => {
+                // What keeps it out is the code before it.
+                let lost = taken && reason == Reason::AlreadyAttributed;
+                let reason = if lost { Reason::Superseded } else { reason };
+                decided.refusals.push(Refusal::new(Subject::Code(entered.raw.clone()), reason));
+            }
+        }
+    }
+    Ok(taken)
+}
+
+fn claim(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    found: &Found<'_>,
+    via: &Via,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let Found { code, campaign, owner } = found;
+    if let Some(standing) = &desk.state.referral {
+        let (referral, state) = (standing.referral.clone(), ReferralState::Superseded);
+        decided.effects.push(Effect::Referral { referral, state });
+    }
+    let referral = ReferralId::of(&campaign.id, &desk.state.account);
+    let qualify_by = campaign.qualify_within.map_or(Instant::MAX, |within| within.after(at, &scene.program.zone));
+    let confirmed = desk.state.codes.is_empty();
+    desk.post(
+        at,
+        Fact::Attributed {
+            referral: referral.clone(),
+            campaign: campaign.id.clone(),
+            code: code.clone(),
+            advocate: owner.account.clone(),
+            via: via.clone(),
+            confirmed,
+            qualify_by,
+        },
+    )?;
+    if !confirmed {
+        let (friend, referral) = (desk.state.account.clone(), referral.clone());
+        done.outgoing.push(Outgoing::Confirm(ConfirmReferral { friend, referral, attributed_at: at }));
+    }
+    decided.effects.push(Effect::Referral { referral: referral.clone(), state: ReferralState::Attributed });
+    qualify::on_claim(scene, desk, &referral, campaign, decided, done)
+}
+
+/// Whether a code attributes here; checks in order of precedence.
+fn checked<'a>(scene: &'a Scene<'_>, desk: &Desk, entered: &EnteredCode, via: &Via) -> Result<Found<'a>, Reason> {
+    let at = scene.times.effective_at;
+    let code = entered.code.clone().ok_or(Reason::CodeUnknown)?;
+    let Some(owner) = scene.snapshot.owner_of(&code) else {
+        let mistyped = scene.program.campaigns.iter().any(|campaign| campaign.codes.pattern.is_mistyped(&code));
+        return Err(if mistyped { Reason::CodeMistyped } else { Reason::CodeUnknown });
+    };
+    match owner.state {
+        CodeState::Active => {}
+        CodeState::Claimed => return Err(Reason::CodeUnknown),
+        CodeState::Blocked => return Err(Reason::CodeBlocked),
+        CodeState::Erased => return Err(Reason::CodeNotActive),
+    }
+    let campaign = scene.program.campaign(&owner.campaign).ok_or(Reason::CodeNotActive)?;
+    if campaign.starts_at.is_some_and(|from| at < from) {
+        return Err(Reason::CodeNotStarted);
+    }
+    if campaign.ends_at.is_some_and(|until| until <= at) || owner.expires_at <= at {
+        return Err(Reason::CodeExpired);
+    }
+    let taken_here = match (campaign.attribute_at, via) {
+        (AttributeAt::Both, _) | (_, Via::Agent(_) | Via::Named) => true,
+        (AttributeAt::Enrolment, Via::SignUp) | (AttributeAt::FirstOrder, Via::Checkout) => true,
+        (AttributeAt::Enrolment, Via::Checkout) | (AttributeAt::FirstOrder, Via::SignUp) => false,
+    };
+    if !taken_here {
+        return Err(Reason::CodeNotTakenHere);
+    }
+    let own = desk.state.people.iter().any(|person| person.member.as_str() == owner.account.as_str());
+    if own || desk.state.is_home_of(&owner.account) {
+        return Err(Reason::SelfReferral);
+    }
+    if desk.state.referral.as_ref().is_some_and(|standing| !yields(standing, owner, via)) {
+        return Err(Reason::AlreadyAttributed);
+    }
+    if !is_new(scene, &desk.state, campaign) {
+        return Err(Reason::NotNew);
+    }
+    // Last, for it sets aside.
+    if let Some(max) = owner.uses_max.or(campaign.codes.uses_max) {
+        let quota = QuotaKey::ever(&scene.program.id, &["code", code.as_str()]);
+        let taken = scene.take(1, vec![scene.want(quota, &["friend", desk.state.account.as_str()], max, true)]);
+        if taken.granted < 1 {
+            return Err(Reason::CodeUsedUp);
+        }
+    }
+    Ok(Found { code, campaign, owner })
+}
+
+/// Whether a claim that stands gives way: to a higher one, while nothing has come of it.
+fn yields(standing: &Referral, owner: &CodeOwner, via: &Via) -> bool {
+    let open = matches!(standing.state, ReferralState::Attributed | ReferralState::Expired);
+    let other = standing.advocate != owner.account || standing.campaign != owner.campaign;
+    open && other && standing.via.rank() < via.rank()
+}
+
+/// No earlier order in the look-back.
+fn is_new(scene: &Scene<'_>, state: &AccountState, campaign: &Campaign) -> bool {
+    let again = |new_after: super::super::super::time::Period| {
+        new_after.after(state.ordered_at, &scene.program.zone) <= scene.times.effective_at
+    };
+    state.orders == 0 || campaign.new_after.is_some_and(again)
+}
+
+pub(in super::super) fn attribute(scene: &Scene<'_>, command: &Attribute) -> Result<Decision, Halt> {
+    scene.check_times(Subject::Code(command.code.raw.clone()))?;
+    let mut desk = scene.desk()?;
+    let mut decided = scene.decided();
+    let mut done = OnOrder::default();
+    let via = command.agent.clone().map_or(Via::Named, Via::Agent);
+    let codes = std::slice::from_ref(&command.code);
+    let attributed = take_codes(scene, &mut desk, codes, &via, &mut decided, &mut done)?;
+    let answer = Answer::Attribute(AttributeAnswer { attributed, decided });
+    if !attributed {
+        return Ok(scene.unchanged(answer, true));
+    }
+    desk.advance(scene.timeline)?;
+    let OnOrder { transfers, outgoing, .. } = done;
+    Ok(Decision { transfers, outgoing, ..scene.done(desk, answer) })
+}
+
+/// Settles a claim that was pending. Whatever it had earned by then is paid now, or never.
+pub(in super::super) fn confirm(scene: &Scene<'_>, command: &SettleReferral) -> Result<Decision, Halt> {
+    let mut desk = scene.desk_of_any()?;
+    let meant = |known: &&Referral| {
+        known.referral == command.referral && known.attributed_at == command.attributed_at && !known.confirmed
+    };
+    let settled = Decision { received: true, ..scene.unchanged(Answer::Done, true) };
+    let Some(claim) = desk.state.referrals().find(meant).cloned() else { return Ok(settled) };
+    let at = scene.times.effective_at;
+    let (id, mut transfers, mut outgoing) = (claim.referral.clone(), Vec::new(), Vec::new());
+    let why = match command.verdict {
+        Verdict::Confirm => None,
+        Verdict::Circle => Some(RejectedFor::Circle),
+        Verdict::ChainTooLong => Some(RejectedFor::ChainTooLong),
+        Verdict::Wait => return Ok(Decision { received: false, ..settled }),
+    };
+    match why {
+        Some(_) if claim.state == ReferralState::Rejected => return Ok(settled),
+        Some(why) => desk.post(at, Fact::ReferralRejected { referral: id, why })?,
+        None => {
+            desk.post(at, Fact::ReferralConfirmed { referral: id.clone() })?;
+            qualify::send_owed(scene, &mut desk, &claim, &mut outgoing)?;
+            qualify::pay(scene, &mut desk, &id, &mut scene.decided(), &mut transfers)?;
+        }
+    }
+    desk.advance(scene.timeline)?;
+    Ok(Decision { transfers, outgoing, received: true, ..scene.done(desk, Answer::Done) })
+}

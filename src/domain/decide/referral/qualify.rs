@@ -1,0 +1,552 @@
+//! When a referral has come to something, what it pays, and what takes that back.
+//!
+//! What counts towards it (orders, spend, commission) are counters of the friend's account that no program can name, and
+//! an order remembers what it added to them, by line. So what comes back is taken off exactly, in whatever steps.
+
+use super::super::super::answer::{Decided, Effect, Granted, Reason, ReferralState, Refusal, Subject};
+use super::super::super::command::{Brought, Commit, Outgoing, Transfer};
+use super::super::super::counters::{CounterChange, Tally, in_first};
+use super::super::super::desk::{Desk, dates};
+use super::super::super::earn::{Earned, Plan};
+use super::super::super::id::{CampaignId, CounterId, EventId, GrantId, Label, ReferralId, ReturnId, RuleId, UnitId};
+use super::super::super::ledger::{Dates, Fact};
+use super::super::super::money::{share_floor, split};
+use super::super::super::order::Order;
+use super::super::super::order_record::{OrderRecord, SentGrantRecord};
+use super::super::super::program::{Campaign, Commission, GrantTo, Kind, LifeTerms, Qualify, SideReward};
+use super::super::super::quota::QuotaKey;
+use super::super::super::referral::{Owed, QualifiedBy, Referral, RejectedFor, SideGrant, Via};
+use super::super::super::time::{Day, Instant};
+use super::super::super::value;
+use super::super::checkout::grant_dated;
+use super::super::giveback::{TakeBack, take_back};
+use super::super::{Halt, OVERFLOW, Scene, elsewhere};
+use super::attribute::take_codes;
+
+/// What an order has brought about for a referral.
+#[derive(Default)]
+pub(in super::super) struct OnOrder {
+    pub(in super::super) transfers: Vec<Transfer>,
+    pub(in super::super) outgoing: Vec<Outgoing>,
+    /// What it added to counters, for its record.
+    pub(in super::super) counts: Vec<Tally>,
+    /// Commission, for its record.
+    pub(in super::super) sent_grants: Vec<SentGrantRecord>,
+}
+
+/// Everything of one account is counted in one bucket where no window asks for more.
+const WHENEVER: Day = Day(0);
+
+/// The referral side of an order: takes its codes, then sees whether the order qualifies the referral, and what the
+/// advocate gets of it.
+pub(in super::super) fn on_order(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    command: &Commit,
+    earned: &Earned,
+    decided: &mut Decided,
+) -> Result<OnOrder, Halt> {
+    let mut done = OnOrder::default();
+    take_codes(scene, desk, &command.codes, &Via::Checkout, decided, &mut done)?;
+    let at = scene.times.effective_at;
+    // What counts is when the order happened: one that is told of late qualifies although the time has run out.
+    if let Some((referral, terms)) = open(scene, desk, at) {
+        count_order(scene, desk, &referral, terms, &command.order, earned, decided, &mut done)?;
+    }
+    pay_commission(scene, desk, &command.order, earned, decided, &mut done)?;
+    Ok(done)
+}
+
+/// The referral that something at an instant may qualify, and its terms: those of the day on which the friend came.
+fn open<'s>(scene: &'s Scene<'_>, desk: &Desk, at: Instant) -> Option<(Referral, &'s Campaign)> {
+    let is_open = |referral: &&Referral| {
+        let undecided = matches!(referral.state, ReferralState::Attributed | ReferralState::Expired);
+        undecided && referral.attributed_at <= at && at < referral.qualify_by
+    };
+    let referral = desk.state.referrals().find(is_open)?.clone();
+    let terms = terms_of(scene, &referral)?;
+    Some((referral, terms))
+}
+
+fn terms_of<'s>(scene: &'s Scene<'_>, referral: &Referral) -> Option<&'s Campaign> {
+    scene.timeline.at(referral.attributed_at)?.campaign(&referral.campaign)
+}
+
+#[expect(clippy::too_many_arguments, reason = "an order, the referral that it is held against, and what comes of both")]
+fn count_order(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    terms: &Campaign,
+    order: &Order,
+    earned: &Earned,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let Some(currency) = scene.program.earning_currency(order.currency, at) else { return Ok(()) };
+    let Some(required) = terms.spend_min.get(currency) else { return Ok(()) };
+    let spent = total(&earned.earning)?;
+    let met = match terms.qualify {
+        Qualify::Orders(_) if spent < required => {
+            decided.refusals.push(below(referral, required, spent));
+            return Ok(());
+        }
+        Qualify::Orders(number) => {
+            let counter = CounterId::referral(&terms.id, "orders");
+            let tally = Tally { counter, day: WHENEVER, amount: 1, shares: Vec::new(), reversed: 0 };
+            number <= count(desk, tally, at, done)?
+        }
+        Qualify::Spend => {
+            let Some(amount) = in_first(scene.program, order, spent, at) else { return Ok(()) };
+            let counter = CounterId::referral(&terms.id, "spend");
+            let shares = split(amount, &earned.earning);
+            let so_far = count(desk, Tally { counter, day: WHENEVER, amount, shares, reversed: 0 }, at, done)?;
+            let required = in_first_of(scene, terms).unwrap_or(required);
+            if so_far < required {
+                decided.refusals.push(below(referral, required, so_far));
+            }
+            required <= so_far
+        }
+        Qualify::SignUp | Qualify::Event(_) => false,
+    };
+    if met {
+        qualify(scene, desk, &referral.referral, QualifiedBy::Order(order.order_id.clone()), decided, done)?;
+    }
+    Ok(())
+}
+
+/// What all orders together must come to, in the program's first currency.
+fn in_first_of(scene: &Scene<'_>, terms: &Campaign) -> Option<i64> {
+    terms.spend_min.get(*scene.program.currencies.first()?)
+}
+
+fn below(referral: &Referral, required: i64, there: i64) -> Refusal {
+    Refusal::short(Subject::Referral(referral.referral.clone()), Reason::ReferralConditionNotMet, required, there)
+}
+
+/// Counts, and answers what there is then.
+fn count(desk: &mut Desk, tally: Tally, at: Instant, done: &mut OnOrder) -> Result<i64, Halt> {
+    desk.count(at, vec![tally.change()])?;
+    let counted = desk.state.counted_ever(&tally.counter);
+    done.counts.push(tally);
+    Ok(counted)
+}
+
+fn total(amounts: &[i64]) -> Result<i64, Halt> {
+    amounts.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)
+}
+
+/// A claim was made: where that is all it takes, it has qualified.
+pub(super) fn on_claim(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &ReferralId,
+    campaign: &Campaign,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    if campaign.qualify == Qualify::SignUp {
+        qualify(scene, desk, referral, QualifiedBy::SignUp, decided, done)?;
+    }
+    Ok(())
+}
+
+/// An event happened.
+pub(in super::super) fn on_event(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    event: &EventId,
+    kind: &Label,
+    decided: &mut Decided,
+) -> Result<Vec<Transfer>, Halt> {
+    let mut done = OnOrder::default();
+    if let Some((referral, terms)) = open(scene, desk, scene.times.effective_at)
+        && terms.qualify == Qualify::Event(kind.clone())
+    {
+        qualify(scene, desk, &referral.referral, QualifiedBy::Event(event.clone()), decided, &mut done)?;
+    }
+    Ok(done.transfers)
+}
+
+fn qualify(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    id: &ReferralId,
+    by: QualifiedBy,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    desk.post(scene.times.effective_at, Fact::Qualified { referral: id.clone(), by })?;
+    decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Qualified });
+    pay(scene, desk, id, decided, &mut done.transfers)
+}
+
+/// Pays both sides, once it is qualified and confirmed.
+pub(super) fn pay(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    id: &ReferralId,
+    decided: &mut Decided,
+    transfers: &mut Vec<Transfer>,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let ready = |known: &&Referral| {
+        known.referral == *id && known.state == ReferralState::Qualified && known.confirmed && !known.paid
+    };
+    let Some(referral) = desk.state.referrals().find(ready).cloned() else { return Ok(()) };
+    let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
+    let sides = [&terms.friend, &terms.advocate];
+    let all = total(&sides.map(|side| side.as_ref().map_or(0, |side| side.units)))?;
+    if let Some(budget) = terms.budget.filter(|_| 0 < all) {
+        let quota = QuotaKey::ever(&scene.program.id, &["referral", terms.id.as_str()]);
+        let taken = scene.take(all, vec![scene.want(quota, &["referral", id.as_str()], budget, true)]);
+        if taken.granted < all {
+            let subject = Subject::Referral(id.clone());
+            let left = taken.short.unwrap_or(0);
+            decided.refusals.push(Refusal::short(subject, Reason::ReferralBudgetSpent, all, left));
+            return reject(scene, desk, id, RejectedFor::Budget, decided);
+        }
+    }
+    let friend = match &terms.friend {
+        Some(side) => Some(grant_side(scene, desk, terms, id, side, decided)?),
+        None => None,
+    };
+    desk.post(at, Fact::ReferralPaid { referral: id.clone(), friend })?;
+    if let Some(side) = &terms.advocate {
+        let dates = held(scene, terms, &side.unit, side.life.as_ref(), at);
+        let grant = GrantId::of(&["referral", id.as_str(), "advocate"]);
+        let target = referral.advocate.clone();
+        let (unit, revision, change) = (side.unit.clone(), 1, side.units);
+        desk.post(
+            at,
+            Fact::Sent { grant: grant.clone(), target: target.clone(), unit: unit.clone(), revision, change },
+        )?;
+        transfers.push(Transfer {
+            target,
+            grant,
+            rule: rule_of(&terms.id)?,
+            kind: Kind::Advocacy,
+            unit,
+            revision,
+            net: side.units,
+            activates_at: dates.activates_at,
+            expires_at: dates.expires_at,
+            effective_at: at,
+            brought: Some(Brought::by_friend(&referral, side.units, at)),
+        });
+    }
+    Ok(())
+}
+
+/// The campaign stands where a rule would: its id names what granted.
+pub(super) fn rule_of(campaign: &CampaignId) -> Result<RuleId, Halt> {
+    RuleId::parse(campaign.as_str()).map_err(|_| OVERFLOW)
+}
+
+/// The dates of a reward: what is held back becomes spendable as a day begins, so an account with any number of friends
+/// has as many pending lots as the hold has days.
+pub(super) fn held(scene: &Scene<'_>, terms: &Campaign, unit: &UnitId, life: Option<&LifeTerms>, at: Instant) -> Dates {
+    let zone = &scene.program.zone;
+    let from = terms.hold.map_or(at, |hold| {
+        let over = hold.after(at, zone);
+        let day = Day::at(over, zone);
+        if day.begins(zone) == over { over } else { day.begins_next(zone) }
+    });
+    dates(scene.program, unit, life, from)
+}
+
+fn grant_side(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    terms: &Campaign,
+    referral: &ReferralId,
+    side: &SideReward,
+    decided: &mut Decided,
+) -> Result<SideGrant, Halt> {
+    let plan = Plan {
+        rule: rule_of(&terms.id)?,
+        kind: Kind::Advocacy,
+        unit: side.unit.clone(),
+        amount: side.units,
+        shares: Vec::new(),
+        life: side.life.clone(),
+        to: GrantTo::Account,
+        builds: None,
+    };
+    let dates = held(scene, terms, &side.unit, side.life.as_ref(), scene.times.effective_at);
+    let grant = GrantId::of(&["referral", referral.as_str(), "friend"]);
+    let granted: Granted = grant_dated(scene, desk, grant, &plan, dates)?;
+    let valued = value::of_kind(scene.program, plan.kind, &plan.unit, plan.amount, dates.activates_at);
+    desk.count(scene.times.effective_at, valued.into_iter().collect())?;
+    let side = SideGrant { grant: granted.grant.clone(), unit: plan.unit, amount: plan.amount, reversed: 0, dates };
+    decided.effects.push(Effect::Granted(granted));
+    Ok(side)
+}
+
+/// The advocate's part of an order, as long as there is one.
+fn pay_commission(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    order: &Order,
+    earned: &Earned,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let qualified = |referral: &&Referral| referral.state == ReferralState::Qualified && referral.attributed_at <= at;
+    let Some(referral) = desk.state.referrals().find(qualified).cloned() else { return Ok(()) };
+    let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
+    let Some(commission) = &terms.commission else { return Ok(()) };
+    let zone = &scene.program.zone;
+    if commission.within.is_some_and(|within| within.after(referral.attributed_at, zone) <= at) {
+        return Ok(());
+    }
+    let orders = CounterId::referral(&terms.id, "commissioned");
+    if commission.orders_max.is_some_and(|most| most <= desk.state.counted_ever(&orders)) {
+        return Ok(());
+    }
+    let Some(amount) = commission_of(scene, desk, terms, commission, order, earned)? else { return Ok(()) };
+    if !referral.confirmed && Referral::OWED_MAX <= referral.owed.len() {
+        let subject = Subject::Referral(referral.referral.clone());
+        decided.refusals.push(Refusal::new(subject, Reason::TooLarge));
+        return Ok(());
+    }
+    let shares = split(amount, &earned.earning);
+    count(desk, Tally { counter: orders, day: WHENEVER, amount: 1, shares: Vec::new(), reversed: 0 }, at, done)?;
+    let counter = CounterId::referral(&terms.id, "commission");
+    count(desk, Tally { counter, day: WHENEVER, amount, shares: shares.clone(), reversed: 0 }, at, done)?;
+    let dates = held(scene, terms, &commission.unit, commission.life.as_ref(), at);
+    let record = SentGrantRecord {
+        grant: GrantId::of(&["commission", referral.referral.as_str(), order.order_id.as_str()]),
+        rule: rule_of(&terms.id)?,
+        kind: Kind::Advocacy,
+        target: referral.advocate.clone(),
+        unit: commission.unit.clone(),
+        amount,
+        dates,
+        shares,
+        revision: u32::from(referral.confirmed),
+        reversed: 0,
+        brought: Some(Brought::by_order(&referral, amount, at)),
+    };
+    if referral.confirmed {
+        elsewhere::post(scene, desk, &record, amount, amount, decided)?;
+        done.outgoing.push(elsewhere::effect(&record, scene)?);
+    } else {
+        let (referral, grant, unit) = (referral.referral, record.grant.clone(), record.unit.clone());
+        desk.post(at, Fact::CommissionOwed { referral, grant, unit, change: amount, dates })?;
+        decided.effects.push(elsewhere::shown(&record, amount, amount));
+    }
+    done.sent_grants.push(record);
+    Ok(())
+}
+
+/// So many units; `None`: nothing.
+fn commission_of(
+    scene: &Scene<'_>,
+    desk: &Desk,
+    terms: &Campaign,
+    commission: &Commission,
+    order: &Order,
+    earned: &Earned,
+) -> Result<Option<i64>, Halt> {
+    let at = scene.times.effective_at;
+    let Some(base) = in_first(scene.program, order, total(&earned.earning)?, at) else { return Ok(None) };
+    let amount = share_floor(commission.bps, base.max(0), 10_000).ok_or(OVERFLOW)?;
+    let before = desk.state.counted_ever(&CounterId::referral(&terms.id, "commission"));
+    let left = commission.units_max.map_or(i64::MAX, |most| most.saturating_sub(before));
+    Ok(Some(amount.min(left)).filter(|amount| 0 < *amount))
+}
+
+/// Commission that waited for the claim to be confirmed goes on its way.
+pub(super) fn send_owed(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    outgoing: &mut Vec<Outgoing>,
+) -> Result<(), Halt> {
+    for Owed { grant, unit, net, dates, effective_at } in referral.owed.iter().filter(|owed| 0 < owed.net) {
+        let record = SentGrantRecord {
+            grant: grant.clone(),
+            rule: rule_of(&referral.campaign)?,
+            kind: Kind::Advocacy,
+            target: referral.advocate.clone(),
+            unit: unit.clone(),
+            amount: *net,
+            dates: *dates,
+            shares: Vec::new(),
+            revision: 1,
+            reversed: 0,
+            brought: Some(Brought::by_order(referral, *net, *effective_at)),
+        };
+        elsewhere::post(scene, desk, &record, *net, *net, &mut scene.decided())?;
+        outgoing.push(elsewhere::effect(&record, scene)?);
+    }
+    Ok(())
+}
+
+/// Whether something was sent to an advocate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Unsent {
+    No,
+    /// It waits for the claim to be confirmed.
+    Owed,
+    /// It never will be: the claim was rejected.
+    Void,
+}
+
+/// What of a grant comes back: if it was not sent yet, less of it is owed.
+pub(in super::super) fn unsent(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    sent: &SentGrantRecord,
+    change: i64,
+) -> Result<Unsent, Halt> {
+    let Some(brought) = sent.brought.as_ref().filter(|_| sent.revision == 0) else { return Ok(Unsent::No) };
+    let referral = desk.state.referrals().find(|known| known.referral == brought.referral);
+    let Some(referral) = referral else { return Ok(Unsent::Void) };
+    if referral.confirmed {
+        return Ok(Unsent::No);
+    }
+    if !referral.owed.iter().any(|owed| owed.grant == sent.grant) {
+        return Ok(Unsent::Void);
+    }
+    let referral = referral.referral.clone();
+    let (grant, unit, dates) = (sent.grant.clone(), sent.unit.clone(), sent.dates);
+    desk.post(scene.times.effective_at, Fact::CommissionOwed { referral, grant, unit, change, dates })?;
+    Ok(Unsent::Owed)
+}
+
+/// The referral side of a return: if what is kept no longer meets the terms, what was paid is taken back.
+pub(in super::super) fn on_return(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    record: &mut OrderRecord,
+    return_id: &ReturnId,
+    decided: &mut Decided,
+    transfers: &mut Vec<Transfer>,
+) -> Result<(), Halt> {
+    let counted = |referral: &&Referral| {
+        let of = |what: &str| CounterId::referral(&referral.campaign, what);
+        let (orders, spend) = (of("orders"), of("spend"));
+        record.counts.iter().any(|tally| tally.counter == orders || tally.counter == spend)
+    };
+    let Some(referral) = desk.state.referrals().find(counted).cloned() else { return Ok(()) };
+    let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
+    let still = match terms.qualify {
+        Qualify::Orders(number) => {
+            uncount_order(scene, desk, record, terms)?;
+            number <= desk.state.counted_ever(&CounterId::referral(&terms.id, "orders"))
+        }
+        Qualify::Spend => {
+            let so_far = desk.state.counted_ever(&CounterId::referral(&terms.id, "spend"));
+            // A threshold of nothing is missed only when nothing is kept.
+            in_first_of(scene, terms).unwrap_or(0).max(1) <= so_far
+        }
+        Qualify::SignUp | Qualify::Event(_) => true,
+    };
+    if still || !terms.claw_back || referral.state != ReferralState::Qualified {
+        return Ok(());
+    }
+    claw_back(scene, desk, &referral, RejectedFor::Returned(return_id.clone()), decided, transfers)
+}
+
+/// An order of which too little is kept counts no more.
+fn uncount_order(scene: &Scene<'_>, desk: &mut Desk, record: &mut OrderRecord, terms: &Campaign) -> Result<(), Halt> {
+    let then = scene.timeline.at(record.committed_at);
+    let currency = then.and_then(|program| program.earning_currency(record.currency, record.committed_at));
+    let required = currency.and_then(|currency| terms.spend_min.get(currency)).unwrap_or(0);
+    let earning: Vec<i64> = record.lines.iter().map(|line| line.earning_minor).collect();
+    let all = total(&earning)?;
+    let kept = record.returned_of(&earning).and_then(|back| all.checked_sub(back)).ok_or(OVERFLOW)?;
+    // A threshold of nothing is missed only when nothing is kept.
+    if required <= kept && !record.is_all_returned() {
+        return Ok(());
+    }
+    let counter = CounterId::referral(&terms.id, "orders");
+    let tally = record.counts.iter_mut().find(|tally| tally.counter == counter && tally.reversed < tally.amount);
+    let Some(tally) = tally else { return Ok(()) };
+    let change = tally.reversed.checked_sub(tally.amount).ok_or(OVERFLOW)?;
+    tally.reversed = tally.amount;
+    let change = CounterChange { counter, day: tally.day, change };
+    Ok(desk.count(scene.times.effective_at, vec![change])?)
+}
+
+/// An event was revoked.
+pub(in super::super) fn on_revoke(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    event: &EventId,
+    decided: &mut Decided,
+) -> Result<Vec<Transfer>, Halt> {
+    let by = Some(QualifiedBy::Event(event.clone()));
+    let qualified = |referral: &&Referral| referral.state == ReferralState::Qualified && referral.qualified_by == by;
+    let mut transfers = Vec::new();
+    let Some(referral) = desk.state.referrals().find(qualified).cloned() else { return Ok(transfers) };
+    if terms_of(scene, &referral).is_some_and(|terms| terms.claw_back) {
+        let why = RejectedFor::Revoked(event.clone());
+        claw_back(scene, desk, &referral, why, decided, &mut transfers)?;
+    }
+    Ok(transfers)
+}
+
+fn reject(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    id: &ReferralId,
+    why: RejectedFor,
+    decided: &mut Decided,
+) -> Result<(), Halt> {
+    desk.post(scene.times.effective_at, Fact::ReferralRejected { referral: id.clone(), why })?;
+    decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Rejected });
+    Ok(())
+}
+
+/// Takes both rewards back, whole.
+fn claw_back(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    why: RejectedFor,
+    decided: &mut Decided,
+    transfers: &mut Vec<Transfer>,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let id = referral.referral.clone();
+    let granted_at = referral.qualified_at.unwrap_or(at);
+    if let Some(side) = &referral.friend {
+        let amount = side.amount.checked_sub(side.reversed).ok_or(OVERFLOW)?;
+        take_back(scene, desk, &side.grant, &side.unit, side.dates, granted_at, amount, TakeBack::Clawback, decided)?;
+        let back = amount.checked_neg().ok_or(OVERFLOW)?;
+        let valued = value::of_kind(scene.program, Kind::Advocacy, &side.unit, back, side.dates.activates_at);
+        desk.count(at, valued.into_iter().collect())?;
+    }
+    reject(scene, desk, &id, why, decided)?;
+    let Some(sent) = referral.advocate_grant.clone().filter(|sent| sent.net != 0) else { return Ok(()) };
+    let Some(terms) = terms_of(scene, referral) else { return Ok(()) };
+    let revision = sent.revision.checked_add(1).ok_or(OVERFLOW)?;
+    // The same dates as the first time: should this arrive before it, nothing tells that it did.
+    let life = terms.advocate.as_ref().and_then(|side| side.life.as_ref());
+    let dates = held(scene, terms, &sent.unit, life, granted_at);
+    let change = sent.net.checked_neg().ok_or(OVERFLOW)?;
+    let (target, unit) = (referral.advocate.clone(), sent.unit.clone());
+    desk.post(
+        at,
+        Fact::Sent { grant: sent.grant.clone(), target: target.clone(), unit: unit.clone(), revision, change },
+    )?;
+    transfers.push(Transfer {
+        target,
+        grant: sent.grant,
+        rule: rule_of(&referral.campaign)?,
+        kind: Kind::Advocacy,
+        unit,
+        revision,
+        net: 0,
+        activates_at: dates.activates_at,
+        expires_at: dates.expires_at,
+        effective_at: at,
+        brought: Some(Brought::by_friend(referral, 0, granted_at)),
+    });
+    Ok(())
+}

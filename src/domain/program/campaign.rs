@@ -1,0 +1,182 @@
+//! Campaigns in which members bring friends.
+
+use jiff::tz::TimeZone;
+
+use super::{LifeTerms, MonthDay, PerCurrency};
+use crate::domain::id::{CampaignId, Label, UnitId};
+use crate::domain::referral::code::Pattern;
+use crate::domain::time::{CalendarPeriod, Day, Instant, Period};
+
+/// A referral campaign: what it takes, and what each side gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Campaign {
+    pub id: CampaignId,
+    pub title: String,
+    pub starts_at: Option<Instant>,
+    pub ends_at: Option<Instant>,
+    pub codes: CodeTerms,
+    /// Where a friend may name the code.
+    pub attribute_at: AttributeAt,
+    /// Who has ordered before is new again, when that is at least so long ago; `None`: never.
+    pub new_after: Option<Period>,
+    pub qualify: Qualify,
+    /// An order that counts earns on at least this much; for [`Qualify::Spend`], all orders together. Equal is reached.
+    pub spend_min: PerCurrency,
+    /// From attribution to what qualifies; `None`: no limit.
+    pub qualify_within: Option<Period>,
+    pub advocate: Option<SideReward>,
+    pub friend: Option<SideReward>,
+    /// What the advocate gets of the friend's orders, from the one that qualifies on.
+    pub commission: Option<Commission>,
+    /// By the number of the friend, ascending.
+    pub milestones: Vec<Milestone>,
+    /// What of the advocate's reward their own advocate gets, that one's, and so on; in basis points, falling.
+    pub generations: Vec<i64>,
+    /// From what earns a reward until it may be spent, rounded up to the next midnight; `None`: at once.
+    pub hold: Option<Period>,
+    /// What one advocate may get.
+    pub caps: Vec<Cap>,
+    /// Units of all rewards of the campaign together; `None`: no limit.
+    pub budget: Option<i64>,
+    /// A return that takes the qualifying order below the minimum takes both rewards back (default).
+    pub claw_back: bool,
+}
+
+/// The codes of a campaign.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CodeTerms {
+    pub pattern: Pattern,
+    /// Whether advocates may wish for a code.
+    pub vanity: bool,
+    /// Of one advocate for the campaign.
+    pub per_member_max: usize,
+    /// Friends whom one code may bring; `None`: any number.
+    pub uses_max: Option<i64>,
+    /// From when a code is made; `None`: for ever.
+    pub valid_for: Option<Period>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AttributeAt {
+    Enrolment,
+    FirstOrder,
+    #[default]
+    Both,
+}
+
+/// What one side of a referral gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SideReward {
+    pub unit: UnitId,
+    pub units: i64,
+    pub life: Option<LifeTerms>,
+}
+
+/// What makes a friend count.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Qualify {
+    /// That they came.
+    SignUp,
+    /// So many orders.
+    Orders(i64),
+    /// All their orders together.
+    Spend,
+    /// An event of this type.
+    Event(Label),
+}
+
+/// A part of each order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Commission {
+    pub unit: UnitId,
+    /// Of what the order earns on, in minor units; one unit each, rounded down.
+    pub bps: i64,
+    /// `None`: any number.
+    pub orders_max: Option<i64>,
+    /// From attribution; `None`: for ever.
+    pub within: Option<Period>,
+    /// Units for one friend in all; `None`: no limit.
+    pub units_max: Option<i64>,
+    pub life: Option<LifeTerms>,
+}
+
+/// From the `from`th friend on the advocate's reward is `times` as much.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Milestone {
+    pub from: i64,
+    pub times: i64,
+}
+
+/// A limit of one advocate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cap {
+    pub counts: CapOf,
+    pub most: i64,
+    pub per: CapPer,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CapOf {
+    /// Friends for whom there was a reward.
+    Friends,
+    Units,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CapPer {
+    /// For as long as the campaign lasts.
+    Ever,
+    Calendar(CalendarPeriod),
+    /// A year from this day on.
+    YearFrom(MonthDay),
+}
+
+impl Campaign {
+    /// By how much the reward for the `number`th friend is multiplied.
+    pub fn times(&self, number: i64) -> i64 {
+        self.milestones.iter().rev().find(|milestone| milestone.from <= number).map_or(1, |milestone| milestone.times)
+    }
+}
+
+impl CapPer {
+    /// The days that lie in the same period as an instant: first, and the one after the last.
+    pub fn days(self, at: Instant, zone: &TimeZone) -> (Day, Day) {
+        let today = at.zoned(zone).date();
+        match self {
+            CapPer::Ever => (Day(i32::MIN), Day(i32::MAX)),
+            CapPer::Calendar(period) => (Day::of(period.start(today)), Day::of(period.next(today))),
+            CapPer::YearFrom(first) => {
+                let of = |year: i16| first.date_in(year).unwrap_or(today);
+                let this = of(today.year());
+                let (from, until) = if this <= today {
+                    (this, of(today.year().saturating_add(1)))
+                } else {
+                    (of(today.year().saturating_sub(1)), this)
+                };
+                (Day::of(from), Day::of(until))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r12_a_tax_year_begins_on_its_day() {
+        let zone = TimeZone::get("Europe/London").expect("a zone");
+        let april = CapPer::YearFrom(MonthDay::new(4, 6).expect("a day"));
+        let leap = CapPer::YearFrom(MonthDay::new(2, 29).expect("a day"));
+        for (per, at, from, until) in [
+            (april, "2026-04-05T22:59:59Z", "2025-04-06", "2026-04-06"),
+            (april, "2026-04-05T23:00:00Z", "2026-04-06", "2027-04-06"),
+            (leap, "2027-02-28T12:00:00Z", "2027-02-28", "2028-02-29"),
+            (CapPer::Calendar(CalendarPeriod::Month), "2026-05-31T23:30:00Z", "2026-06-01", "2026-07-01"),
+        ] {
+            let instant = Instant(at.parse::<jiff::Timestamp>().expect("a timestamp").as_millisecond());
+            let day = |text: &str| Day::of(text.parse().expect("a date"));
+            assert_eq!(per.days(instant, &zone), (day(from), day(until)), "{at}");
+        }
+    }
+}
