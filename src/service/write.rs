@@ -205,7 +205,7 @@ async fn with_claims(
         if decision.wants.is_empty() && decision.wants_code.is_none() {
             return Ok(Step::Decided(Box::new(decision)));
         }
-        if set_aside.take_at_hand(inner, &basis.account_id, &decision.wants) {
+        if decision.wants_code.is_none() && set_aside.take_at_hand(inner, &basis.account_id, &decision.wants) {
             continue;
         }
         // A resend would claim in vain.

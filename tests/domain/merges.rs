@@ -163,7 +163,7 @@ fn bare(state: &AccountState) -> AccountState {
     bare.units.retain(|book| !book.lots.is_empty());
     // What went to the other account and came back is in the books of both, and sums to nothing.
     bare.units.iter_mut().for_each(|book| book.books = [0; guerdon::domain::ledger::Book::COUNT]);
-    bare.active_at = Instant(0);
+    (bare.active_at, bare.ordered_at) = (Instant(0), Instant(0));
     // What came once for the one does not come again for the other: that is remembered, whatever is undone.
     bare.events.retain(|last| last.member.as_str() != "ann");
     bare

@@ -135,7 +135,8 @@ fn r7_an_event_qualifies_and_its_revocation_takes_the_rewards_back() {
 #[test]
 fn r8_commission_is_a_part_of_each_order_as_long_as_the_terms_say() {
     // Terms, then orders (day, amount), and what the advocate has of credit after each.
-    let rows: [(&str, &[(&str, i64, i64)]); 4] = [
+    type Row = (&'static str, &'static [(&'static str, i64, i64)]);
+    let rows: [Row; 4] = [
         // 10 % of 9.99 is 99.9: rounded down.
         ("percent: 10%, unit: credit", &[("2026-05-04", 999, 99), ("2026-05-05", 10, 100), ("2026-05-06", 9, 100)]),
         (

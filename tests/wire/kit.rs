@@ -9,6 +9,7 @@ use guerdon::domain::command::Command;
 use guerdon::domain::id::{AccountId, BoardId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use guerdon::domain::order::{Currency, OrderKind};
 use guerdon::domain::program::ProgramVersion;
+use guerdon::domain::referral::{CodeOwner, CodeState};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
@@ -184,9 +185,17 @@ impl Calls for Fake {
         Err(Error::NotFound { field: "referral_id" })
     }
 
-    async fn code(&self, _: &ProgramId, _: &guerdon::domain::id::Code) -> Result<CodeView, Error> {
+    async fn code(&self, _: &ProgramId, code: &guerdon::domain::id::Code) -> Result<CodeView, Error> {
         self.act().await?;
-        Err(Error::NotFound { field: "code" })
+        let owner = CodeOwner {
+            account: AccountId::from(&MemberId::parse("mia").unwrap()),
+            campaign: guerdon::domain::id::CampaignId::parse("friends").unwrap(),
+            state: CodeState::Active,
+            revision: 1,
+            expires_at: Instant::MAX,
+            uses_max: None,
+        };
+        Ok(CodeView { code: code.clone(), owner, uses_max: Some(10), campaign_over: false })
     }
 
     async fn draw(&self, _: &ProgramId, _: &DrawId) -> Result<DrawView, Error> {
