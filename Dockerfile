@@ -24,8 +24,10 @@ COPY examples/programs/marlow-bakery.yaml /etc/guerdon/program.yaml
 USER guerdon
 WORKDIR /var/lib/guerdon
 VOLUME /var/lib/guerdon
+# Who may call is to be put at /etc/guerdon/credentials.toml, see docs/ACCESS.md: without it the server does not start.
 ENV GUERDON_LISTEN=0.0.0.0:7060 \
     GUERDON_PROGRAM=/etc/guerdon/program.yaml \
+    GUERDON_CREDENTIALS=/etc/guerdon/credentials.toml \
     GUERDON_DATA=/var/lib/guerdon/guerdon.db \
     GUERDON_LOG_FORMAT=json
 EXPOSE 7060

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use guerdon::access::Access;
 use guerdon::clock::Clock;
 use guerdon::domain::answer::Reason;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
@@ -50,7 +51,11 @@ async fn serve(store: Arc<dyn Store>) -> Channel {
     let source = Source::compile(PROGRAM).ok().unwrap();
     let service = Service::new(store, layout, Clock::system(), vec![source], Options::default(), Arc::new(Silent));
     service.publish().await.unwrap();
-    let options = GrpcOptions { deadline_default: Duration::from_secs(30), observer: Arc::new(Unobserved) };
+    let options = GrpcOptions {
+        deadline_default: Duration::from_secs(30),
+        observer: Arc::new(Unobserved),
+        access: Arc::new(Access::development()),
+    };
     let routes = routes(Arc::new(service), &options);
     // Without it, every answer would wait 40 ms for the acknowledgement of the one before (Nagle's algorithm).
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap().with_nodelay(Some(true));

@@ -1,5 +1,6 @@
 //! The composition root: the only place that names a concrete store. Puts the parts together, serves, drains.
 
+mod credentials;
 mod limit;
 mod observe;
 mod readiness;
@@ -26,6 +27,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 use tracing::{error, info, warn};
 
+use crate::access::{self, Access};
 use crate::clock::Clock;
 use crate::config::{ClockKind, RedisAt, RedisTopology, Settings, StoreSettings};
 use crate::domain::draw::Seed;
@@ -36,6 +38,7 @@ use crate::store::redis::{self, RedisSettings, RedisStore};
 use crate::store::{self, Store};
 use crate::telemetry::{Telemetry, metrics};
 use crate::{grpc, program};
+use credentials::Watched;
 use limit::Limited;
 use readiness::Readiness;
 
@@ -64,6 +67,11 @@ pub enum StartError {
     Publish(service::Error),
     #[error("cannot listen on {addr}: {error}")]
     Listen { addr: SocketAddr, error: io::Error },
+    /// Everything that is wrong with the credentials file.
+    #[error("{0}")]
+    Credentials(#[from] access::Faults),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
     #[error("reflection cannot be built: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// A defect of this program.
@@ -75,7 +83,11 @@ impl StartError {
     /// What the process ends with.
     pub fn exit_code(&self) -> u8 {
         match self {
-            StartError::Programs(_) | StartError::Redis(_) | StartError::Certificate { .. } => EXIT_SETTINGS,
+            StartError::Programs(_)
+            | StartError::Redis(_)
+            | StartError::Certificate { .. }
+            | StartError::Credentials(_)
+            | StartError::Tls(_) => EXIT_SETTINGS,
             StartError::Store(_)
             | StartError::Publish(_)
             | StartError::Listen { .. }
@@ -151,6 +163,12 @@ impl Server {
     /// See [`StartError`]. Programs are checked before the store is opened, and the address is bound last.
     pub async fn start_with(settings: Settings, programs: &[ProgramText]) -> Result<Server, StartError> {
         let sources = compile(programs)?;
+        let watched = Watched::open(&settings.access).await?;
+        let access = Arc::clone(&watched.access);
+        let mut builder = tonic::transport::Server::builder();
+        if let Some(tls) = &settings.tls {
+            builder = builder.tls_config(credentials::tls(tls)?).map_err(|error| StartError::Tls(in_full(&error)))?;
+        }
         let clock = match settings.clock {
             ClockKind::System => Clock::system(),
             ClockKind::Follow => Clock::follow(),
@@ -166,7 +184,7 @@ impl Server {
         let places_max = u32::try_from(settings.limits.calls_in_flight_max).unwrap_or(u32::MAX);
         let limited = Arc::new(Limited::new(Arc::new(service.clone()), places_max));
         let health = HealthReporter::new();
-        let routes = routes(&settings, Arc::clone(&limited), &health)?;
+        let routes = routes(&settings, Arc::clone(&limited), &health, access)?;
         let incoming = TcpIncoming::bind(settings.listen)
             .map_err(|error| StartError::Listen { addr: settings.listen, error })?
             .with_nodelay(Some(true));
@@ -178,8 +196,9 @@ impl Server {
         readiness.tell(published).await;
         let jobs = TaskTracker::new();
         jobs.spawn(readiness.watch(published));
+        jobs.spawn(watched.keep(stop.clone()));
         let transport = jobs.spawn(
-            tonic::transport::Server::builder()
+            builder
                 .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
                 .http2_keepalive_timeout(Some(KEEPALIVE_LIMIT))
                 .max_connection_age(CONNECTION_AGE_MAX)
@@ -290,6 +309,12 @@ async fn serve(settings: Settings) -> u8 {
         }
         Drained::Cut => EXIT_CUT,
     }
+}
+
+/// An error with what caused it.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn read_programs(paths: &[PathBuf]) -> Result<Vec<ProgramText>, StartError> {
@@ -407,9 +432,14 @@ async fn publish(service: &Service) -> Result<bool, StartError> {
 }
 
 /// The contract, health, and reflection in both versions that clients ask for.
-fn routes(settings: &Settings, limited: Arc<Limited>, health: &HealthReporter) -> Result<Routes, StartError> {
+fn routes(
+    settings: &Settings,
+    limited: Arc<Limited>,
+    health: &HealthReporter,
+    access: Arc<Access>,
+) -> Result<Routes, StartError> {
     let observer = Arc::new(observe::Calls { traces: settings.traces.is_some() });
-    let options = grpc::Options { deadline_default: settings.limits.call_deadline_default, observer };
+    let options = grpc::Options { deadline_default: settings.limits.call_deadline_default, observer, access };
     // What is listed can be called: services of the contract that this instance does not serve are left out.
     let served = grpc::service_names(&*limited);
     let reflection = || {

@@ -7,7 +7,9 @@ pub mod demo;
 pub mod draw;
 pub mod explain;
 pub mod health;
+pub mod key;
 pub mod local;
+pub mod reach;
 pub mod replay;
 pub mod schema;
 
@@ -42,6 +44,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Explain(explain::ExplainArgs),
     Draw(draw::DrawArgs),
+    Key(key::KeyArgs),
 }
 
 /// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
@@ -70,10 +73,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             Err(_) => exit(check::EXIT_NO_OUTPUT),
         },
         Command::Test(args) => in_runtime(async { exit(cases::cases_command(&args, &mut out).await) }),
-        Command::Replay(args) => in_runtime(async { exit(replay::run(*args).await) }),
+        Command::Replay(mut args) => {
+            args.reach = args.reach.with_key_of(environment);
+            in_runtime(async { exit(replay::run(*args).await) })
+        }
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
         Command::Draw(args) => exit(draw::draw_command(&args, &mut io::stdin(), &mut out, &mut io::stderr())),
-        Command::Explain(args) => in_runtime(async { exit(explain::explain_command(&args, &mut out).await) }),
+        Command::Explain(mut args) => {
+            args.reach = args.reach.with_key_of(environment);
+            in_runtime(async { exit(explain::explain_command(&args, &mut out).await) })
+        }
+        Command::Key(args) => exit(key::key_command(&args, &mut out, &mut io::stderr())),
         Command::Health(args) => in_runtime(async { ExitCode::from(health::health_command(&args, &mut out).await) }),
     }
 }

@@ -16,10 +16,11 @@ use crate::store::Layout;
 use layers::{Layers, Origin, Raw};
 use table::{
     CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
-    DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE,
-    OTLP_ENDPOINT, PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE, REDIS_KEY, REDIS_LOGIN,
-    REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS, STORE, STORE_CONNECT_TIMEOUT_MS,
-    STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TRACE_SAMPLE_PERMILLE,
+    CREDENTIALS, DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, INSECURE_DEV, LISTEN, LOG_FILTER, LOG_FORMAT,
+    METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE,
+    REDIS_KEY, REDIS_LOGIN, REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS, STORE,
+    STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
+    TRACE_SAMPLE_PERMILLE,
 };
 
 pub use layers::Environment;
@@ -46,6 +47,25 @@ pub struct Settings {
     pub warnings: Vec<String>,
     /// Of prize draws: 32 to 128 hexadecimal digits each.
     pub draw_seeds: Vec<Secret>,
+    pub access: AccessSettings,
+    pub tls: Option<TlsSettings>,
+}
+
+/// Who may call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccessSettings {
+    /// Everybody, from this machine alone.
+    Development,
+    /// Who is in the file.
+    Credentials(PathBuf),
+}
+
+/// Files in PEM.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TlsSettings {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Which store, and where.
@@ -225,11 +245,12 @@ impl clap::Args for Flags {
 fn argument(setting: &'static Setting) -> Arg {
     let default = setting.default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
     let action = if setting.many { ArgAction::Append } else { ArgAction::Set };
-    Arg::new(setting.key)
+    let argument = Arg::new(setting.key)
         .long(setting.key.replace('_', "-"))
         .value_name(setting.value)
         .help(format!("{}{default} [env: {}]", setting.help, setting.variable()))
-        .action(action)
+        .action(action);
+    if setting.switch { argument.num_args(0..=1).require_equals(true).default_missing_value("yes") } else { argument }
 }
 
 impl Settings {
@@ -260,9 +281,13 @@ impl Settings {
         let traces = reader.traces();
         let draw_seeds = reader.draw_seeds();
         let drain_limit = Duration::from_secs(reader.number(&DRAIN_LIMIT_S, 1..=3_600));
+        let access = reader.access(listen);
+        let tls = reader.tls();
 
         let faults = reader.faults;
-        let (true, Some(layout)) = (faults.is_empty(), layout) else { return Err(Faults(faults)) };
+        let (true, Some(layout), Some(access)) = (faults.is_empty(), layout, access) else {
+            return Err(Faults(faults));
+        };
         let mut settings = Settings {
             programs,
             listen,
@@ -276,6 +301,8 @@ impl Settings {
             drain_limit,
             warnings: Vec::new(),
             draw_seeds,
+            access,
+            tls,
         };
         settings.cross_check(&layers)?;
         settings.warnings = settings.warnings_of(layers);
@@ -346,8 +373,16 @@ impl Settings {
                     .to_owned(),
             );
         }
-        if !self.listen.ip().is_loopback() {
-            warnings.push(format!("{} is reachable from outside and callers are not authenticated", self.listen));
+        if self.access == AccessSettings::Development {
+            warnings.push(
+                "ANYBODY ON THIS MACHINE MAY DO ANYTHING: `insecure_dev` is set and nobody is asked for a credential. For \
+                 development only"
+                    .to_owned(),
+            );
+        }
+        if self.tls.is_none() && !self.listen.ip().is_loopback() {
+            warnings
+                .push(format!("{} is reachable from outside and TLS is off: keys can be read on the way", self.listen));
         }
         warnings.extend(layers.warnings);
         warnings
@@ -503,6 +538,55 @@ impl Reader<'_> {
             namespace: self.namespace(),
             connect_timeout_ms: self.small(&STORE_CONNECT_TIMEOUT_MS, 1..=60_000),
             response_timeout_ms: self.small(&STORE_TIMEOUT_MS, 1..=60_000),
+        }
+    }
+
+    /// `None` is a fault, and noted.
+    fn access(&mut self, listen: SocketAddr) -> Option<AccessSettings> {
+        let (dev_origin, _) = self.text(&INSECURE_DEV);
+        let development = self.choice(&INSECURE_DEV, &[("no", false), ("yes", true)]);
+        let file = self.raw(&CREDENTIALS);
+        match (development, file) {
+            (false, Some(_)) => Some(AccessSettings::Credentials(self.path(&CREDENTIALS))),
+            (false, None) => {
+                let at = format!("{} ({}, credentials)", CREDENTIALS.flag(), CREDENTIALS.variable());
+                let remedy = "name a file that says who may call (`guerdon key new` writes its first line), or for \
+                              development on your own machine set --insecure-dev";
+                self.faults.push(Fault::new(at, None, "is not set", remedy));
+                None
+            }
+            (true, Some(raw)) => {
+                let at = dev_origin.to_string();
+                let problem = format!("does not go with {}", raw.origin);
+                self.faults.push(Fault::new(at, None, problem, "choose one of the two"));
+                None
+            }
+            (true, None) if !listen.ip().is_loopback() => {
+                let at = dev_origin.to_string();
+                let problem = format!("does not go with listening on {listen}, which others can reach");
+                self.faults.push(Fault::new(at, None, problem, "listen on 127.0.0.1, or use credentials"));
+                None
+            }
+            (true, None) => Some(AccessSettings::Development),
+        }
+    }
+
+    fn tls(&mut self) -> Option<TlsSettings> {
+        let origin = |setting| self.raw(setting).map(|raw| raw.origin.to_string());
+        let [certificate, key, client_ca] = [&TLS_CERTIFICATE, &TLS_KEY, &TLS_CLIENT_CA].map(origin);
+        match (certificate, key, client_ca) {
+            (None, None, None) => None,
+            (Some(_), Some(_), client_ca) => Some(TlsSettings {
+                certificate: self.path(&TLS_CERTIFICATE),
+                key: self.path(&TLS_KEY),
+                client_ca: client_ca.map(|_| self.path(&TLS_CLIENT_CA)),
+            }),
+            (certificate, key, client_ca) => {
+                let at = certificate.or(key).or(client_ca).unwrap_or_default();
+                let remedy = "set both tls_certificate and tls_key";
+                self.faults.push(Fault::new(at, None, "is not enough for TLS", remedy));
+                None
+            }
         }
     }
 
@@ -674,7 +758,7 @@ mod tests {
         .expect("written");
         let file = file.display().to_string();
         let settings = gather(
-            &["--drain-limit-s", "9"],
+            &["--drain-limit-s", "9", "--insecure-dev"],
             &[("GUERDON_CONFIG", &file), ("GUERDON_DRAIN_LIMIT_S", "8"), ("GUERDON_PARTITIONS", "8")],
         )
         .expect("valid");
@@ -708,7 +792,8 @@ mod tests {
         ];
         assert_eq!(found[..expected.len()], expected);
         assert!(found[expected.len()].starts_with("GUERDON_LOG_FILTER: \"a=b=c\" is no filter"), "{found:?}");
-        assert_eq!(found.len(), expected.len() + 1);
+        assert!(found[expected.len() + 1].starts_with("--credentials (GUERDON_CREDENTIALS, credentials) is not set"));
+        assert_eq!(found.len(), expected.len() + 2);
     }
 
     #[test]
@@ -719,21 +804,21 @@ mod tests {
         let file = path.display().to_string();
         let found = faults(&["--config", &file], &[]);
         assert!(found[0].starts_with(&format!("{file}:2 is not TOML: ")), "{found:?}");
-        let missing = faults(&["--config", "no/such.toml", "--program", "a.yaml"], &[]);
+        let missing = faults(&["--config", "no/such.toml", "--program", "a.yaml", "--insecure-dev"], &[]);
         assert!(missing[0].starts_with("--config: \"no/such.toml\" cannot be read: "), "{missing:?}");
     }
 
     #[test]
     fn secrets_show_themselves_neither_in_debug_nor_in_faults() {
         let url = ("GUERDON_REDIS_URL", "redis://shop:hunter2@cache:6379/0");
-        let base = [("GUERDON_PROGRAM", "a.yaml"), ("GUERDON_STORE", "redis")];
-        let settings = gather(&[], &[base[0], base[1], url]).expect("valid");
+        let base = [("GUERDON_PROGRAM", "a.yaml"), ("GUERDON_STORE", "redis"), ("GUERDON_CREDENTIALS", "c.toml")];
+        let settings = gather(&[], &[base[0], base[1], base[2], url]).expect("valid");
         assert!(!format!("{settings:?}").contains("hunter2"));
         let StoreSettings::Redis(redis) = &settings.store else { panic!("redis was asked for") };
         assert_eq!(redis.url.expose(), "redis://shop:hunter2@cache:6379/0");
 
         let wrong = ("GUERDON_REDIS_URL", "http://shop:hunter2@cache");
-        let found = faults(&[], &[base[0], base[1], wrong]).join("\n");
+        let found = faults(&[], &[base[0], base[1], base[2], wrong]).join("\n");
         assert!(found.starts_with("GUERDON_REDIS_URL is no URL that fits"), "{found}");
         assert!(!found.contains("hunter2"), "{found}");
     }
@@ -745,21 +830,24 @@ mod tests {
             (&[("clock", "follow")][..], "THE CLOCK FOLLOWS"),
             (&[("store", "memory")], "everything is lost"),
             (&[("store", "memory"), ("data", "x.db")], "GUERDON_DATA has no effect"),
-            (&[("listen", "0.0.0.0:7060")], "not authenticated"),
+            (&[("listen", "0.0.0.0:7060")], "TLS is off"),
             (&[("service_host", "10.0.0.1")], "GUERDON_SERVICE_HOST is no setting"),
             (&[("trace_sample_permille", "5")], "while traces are off"),
         ] {
-            let pairs: Vec<_> = pairs.iter().copied().chain([("program", "a.yaml")]).collect();
+            let pairs: Vec<_> =
+                pairs.iter().copied().chain([("program", "a.yaml"), ("credentials", "c.toml")]).collect();
             let warnings = Settings::of(&pairs).expect("valid").warnings;
             assert!(warnings.iter().any(|warning| warning.contains(expected)), "{expected}: {warnings:?}");
         }
-        let quiet = Settings::of(&[("program", "a.yaml")]).expect("valid");
+        let quiet = Settings::of(&[("program", "a.yaml"), ("credentials", "c.toml")]).expect("valid");
         assert!(quiet.warnings.is_empty(), "{:?}", quiet.warnings);
+        let loud = Settings::of(&[("program", "a.yaml"), ("insecure_dev", "yes")]).expect("valid").warnings;
+        assert!(matches!(loud.as_slice(), [warning] if warning.starts_with("ANYBODY ON THIS MACHINE")), "{loud:?}");
     }
 
     #[test]
     fn metrics_and_grpc_do_not_share_a_port() {
-        let found = faults(&["--program", "a.yaml", "--metrics-listen", "127.0.0.1:7060"], &[]);
+        let found = faults(&["--program", "a.yaml", "--insecure-dev", "--metrics-listen", "127.0.0.1:7060"], &[]);
         assert_eq!(found, ["--metrics-listen: \"127.0.0.1:7060\" is where gRPC is served; choose another port"]);
     }
 
@@ -772,7 +860,7 @@ mod tests {
         assert_eq!(default(&STORE_TIMEOUT_MS), RedisSettings::RESPONSE_TIMEOUT_MS_DEFAULT.to_string());
         assert_eq!(default(&STORE_CONNECT_TIMEOUT_MS), RedisSettings::CONNECT_TIMEOUT_MS_DEFAULT.to_string());
         assert_eq!(default(&PARTITIONS), Layout::PARTITIONS_DEFAULT.to_string());
-        let limits = Settings::of(&[]).expect("valid").limits;
+        let limits = Settings::of(&[("insecure_dev", "yes")]).expect("valid").limits;
         let service = crate::service::Options::default();
         assert_eq!(limits.cache_bytes_max, service.cache_bytes_max);
         assert_eq!(limits.calls_in_flight_max, service.writes_max);
@@ -810,9 +898,60 @@ mod tests {
             Some(rest) if SETTINGS.iter().any(|s| rest.starts_with(&format!("{} = ", s.key))) => rest.to_owned(),
             _ => line.to_owned(),
         };
-        let text: Vec<String> = example().lines().map(uncommented).collect();
+        // What does not go with the rest of the example, which has credentials and no certificate.
+        let alone = ["insecure_dev", "tls_client_ca"];
+        let goes = |line: &String| !alone.iter().any(|key| line.starts_with(key));
+        let text: Vec<String> = example().lines().map(uncommented).filter(goes).collect();
         fs::write(&all, text.join("\n")).expect("written");
         let all = gather(&["--config", &all.display().to_string()], &[]).expect("valid");
         assert_eq!((all.listen, all.limits, all.log), (settings.listen, settings.limits, settings.log));
+    }
+
+    #[test]
+    fn f5_nobody_is_let_in_unless_the_settings_say_who() {
+        let program = ["--program", "a.yaml"];
+        // flags                                                                       the fault begins with, or none
+        for (flags, expected) in [
+            (&[][..], Some("--credentials (GUERDON_CREDENTIALS, credentials) is not set; name a file")),
+            (&["--credentials", "c.toml"], None),
+            (&["--credentials", "c.toml", "--listen", "0.0.0.0:7060"], None),
+            (&["--insecure-dev"], None),
+            (&["--insecure-dev=yes"], None),
+            (&["--insecure-dev=no"], Some("--credentials (GUERDON_CREDENTIALS, credentials) is not set")),
+            (&["--insecure-dev", "--listen", "[::1]:7060"], None),
+            (
+                &["--insecure-dev", "--listen", "0.0.0.0:7060"],
+                Some("--insecure-dev does not go with listening on 0.0.0.0:7060"),
+            ),
+            (&["--insecure-dev", "--listen", "192.0.2.1:7060"], Some("--insecure-dev does not go with listening")),
+            (&["--insecure-dev", "--credentials", "c.toml"], Some("--insecure-dev does not go with --credentials")),
+            (&["--insecure-dev=maybe"], Some("--insecure-dev: \"maybe\" is not a choice")),
+        ] {
+            let found = gather(&[&program[..], flags].concat(), &[]);
+            match (expected, found) {
+                (None, Ok(_)) => {}
+                (Some(expected), Err(Faults(faults))) if faults[0].to_string().starts_with(expected) => {}
+                (expected, found) => panic!("{flags:?}: {expected:?} is not {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn f5_tls_takes_a_certificate_and_its_key() {
+        let base = [("program", "a.yaml"), ("credentials", "c.toml")];
+        let (certificate, key, ca) = (("tls_certificate", "a.pem"), ("tls_key", "b.pem"), ("tls_client_ca", "c.pem"));
+        for (pairs, fits) in [
+            (&[][..], true),
+            (&[certificate, key], true),
+            (&[certificate, key, ca], true),
+            (&[certificate], false),
+            (&[key], false),
+            (&[ca], false),
+            (&[certificate, ca], false),
+        ] {
+            let settings = Settings::of(&[&base, pairs].concat());
+            assert_eq!(settings.is_ok(), fits, "{pairs:?}: {settings:?}");
+            assert_eq!(settings.is_ok_and(|settings| settings.tls.is_some()), fits && !pairs.is_empty(), "{pairs:?}");
+        }
     }
 }

@@ -15,6 +15,7 @@ mod reward;
 mod simulation;
 mod standing;
 mod status;
+mod tenants;
 mod violations;
 pub mod wire;
 
@@ -27,10 +28,12 @@ use tonic::{Code, Response, Status};
 
 pub use status::ERROR_DOMAIN;
 
+use crate::access::Access;
 use crate::domain::answer::{Answer, Reason};
 use crate::domain::id::{ProgramId, RequestId};
 use crate::service::{Answered, Calls, Error, Preview, Write};
 use guard::Guarded;
+use tenants::Tenants;
 use violations::Violations;
 
 /// Largest request in bytes, also after decompression.
@@ -42,6 +45,8 @@ pub struct Options {
     /// For callers that state no deadline of their own (`grpc-timeout`).
     pub deadline_default: Duration,
     pub observer: Arc<dyn Observer>,
+    /// Who may call what.
+    pub access: Arc<Access>,
 }
 
 /// Watches the calls: metrics and traces hook in here. Must be quick and must not panic.
@@ -63,7 +68,8 @@ pub trait Observer: Send + Sync {
 ///
 /// Deadlines are kept here: do not set `Server::timeout`, whose answer is another status than the contract's.
 pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
-    let Options { deadline_default, observer } = options;
+    let Options { deadline_default, observer, access } = options;
+    let calls: Arc<dyn Calls> = Arc::new(Tenants::new(calls));
     let face = Face { calls: Arc::clone(&calls), observer: Arc::clone(observer) };
     let deadline = Some(*deadline_default);
     macro_rules! guarded {
@@ -73,6 +79,7 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
                 $methods,
                 $deadline,
                 Arc::clone(observer),
+                Arc::clone(access),
             )
         };
     }

@@ -3,6 +3,7 @@
 //!
 //! Arrows point one way: `domain <- program <- store <- service <- grpc <- app <- main`.
 
+pub mod access;
 pub mod app;
 pub mod cli;
 pub mod clock;

@@ -16,13 +16,22 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
     ("store", &["domain"], "the store compares and applies; it knows no rule, and nobody above it"),
     ("clock", &["domain", "store"], "it gives instants to the domain and a reading to the stores"),
     ("service", &["domain", "program", "store", "clock"], "use cases know neither the wire nor the settings"),
-    ("grpc", &["domain", "store", "service"], "the wire knows the use cases and the errors of the port, no more"),
+    ("access", &["domain"], "who may call is decided by what they show, and by nothing that they ask for"),
+    (
+        "grpc",
+        &["domain", "store", "service", "access"],
+        "the wire knows the use cases, the errors of the port and who may call, no more",
+    ),
     ("config", &["store"], "settings are values; only the layout of the store is a type of another layer"),
     ("telemetry", &["domain", "config"], "it is told what to count, and asks nobody"),
-    ("app", &["domain", "program", "store", "clock", "service", "grpc", "config", "telemetry"], "it composes"),
+    (
+        "app",
+        &["domain", "program", "store", "clock", "service", "access", "grpc", "config", "telemetry"],
+        "it composes",
+    ),
     (
         "cli",
-        &["domain", "program", "clock", "grpc", "config", "app"],
+        &["domain", "program", "clock", "access", "grpc", "config", "app"],
         "commands use the app and the wire, and no store or use case of their own",
     ),
 ];

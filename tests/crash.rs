@@ -46,7 +46,7 @@ struct Binary {
 impl Binary {
     fn start(store: &[String]) -> Binary {
         let mut child = Command::new(env!("CARGO_BIN_EXE_guerdon"))
-            .args(["serve", "--program", PROGRAM, "--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(["serve", "--insecure-dev", "--program", PROGRAM, "--listen", "127.0.0.1:0", "--log-format", "json"])
             .args(["--call-deadline-ms-default", "20000", "--store-timeout-ms", "10000"])
             .args(store)
             .env_clear()

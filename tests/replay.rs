@@ -150,7 +150,8 @@ async fn what_stands_in_the_way_is_said() {
 async fn a_server_that_keeps_real_time_is_not_replayed_on() {
     let dir = tempfile::tempdir().expect("a directory");
     let orders = history(dir.path());
-    let settings = guerdon::config::Settings::of(&[("listen", "127.0.0.1:0"), ("store", "memory")]);
+    let settings =
+        guerdon::config::Settings::of(&[("listen", "127.0.0.1:0"), ("store", "memory"), ("insecure_dev", "yes")]);
     let text = fs::read_to_string(GROCER).expect("a program");
     let program = guerdon::app::ProgramText { name: GROCER.to_owned(), text };
     let server = guerdon::app::Server::start_with(settings.expect("settings"), &[program]).await.expect("a server");

@@ -3,18 +3,19 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support {
+    pub mod binary;
     pub mod redis;
 }
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use guerdon::app::{Drained, Server, StartError};
 use guerdon::config::Settings;
 use guerdon::grpc::wire;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
+use support::binary::{Binary, output};
 use support::redis::RedisServer;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
@@ -27,7 +28,11 @@ const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/programs/ma
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn settings(pairs: &[(&str, &str)]) -> Settings {
-    let all: Vec<_> = [("listen", "127.0.0.1:0"), ("program", PROGRAM)].iter().chain(pairs).copied().collect();
+    let all: Vec<_> = [("listen", "127.0.0.1:0"), ("program", PROGRAM), ("insecure_dev", "yes")]
+        .iter()
+        .chain(pairs)
+        .copied()
+        .collect();
     Settings::of(&all).expect("valid settings")
 }
 
@@ -199,73 +204,13 @@ async fn programs_that_are_wrong_are_refused_before_anything_is_opened() {
         ("no/such.yaml".to_owned(), "no/such.yaml: ".to_owned()),
         (String::new(), "no program is given".to_owned()),
     ] {
-        let pairs = [("listen", "127.0.0.1:0"), ("data", &*data), ("program", &*programs)];
+        let pairs = [("listen", "127.0.0.1:0"), ("data", &*data), ("program", &*programs), ("insecure_dev", "yes")];
         let error = Server::start(Settings::of(&pairs).expect("valid")).await.expect_err("no server");
         let StartError::Programs(text) = &error else { panic!("{error:?}") };
         assert!(text.contains(&expected), "{programs}: {text}");
         assert_eq!(error.exit_code(), 64);
         assert!(!std::path::Path::new(&data).exists(), "the store was not opened");
     }
-}
-
-/// A binary whose log is read as it is written.
-struct Binary {
-    child: Child,
-    log: BufReader<std::process::ChildStderr>,
-    said: String,
-}
-
-impl Binary {
-    fn serve(args: &[&str]) -> Binary {
-        let mut child = command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary runs");
-        let log = BufReader::new(child.stderr.take().expect("the log is piped"));
-        Binary { child, log, said: String::new() }
-    }
-
-    /// Reads the log up to the line that says where it listens.
-    fn addr(&mut self) -> SocketAddr {
-        loop {
-            let mut line = String::new();
-            assert_ne!(self.log.read_line(&mut line).expect("the log is text"), 0, "it ended:\n{}", self.said);
-            self.said.push_str(&line);
-            let Ok(entry) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            if entry["message"].as_str().is_some_and(|text| text.starts_with("listening on ")) {
-                return entry["addr"].as_str().expect("a field").parse().expect("an address");
-            }
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
-    }
-
-    /// The end, and all that was logged.
-    fn end(mut self) -> (ExitStatus, String) {
-        self.log.read_to_string(&mut self.said).expect("the log is text");
-        (self.child.wait().expect("an end"), std::mem::take(&mut self.said))
-    }
-}
-
-impl Drop for Binary {
-    fn drop(&mut self) {
-        // Fails only when the process is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_guerdon"));
-    command.args(args).stdin(Stdio::null());
-    for setting in guerdon::config::SETTINGS {
-        command.env_remove(setting.variable());
-    }
-    command
-}
-
-fn output(args: &[&str]) -> Output {
-    command(args).output().expect("the binary runs")
 }
 
 #[test]
@@ -275,9 +220,13 @@ fn bad_settings_end_with_64_before_a_port_is_bound() {
     // arguments                                                                     exit code and words
     for (args, code, words) in [
         (&["--listen", &*addr, "--partitions", "0"][..], 64, &["--partitions: \"0\"", "--program"][..]),
-        (&["--listen", &*addr, "--store", "memory", "--program", "no/such.yaml"], 64, &["no/such.yaml: "]),
+        (
+            &["--listen", &*addr, "--insecure-dev", "--store", "memory", "--program", "no/such.yaml"],
+            64,
+            &["no/such.yaml: "],
+        ),
         (&["--no-such-flag"], 64, &["--no-such-flag"]),
-        (&["--listen", &*addr, "--store", "memory", "--program", PROGRAM], 69, &["cannot listen on"]),
+        (&["--listen", &*addr, "--insecure-dev", "--store", "memory", "--program", PROGRAM], 69, &["cannot listen on"]),
     ] {
         let output = output(&[&["serve"], args].concat());
         let said = String::from_utf8_lossy(&output.stderr);
@@ -296,6 +245,7 @@ async fn the_binary_serves_measures_and_ends_with_0_on_sigterm() {
     let metrics = metrics.to_string();
     let mut binary = Binary::serve(&[
         "serve",
+        "--insecure-dev",
         "--listen",
         "127.0.0.1:0",
         "--program",
@@ -339,6 +289,7 @@ async fn the_binary_serves_measures_and_ends_with_0_on_sigterm() {
     // What was acknowledged is there after a new start.
     let mut again = Binary::serve(&[
         "serve",
+        "--insecure-dev",
         "--listen",
         "127.0.0.1:0",
         "--program",

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tonic::Code;
 use tonic::service::Routes;
 
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::domain::answer::Reason;
 use crate::domain::program::Program;
@@ -71,7 +72,11 @@ impl Rehearsal {
 
     /// The services of the contract, as a server has them.
     pub fn face(&self) -> Routes {
-        let options = grpc::Options { deadline_default: DEADLINE, observer: Arc::new(Silent) };
+        let options = grpc::Options {
+            deadline_default: DEADLINE,
+            observer: Arc::new(Silent),
+            access: Arc::new(Access::development()),
+        };
         grpc::routes(Arc::new(self.service.clone()), &options)
     }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use hdrhistogram::Histogram;
 use tokio::time::{Instant, timeout};
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
+use super::reach::{Reach, ReachError, Shows};
 use crate::domain::time;
 use crate::grpc::wire;
 use wire::checkout_service_client::CheckoutServiceClient;
@@ -82,10 +84,8 @@ impl std::error::Error for CallError {}
 /// Why no connection could be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("`{0}` is not an address; write host:port or http://host:port")]
-    Address(String),
-    #[error("`{0}` asks for TLS, which this client does not speak; use http:// inside a trusted network")]
-    Tls(String),
+    #[error(transparent)]
+    Reach(#[from] ReachError),
     #[error("nothing answers at {target}: {cause}")]
     Unreachable { target: String, cause: String },
 }
@@ -121,14 +121,17 @@ impl Meter {
     }
 }
 
+/// The connection, and the key that goes with every call.
+type Shown = InterceptedService<Channel, Shows>;
+
 /// A connection to one server. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
 pub struct Client {
-    checkout: CheckoutServiceClient<Channel>,
-    members: MemberServiceClient<Channel>,
-    referrals: ReferralServiceClient<Channel>,
-    ledger: LedgerServiceClient<Channel>,
-    simulation: SimulationServiceClient<Channel>,
+    checkout: CheckoutServiceClient<Shown>,
+    members: MemberServiceClient<Shown>,
+    referrals: ReferralServiceClient<Shown>,
+    ledger: LedgerServiceClient<Shown>,
+    simulation: SimulationServiceClient<Shown>,
     patience: Patience,
     meter: Arc<Meter>,
 }
@@ -171,14 +174,12 @@ impl Client {
     /// Connects to `target`, trying again while nothing answers, as long as `patience` says. A connection that breaks
     /// later is made anew by the calls that need it.
     pub async fn connect(target: &str, patience: Patience) -> Result<Client, ConnectError> {
-        if target.starts_with("https://") {
-            return Err(ConnectError::Tls(target.to_owned()));
-        }
-        let uri = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
-        let endpoint = Endpoint::from_shared(uri).map_err(|_| ConnectError::Address(target.to_owned()))?;
-        if endpoint.uri().port_u16().is_none() || endpoint.uri().scheme_str() != Some("http") {
-            return Err(ConnectError::Address(target.to_owned()));
-        }
+        Client::connect_as(target, &Reach::default(), patience).await
+    }
+
+    /// As [`Client::connect`], showing a key or speaking TLS.
+    pub async fn connect_as(target: &str, reach: &Reach, patience: Patience) -> Result<Client, ConnectError> {
+        let (endpoint, shows) = (reach.endpoint(target)?, reach.shows()?);
         let endpoint = endpoint.connect_timeout(patience.deadline).tcp_nodelay(true);
         let began = Instant::now();
         let dial = || endpoint.connect();
@@ -187,6 +188,7 @@ impl Client {
             let source = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             ConnectError::Unreachable { target: target.to_owned(), cause: source }
         })?;
+        let channel = InterceptedService::new(channel, shows);
         Ok(Client {
             checkout: CheckoutServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX),
             members: MemberServiceClient::new(channel.clone()),
@@ -328,7 +330,7 @@ mod tests {
     async fn an_address_that_cannot_be_dialled_is_said_at_once() {
         let patience = Patience { deadline: Duration::from_secs(1), retry_for: Duration::ZERO };
         for (target, expected) in [
-            ("https://example.org:7700", "asks for TLS"),
+            ("https://example.org:7700", "--tls-ca"),
             ("no port", "is not an address"),
             ("localhost", "is not an address"),
             ("ftp://localhost:21", "is not an address"),

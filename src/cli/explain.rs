@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use super::client::{CallError, Client, Patience};
 use super::demo::tell;
+use super::reach::Reach;
 use crate::domain::order::Currency;
 use crate::domain::time::Instant;
 use crate::grpc::wire;
@@ -37,6 +38,8 @@ pub struct ExplainArgs {
     /// How long to wait for each answer, milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub timeout_ms: u64,
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 fn zone(name: &str) -> Result<TimeZone, String> {
@@ -70,7 +73,7 @@ const PAGES_MAX: usize = 1_000;
 async fn ask(args: &ExplainArgs) -> Result<(wire::GetOrderResponse, Vec<wire::Entry>), String> {
     let deadline = Duration::from_millis(args.timeout_ms);
     let patience = Patience { deadline, retry_for: Duration::ZERO };
-    let client = Client::connect(&args.target, patience).await.map_err(|error| error.to_string())?;
+    let client = Client::connect_as(&args.target, &args.reach, patience).await.map_err(|error| error.to_string())?;
     let request = wire::GetOrderRequest {
         program_id: args.program.clone(),
         member_id: args.member.clone(),

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::time::Duration;
 
-use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+
+use super::reach::Reach;
 
 /// Asks a server whether it serves: exit code 0 when it does, else 1.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,6 +21,8 @@ pub struct HealthArgs {
     /// How long to wait for the answer, milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     pub timeout_ms: u64,
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 /// It serves.
@@ -43,8 +46,7 @@ pub async fn health_command(args: &HealthArgs, out: &mut (dyn Write + Send)) -> 
 }
 
 async fn ask(args: &HealthArgs) -> Result<ServingStatus, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", args.target));
-    let endpoint = endpoint.map_err(|_| format!("{:?} is no HOST:PORT", args.target))?;
+    let endpoint = args.reach.endpoint(&args.target).map_err(|error| error.to_string())?;
     let channel = endpoint.connect().await.map_err(|_| format!("{} cannot be reached", args.target))?;
     let request = HealthCheckRequest { service: args.service.clone() };
     let answer = HealthClient::new(channel).check(request).await.map_err(|status| status.message().to_owned())?;

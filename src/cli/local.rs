@@ -53,7 +53,7 @@ impl Local {
             LocalStore::Redis => "redis",
             LocalStore::Memory => "memory",
         };
-        let mut pairs = vec![("listen", "127.0.0.1:0"), ("clock", "follow"), ("store", name)];
+        let mut pairs = vec![("listen", "127.0.0.1:0"), ("clock", "follow"), ("store", name), ("insecure_dev", "yes")];
         pairs.extend(path.map(|path| ("data", path)));
         pairs.extend(redis_url.map(|url| ("redis_url", url)));
         let settings = Settings::of(&pairs).map_err(|faults| faults.to_string())?;

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use super::client::{Client, Patience};
 use super::local::{Local, LocalStore};
+use super::reach::Reach;
 use crate::program;
 use drive::{DriveError, Driver, Options, Tally};
 use orders::History;
@@ -58,6 +59,8 @@ pub struct ReplayArgs {
     /// process.
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["store", "data", "redis_url"])]
     pub target: Option<String>,
+    #[command(flatten)]
+    pub reach: Reach,
     /// Before each order, pay with as many units as possible.
     #[arg(long)]
     pub redeem: bool,
@@ -164,7 +167,7 @@ pub async fn replay(args: &ReplayArgs) -> Result<Summary, Stop> {
         (None, None) => return Err(usage("--program or --target is needed")),
     };
     let patience = Patience { deadline: args.deadline, retry_for: args.retry_for };
-    let client = Client::connect(&target, patience).await.map_err(|error| failed(error.to_string()))?;
+    let client = Client::connect_as(&target, &args.reach, patience).await.map_err(|error| failed(error.to_string()))?;
     let options = Options {
         program_id: program.as_ref().map_or(String::new(), |(_, program)| program.id.to_string()),
         program_version: program.as_ref().map(|(_, program)| program.version.to_string()),

@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::table::{CONFIG, SETTINGS, Setting};
-use super::{Fault, VARIABLE_PREFIX};
+use super::{Fault, Secret, VARIABLE_PREFIX};
 
 /// The environment as a value, so that tests pass their own.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,16 @@ impl Environment {
         Environment(std::env::vars_os().filter_map(ours).collect())
     }
 }
+
+impl Environment {
+    /// What clients show a server: no setting of one.
+    pub fn key(&self) -> Option<Secret> {
+        self.0.get(KEY).and_then(|value| value.to_str()).map(Secret::new)
+    }
+}
+
+/// For the commands that are clients.
+const KEY: &str = "GUERDON_KEY";
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Environment {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Environment {
@@ -94,7 +104,7 @@ impl Layers {
     }
 
     fn environment(&mut self, environment: &Environment, faults: &mut Vec<Fault>) {
-        for (name, value) in &environment.0 {
+        for (name, value) in environment.0.iter().filter(|(name, _)| *name != KEY) {
             let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == *name) else {
                 // An orchestrator may set variables of its own for a service named guerdon: no fault.
                 self.warnings.push(format!("the variable {name} is no setting and has no effect"));

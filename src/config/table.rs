@@ -15,11 +15,13 @@ pub struct Setting {
     pub many: bool,
     /// Never shown.
     pub secret: bool,
+    /// `yes` or `no`; the flag alone means `yes`.
+    pub switch: bool,
 }
 
 impl Setting {
     const fn new(key: &'static str, value: &'static str, default: &'static str, help: &'static str) -> Setting {
-        Setting { key, value, default: Some(default), help, many: false, secret: false }
+        Setting { key, value, default: Some(default), help, many: false, secret: false, switch: false }
     }
 
     /// `--store-timeout-ms`
@@ -56,7 +58,7 @@ pub(super) const LISTEN: Setting = Setting::new(
     "listen",
     "ADDRESS",
     "127.0.0.1:7060",
-    "Where gRPC is served, as IP:PORT. There is no authentication in this version: keep it inside a trusted network.",
+    "Where gRPC is served, as IP:PORT. Without TLS, keep it where nobody else reads what is sent.",
 );
 pub(super) const METRICS_LISTEN: Setting = Setting::new(
     "metrics_listen",
@@ -246,6 +248,45 @@ pub(super) const DRAW_SEEDS: Setting = Setting {
     )
 };
 
+pub(super) const CREDENTIALS: Setting = Setting {
+    default: None,
+    ..Setting::new(
+        "credentials",
+        "FILE",
+        "",
+        "Who may call: keys (as hashes), client certificates, issuers of tokens; see docs/ACCESS.md. Required, unless `insecure_dev` is set. Read again when it changes and on SIGHUP.",
+    )
+};
+pub(super) const INSECURE_DEV: Setting = Setting {
+    switch: true,
+    ..Setting::new(
+        "insecure_dev",
+        "YES/NO",
+        "no",
+        "Lets everybody do everything, without credentials: for development on one's own machine. Then the server listens on loopback only.",
+    )
+};
+pub(super) const TLS_CERTIFICATE: Setting = Setting {
+    default: None,
+    ..Setting::new(
+        "tls_certificate",
+        "FILE",
+        "",
+        "The server's certificate with what leads to its authority, as PEM; with `tls_key` it turns TLS on. Read at the start.",
+    )
+};
+pub(super) const TLS_KEY: Setting =
+    Setting { default: None, ..Setting::new("tls_key", "FILE", "", "The private key of `tls_certificate`, as PEM.") };
+pub(super) const TLS_CLIENT_CA: Setting = Setting {
+    default: None,
+    ..Setting::new(
+        "tls_client_ca",
+        "FILE",
+        "",
+        "Authorities of client certificates, as PEM: clients that show one are known by it (docs/ACCESS.md). Needs TLS.",
+    )
+};
+
 /// All of them, in the order of documentation.
 pub const SETTINGS: &[&Setting] = &[
     &CONFIG,
@@ -282,6 +323,11 @@ pub const SETTINGS: &[&Setting] = &[
     &OTLP_ENDPOINT,
     &TRACE_SAMPLE_PERMILLE,
     &DRAW_SEEDS,
+    &CREDENTIALS,
+    &INSECURE_DEV,
+    &TLS_CERTIFICATE,
+    &TLS_KEY,
+    &TLS_CLIENT_CA,
 ];
 
 /// `docs/SETTINGS.md`.
@@ -313,6 +359,8 @@ pub fn example() -> String {
         let value = setting.default.unwrap_or_default();
         let number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
         let line = match (setting.many, number) {
+            _ if setting.key == CREDENTIALS.key => format!("{} = \"credentials.toml\"", setting.key),
+            _ if setting.default.is_none() && !setting.many => format!("# {} = \"{}.pem\"", setting.key, setting.key),
             (true, _) => format!("{} = [\"examples/programs/marlow-bakery.yaml\"]", setting.key),
             (false, true) => format!("# {} = {value}", setting.key),
             (false, false) => format!("# {} = {value:?}", setting.key),

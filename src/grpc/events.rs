@@ -47,7 +47,7 @@ pub(super) fn review(bad: &mut Violations, calls: &dyn Calls, raw: &wire::Review
         wire::EventVerdict::Approve => Some(Verdict::Approve),
         wire::EventVerdict::Reject => Some(Verdict::Reject),
     });
-    let agent = bad.take(&Path::Of("agent_id"), Label::parse(agent_id));
+    let agent = request::agent(bad, agent_id);
     let review = ReviewEvent { event: event?, verdict: verdict?, agent: agent? };
     Some(envelope?.write(fingerprints::review_event(raw), Command::ReviewEvent(review)))
 }
@@ -56,7 +56,7 @@ pub(super) fn revoke(bad: &mut Violations, calls: &dyn Calls, raw: &wire::Revoke
     let wire::RevokeEventRequest { program_id, member_id, request_id, event_id, agent_id } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, None);
     let event = bad.take(&Path::Of("event_id"), EventId::parse(event_id));
-    let agent = bad.take(&Path::Of("agent_id"), Label::parse(agent_id));
+    let agent = request::agent(bad, agent_id);
     let revoke = RevokeEvent { event: event?, agent: agent? };
     Some(envelope?.write(fingerprints::revoke_event(raw), Command::RevokeEvent(revoke)))
 }

@@ -12,11 +12,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 
 use super::{Observer, status};
+use crate::access::{self, Access, Bearer, Caller, Denied, Presented};
 
 /// A service whose calls are guarded.
 #[derive(Clone)]
@@ -28,6 +30,7 @@ pub(super) struct Guarded<S> {
     /// For callers that state none; `None`: such calls may take as long as they take.
     deadline_default: Option<Duration>,
     observer: Arc<dyn Observer>,
+    access: Arc<Access>,
 }
 
 impl<S> Guarded<S> {
@@ -36,8 +39,9 @@ impl<S> Guarded<S> {
         methods: &'static [&'static str],
         deadline_default: Option<Duration>,
         observer: Arc<dyn Observer>,
+        access: Arc<Access>,
     ) -> Guarded<S> {
-        Guarded { inner, methods, deadline_default, observer }
+        Guarded { inner, methods, deadline_default, observer, access }
     }
 }
 
@@ -77,15 +81,49 @@ where
         self.observer.call_began(&span, request.headers());
         let deadline = stated_deadline(request.headers()).or(self.deadline_default);
         let observer = Arc::clone(&self.observer);
-        let call = self.inner.call(request);
+        let call =
+            admit(&self.access, method, &request).map(|caller| access::as_caller(caller, self.inner.call(request)));
         let answer = async move {
-            let answered = within(deadline, without_panic(call)).await.map(told_apart);
+            let answered = match call {
+                Ok(call) => within(deadline, without_panic(call)).await.map(told_apart),
+                Err(denied) => {
+                    tracing::debug!(?denied, "a call is not let in");
+                    Err(status::denied(&denied))
+                }
+            };
             let code = answered.as_ref().map_or_else(Status::code, code_of);
             tracing::Span::current().record("rpc.grpc.status_code", i32::from(code));
             observer.call_finished(method, code, begun.elapsed());
             Ok(answered.unwrap_or_else(Status::into_http))
         };
         Box::pin(answer.instrument(span))
+    }
+}
+
+/// Who calls, if they may.
+fn admit(access: &Access, method: &str, request: &http::Request<Body>) -> Result<Caller, Denied> {
+    let method = access::method(method);
+    let certificates =
+        request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>().and_then(TlsConnectInfo::peer_certs);
+    // The client's own comes first, then what leads to its authority.
+    let certificate = certificates.as_deref().and_then(|chain| chain.first()).map(|certificate| &**certificate);
+    let principal = access.admit(method, Presented { bearer: bearer(request.headers()), certificate })?;
+    Ok(Caller { principal, method })
+}
+
+fn bearer(headers: &http::HeaderMap) -> Bearer<'_> {
+    let mut values = headers.get_all(http::header::AUTHORIZATION).iter();
+    let (first, second) = (values.next(), values.next());
+    match (first, second) {
+        (None, _) => Bearer::None,
+        (Some(value), None) => {
+            let text = value.to_str().ok().and_then(|text| text.split_once(' '));
+            match text {
+                Some((scheme, secret)) if scheme.eq_ignore_ascii_case("bearer") => Bearer::Text(secret.trim()),
+                Some(_) | None => Bearer::Unreadable,
+            }
+        }
+        (Some(_), Some(_)) => Bearer::Unreadable,
     }
 }
 

@@ -8,7 +8,7 @@ use super::wire::{self, member_service_server::MemberService};
 use super::{Face, Reply, account, events, fingerprints, profile, response, standing, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Adjust, AdjustReason, Command, Enroll, Extend, ProfileChange, Reinstate, SetTier};
-use crate::domain::id::{Label, LadderId, LevelId, MemberId, OrderId, ProgramId, UnitId};
+use crate::domain::id::{LadderId, LevelId, MemberId, OrderId, ProgramId, UnitId};
 use crate::domain::order::Order;
 use crate::service::{Calls, Entries, Write};
 
@@ -210,7 +210,7 @@ fn adjust(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AdjustRequest) ->
         bad.add(amount_at, "must not be 0: positive credits, negative debits");
     }
     let reason = reason(bad, raw.reason);
-    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    let agent = request::agent(bad, &raw.agent_id);
     if NOTE_BYTES_MAX < raw.note.len() {
         bad.add(&Path::Of("note"), format!("is {} bytes long, at most {NOTE_BYTES_MAX} are allowed", raw.note.len()));
     }
@@ -245,7 +245,7 @@ fn extend_expiry(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ExtendExpi
         bad.add(&Path::Of("expires_at"), "is required");
     }
     let reason = reason(bad, raw.reason);
-    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    let agent = request::agent(bad, &raw.agent_id);
     let note = note(bad, &raw.note);
     let extend = Extend {
         unit: unit?,
@@ -268,7 +268,7 @@ fn reinstate(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReinstateReque
     };
     let expires_at = request::instant(bad, &Path::Of("expires_at"), raw.expires_at.as_ref());
     let reason = reason(bad, raw.reason);
-    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    let agent = request::agent(bad, &raw.agent_id);
     let note = note(bad, &raw.note);
     let reinstate =
         Reinstate { unit: unit?, amount: amount?, expires_at: expires_at?, reason: reason?, agent: agent?, note };
@@ -293,7 +293,7 @@ fn set_tier(bad: &mut Violations, calls: &dyn Calls, raw: &wire::SetTierRequest)
         bad.add(&Path::Of("until"), "must not be set without a level");
     }
     let reason = reason(bad, raw.reason);
-    let agent = bad.take(&Path::Of("agent_id"), Label::parse(&raw.agent_id));
+    let agent = request::agent(bad, &raw.agent_id);
     let set = SetTier { ladder: ladder?, level: level?, until: until?, reason: reason?, agent: agent? };
     Some(envelope?.write(fingerprints::set_tier(raw), Command::SetTier(set)))
 }

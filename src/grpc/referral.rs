@@ -96,7 +96,7 @@ fn attribute(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AttributeReque
     let wire::AttributeRequest { program_id, member_id, request_id, code, occurred_at, agent_id } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let code = request::entered_code(bad, &Path::Of("code"), code);
-    let agent = request::optional(bad, &Path::Of("agent_id"), agent_id, Label::parse);
+    let agent = request::agent_if_any(bad, agent_id);
     let attribute = Attribute { code: code?, agent: agent? };
     Some(envelope?.write(fingerprints::attribute(raw), Command::Attribute(attribute)))
 }
@@ -105,7 +105,7 @@ fn update_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::UpdateCodeRe
     let wire::UpdateCodeRequest { program_id, member_id, request_id, code, occurred_at, agent_id, .. } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let code = request::entered_code(bad, &Path::Of("code"), code);
-    let agent = bad.take(&Path::Of("agent_id"), Label::parse(agent_id));
+    let agent = request::agent(bad, agent_id);
     let blocked = match request::known(bad, &Path::Of("state"), raw.state) {
         Some(wire::CodeState::Active) => Some(false),
         Some(wire::CodeState::Blocked) => Some(true),

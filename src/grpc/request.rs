@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::violations::{Path, Violations, shortened};
 use super::wire;
+use crate::access;
 use crate::domain::command::{
     CODES_MAX, Command, EnteredCode, PayAmount, PayWithUnits, REWARDS_MAX, Redeem, RedeemMode, TENDERS_MAX, Tender,
     VOUCHERS_MAX,
@@ -116,6 +117,31 @@ pub(super) fn member_or_guest(bad: &mut Violations, raw: &str, order_id: &str) -
         return OrderId::parse(order_id).ok().as_ref().map(MemberId::guest);
     }
     bad.take(&Path::Of("member_id"), MemberId::parse(raw))
+}
+
+/// Who acts: the agent to whom the credential belongs, else whom the caller names.
+pub(super) fn agent(bad: &mut Violations, raw: &str) -> Option<Label> {
+    let at = Path::Of("agent_id");
+    match access::caller().and_then(|caller| caller.principal.agent().cloned()) {
+        None => bad.take(&at, Label::parse(raw)),
+        Some(own) if raw.is_empty() || raw == own.as_str() => Some(own),
+        Some(_) => {
+            bad.add(&at, "is not the agent to whom the credential belongs; leave it empty");
+            None
+        }
+    }
+}
+
+/// In whose name an agent does what members do, too; none: the member does it. The outer `None` is a fault.
+pub(super) fn agent_if_any(bad: &mut Violations, raw: &str) -> Option<Option<Label>> {
+    if raw.is_empty() {
+        return Some(None);
+    }
+    if access::caller().is_some_and(|caller| !caller.principal.corrects()) {
+        bad.add(&Path::Of("agent_id"), "is for credentials of support; leave it empty for what the member says");
+        return None;
+    }
+    agent(bad, raw).map(Some)
 }
 
 /// An optional id or label: empty is none. The outer `None` is a fault.

@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::violations::Violations;
 use super::wire::ErrorReason;
+use crate::access::Denied;
 use crate::service::Error;
 use crate::store;
 
@@ -158,6 +159,39 @@ pub(super) fn of(error: &Error) -> Status {
             tracing::error!(what, "internal error");
             return internal();
         }
+    };
+    reply.status()
+}
+
+/// Why a call is not let in. Nothing of it tells what exists.
+pub(super) fn denied(denied: &Denied) -> Status {
+    let reply = match denied {
+        Denied::NoCredential => Reply::new(
+            Code::Unauthenticated,
+            ErrorReason::Unauthenticated,
+            "no credential came with the call; send the header `authorization: Bearer <key or token>`, or use a client \
+             certificate",
+        ),
+        Denied::NotAccepted => Reply::new(
+            Code::Unauthenticated,
+            ErrorReason::Unauthenticated,
+            "the credential is not accepted: it is unknown, expired or not for this server; ask its operators for one",
+        ),
+        Denied::NotAllowed { method } => {
+            let mut roles: Vec<&str> = method.roles.iter().map(|role| role.name()).collect();
+            roles.sort_unstable();
+            let every = if method.whole_deployment { ", for every program" } else { "" };
+            let message = format!("the credential does not allow {}; it takes {}{every}", method.name, roles.join(" or "));
+            Reply::new(Code::PermissionDenied, ErrorReason::PermissionDenied, message)
+                .with("method", method.name)
+                .with("roles", roles.join(","))
+        }
+        Denied::TooOften { retry } => Reply::new(
+            Code::ResourceExhausted,
+            ErrorReason::RateLimited,
+            "the credential has been used more often than it may be; send the request again later with the same request id",
+        )
+        .retry(*retry),
     };
     reply.status()
 }

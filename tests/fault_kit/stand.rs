@@ -38,7 +38,12 @@ impl Stand {
             .map(|_| {
                 // Free a moment ago; nothing else takes ports in this range while the server is down.
                 let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-                let mut all = vec!["serve".to_owned(), "--program".to_owned(), program.display().to_string()];
+                let mut all = vec![
+                    "serve".to_owned(),
+                    "--insecure-dev".to_owned(),
+                    "--program".to_owned(),
+                    program.display().to_string(),
+                ];
                 all.extend([
                     "--listen".to_owned(),
                     format!("127.0.0.1:{port}"),

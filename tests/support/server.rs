@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use guerdon::access::Access;
 use guerdon::clock::Clock;
 use guerdon::domain::answer::Reason;
 use guerdon::domain::time::Instant;
@@ -303,7 +304,11 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let options = grpc::Options { deadline_default: Duration::from_secs(30), observer: Arc::new(Unobserved) };
+        let options = grpc::Options {
+            deadline_default: Duration::from_secs(30),
+            observer: Arc::new(Unobserved),
+            access: Arc::new(Access::development()),
+        };
         let routes = grpc::routes(Arc::new(service.clone()), &options);
         let serving = tonic::transport::Server::builder().add_routes(routes).serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),

@@ -1,0 +1,97 @@
+//! How commands reach a server that asks who they are.
+
+use std::path::{Path, PathBuf};
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
+use tonic::{Request, Status};
+
+use crate::config::{Environment, Secret};
+
+/// What to show a server, and whom to take for it.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Reach {
+    /// A file that holds the API key or token to show. Else the variable GUERDON_KEY, if it is set.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Authorities of the server's certificate, as PEM, for targets that begin with https://.
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+    #[arg(skip)]
+    key: Option<Secret>,
+}
+
+/// Why no connection can be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    #[error("`{0}` is not an address; write host:port, http://host:port or https://host:port")]
+    Address(String),
+    #[error("{path} cannot be read: {error}")]
+    File { path: String, error: std::io::Error },
+    #[error("the key cannot be sent: it must be one line of plain ASCII")]
+    Key,
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+impl Reach {
+    /// With the key of the environment, if there is one.
+    #[must_use]
+    pub fn with_key_of(self, environment: &Environment) -> Reach {
+        Reach { key: environment.key(), ..self }
+    }
+
+    /// Where `target` is. Without a scheme it is spoken to in the clear.
+    ///
+    /// # Errors
+    /// When that cannot be an address, or the authorities cannot be read.
+    pub(super) fn endpoint(&self, target: &str) -> Result<Endpoint, ReachError> {
+        let uri = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
+        let wrong = || ReachError::Address(target.to_owned());
+        let endpoint = Endpoint::from_shared(uri).map_err(|_| wrong())?;
+        match (endpoint.uri().scheme_str(), endpoint.uri().port_u16()) {
+            (Some("http"), Some(_)) => Ok(endpoint),
+            (Some("https"), Some(_)) => {
+                let Some(path) = &self.tls_ca else {
+                    return Err(ReachError::Tls(
+                        "name the authority of the server's certificate by --tls-ca".to_owned(),
+                    ));
+                };
+                let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?));
+                endpoint.tls_config(tls).map_err(|error| ReachError::Tls(error.to_string()))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    /// What shows the key with every call.
+    ///
+    /// # Errors
+    /// When there is one that cannot be read or sent.
+    pub(super) fn shows(&self) -> Result<Shows, ReachError> {
+        let of_file = self.key_file.as_deref().map(read).transpose()?.map(Secret::new);
+        let Some(key) = of_file.as_ref().or(self.key.as_ref()) else { return Ok(Shows(None)) };
+        let value = format!("Bearer {}", key.expose().trim());
+        let mut value = MetadataValue::try_from(value).map_err(|_| ReachError::Key)?;
+        value.set_sensitive(true);
+        Ok(Shows(Some(value)))
+    }
+}
+
+fn read(path: &Path) -> Result<String, ReachError> {
+    std::fs::read_to_string(path).map_err(|error| ReachError::File { path: path.display().to_string(), error })
+}
+
+/// Puts the key into each call.
+#[derive(Clone, Debug)]
+pub struct Shows(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Shows {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(key) = &self.0 {
+            request.metadata_mut().insert("authorization", key.clone());
+        }
+        Ok(request)
+    }
+}
