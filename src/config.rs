@@ -710,7 +710,7 @@ mod tests {
 
     #[test]
     fn redis_is_reached_in_three_ways() {
-        let base = &[("GUERDON_PROGRAM", "a.yaml"), ("GUERDON_STORE", "redis")][..];
+        let base = &[("GUERDON_PROGRAM", "a.yaml"), ("GUERDON_STORE", "redis"), ("GUERDON_INSECURE_DEV", "yes")][..];
         let read = |more: &[(&str, &str)]| match gather(&[], &[base, more].concat()).unwrap().store {
             StoreSettings::Redis(redis) => *redis,
             other => panic!("{other:?}"),

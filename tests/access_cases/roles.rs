@@ -23,7 +23,18 @@ fn f5_the_table_of_roles_has_every_method_of_the_contract_and_no_other() {
 
 #[test]
 fn f5_decisions_of_people_over_members_are_audited_and_not_for_checkouts() {
-    let of_people = ["Adjust", "ExtendExpiry", "Reinstate", "SetTier", "Merge", "Unmerge", "Erase", "Review", "Revoke"];
+    let of_people = [
+        "Adjust",
+        "ExtendExpiry",
+        "Reinstate",
+        "SetTier",
+        "Merge",
+        "Unmerge",
+        "Erase",
+        "Review",
+        "Revoke",
+        "UpdateCode",
+    ];
     for method in METHODS {
         let name = method.name.rsplit('/').next().unwrap();
         let expected = of_people.iter().any(|prefix| name.starts_with(prefix));
@@ -125,6 +136,20 @@ async fn f5_nobody_is_let_in_without_a_credential_that_is_accepted() {
     assert_eq!(rpc.call_raw(&server.channel, vec![0xff], &any_case).await.unwrap_err().code(), Code::InvalidArgument);
     let status = rpc.call_raw(&server.channel, vec![0xff], &MetadataMap::new()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+/// What an agent says of who brought a member comes before codes: a shop's services may not say it.
+#[tokio::test]
+async fn f5_only_support_attributes_in_the_name_of_an_agent() {
+    let server = server().await;
+    let rpc = crate::support::contract::rpc("Attribute");
+    let mut request = rpc.request("marlow-bakery");
+    request.set_field_by_name("agent_id", prost_reflect::Value::String("zoe".into()));
+    for (role, expected) in [("checkout", Code::InvalidArgument), ("support", Code::Ok), ("admin", Code::Ok)] {
+        let answer = rpc.call(&server.channel, &request, &showing(&key_of(role))).await;
+        let code = answer.as_ref().map_or_else(tonic::Status::code, |_| Code::Ok);
+        assert_eq!(code, expected, "{role}: {answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -171,6 +171,54 @@ fn trap_10_cancelled_then_completed_again() {
     assert_eq!(world.has("mia"), "available 100");
 }
 
+/// Daylight saving moves a happy hour; months end on different days; 29 February comes every fourth year.
+#[test]
+fn trap_11_clocks_that_change_and_months_that_end() {
+    let happy = "time_zone: Europe/Berlin
+rules:
+  - {id: happy, kind: behavioural, on: order, when: {hours: [{from: \"17:00\", until: \"18:00\"}]}, then: {bonus: {units: 1}}}
+";
+    for (when, expected) in [
+        ("2026-03-28T16:00:00Z", 1), // 17:00 in winter
+        ("2026-03-28T15:59:59Z", 0),
+        ("2026-03-29T15:00:00Z", 1), // 17:00 on the day on which summer begins
+        ("2026-03-29T16:00:00Z", 0), // 18:00
+        ("2026-10-24T15:00:00Z", 1),
+        ("2026-10-25T15:59:59Z", 0), // 16:59:59 on the day on which it ends
+        ("2026-10-25T16:00:00Z", 1),
+        ("2026-10-25T17:00:00Z", 0),
+    ] {
+        let world = World::new(happy).on("2026-03-01").with("mia", 0);
+        let decision = world.preview("mia", &Command::Commit(commit(order_for("o", 100))), at(when));
+        assert_eq!(grants(&decision).len(), expected, "{when}");
+    }
+    for (terms, bought, last, first_after) in [
+        ("expires_after: 1 month", "2026-01-31T11:00:00Z", "2026-02-28T10:59:59.999Z", "2026-02-28T11:00:00Z"),
+        ("expires_after: 12 months", "2028-02-29T11:00:00Z", "2029-02-28T10:59:59.999Z", "2029-02-28T11:00:00Z"),
+        // The end of March is in summer, the order was in winter.
+        (
+            "expires_after: 1 month, expiry_rounded_to: end_of_month",
+            "2026-02-28T23:30:00Z",
+            "2026-04-30T21:59:59.999Z",
+            "2026-04-30T22:00:00Z",
+        ),
+    ] {
+        let sections = format!(
+            "time_zone: Europe/Berlin
+units: {{points: {{{terms}}}}}
+rules:
+  - {{id: base, kind: transactional, on: order, then: {{earn: {{units: 1, per: GBP 1.00}}}}}}
+"
+        );
+        let mut world = World::new(&sections).on(bought).with("mia", 0);
+        world.buy("mia", order_for("o", 1_000));
+        world.go(last);
+        assert_eq!(world.has("mia"), "available 10", "{terms}, {last}");
+        world.go(first_after);
+        assert_eq!(world.has("mia"), "nothing", "{terms}, {first_after}");
+    }
+}
+
 /// The retry comes when the request's receipt is long gone: the order and the return are known by their own ids.
 #[test]
 fn trap_14_the_retry_of_a_timed_out_call_runs_again() {

@@ -120,15 +120,19 @@ fn value(field: &FieldDescriptor, program: &str, depth: usize) -> Option<Value> 
             "request_id" => text("req"),
             "order_id" => text("order-1"),
             "return_id" => text("return-1"),
+            "amendment_id" => text("amendment-1"),
             "line_id" => text("1"),
             "event_id" => text("event-1"),
             "event_type" | "event" => text("share"),
             "account_id" => text("home"),
+            // What members say of themselves.
+            "agent_id" if field.parent_message().name() == "AttributeRequest" => None,
             "agent_id" => text("zoe"),
             "code" => text("ABCD1234"),
             "campaign_id" => text("bring-a-friend"),
             "referral_id" => text("bring-a-friend.mia"),
             "draw_id" => text("spring"),
+            "leaderboard_id" => text("bakers"),
             "ladder" => text("status"),
             "level" => text("gold"),
             "currency_code" => text("GBP"),
@@ -157,7 +161,7 @@ fn value(field: &FieldDescriptor, program: &str, depth: usize) -> Option<Value> 
         },
         Kind::Message(kind) => match field.name() {
             "redeem" if field.parent_message().name() != "ReserveRequest" => None,
-            "order" | "lines" | "what" | "change" | "redeem" | "pay_with_units" if depth < 4 => {
+            "order" | "lines" | "what" | "change" | "remove" | "redeem" | "pay_with_units" if depth < 4 => {
                 Some(Value::Message(filled(&kind, program, depth + 1)))
             }
             _ => None,
