@@ -8,6 +8,7 @@ pub mod draw;
 pub mod explain;
 pub mod health;
 pub mod key;
+pub mod load;
 pub mod local;
 pub mod reach;
 pub mod replay;
@@ -45,6 +46,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Draw(draw::DrawArgs),
     Key(key::KeyArgs),
+    Load(load::LoadArgs),
 }
 
 /// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
@@ -78,6 +80,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             in_runtime(async { exit(replay::run(*args).await) })
         }
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
+        Command::Load(mut args) => {
+            args.reach = args.reach.with_key_of(environment);
+            in_runtime(async { exit(load::load_command(&args, &mut out).await) })
+        }
         Command::Draw(args) => exit(draw::draw_command(&args, &mut io::stdin(), &mut out, &mut io::stderr())),
         Command::Explain(mut args) => {
             args.reach = args.reach.with_key_of(environment);

@@ -91,7 +91,7 @@ pub struct ReplayArgs {
 }
 
 /// `60s`, `500ms`, `1m 30s`: more than nothing and at most a day.
-fn duration(raw: &str) -> Result<Duration, String> {
+pub(super) fn duration(raw: &str) -> Result<Duration, String> {
     let parsed = raw.parse::<jiff::SignedDuration>().map_err(|_| "write it as 60s, 500ms or 2m".to_owned())?;
     let parsed = Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())?;
     if parsed.is_zero() || Duration::from_secs(86_400) < parsed {

@@ -107,6 +107,11 @@ impl RedisServer {
         self.port
     }
 
+    /// Of the running server.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the server runs").id()
+    }
+
     pub fn url(&self) -> String {
         match self.kind {
             Kind::Tls => format!("rediss://localhost:{}", self.port),

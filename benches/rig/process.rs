@@ -1,0 +1,88 @@
+//! Processes that are measured, and what processor time they have used.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::redis_server::RedisServer;
+
+/// A server on loopback; ends with this.
+pub(crate) struct Process {
+    child: Child,
+    address: String,
+}
+
+impl Process {
+    pub(crate) fn guerdon(store: &str, program: &Path, folder: &Path, redis: Option<&RedisServer>) -> Process {
+        let address = free_address();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_guerdon"));
+        command
+            .args([
+                "serve",
+                "--insecure-dev",
+                "--store",
+                store,
+                "--listen",
+                &address,
+                "--log-filter",
+                "warn",
+                "--program",
+            ])
+            .arg(program);
+        command.arg("--data").arg(folder.join("guerdon.db"));
+        if let Some(redis) = redis {
+            command.args(["--redis-url", &redis.url()]);
+        }
+        Process::start(command, address)
+    }
+
+    /// Answers every call with the message that the file `answer` holds.
+    pub(crate) fn echo(answer: &Path, redis: Option<&RedisServer>) -> Process {
+        let address = free_address();
+        let mut command = Command::new(std::env::current_exe().expect("this program"));
+        command.args(["echo", "--listen", &address, "--answer"]).arg(answer);
+        if let Some(redis) = redis {
+            command.args(["--redis-url", &redis.url()]);
+        }
+        Process::start(command, address)
+    }
+
+    fn start(mut command: Command, address: String) -> Process {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the server starts");
+        Process { child, address }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Used so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        cpu(self.child.id())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Gone already is fine too.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").to_string()
+}
+
+/// What a process has used of the processors, in user and kernel mode.
+pub(crate) fn cpu(pid: u32) -> Duration {
+    /// Linux counts in hundredths of a second for programs, whatever the kernel's own ticks are.
+    const TICK_MS: u64 = 10;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
+    // The name, in brackets, may hold spaces; utime and stime are fields 14 and 15.
+    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("ticks")).sum();
+    Duration::from_millis(ticks * TICK_MS)
+}

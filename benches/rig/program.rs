@@ -1,0 +1,29 @@
+//! The program that decides: a hundred rules. Two change what an order of the load earns, half of the others look at its lines in
+//! vain, and the rest are of other goods.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+const RULES: usize = 100;
+
+pub(crate) fn write(folder: &Path) -> PathBuf {
+    let mut text = String::from(
+        "guerdon: 1\nprogram: rig\ntitle: Rig\ntime_zone: Europe/London\ncurrencies: [GBP]\n\
+         units:\n  points: {expires_after: 12 months, expiry_rounded_to: end_of_month}\n\
+         pay_with: {points: {units: 100, worth: GBP 1.00}}\nrules:\n  \
+         - {id: base, kind: transactional, on: order, then: {earn: {units: 1, per: GBP 1.00}}}\n  \
+         - {id: double, kind: behavioural, on: order, lines: {categories: [category-3]}, then: {multiply: {by: 2}}}\n",
+    );
+    for n in 2..RULES {
+        let category = if n % 2 == 0 { format!("category-{}", n % 10) } else { format!("other-{n}") };
+        writeln!(
+            text,
+            "  - {{id: rule-{n}, kind: behavioural, on: order, lines: {{categories: [{category}]}}, \
+             when: {{spend_at_least: GBP 5000.00}}, then: {{bonus: {{units: {n}}}}}}}"
+        )
+        .unwrap();
+    }
+    let path = folder.join("rig.yaml");
+    std::fs::write(&path, text).unwrap();
+    path
+}

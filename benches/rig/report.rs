@@ -1,0 +1,112 @@
+//! The figures, as tables.
+
+use std::fmt::Write as _;
+
+use guerdon::cli::load::measured::{Measured, quantiles};
+use guerdon::cli::load::pace::Pace;
+use hdrhistogram::Histogram;
+
+/// What a subject does with so many calls in flight.
+pub(crate) struct Capacity {
+    pub(crate) subject: String,
+    pub(crate) workload: String,
+    pub(crate) in_flight: u64,
+    pub(crate) per_second: u64,
+    /// Processor time of the server for one call, in microseconds, and of Redis.
+    pub(crate) server_us: f64,
+    pub(crate) redis_us: f64,
+    pub(crate) latency_us: Option<Histogram<u64>>,
+}
+
+/// Latency against offered rate.
+pub(crate) struct Curve {
+    pub(crate) subject: &'static str,
+    /// The most that it did, a second.
+    pub(crate) most: u64,
+    pub(crate) points: Vec<Measured>,
+}
+
+#[derive(Default)]
+pub(crate) struct Report {
+    pub(crate) capacities: Vec<Capacity>,
+    pub(crate) curves: Vec<Curve>,
+}
+
+impl Report {
+    pub(crate) fn capacity(&mut self, capacity: Capacity) {
+        self.capacities.push(capacity);
+    }
+
+    pub(crate) fn curve(&mut self, curve: Curve) {
+        self.curves.push(curve);
+    }
+
+    /// The last line, to show that something goes on.
+    pub(crate) fn last(&self) -> String {
+        self.capacities.last().map_or_else(String::new, line)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::from(
+            "| subject | workload | in flight | calls/s | server µs/call | Redis µs/call | p50 ms | p99 ms | p99.9 ms |\n\
+             |---|---|---|---|---|---|---|---|---|\n",
+        );
+        for capacity in &self.capacities {
+            let _ = writeln!(text, "{}", line(capacity));
+        }
+        text.push_str("\n| subject | offered/s | of its most | answered/s | p50 ms | p90 ms | p99 ms | p99.9 ms | max ms |\n|---|---|---|---|---|---|---|---|---|\n");
+        for curve in &self.curves {
+            for point in &curve.points {
+                let Pace::PerSecond(rate) = point.pace else { continue };
+                let _ = write!(
+                    text,
+                    "| {} | {rate} | {} % | {} |",
+                    curve.subject,
+                    rate * 100 / curve.most.max(1),
+                    point.per_second()
+                );
+                for us in point.all_us().iter().flat_map(quantiles) {
+                    let _ = write!(text, " {:.2} |", us as f64 / 1_000.0);
+                }
+                text.push('\n');
+            }
+        }
+        self.ratios(&mut text);
+        text
+    }
+
+    /// What the goals are stated in.
+    fn ratios(&self, text: &mut String) {
+        let of = |subject: &str, workload: &str| {
+            self.capacities.iter().find(|c| c.subject == subject && c.workload == workload && c.in_flight == 64)
+        };
+        let _ = writeln!(text, "\n| ratio | |\n|---|---|");
+        if let (Some(redis), Some(echo)) = (of("redis", "Uniform"), of("echo", "Uniform")) {
+            let _ = writeln!(text, "| server CPU, Commit on Redis : echo | {:.2} |", redis.server_us / echo.server_us);
+            let _ = writeln!(
+                text,
+                "| calls/s, Commit on Redis : echo | {:.2} |",
+                redis.per_second as f64 / echo.per_second as f64
+            );
+        }
+        if let (Some(quote), Some(get)) = (of("redis", "Quote"), of("echo and GET", "Uniform")) {
+            let ratio = quote.per_second as f64 / get.per_second as f64;
+            let _ = writeln!(text, "| calls/s, Quote on Redis : echo and GET | {ratio:.2} |");
+        }
+        let alone = self.capacities.iter().find(|c| c.subject.starts_with("Redis alone"));
+        if let (Some(redis), Some(alone)) = (of("redis", "Uniform"), alone) {
+            let ratio = redis.per_second as f64 / alone.per_second as f64;
+            let _ = writeln!(text, "| calls/s, Commit on Redis : Redis alone | {ratio:.2} |");
+            let _ = writeln!(text, "| Redis CPU, Commit : Redis alone | {:.2} |", redis.redis_us / alone.redis_us);
+        }
+    }
+}
+
+fn line(capacity: &Capacity) -> String {
+    let Capacity { subject, workload, in_flight, per_second, server_us, redis_us, latency_us } = capacity;
+    let ms = latency_us.as_ref().map(quantiles).map(|q| q.map(|us| us as f64 / 1_000.0));
+    let [p50, _, p99, p999, _] = ms.unwrap_or_default();
+    format!(
+        "| {subject} | {workload} | {in_flight} | {per_second} | {server_us:.1} | {redis_us:.1} | {p50:.2} | {p99:.2} | {p999:.2} |"
+    )
+}

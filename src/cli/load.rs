@@ -1,0 +1,166 @@
+//! `guerdon load`: puts a stated load on a running server and says how long its answers took.
+//!
+//! With a rate the load is open: calls are sent when the clock says so, whether or not earlier ones were answered, and
+//! a call's latency counts from when it was *due*. A server that stalls is charged for all that waited. Without a rate so many
+//! calls are kept in flight, which shows how much the server can do.
+
+pub mod measured;
+pub mod pace;
+pub mod shape;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::client::{CallError, Client, Patience};
+use super::reach::Reach;
+use crate::clock::Clock;
+use measured::Measured;
+use pace::{Pace, drive};
+use shape::{Shape, Workload};
+
+/// All answers were what they must be.
+pub const EXIT_FINE: i32 = 0;
+/// A call failed, or an answer was not what it must be.
+pub const EXIT_FAILED: i32 = 1;
+/// The server cannot be used.
+pub const EXIT_NO_SERVER: i32 = 69;
+
+/// Members are enrolled, so many at a time, before the load begins.
+const ENROL_AT_ONCE: u64 = 64;
+
+/// Puts a load on a running server and shows latencies, from when each call was due to its answer.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LoadArgs {
+    /// The server (host:port).
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7060")]
+    pub target: String,
+    /// The program, when the server has several.
+    #[arg(long, value_name = "ID", default_value = "")]
+    pub program_id: String,
+    /// What is sent, and for whom.
+    #[arg(long, value_name = "KIND", default_value = "uniform")]
+    pub workload: Workload,
+    /// Calls a second, evenly spaced, sent whether or not earlier ones were answered.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000), conflicts_with = "in_flight")]
+    pub rate: Option<u64>,
+    /// Instead of a rate: so many calls are always under way.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=4_096))]
+    pub in_flight: u64,
+    /// For how long, after warming up.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::replay::duration)]
+    pub duration: Duration,
+    /// Load that comes first and is not measured.
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = super::replay::duration)]
+    pub warm_up: Duration,
+    /// Members the load is spread over; they are enrolled first.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub members: u64,
+    /// Connections to the server.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub connections: u8,
+    #[command(flatten)]
+    pub reach: Reach,
+    /// Lines of each order.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=500))]
+    pub lines: u16,
+    /// Categories that the lines carry in turn.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "bread,pastry")]
+    pub categories: Vec<String>,
+    /// Currency of the orders.
+    #[arg(long, value_name = "CODE", default_value = "GBP")]
+    pub currency: String,
+    /// Code that everybody signs up with, for the workload hot-code.
+    #[arg(long, value_name = "CODE", default_value = "", required_if_eq("workload", "hot-code"))]
+    pub code: String,
+    /// How long a call may take before it counts as failed.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::replay::duration)]
+    pub deadline: Duration,
+    /// Chooses who buys what; the same seed, the same load.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command and gives its exit code: 0 fine, 1 a call failed or answered wrongly, 69 no server.
+pub async fn load_command(args: &LoadArgs, out: &mut (dyn Write + Send)) -> i32 {
+    match load(args).await {
+        Ok(measured) => {
+            let text = if args.json { measured.json() } else { measured.table() };
+            // Where nobody reads the figures, the exit code still tells.
+            let _ = writeln!(out, "{text}");
+            if measured.is_fine() { EXIT_FINE } else { EXIT_FAILED }
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "guerdon load: {error}");
+            EXIT_NO_SERVER
+        }
+    }
+}
+
+/// Enrols the members, warms up, and measures.
+async fn load(args: &LoadArgs) -> Result<Measured, String> {
+    let load = Load::begin(args).await?;
+    let pace = args.rate.map_or(Pace::InFlight(args.in_flight), Pace::PerSecond);
+    load.put(pace, args.warm_up).await;
+    Ok(load.put(pace, args.duration).await)
+}
+
+/// A load that is ready to be put on a server.
+pub struct Load {
+    clients: Vec<Client>,
+    shape: Arc<Shape>,
+}
+
+impl Load {
+    /// Connects, and enrols the members.
+    ///
+    /// # Errors
+    /// In words: nothing answers, or the members cannot be enrolled.
+    pub async fn begin(args: &LoadArgs) -> Result<Load, String> {
+        let patience = Patience { deadline: args.deadline, retry_for: Duration::ZERO };
+        let mut clients = Vec::new();
+        for _ in 0..args.connections {
+            clients.push(
+                Client::connect_as(&args.target, &args.reach, patience).await.map_err(|error| error.to_string())?,
+            );
+        }
+        // Orders and requests are named after the run, so that a second run does not repeat the first.
+        let run = format!("{:x}", Clock::system().now(None).0);
+        let shape = Arc::new(Shape::new(args, &run));
+        prepare(&clients, &shape, args).await.map_err(|error| error.to_string())?;
+        Ok(Load { clients, shape })
+    }
+
+    /// Puts it on the server for so long.
+    pub async fn put(&self, pace: Pace, duration: Duration) -> Measured {
+        drive(&self.clients, &self.shape, pace, duration).await
+    }
+}
+
+/// Enrols the members that the load needs; who was enrolled by an earlier run is left as they are.
+async fn prepare(clients: &[Client], shape: &Arc<Shape>, args: &LoadArgs) -> Result<(), CallError> {
+    let mut tasks = JoinSet::new();
+    let members = if args.workload == Workload::HotCode { 0 } else { args.members };
+    for (lane, client) in (0..ENROL_AT_ONCE.min(members)).zip(clients.iter().cycle()) {
+        let (client, shape) = (client.clone(), Arc::clone(shape));
+        tasks.spawn(async move {
+            for member in (lane..members).step_by(ENROL_AT_ONCE as usize) {
+                client.enroll(shape.enrolment(member)).await?;
+                if let Some(credit) = shape.opening(member) {
+                    client.adjust(credit).await?;
+                }
+            }
+            Ok(())
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        // A panic is a defect of this command; the calls after it would only hide it.
+        done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+    }
+    Ok(())
+}

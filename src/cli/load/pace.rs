@@ -1,0 +1,128 @@
+//! When calls are sent.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::measured::{Measured, Shard};
+use super::shape::Shape;
+use crate::cli::client::Client;
+
+/// What decides when a call is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// The clock: so many a second, evenly spaced.
+    PerSecond(u64),
+    /// The answers: so many calls are always under way.
+    InFlight(u64),
+}
+
+/// More than this under way, and the server has long lost the race: further calls are counted as not sent.
+const UNDER_WAY_MAX: usize = 50_000;
+/// Figures are kept in so many places, so that calls that end at once do not wait for each other.
+const SHARDS: u64 = 16;
+
+/// Sends calls of `shape` for `duration`, waits for their answers, and says what came of them.
+pub async fn drive(clients: &[Client], shape: &Arc<Shape>, pace: Pace, duration: Duration) -> Measured {
+    let shards: Arc<Vec<Mutex<Shard>>> = Arc::new((0..SHARDS).map(|_| Mutex::default()).collect());
+    let began = Instant::now();
+    let unsent = match pace {
+        Pace::PerSecond(rate) => by_clock(clients, shape, &shards, rate, duration).await,
+        Pace::InFlight(calls) => {
+            by_answers(clients, shape, &shards, calls, duration).await;
+            0
+        }
+    };
+    let took = began.elapsed();
+    let shards = shards.iter().map(|shard| std::mem::take(&mut *shard.lock().unwrap_or_else(PoisonError::into_inner)));
+    Measured::of(shards, pace, took, unsent)
+}
+
+async fn one(client: Client, shape: Arc<Shape>, shards: Arc<Vec<Mutex<Shard>>>, nth: u64, due: Instant) {
+    let job = shape.next(nth);
+    let series = job.series;
+    let verdict = shape.send(&client, job).await;
+    let took = due.elapsed();
+    let at = usize::try_from(nth % SHARDS).unwrap_or(0); // below SHARDS
+    if let Some(shard) = shards.get(at) {
+        shard.lock().unwrap_or_else(PoisonError::into_inner).note(series, verdict, took);
+    }
+}
+
+/// How many calls could not be sent because too many were under way.
+async fn by_clock(
+    clients: &[Client],
+    shape: &Arc<Shape>,
+    shards: &Arc<Vec<Mutex<Shard>>>,
+    rate: u64,
+    duration: Duration,
+) -> u64 {
+    let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    let total = duration.as_nanos() * u128::from(rate) / 1_000_000_000;
+    let total = u64::try_from(total).unwrap_or(u64::MAX);
+    let unsent = Arc::new(AtomicU64::new(0));
+    let (clients, shape, shards) = (clients.to_vec(), Arc::clone(shape), Arc::clone(shards));
+    let (handle, permits, missed) = (Handle::current(), Arc::clone(&under_way), Arc::clone(&unsent));
+    // A thread of its own: timers of the runtime tick by the millisecond, and come late when it is busy, which is when it
+    // matters.
+    let sender = tokio::task::spawn_blocking(move || {
+        let began = Instant::now();
+        for (nth, client) in (0..total).zip(clients.iter().cycle()) {
+            let since = u128::from(nth) * 1_000_000_000 / u128::from(rate);
+            let due = began + Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX));
+            loop {
+                let left = due.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    break;
+                }
+                std::thread::park_timeout(left);
+            }
+            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+                missed.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            let call = one(client.clone(), Arc::clone(&shape), Arc::clone(&shards), shape.number(), due);
+            drop(handle.spawn(async move {
+                call.await;
+                drop(permit);
+            }));
+        }
+    });
+    if let Err(panic) = sender.await {
+        std::panic::resume_unwind(panic.into_panic());
+    }
+    // All permits are back when all calls have ended; each has a deadline.
+    let all = u32::try_from(UNDER_WAY_MAX).unwrap_or(u32::MAX);
+    drop(under_way.acquire_many(all).await);
+    unsent.load(Ordering::Relaxed)
+}
+
+async fn by_answers(
+    clients: &[Client],
+    shape: &Arc<Shape>,
+    shards: &Arc<Vec<Mutex<Shard>>>,
+    calls: u64,
+    duration: Duration,
+) {
+    let over = Arc::new(AtomicBool::new(false));
+    let mut lanes = JoinSet::new();
+    for (_, client) in (0..calls).zip(clients.iter().cycle()) {
+        let (client, shape, shards, over) = (client.clone(), Arc::clone(shape), Arc::clone(shards), Arc::clone(&over));
+        lanes.spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                one(client.clone(), Arc::clone(&shape), Arc::clone(&shards), shape.number(), Instant::now()).await;
+            }
+        });
+    }
+    tokio::time::sleep(duration).await;
+    over.store(true, Ordering::Relaxed);
+    while let Some(ended) = lanes.join_next().await {
+        if let Err(panic) = ended {
+            std::panic::resume_unwind(panic.into_panic());
+        }
+    }
+}

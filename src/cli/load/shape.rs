@@ -1,0 +1,326 @@
+//! What is sent, for whom, and what its answer must be.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::LoadArgs;
+use crate::cli::client::{CallError, Client};
+use crate::grpc::wire;
+use wire::{CommitStatus, ReturnStatus};
+
+/// What is sent, and for whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Workload {
+    /// Commits of members who are all as likely.
+    Uniform,
+    /// Quotes of members who are all as likely.
+    Quote,
+    /// Commits of members of whom the nth is n times less likely than the first.
+    Zipf,
+    /// Commits, one in twenty of them for one member; the others are measured by themselves.
+    HotMember,
+    /// Sign-ups of new members with one code.
+    HotCode,
+    /// What a shop sends: of 20 calls 11 Quote, 3 Reserve, 4 Commit (of what was reserved, where there is something), 1
+    /// Release, 1 Return.
+    Shop,
+}
+
+/// One call to be sent.
+pub struct Job {
+    /// Under what name it is measured.
+    pub series: &'static str,
+    call: Call,
+    /// Member and number of the order that it is about.
+    about: (u64, u64),
+}
+
+enum Call {
+    Enroll(wire::EnrollRequest),
+    Quote(wire::QuoteRequest),
+    Reserve(wire::ReserveRequest),
+    Commit(wire::CommitRequest),
+    Release(wire::ReleaseRequest),
+    Return(wire::ReturnRequest),
+}
+
+/// What a call came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Fine,
+    /// An error, by its reason or its status.
+    Failed(String),
+    /// An answer that it must not be.
+    Wrong(String),
+}
+
+/// Every so manieth call of [`Workload::HotMember`] is for the hot member.
+const HOT_EVERY: u64 = 20;
+/// Each member has something to pay with, in [`Workload::Shop`].
+const OPENING_UNITS: i64 = 1_000_000;
+/// What a Reserve would like to use.
+const RESERVED_UNITS: i64 = 100;
+/// Orders of the shop that wait for what happens to them next.
+const WAITING_MAX: usize = 100_000;
+
+/// Makes the calls of a run.
+pub struct Shape {
+    workload: Workload,
+    run: String,
+    seed: u64,
+    members: u64,
+    program_id: String,
+    code: String,
+    order: wire::Order,
+    /// For [`Workload::Zipf`]: sums of weights, member by member.
+    weights: Vec<u64>,
+    sent: AtomicU64,
+    /// Member and number of orders that are reserved, and that are committed.
+    reserved: Mutex<VecDeque<(u64, u64)>>,
+    committed: Mutex<VecDeque<(u64, u64)>>,
+}
+
+impl Shape {
+    pub fn new(args: &LoadArgs, run: &str) -> Shape {
+        let line = |at: u16| wire::Line {
+            line_id: at.to_string(),
+            sku: format!("SKU-{at}"),
+            categories: args.categories.iter().cycle().skip(usize::from(at)).take(1).cloned().collect(),
+            quantity: 1 + i64::from(at % 5),
+            amount_minor: 250 + 10 * i64::from(at),
+            kind: wire::LineKind::Goods.into(),
+            ..wire::Line::default()
+        };
+        let order = wire::Order {
+            currency_code: args.currency.clone(),
+            channel: "web".to_owned(),
+            prices_include_tax: true,
+            lines: (0..args.lines).map(line).collect(),
+            ..wire::Order::default()
+        };
+        let mut sum = 0u64;
+        let weigh = |nth: u64| {
+            sum += 1_000_000_000_000 / nth;
+            sum
+        };
+        let weighted = if args.workload == Workload::Zipf { args.members } else { 0 };
+        Shape {
+            workload: args.workload,
+            run: run.to_owned(),
+            seed: args.seed,
+            members: args.members,
+            program_id: args.program_id.clone(),
+            code: args.code.clone(),
+            order,
+            weights: (1..=weighted).map(weigh).collect(),
+            sent: AtomicU64::new(0),
+            reserved: Mutex::default(),
+            committed: Mutex::default(),
+        }
+    }
+
+    /// Of the next call; each number is given once.
+    pub fn number(&self) -> u64 {
+        self.sent.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub fn enrolment(&self, member: u64) -> wire::EnrollRequest {
+        wire::EnrollRequest {
+            program_id: self.program_id.clone(),
+            member_id: name(member),
+            request_id: "load-enroll".to_owned(),
+            ..wire::EnrollRequest::default()
+        }
+    }
+
+    /// What a member is given before the load begins.
+    pub fn opening(&self, member: u64) -> Option<wire::AdjustRequest> {
+        (self.workload == Workload::Shop).then(|| wire::AdjustRequest {
+            program_id: self.program_id.clone(),
+            member_id: name(member),
+            request_id: "load-opening".to_owned(),
+            amount: OPENING_UNITS,
+            reason: wire::AdjustReason::Migration.into(),
+            agent_id: "load".to_owned(),
+            ..wire::AdjustRequest::default()
+        })
+    }
+
+    /// The nth call of the run.
+    pub fn next(&self, nth: u64) -> Job {
+        // Each call draws from the seed and its number alone: what it is does not depend on who asks first.
+        let mut random = fastrand::Rng::with_seed(self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(nth));
+        match self.workload {
+            Workload::Uniform => self.commit("Commit", random.u64(0..self.members), nth),
+            Workload::Quote => self.quote(random.u64(0..self.members), nth),
+            Workload::Zipf => {
+                let at = random.u64(0..self.weights.last().copied().unwrap_or(1));
+                let member = self.weights.partition_point(|sum| *sum <= at);
+                self.commit("Commit", u64::try_from(member).unwrap_or(0), nth)
+            }
+            Workload::HotMember if nth.is_multiple_of(HOT_EVERY) => self.commit("Commit, hot member", 0, nth),
+            Workload::HotMember => self.commit("Commit, others", random.u64(1..self.members.max(2)), nth),
+            Workload::HotCode => {
+                let member_id = format!("load-{}-{nth}", self.run);
+                let codes = vec![self.code.clone()];
+                let (program_id, request_id) = (self.program_id.clone(), "load-enroll".to_owned());
+                let request = wire::EnrollRequest { program_id, member_id, request_id, codes, ..Default::default() };
+                Job { series: "Enroll", call: Call::Enroll(request), about: (0, nth) }
+            }
+            Workload::Shop => self.shop(random.u64(0..20), random.u64(0..self.members), nth),
+        }
+    }
+
+    fn shop(&self, dice: u64, member: u64, nth: u64) -> Job {
+        let waiting = |orders: &Mutex<VecDeque<(u64, u64)>>| lock(orders).pop_front();
+        match dice {
+            0..=10 => self.quote(member, nth),
+            11..=13 => self.reserve(member, nth),
+            14..=17 => match waiting(&self.reserved) {
+                Some((member, order)) => self.commit("Commit", member, order),
+                None => self.commit("Commit", member, nth),
+            },
+            18 => match waiting(&self.reserved) {
+                Some((member, order)) => self.release(member, order),
+                None => self.quote(member, nth),
+            },
+            _ => match waiting(&self.committed) {
+                Some((member, order)) => self.give_back(member, order),
+                None => self.quote(member, nth),
+            },
+        }
+    }
+
+    fn order(&self, nth: u64) -> Option<wire::Order> {
+        Some(wire::Order { order_id: self.order_id(nth), ..self.order.clone() })
+    }
+
+    fn order_id(&self, nth: u64) -> String {
+        format!("{}-{nth}", self.run)
+    }
+
+    fn quote(&self, member: u64, nth: u64) -> Job {
+        let (program_id, order) = (self.program_id.clone(), self.order(nth));
+        let request = wire::QuoteRequest { program_id, member_id: name(member), order, ..Default::default() };
+        Job { series: "Quote", call: Call::Quote(request), about: (member, nth) }
+    }
+
+    fn commit(&self, series: &'static str, member: u64, nth: u64) -> Job {
+        let request = wire::CommitRequest {
+            program_id: self.program_id.clone(),
+            member_id: name(member),
+            request_id: format!("commit-{}", self.order_id(nth)),
+            order: self.order(nth),
+            ..wire::CommitRequest::default()
+        };
+        Job { series, call: Call::Commit(request), about: (member, nth) }
+    }
+
+    fn reserve(&self, member: u64, nth: u64) -> Job {
+        let amount = Some(wire::pay_with_units::Amount::AtMost(RESERVED_UNITS));
+        let pay = wire::PayWithUnits { amount, ..wire::PayWithUnits::default() };
+        let request = wire::ReserveRequest {
+            program_id: self.program_id.clone(),
+            member_id: name(member),
+            request_id: format!("reserve-{}", self.order_id(nth)),
+            order: self.order(nth),
+            redeem: Some(wire::Redeem {
+                mode: wire::RedeemMode::AsPossible.into(),
+                pay_with_units: Some(pay),
+                ..wire::Redeem::default()
+            }),
+            ..wire::ReserveRequest::default()
+        };
+        Job { series: "Reserve", call: Call::Reserve(request), about: (member, nth) }
+    }
+
+    fn release(&self, member: u64, nth: u64) -> Job {
+        let request = wire::ReleaseRequest {
+            program_id: self.program_id.clone(),
+            member_id: name(member),
+            request_id: format!("release-{}", self.order_id(nth)),
+            order_id: self.order_id(nth),
+            ..wire::ReleaseRequest::default()
+        };
+        Job { series: "Release", call: Call::Release(request), about: (member, nth) }
+    }
+
+    /// One item of the first line.
+    fn give_back(&self, member: u64, nth: u64) -> Job {
+        let measure = Some(wire::return_line::Measure::Quantity(1));
+        let lines = vec![wire::ReturnLine { line_id: "0".to_owned(), measure }];
+        let request = wire::ReturnRequest {
+            program_id: self.program_id.clone(),
+            member_id: name(member),
+            request_id: format!("return-{}", self.order_id(nth)),
+            order_id: self.order_id(nth),
+            return_id: "1".to_owned(),
+            what: Some(wire::ReturnWhat { everything: false, lines }),
+            ..wire::ReturnRequest::default()
+        };
+        Job { series: "Return", call: Call::Return(request), about: (member, nth) }
+    }
+
+    /// What happened to an order can be followed by what comes next.
+    fn keep(&self, orders: &Mutex<VecDeque<(u64, u64)>>, about: (u64, u64)) {
+        let mut orders = lock(orders);
+        if self.workload == Workload::Shop && orders.len() < WAITING_MAX {
+            orders.push_back(about);
+        }
+    }
+
+    /// Sends a call once and looks at its answer.
+    pub async fn send(&self, client: &Client, job: Job) -> Verdict {
+        match job.call {
+            Call::Enroll(request) => {
+                judge(client.enroll(request).await, |answer| answer.enrolled, |answer| &answer.decision)
+            }
+            Call::Quote(request) => judge(client.quote(request).await, |answer| answer.decision.is_some(), |_| &None),
+            Call::Reserve(request) => {
+                let verdict = judge(client.reserve(request).await, |answer| answer.reserved, |answer| &answer.decision);
+                if verdict == Verdict::Fine {
+                    self.keep(&self.reserved, job.about);
+                }
+                verdict
+            }
+            Call::Commit(request) => {
+                let committed = |answer: &wire::CommitResponse| answer.status() == CommitStatus::Committed;
+                let verdict = judge(client.commit(request).await, committed, |answer| &answer.decision);
+                if verdict == Verdict::Fine {
+                    self.keep(&self.committed, job.about);
+                }
+                verdict
+            }
+            Call::Release(request) => judge(client.release(request).await, |answer| answer.released, |_| &None),
+            Call::Return(request) => {
+                let applied = |answer: &wire::ReturnResponse| answer.status() == ReturnStatus::Applied;
+                judge(client.r#return(request).await, applied, |answer| &answer.decision)
+            }
+        }
+    }
+}
+
+fn judge<T>(
+    answer: Result<T, CallError>,
+    fine: impl Fn(&T) -> bool,
+    decision: impl Fn(&T) -> &Option<wire::Decision>,
+) -> Verdict {
+    match answer {
+        Ok(answer) if fine(&answer) => Verdict::Fine,
+        Ok(answer) => {
+            let refusals = decision(&answer).iter().flat_map(|decision| &decision.refusals);
+            let reasons: Vec<&str> = refusals.map(|refusal| refusal.reason().as_str_name()).collect();
+            Verdict::Wrong(format!("refused: {}", reasons.join(", ")))
+        }
+        Err(error) => Verdict::Failed(error.reason().unwrap_or_else(|| format!("{:?}", error.status.code()))),
+    }
+}
+
+fn name(member: u64) -> String {
+    format!("load-member-{member}")
+}
+
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
