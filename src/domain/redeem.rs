@@ -166,7 +166,10 @@ pub fn redeem(
     }
     if let Some(pay) = &redeem.pay {
         match till.pay(pay, redeem.mode) {
-            Ok(used) => done.payment = Some(used),
+            Ok((used, shortfall)) => {
+                done.payment = Some(used);
+                done.refusals.extend(shortfall);
+            }
             Err(refusal) => {
                 done.refusals.push(refusal);
                 done.falls_short |= matches!(pay.amount, PayAmount::Exactly(_));

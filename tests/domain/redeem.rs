@@ -31,9 +31,12 @@ fn c1_units_pay_by_rate_step_minimum_and_share() {
         (exactly(50), false, 0, 10, "no payment points: BelowMinimum, asks 100, has 50"),
         (exactly(500), false, 0, 10, "no payment points: AboveShare, asks 500, has 0"),
         // As far as possible.
-        (exactly(550), true, 1_000, 1_000, "500 units pay 500"),
-        (exactly(120), true, 1_000, 1_000, "100 units pay 100"),
-        (exactly(200), true, 199, 1_000, "150 units pay 150"),
+        (exactly(550), true, 1_000, 1_000, "500 units pay 500; no payment points: AboveShare, asks 550, has 500"),
+        (exactly(120), true, 1_000, 1_000, "100 units pay 100; no payment points: NotAStep, asks 120, has 100"),
+        (exactly(200), true, 199, 1_000, "150 units pay 150; no payment points: BalanceTooLow, asks 200, has 199"),
+        // Of what is short, the tightest is told.
+        (exactly(600), true, 300, 1_000, "300 units pay 300; no payment points: BalanceTooLow, asks 600, has 300"),
+        (exactly(600), true, 550, 1_000, "500 units pay 500; no payment points: AboveShare, asks 600, has 500"),
         (exactly(200), true, 99, 1_000, "no payment points: BalanceTooLow, asks 100, has 99"),
         (exactly(90), true, 1_000, 1_000, "no payment points: BelowMinimum, asks 100, has 90"),
         (at_most(275), false, 1_000, 1_000, "250 units pay 250"),
@@ -48,7 +51,27 @@ fn c1_units_pay_by_rate_step_minimum_and_share() {
     ] {
         let redeem = if as_far { as_possible(pay(wanted)) } else { pay(wanted) };
         let told = redeemed(PAY, balance, order_for("o", costs), redeem);
-        assert_eq!(told, [expected], "{wanted:?} of {balance} on {costs}");
+        assert_eq!(told.join("; "), expected, "{wanted:?} of {balance} on {costs}");
+    }
+}
+
+#[test]
+fn c1_as_possible_tells_what_was_left_out() {
+    for (step, balance, wanted, expected) in [
+        (1, 100, 105, "100 units pay 100; no payment points: BalanceTooLow, asks 105, has 100"),
+        (5, 100, 47, "45 units pay 45; no payment points: NotAStep, asks 47, has 45"),
+        (5, 100, 45, "45 units pay 45"),
+    ] {
+        let sections = format!("pay_with: {{points: {{units: 1, worth: GBP 0.01, step: {step}}}}}\n");
+        let asked = as_possible(pay_exactly(wanted));
+        let told_on_commit = redeemed(&sections, balance, order_for("o", 1_000), asked.clone());
+        assert_eq!(told_on_commit.join("; "), expected, "{wanted} of {balance}");
+        let mut world = World::new(&sections).with("mia", balance);
+        let decision = world.reserve("mia", order_for("o", 1_000), asked);
+        assert!(reserved(&decision).reserved, "what is possible is held");
+        assert_eq!(told(&decision).join("; "), expected, "{wanted} of {balance}");
+        // The Commit redeems what was held, and nothing falls short of that.
+        assert_eq!(told(&world.buy("mia", order_for("o", 1_000))).len(), 1);
     }
 }
 

@@ -249,7 +249,7 @@ fn c7_what_a_commit_changes_of_its_reservation_is_listed() {
         (
             vec![line("a", 170)],
             None,
-            &["reward two-off: 200 -> 0, SpendTooLow", "payment points: 200 -> 150, OrderChanged"],
+            &["reward two-off: 200 -> 0, SpendTooLow", "payment points: 200 -> 150, AboveShare"],
         ),
         (
             vec![line("a", 99)],

@@ -31,7 +31,11 @@ fn c1_the_most_of_an_order_by_units_by_worth_and_by_share() {
         ("units_max: 300", exactly(350), "no payment points: AbovePaymentMax, asks 350, has 300"),
         ("units_max: 300", at_most(900), "300 units pay 300"),
         ("units_max: 300", pay(PayAmount::AllPossible), "300 units pay 300"),
-        ("units_max: 300", as_possible(exactly(350)), "300 units pay 300"),
+        (
+            "units_max: 300",
+            as_possible(exactly(350)),
+            "300 units pay 300; no payment points: AbovePaymentMax, asks 350, has 300",
+        ),
         ("worth_max: GBP 2.75", pay(PayAmount::AllPossible), "250 units pay 250"),
         ("worth_max: GBP 2.75", exactly(300), "no payment points: AbovePaymentMax, asks 300, has 250"),
         // The tightest is told.
@@ -53,7 +57,11 @@ fn c1_the_most_of_an_order_by_units_by_worth_and_by_share() {
         ),
     ] {
         let sections = format!("pay_with: {{points: {{units: 100, worth: GBP 1.00, step: 50, {bounds}}}}}\n");
-        assert_eq!(told_of(&sections, vec![line("a", 1_000)], redeem.clone()), [expected], "{bounds} {redeem:?}");
+        assert_eq!(
+            told_of(&sections, vec![line("a", 1_000)], redeem.clone()).join("; "),
+            expected,
+            "{bounds} {redeem:?}"
+        );
     }
 }
 

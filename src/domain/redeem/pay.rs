@@ -17,7 +17,12 @@ struct Bound {
 }
 
 impl Till<'_> {
-    pub(super) fn pay(&mut self, pay: &PayWithUnits, mode: RedeemMode) -> Result<PaymentUse, Refusal> {
+    /// Pays with units. What falls short of a number that was asked for exactly is told beside what is used.
+    pub(super) fn pay(
+        &mut self,
+        pay: &PayWithUnits,
+        mode: RedeemMode,
+    ) -> Result<(PaymentUse, Option<Refusal>), Refusal> {
         let unit = pay.unit.clone().or_else(|| self.program.units.first().map(|terms| terms.unit.clone()));
         let unit = unit.unwrap_or_else(UnitId::points);
         let subject = || Subject::Payment(unit.clone());
@@ -66,6 +71,18 @@ impl Till<'_> {
             }
             (PayAmount::AllPossible, _) => self.most(subject, bound, terms.step, least, there)?,
         };
+        let shortfall = match pay.amount {
+            PayAmount::Exactly(wanted) if units < wanted => {
+                Some(if self.cover == Cover::Balance && there < wanted.min(bound) {
+                    Refusal::short(subject(), Reason::BalanceTooLow, wanted, there)
+                } else if bound < wanted {
+                    Refusal::short(subject(), reason, wanted, bound)
+                } else {
+                    Refusal::short(subject(), Reason::NotAStep, wanted, units)
+                })
+            }
+            PayAmount::Exactly(_) | PayAmount::AtMost(_) | PayAmount::AllPossible => None,
+        };
         let value = i128::from(units) * i128::from(worth) / i128::from(terms.units.max(1));
         let value_minor = i64::try_from(value).map_err(|_| no(Reason::OutOfBounds))?;
         let settles_as = terms.settles_as;
@@ -75,7 +92,7 @@ impl Till<'_> {
         if lowers {
             self.room.use_up(&shares);
         }
-        Ok(PaymentUse { unit, units, value_minor, settles_as, shares, unit_shares })
+        Ok((PaymentUse { unit, units, value_minor, settles_as, shares, unit_shares }, shortfall))
     }
 
     /// What each line still costs that may be paid with units, whatever guard rails say.
