@@ -30,6 +30,7 @@ pub mod redeem;
 pub mod referral;
 pub mod sent_order;
 pub mod sight;
+pub mod stock;
 pub mod tiers;
 pub mod time;
 pub mod value;

@@ -19,6 +19,7 @@ mod domain {
     mod boards;
     mod bounds;
     mod building;
+    mod catalogue;
     mod combining;
     mod conditions;
     mod draws;

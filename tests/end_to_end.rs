@@ -39,6 +39,7 @@ mod end_to_end_cases {
     pub(crate) mod referral;
     pub(crate) mod stamps;
     pub(crate) mod standing;
+    pub(crate) mod stock;
     pub(crate) mod traps;
     pub(crate) mod trips;
 }
@@ -196,6 +197,14 @@ cases! {
     standing {
         e11_the_value_profile_is_shown_moved_by_returns_and_verified
         d3_status_and_goals_are_shown_set_lost_and_verified
+    }
+    stock {
+        c9_two_hundred_ask_at_once_for_fifty_and_exactly_fifty_have_one
+        c9_reservations_hold_stock_and_what_they_give_back_is_had_again
+        c9_a_large_stock_is_spread_and_sold_to_the_last_one
+        c9_no_two_get_the_same_code_of_a_partner
+        c9_what_dies_half_way_loses_no_stock_and_doubles_none
+        c3_a_quote_tells_what_else_is_on_offer
     }
     trips {
         a_warm_commit_is_one_trip_and_a_cold_one_two

@@ -19,6 +19,7 @@ mod wire {
     mod malformed;
     mod meaning;
     mod people;
+    mod rewards;
     mod server;
     mod standing;
     mod writes;

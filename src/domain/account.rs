@@ -8,6 +8,7 @@ use super::counters::CounterState;
 use super::id::{AccountId, GrantId, MemberId, OrderId, UnitId};
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
 use super::referral::{BroughtState, OwnCode, Referral};
+use super::stock::StockItem;
 use super::time::{DAY_MS, Day, Instant};
 
 pub use activity::{LastEvent, OccasionState};
@@ -19,7 +20,7 @@ pub use tiers::{
 };
 
 pub use tags::Tag;
-pub use vouchers::{Voucher, VoucherIssue, VoucherState};
+pub use vouchers::{Bought, Voucher, VoucherIssue, VoucherState};
 
 mod activity;
 mod belongings;
@@ -154,6 +155,8 @@ pub struct Hold {
     pub units: Vec<UnitParts>,
     /// What the shopper was told that it gives.
     pub promises: Vec<Promise>,
+    /// Of the stock of rewards; empty once resolved.
+    pub stock: Vec<StockItem>,
 }
 
 impl Hold {
@@ -337,7 +340,7 @@ impl AccountState {
                 book.take(*dates, *amount)?;
                 book.lapse(*dates, *amount)?;
             }
-            Fact::Held { order, revision, expires_at, redeem, units, promises } => {
+            Fact::Held { order, revision, expires_at, redeem, units, promises, stock } => {
                 for held in units {
                     let book = self.unit(&held.unit);
                     held.parts.iter().try_for_each(|part| book.hold(part.dates, part.amount))?;
@@ -353,6 +356,7 @@ impl AccountState {
                     redeem: Some(redeem.clone()),
                     units: units.clone(),
                     promises: promises.clone(),
+                    stock: stock.clone(),
                 });
             }
             Fact::Unheld { order, why, units } => {
@@ -372,6 +376,7 @@ impl AccountState {
                         units: Vec::new(),
                         promises: before.as_ref().map_or_else(Vec::new, |hold| hold.promises.clone()),
                         redeem: before.and_then(|hold| hold.redeem),
+                        stock: Vec::new(),
                     });
                 }
             }
@@ -465,6 +470,24 @@ impl AccountState {
             }
             Fact::VoucherCancelled { voucher, .. } => {
                 self.move_voucher(voucher, VoucherState::Cancelled, None, entry.posted_at)?;
+            }
+            Fact::VoucherBought { issue } => {
+                if let Some(paid) = issue.bought.as_ref().and_then(|bought| bought.paid.as_ref()) {
+                    let book = self.unit(&paid.unit);
+                    paid.parts.iter().try_for_each(|part| book.take(part.dates, part.amount))?;
+                }
+                self.issue(issue, entry.effective_at, entry.posted_at)?;
+            }
+            Fact::VoucherFulfilled { voucher } => {
+                self.move_voucher(voucher, VoucherState::Used, None, entry.posted_at)?;
+            }
+            Fact::VoucherGivenUp { voucher, units, .. } => {
+                self.move_voucher(voucher, VoucherState::Cancelled, None, entry.posted_at)?;
+                if let Some(units) = units {
+                    let book = self.unit(&units.unit);
+                    let mut back = units.parts.iter();
+                    back.try_for_each(|part| book.put(part.dates.lot_at(entry.posted_at), part.amount, true))?;
+                }
             }
             Fact::VoucherRevoked { voucher, cause } => self.revoke_voucher(voucher, cause)?,
             Fact::Tagged { add, remove, .. } => self.tag(add, remove, entry.sequence)?,

@@ -48,6 +48,54 @@ pub enum Answer {
     SetRole(SetRoleAnswer),
     Amend(AmendAnswer),
     UpdateCode(UpdateCodeAnswer),
+    RedeemReward(VoucherAnswer),
+    FulfilVoucher(VoucherAnswer),
+    CancelVoucher(VoucherAnswer),
+    Catalogue(CatalogueAnswer),
+}
+
+/// What became of a voucher.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VoucherAnswer {
+    /// Whether this command changed it.
+    pub changed: bool,
+    /// As it stands; `None`: there is none.
+    pub voucher: Option<Voucher>,
+    pub decided: Decided,
+    pub balances: Vec<Balance>,
+}
+
+impl VoucherAnswer {
+    pub fn of_nothing(decided: Decided) -> VoucherAnswer {
+        VoucherAnswer { changed: false, voucher: None, decided, balances: Vec::new() }
+    }
+}
+
+/// What is on offer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CatalogueAnswer {
+    /// In the order of the program.
+    pub offers: Vec<Offer>,
+    pub decided: Decided,
+}
+
+/// A reward as it is offered to a member.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Offer {
+    pub reward: RewardId,
+    pub title: String,
+    /// For this member; `None`: free.
+    pub price: Option<(UnitId, i64)>,
+    /// For members of no level that it costs less for; `None`: free.
+    pub ordinary_price: Option<(UnitId, i64)>,
+    /// What it would take off the order; `None`: there is none, or it takes nothing off.
+    pub amount_minor: Option<i64>,
+    /// What is left for all members; `None`: any number.
+    pub stock_left: Option<i64>,
+    /// Why it cannot be had, each reason; none: it can be.
+    pub refusals: Vec<Refusal>,
+    /// For people, where one thing alone is missing: `GBP 2.40 more`; else empty.
+    pub nearest: String,
 }
 
 /// Which kind of move between accounts was asked for.
@@ -712,6 +760,8 @@ pub enum Reason {
     Superseded,
     ReferralConditionNotMet,
     ReferralBudgetSpent,
+    OutOfStock,
+    NotOnOrders,
 }
 
 impl Reason {
@@ -798,6 +848,8 @@ impl Reason {
             Reason::BeforeEnrolment => "it is said to have happened before the member enrolled",
             Reason::LineExists => "the order has, or has had, a line of this name",
             Reason::AmendmentDiffers => "the amendment was applied before with other content",
+            Reason::OutOfStock => "none of the reward is left",
+            Reason::NotOnOrders => "the reward is handed over outside of orders",
             Reason::NothingKept => "nothing would be left of the order; return it instead",
             Reason::ReservationLapsed => "the reservation has lapsed",
             Reason::NotInAccount => "the person does not belong to the account",

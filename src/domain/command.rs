@@ -12,6 +12,7 @@ use super::ledger::{MoveWhy, Part};
 use super::order::{Line, Order};
 use super::order_record::OrderRecord;
 use super::program::{Campaign, Kind};
+use super::quota::QuotaKey;
 use super::referral::cycle::Verdict as CircleVerdict;
 use super::referral::{CodeOwner, Referral};
 use super::time::Instant;
@@ -56,6 +57,32 @@ pub enum Command {
     UpdateCode(UpdateCode),
     /// A claim that was pending is settled, by the relay.
     SettleReferral(SettleReferral),
+    /// A reward is asked for outside an order.
+    RedeemReward(RedeemReward),
+    /// What a voucher is for was handed over outside an order.
+    FulfilVoucher(VoucherId),
+    /// A voucher is taken back before it is used.
+    CancelVoucher(VoucherId),
+    /// What is on offer, and what of it can be had; changes nothing.
+    Catalogue(Catalogue),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RedeemReward {
+    pub reward: RewardId,
+    /// Where it is handed over.
+    pub store: Option<Label>,
+}
+
+/// Asks what is on offer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Catalogue {
+    /// On this order; `None`: outside any order.
+    pub order: Option<Order>,
+    /// What is to be used on the order already.
+    pub redeem: Redeem,
+    /// Where it would be handed over, outside an order.
+    pub store: Option<Label>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -400,6 +427,17 @@ pub enum Outgoing {
     Code(CodeEffect),
     /// A claim that is to be confirmed.
     Confirm(ConfirmReferral),
+    /// Something has gone back into the stock of a reward.
+    StockBack(StockBack),
+}
+
+/// Something has gone back into the stock of a reward, beside the account that had it. Tells where it lies: what it says
+/// may be told any number of times.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StockBack {
+    pub account: AccountId,
+    pub quota: QuotaKey,
+    pub effective_at: Instant,
 }
 
 impl Outgoing {
@@ -410,6 +448,7 @@ impl Outgoing {
             Outgoing::Forget(forget) => &forget.account,
             Outgoing::Code(code) => &code.account,
             Outgoing::Confirm(confirm) => &confirm.friend,
+            Outgoing::StockBack(back) => &back.account,
         }
     }
 
@@ -420,6 +459,7 @@ impl Outgoing {
             Outgoing::Forget(forget) => forget.effective_at,
             Outgoing::Code(code) => code.effective_at,
             Outgoing::Confirm(confirm) => confirm.attributed_at,
+            Outgoing::StockBack(back) => back.effective_at,
         }
     }
 }
@@ -491,7 +531,7 @@ impl Parcel {
 }
 
 /// What the member wants to use on an order.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Redeem {
     pub mode: RedeemMode,
     pub pay: Option<PayWithUnits>,

@@ -3,6 +3,7 @@
 
 mod amend;
 mod awards;
+mod catalogue;
 mod checkout;
 mod claim;
 mod elsewhere;
@@ -36,10 +37,10 @@ use super::command::{Command, Outgoing, Recipient, Transfer};
 use super::conditions::{Seen, SeenEvent, View};
 use super::desk::Desk;
 use super::event_record::{DeedRecord, EventRecord};
-use super::id::{AccountId, Code, GrantId, MemberId, ProgramId, RequestId};
+use super::id::{AccountId, Code, GrantId, MemberId, ProgramId, RequestId, RewardId};
 use super::ledger::Entry;
 use super::order_record::OrderRecord;
-use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Then, Timeline};
+use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Stock, Then, Timeline};
 use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
 use super::referral::CodeOwner;
 use super::time::{Instant, Period, Times};
@@ -132,6 +133,8 @@ pub struct Decision {
     pub outgoing: Vec<Outgoing>,
     /// Whether what another account sent is part of this one now, by this decision or by an earlier one.
     pub received: bool,
+    /// Quotas of stock that one each goes back to.
+    pub stock_back: Vec<QuotaKey>,
 }
 
 /// Why nothing could be decided.
@@ -189,6 +192,10 @@ pub fn decide(
         Command::Amend(amend) => amend::amend(&scene, amend),
         Command::UpdateCode(update) => referral::update_code(&scene, update),
         Command::SettleReferral(settle) => referral::confirm(&scene, settle),
+        Command::RedeemReward(redeem) => catalogue::redeem(&scene, redeem),
+        Command::FulfilVoucher(voucher) => catalogue::fulfil(&scene, voucher),
+        Command::CancelVoucher(voucher) => catalogue::cancel(&scene, voucher),
+        Command::Catalogue(asked) => catalogue::list(&scene, asked),
     };
     match decided {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -271,6 +278,9 @@ impl From<Refusal> for Halt {
 fn no(subject: Subject, reason: Reason) -> Halt {
     Refusal::new(subject, reason).into()
 }
+
+/// So many of a stock are looked for wherever they lie.
+const LOOK_MAX: i64 = 100;
 
 const OVERFLOW: Halt = Halt::Apply(ApplyError::Overflow);
 
@@ -396,6 +406,30 @@ impl Scene<'_> {
         self.asked.borrow_mut().take(&self.snapshot.set_aside, desired, wants)
     }
 
+    /// Takes back what was asked of limits so far: none of it is used.
+    fn ask_nothing(&self) {
+        *self.asked.borrow_mut() = Asked::default();
+    }
+
+    /// Takes one out of a stock, for a deed named so. `Err`: what is left. Until the claim has been made there is one.
+    fn take_stock(&self, stock: &Stock, quota: &QuotaKey, deed: &[&str]) -> Result<Option<i64>, i64> {
+        let want = Want { numbered: stock.is_codes, ..self.want(quota.clone(), deed, stock.items, true) };
+        let number = self.snapshot.set_aside.iter().find(|claim| want.is_of(claim)).and_then(|claim| claim.number);
+        let taken = self.take(1, vec![want]);
+        if 0 < taken.granted { Ok(number) } else { Err(taken.short.unwrap_or(0)) }
+    }
+
+    /// What is left of a stock, exactly where that is no more than [`LOOK_MAX`]; all of it until it has been looked at.
+    fn left_of(&self, stock: &Stock, quota: &QuotaKey, reward: &RewardId) -> i64 {
+        let want = self.want(quota.clone(), &["look", reward.as_str()], stock.items, false);
+        let want = Want { numbered: stock.is_codes, amount: stock.items.min(LOOK_MAX), ..want };
+        let seen = self.snapshot.set_aside.iter().find(|claim| want.is_of(claim)).map(|claim| claim.left);
+        if seen.is_none() {
+            self.asked.borrow_mut().wants.push(want);
+        }
+        seen.unwrap_or(stock.items)
+    }
+
     /// The number of the ticket that is taken out of a draw's drum; `None`: it is empty. Until the claim has been made,
     /// any number will do: the decision is made again.
     fn take_out_of(&self, draw: &Draw, cause: &GrantId) -> Option<i64> {
@@ -419,6 +453,7 @@ impl Scene<'_> {
     /// A decision that changes what the desk holds.
     fn done(&self, desk: Desk, answer: Answer) -> Decision {
         Decision {
+            stock_back: desk.freed.into_iter().map(|taken| taken.quota).collect(),
             answer,
             remember: true,
             account: Some(desk.state),
@@ -443,6 +478,7 @@ impl Scene<'_> {
             answer,
             remember,
             account: self.snapshot.account.clone(),
+            stock_back: Vec::new(),
             entries: Vec::new(),
             order: None,
             inbound: None,
@@ -535,6 +571,10 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
             order_state: None,
             balances: Vec::new(),
         }),
+        Command::RedeemReward(_) => Answer::RedeemReward(a::VoucherAnswer::of_nothing(decided)),
+        Command::FulfilVoucher(_) => Answer::FulfilVoucher(a::VoucherAnswer::of_nothing(decided)),
+        Command::CancelVoucher(_) => Answer::CancelVoucher(a::VoucherAnswer::of_nothing(decided)),
+        Command::Catalogue(_) => Answer::Catalogue(a::CatalogueAnswer { offers: Vec::new(), decided }),
     }
 }
 
@@ -563,5 +603,8 @@ fn subject_of(command: &Command) -> Subject {
         | Command::SetRole(_) => Subject::Account,
         Command::Send(_) => Subject::Transfer,
         Command::SetTier(_) => Subject::Tier,
+        Command::RedeemReward(redeem) => Subject::Reward(redeem.reward.clone()),
+        Command::FulfilVoucher(voucher) | Command::CancelVoucher(voucher) => Subject::Voucher(voucher.clone()),
+        Command::Catalogue(_) => Subject::Member,
     }
 }

@@ -9,6 +9,7 @@ use super::id::{RequestId, RewardId, UnitId, VoucherId};
 use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
 use super::occasions;
 use super::program::{Activity, LifeTerms, Program, ProgramVersion, Timeline};
+use super::stock::StockItem;
 use super::time::Instant;
 
 /// A working copy. Nothing on it counts until the store has applied what it holds.
@@ -21,6 +22,8 @@ pub struct Desk {
     /// The version that decides.
     pub version: ProgramVersion,
     pub request: Option<RequestId>,
+    /// What has gone back into the stock of rewards so far.
+    pub freed: Vec<StockItem>,
     /// Up to when what comes with time has been dealt with.
     walked: Instant,
 }
@@ -48,7 +51,7 @@ const TIER_STEPS_MAX: usize = 10_000;
 impl Desk {
     pub fn new(state: AccountState, now: Instant, version: ProgramVersion, request: Option<RequestId>) -> Desk {
         let (walked, now) = (state.posted_at, now.max(state.posted_at));
-        Desk { state, entries: Vec::new(), now, version, request, walked }
+        Desk { state, entries: Vec::new(), now, version, request, freed: Vec::new(), walked }
     }
 
     /// Posts a fact that happened at `effective_at`.
@@ -66,6 +69,10 @@ impl Desk {
     ) -> Result<(), ApplyError> {
         let sequence = self.state.sequence + 1;
         let entry = Entry { sequence, posted_at: self.now, effective_at, version, request, fact };
+        if let Fact::Unheld { order, .. } = &entry.fact {
+            let held = self.state.hold(order).map_or(&[][..], |hold| &hold.stock);
+            self.freed.extend(held.iter().cloned());
+        }
         self.state.apply(&entry)?;
         self.entries.push(entry);
         Ok(())

@@ -18,6 +18,7 @@ use super::id::{
 };
 use super::program::{Kind, ProgramVersion};
 use super::referral::{OwnCode, QualifiedBy, RejectedFor, SideGrant, Via};
+use super::stock::StockItem;
 use super::time::{Day, Instant};
 
 /// SHA-256 of an entry chained to all before it.
@@ -223,6 +224,8 @@ pub enum Fact {
         units: Vec<UnitParts>,
         /// What the shopper was told that it gives.
         promises: Vec<Promise>,
+        /// What it holds of the stock of rewards.
+        stock: Vec<StockItem>,
     },
     /// A hold ends; `units` go back to their lots. Without a hold: the mark of a release that came first.
     Unheld {
@@ -657,6 +660,21 @@ pub enum Fact {
         voucher: VoucherId,
         cause: GrantId,
     },
+    /// A member asked for a reward outside an order, and paid for it.
+    VoucherBought {
+        issue: VoucherIssue,
+    },
+    /// What the voucher is for was handed over outside an order.
+    VoucherFulfilled {
+        voucher: VoucherId,
+    },
+    /// A voucher that was not used is taken back on request. `units` go back to their lots, and `repaid` of what was
+    /// paid to the debt.
+    VoucherGivenUp {
+        voucher: VoucherId,
+        units: Option<UnitParts>,
+        repaid: i64,
+    },
     /// Lines of an order were exchanged for others; `digest` is the SHA-256 of its record since.
     OrderAmended {
         order: OrderId,
@@ -712,6 +730,9 @@ impl Fact {
             Fact::VoucherExpired { .. } => "voucher_expired",
             Fact::VoucherCancelled { .. } => "voucher_cancelled",
             Fact::VoucherRevoked { .. } => "voucher_revoked",
+            Fact::VoucherBought { .. } => "voucher_bought",
+            Fact::VoucherFulfilled { .. } => "voucher_fulfilled",
+            Fact::VoucherGivenUp { .. } => "voucher_given_up",
             Fact::Tagged { .. } => "tagged",
             Fact::Untagged { .. } => "untagged",
             Fact::Drawn { .. } => "drawn",
@@ -912,6 +933,20 @@ impl Entry {
                 to.add(Book::Issued, unit, change.checked_neg()?);
                 to.add(Book::InTransit, unit, *change);
             }
+            Fact::VoucherBought { issue } => {
+                if let Some(paid) = issue.bought.as_ref().and_then(|bought| bought.paid.as_ref()) {
+                    to.add(Book::Available, &paid.unit, sum(&paid.parts)?.checked_neg()?);
+                    to.add(Book::Redeemed, &paid.unit, sum(&paid.parts)?);
+                }
+            }
+            Fact::VoucherGivenUp { units, repaid, .. } => {
+                if let Some(UnitParts { unit, parts }) = units {
+                    let back = sum(parts)?;
+                    to.add(Book::Redeemed, unit, back.checked_add(*repaid)?.checked_neg()?);
+                    to.add(Book::Available, unit, back);
+                    to.add(Book::Debt, unit, *repaid);
+                }
+            }
             Fact::Enrolled
             | Fact::OrderCommitted { .. }
             | Fact::OrderReturned { .. }
@@ -942,6 +977,7 @@ impl Entry {
             | Fact::VoucherExpired { .. }
             | Fact::VoucherCancelled { .. }
             | Fact::VoucherRevoked { .. }
+            | Fact::VoucherFulfilled { .. }
             | Fact::Tagged { .. }
             | Fact::Untagged { .. }
             | Fact::Drawn { .. }

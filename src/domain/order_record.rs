@@ -16,6 +16,7 @@ use super::money::share_floor;
 use super::order::Currency;
 use super::program::{Kind, LifeTerms};
 use super::sent_order::SentOrder;
+use super::stock::StockUse;
 use super::time::Instant;
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -53,6 +54,8 @@ pub struct OrderRecord {
     /// Granted for it to other accounts.
     pub sent_grants: Vec<SentGrantRecord>,
     pub amendments: Vec<AmendmentRecord>,
+    /// Of the stock of rewards.
+    pub stock: Vec<StockUse>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -300,6 +303,7 @@ impl OrderRecord {
         self.uses.iter_mut().for_each(|used| pad(&mut used.shares));
         self.counts.iter_mut().for_each(|tally| pad(&mut tally.shares));
         self.vouchers.iter_mut().for_each(|used| pad(&mut used.shares));
+        self.stock.iter_mut().for_each(|used| pad(&mut used.shares));
         self.sent_grants.iter_mut().for_each(|sent| pad(&mut sent.shares));
         for consequence in &mut self.consequences {
             match &mut consequence.stands {

@@ -25,7 +25,8 @@ pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
 pub use redemption::{ApplyOrder, Floor, FloorPrice, PercentBase, Rails, RedemptionTerms};
 pub use reward::{
-    BuyGet, ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardBy, RewardKind, RewardLimit, RewardSort, SetPrice,
+    BuyGet, Codes, ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardBy, RewardKind, RewardLimit, RewardSort,
+    SetPrice, Stock,
 };
 pub use rule::{
     Bonus, Combine, Conditions, CounterCondition, Earn, GrantTo, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer,

@@ -6,10 +6,13 @@ use super::command::{PayAmount, Redeem};
 use super::id::{RewardId, Sku, UnitId, VoucherId};
 use super::order::Order;
 use super::program::{CounterWindow, Levels, Program, Reward, RewardLimit, SettlesAs};
+use super::stock::StockItem;
 use super::time::Instant;
+pub use offer::{check_outside, on_order, outside};
 use till::Till;
 
 mod items;
+mod offer;
 mod pay;
 mod rails;
 mod recorded;
@@ -55,6 +58,8 @@ pub struct RewardUse {
     pub rail: Option<Reason>,
     /// Items of a product that it gives and the order lacks.
     pub to_add: Option<(Sku, i64)>,
+    /// What it takes of the reward's stock.
+    pub stock: Option<StockItem>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,6 +77,11 @@ pub struct PaymentUse {
 impl Redemption {
     pub fn is_empty(&self) -> bool {
         self.rewards.is_empty() && self.payment.is_none()
+    }
+
+    /// What it takes of the stock of rewards.
+    pub fn stock(&self) -> Vec<StockItem> {
+        self.rewards.iter().filter_map(|used| used.stock.clone()).collect()
     }
 
     /// What rewards take off each line.
@@ -142,6 +152,8 @@ pub trait Purse {
     fn had(&self, reward: &Reward, limit: RewardLimit) -> i64;
     /// Orders with a discount in a window, open reservations included.
     fn discounted(&self, window: CounterWindow) -> i64;
+    /// Takes one of a reward out of its stock: `None` where that has no end. `Err`: what is left is too little.
+    fn take_stock(&self, reward: &Reward) -> Result<Option<StockItem>, i64>;
 }
 
 /// Works out a redemption on an order at an instant: vouchers and rewards, then units as payment.
@@ -164,6 +176,7 @@ pub fn redeem(
             }
         }
     }
+    done.refusals.append(&mut till.short_of_stock);
     if let Some(pay) = &redeem.pay {
         match till.pay(pay, redeem.mode) {
             Ok((used, shortfall)) => {

@@ -8,8 +8,8 @@ use super::wire::{self, checkout_service_server::CheckoutService};
 use super::{Face, Reply, fingerprints, response, status, trace};
 use crate::domain::answer::Answer;
 use crate::domain::command::{
-    Amend, Claim, Command, Commit, GuestOrder, Measure, OrderEvent, Release, Reserve, Return, ReturnCause, ReturnWhat,
-    TENDERS_MAX,
+    Amend, Catalogue, Claim, Command, Commit, GuestOrder, Measure, OrderEvent, Release, Reserve, Return, ReturnCause,
+    ReturnWhat, TENDERS_MAX,
 };
 use crate::domain::id::{Label, LineId, MemberId, OrderEventId, OrderId, ProgramId, RequestId, ReturnId};
 use crate::domain::order::Order;
@@ -37,11 +37,20 @@ const TTL_S_MAX: i64 = 1_000_000_000;
 impl CheckoutService for Face {
     async fn quote(&self, raw: Request<wire::QuoteRequest>) -> Reply<wire::QuoteResponse> {
         let preview = read(|bad| quote(bad, &*self.calls, raw.get_ref()));
-        self.preview(preview, |answer| match answer {
-            Answer::Commit(answer) => Some(response::quote(answer)),
-            _ => None,
-        })
-        .await
+        let offers = preview.as_ref().ok().filter(|_| raw.get_ref().list_rewards).map(on_offer);
+        let mut quoted = self
+            .preview(preview, |answer| match answer {
+                Answer::Commit(answer) => Some(response::quote(answer)),
+                _ => None,
+            })
+            .await?;
+        if let Some(offers) = offers.flatten() {
+            let offers = self.calls.preview(offers).await.map_err(|error| status::of(&error))?;
+            if let Answer::Catalogue(answer) = offers {
+                quoted.get_mut().rewards = answer.offers.into_iter().map(response::offer).collect();
+            }
+        }
+        Ok(quoted)
     }
 
     async fn reserve(&self, raw: Request<wire::ReserveRequest>) -> Reply<wire::ReserveResponse> {
@@ -164,6 +173,14 @@ fn quote(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteRequest) -> O
         explain: raw.explain,
     };
     Some(Preview { program: program?, member: member?, occurred_at: occurred_at?, command: Command::Commit(commit) })
+}
+
+/// Asks what else is on offer on an order that is quoted.
+fn on_offer(preview: &Preview) -> Option<Preview> {
+    let Command::Commit(commit) = &preview.command else { return None };
+    let (order, redeem) = (Some(commit.order.clone()), commit.redeem.clone().unwrap_or_default());
+    let command = Command::Catalogue(Catalogue { order, redeem, store: None });
+    Some(Preview { command, ..preview.clone() })
 }
 
 fn reserve(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReserveRequest) -> Option<Write> {

@@ -35,6 +35,37 @@ const JOIN_ACCOUNT: u8 = 16;
 const LEAVE_ACCOUNT: u8 = 17;
 const SET_ROLE: u8 = 18;
 const UPDATE_CODE: u8 = 70;
+const REDEEM: u8 = 80;
+const FULFIL_VOUCHER: u8 = 81;
+const CANCEL_VOUCHER: u8 = 82;
+
+pub(super) fn redeem(raw: &wire::RedeemRequest) -> Fingerprint {
+    let wire::RedeemRequest { program_id: _, member_id, request_id: _, reward_id, store_id, occurred_at } = raw;
+    Fingerprint::of(REDEEM)
+        .field("member_id", member_id.as_bytes())
+        .field("reward_id", reward_id.as_bytes())
+        .field("store_id", store_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn fulfil_voucher(raw: &wire::FulfilVoucherRequest) -> Fingerprint {
+    let wire::FulfilVoucherRequest { program_id: _, member_id, request_id: _, voucher_id, occurred_at } = raw;
+    Fingerprint::of(FULFIL_VOUCHER)
+        .field("member_id", member_id.as_bytes())
+        .field("voucher_id", voucher_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn cancel_voucher(raw: &wire::CancelVoucherRequest) -> Fingerprint {
+    let wire::CancelVoucherRequest { program_id: _, member_id, request_id: _, voucher_id, occurred_at } = raw;
+    Fingerprint::of(CANCEL_VOUCHER)
+        .field("member_id", member_id.as_bytes())
+        .field("voucher_id", voucher_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
     let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;

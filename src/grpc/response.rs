@@ -3,7 +3,7 @@
 mod offers;
 pub(super) mod referrals;
 
-pub(super) use offers::{draw, drawn_ticket, voucher};
+pub(super) use offers::{cancel_voucher, draw, drawn_ticket, fulfil_voucher, offer, redeem, rewards, voucher};
 
 use prost_types::Timestamp;
 
@@ -50,7 +50,7 @@ pub(super) fn commit(answer: CommitAnswer, replayed: bool) -> wire::CommitRespon
 /// The preview of a commit.
 pub(super) fn quote(answer: CommitAnswer) -> wire::QuoteResponse {
     let CommitAnswer { status: _, decided, balances } = answer;
-    wire::QuoteResponse { decision: Some(decision(decided)), balances: all(balances, balance) }
+    wire::QuoteResponse { decision: Some(decision(decided)), balances: all(balances, balance), rewards: Vec::new() }
 }
 
 pub(super) fn release(answer: ReleaseAnswer, replayed: bool) -> wire::ReleaseResponse {
@@ -234,7 +234,10 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::SetRole(answer) => Some(Known::SetRole(set_role(answer, true))),
         Answer::Amend(answer) => Some(Known::AmendOrder(amend_order(answer, true))),
         Answer::UpdateCode(answer) => Some(Known::UpdateCode(referrals::update_code(answer, true))),
-        Answer::Announced(_) => None,
+        Answer::RedeemReward(answer) => Some(Known::Redeem(redeem(answer, true))),
+        Answer::FulfilVoucher(answer) => Some(Known::FulfilVoucher(fulfil_voucher(answer, true))),
+        Answer::CancelVoucher(answer) => Some(Known::CancelVoucher(cancel_voucher(answer, true))),
+        Answer::Announced(_) | Answer::Catalogue(_) => None,
         Answer::Done | Answer::Fenced => None,
     }
 }
@@ -266,6 +269,11 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::SetRole(answer) => &answer.decided.refusals,
         Answer::Amend(answer) => &answer.decided.refusals,
         Answer::UpdateCode(answer) => &answer.refusals,
+        Answer::RedeemReward(answer) | Answer::FulfilVoucher(answer) | Answer::CancelVoucher(answer) => {
+            &answer.decided.refusals
+        }
+        // What is on offer and cannot be had was not asked for.
+        Answer::Catalogue(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
     }
 }
@@ -754,6 +762,8 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::Superseded => Wire::Superseded,
         Reason::ReferralConditionNotMet => Wire::ReferralConditionNotMet,
         Reason::ReferralBudgetSpent => Wire::ReferralBudgetSpent,
+        Reason::OutOfStock => Wire::OutOfStock,
+        Reason::NotOnOrders => Wire::NotOnOrders,
     }
 }
 

@@ -126,7 +126,7 @@ section! {
         rules: Identified<RuleSection, RULES_MAX>, Default("[]");
         /// Which units are means of payment, by unit.
         pay_with: ByName<UnitName, PaymentSection, 0, UNITS_MAX>, Default("{}");
-        /// What is on offer at checkout.
+        /// What is on offer.
         rewards: Identified<RewardSection, REWARDS_MAX>, Default("[]");
         /// Campaigns in which members bring friends.
         referrals: Identified<CampaignSection, CAMPAIGNS_MAX>, Default("[]");

@@ -362,9 +362,13 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
             Outcome::Conflict(_) => {}
             Outcome::GuardFailed { left, .. } => {
                 // What lies in slices is there for everybody, before anybody is refused.
-                if left < want.amount && slices::drain(inner, &want.quota).await? {
-                    amount = want.amount;
-                    continue;
+                if left < want.amount {
+                    let came = slices::drain(inner, &want.quota).await?;
+                    // Somebody else may have brought it back while this one waited for its turn.
+                    if came || left < inner.store.left(&left_key).await? {
+                        amount = want.amount;
+                        continue;
+                    }
                 }
                 if left <= 0 || want.whole {
                     return Ok(Held { claim: made(0, left), source: Source::Nothing });

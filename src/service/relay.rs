@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tracing::{error, warn};
 
 use super::write::{Cause, settle};
-use super::{Error, Inner, Service, boards, codes, confirm, erase, notices};
+use super::{Error, Inner, Service, boards, codes, confirm, erase, notices, slices};
 use crate::domain::command::{Command, Outgoing};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
@@ -219,6 +219,7 @@ pub(super) async fn deliver_one(inner: &Inner, program: &ProgramId, effect: Outg
     let command = match effect {
         Outgoing::Transfer(transfer) => Command::Receive(transfer),
         Outgoing::Parcel(parcel) => Command::Take(parcel),
+        Outgoing::StockBack(back) => return slices::came_back(inner, &back).await.map(|()| true),
         Outgoing::Forget(forget) => return erase::forget(inner, program, &forget).await.map(|()| true),
         Outgoing::Code(effect) => return codes::apply(inner, program, &effect).await.map(|()| true),
         Outgoing::Confirm(claim) => return confirm::confirm(inner, program, &claim).await,

@@ -19,6 +19,7 @@ use super::drums::Drum;
 use super::quotas::{Definition, record};
 use super::write::{read, send};
 use super::{Error, Inner};
+use crate::domain::command::StockBack;
 use crate::domain::quota::{QuotaKey, Want};
 use crate::domain::time::Instant;
 use crate::store::{Commit, Delta, Expected, Key, Outcome, Partition, Token, Write};
@@ -27,6 +28,9 @@ use crate::store::{Commit, Delta, Expected, Key, Outcome, Partition, Token, Writ
 const AWARDS_MIN: i64 = 8;
 /// All slices together are given at most one part in so many of what the pool has left.
 const SHARE: i64 = 4;
+/// What comes back lies in a slice of no version: nobody takes from it, so that it makes up first for what more was
+/// granted than there is now.
+const RETURNED: Instant = Instant(i64::MIN);
 /// How often a step is tried while others take theirs.
 const ATTEMPTS_MAX: usize = 64;
 /// A pool that is too small for slices is asked again after so many wants: it may have been enlarged.
@@ -49,6 +53,8 @@ struct Given {
     back: i64,
     /// It has given back all that it had.
     drained: bool,
+    /// How often something came back to it that had been taken, or more often.
+    returns: u64,
 }
 
 /// The other side of it, beside the accounts. What the slice holds is a guarded quantity of its own.
@@ -309,8 +315,8 @@ async fn credit(inner: &Inner, quota: &QuotaKey, back: &[((Instant, u16), Given,
             let Some(known) = ledger.slices.get_mut(place) else { continue };
             more = more.saturating_add(given_back.saturating_sub(known.back).max(0));
             known.back = known.back.max(*given_back);
-            // One that was filled up meanwhile has something again.
-            known.drained |= known.given == seen.given;
+            // One that was filled up meanwhile, or that something came back to, has something again.
+            known.drained |= known.given == seen.given && known.returns == seen.returns;
         }
         // Slices of versions that are over and empty are of no more use.
         ledger.slices.retain(|(since, _), known| !(known.drained && *since < definition.since));
@@ -328,6 +334,33 @@ async fn credit(inner: &Inner, quota: &QuotaKey, back: &[((Instant, u16), Given,
             Outcome::Conflict(_) => {}
             Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
                 return Err(Error::Internal("what slices give back met a condition that was not stated".to_owned()));
+            }
+        }
+    }
+    Err(Error::Contention)
+}
+
+/// Where the commit of an account puts what comes back of a quota: beside the account, so that it comes back when all
+/// else of the commit happens, and once.
+pub(super) fn back(inner: &Inner, quota: &QuotaKey, partition: Partition) -> Delta {
+    Delta { key: inner.layout.slice_left(quota, RETURNED, partition), delta: 1 }
+}
+
+/// Tells the pool that something lies there again. It may be told again: it looks, and counts nothing.
+pub(super) async fn came_back(inner: &Inner, back: &StockBack) -> Result<(), Error> {
+    let place = (RETURNED, inner.layout.of_account(&back.quota.program, &back.account).0);
+    let turn = inner.slices.turn(&back.quota);
+    let _turn = turn.lock().await;
+    for _ in 0..ATTEMPTS_MAX {
+        let pool = Pool::read(inner, &back.quota).await?;
+        let mut ledger = pool.ledger.clone();
+        let known = ledger.slices.entry(place).or_default();
+        *known = Given { drained: false, returns: known.returns.saturating_add(1), ..*known };
+        match send(inner, &pool.commit(inner, &back.quota, ledger), &mut 0).await? {
+            Outcome::Applied => return Ok(()),
+            Outcome::Conflict(_) => {}
+            Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
+                return Err(Error::Internal("what came back met a condition that was not stated".to_owned()));
             }
         }
     }

@@ -7,10 +7,10 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
-use super::{Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, recipients};
+use super::{Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, recipients, slices};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, Transfer};
+use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, StockBack, Transfer};
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
@@ -18,7 +18,7 @@ use crate::domain::ledger::{decode, encode};
 use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
-use crate::domain::quota::Used;
+use crate::domain::quota::{QuotaKey, Used};
 use crate::domain::time::Times;
 use crate::store::{
     self, Append, Commit, Due, Expected, Key, NewReceipt, Outcome, Receipt, Record, Token, Write as RecordWrite,
@@ -266,7 +266,7 @@ pub(super) async fn once(
     let Some(mut commit) = to_commit(inner, cause, basis, &decision, marks)? else {
         return settled(Settled { received, ..Settled::answer(decision.answer, false) });
     };
-    commit.deltas = set_aside.deltas(&decision);
+    commit.deltas.extend(set_aside.deltas(&decision));
     let outcome = send(inner, &commit, resent).await;
     if outcome.is_err() {
         inner.records.forget(&basis.key);
@@ -361,7 +361,9 @@ pub(super) async fn send(inner: &Inner, commit: &Commit, resent: &mut u32) -> Re
 }
 
 fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) -> Settled {
-    let Decision { answer, account, entries, transfers, outgoing, .. } = decision;
+    let back: Vec<Outgoing> = stock_back(&decision).collect();
+    let Decision { answer, account, entries, transfers, mut outgoing, .. } = decision;
+    outgoing.extend(back);
     if let (Some(state), false) = (account, entries.is_empty()) {
         let written = commit.writes.iter().find(|write| write.key == basis.key);
         let bytes = written.and_then(|write| write.record.as_ref()).map_or(0, |record| record.body.len());
@@ -374,6 +376,18 @@ fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) ->
         let _ = inner.relay_hint.try_send(basis.key.partition);
     }
     Settled { entries: entries.len(), outgoing, ..Settled::answer(answer, false) }
+}
+
+/// Tells the pools of stock what has come back, each once.
+fn stock_back(decision: &Decision) -> impl Iterator<Item = Outgoing> + '_ {
+    let (account, last) = (decision.account.as_ref(), decision.entries.last());
+    let mut quotas: Vec<&QuotaKey> = decision.stock_back.iter().collect();
+    quotas.sort_unstable();
+    quotas.dedup();
+    quotas.into_iter().filter_map(move |quota| {
+        let (account, effective_at) = (account?.account.clone(), last?.effective_at);
+        Some(Outgoing::StockBack(StockBack { account, quota: quota.clone(), effective_at }))
+    })
 }
 
 /// A missing predecessor: nothing is kept, unless the request was answered when it was still there.
@@ -427,7 +441,11 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::CreateAccount(_)
         | Command::SetRole(_)
         | Command::UpdateCode(_)
-        | Command::SettleReferral(_) => None,
+        | Command::SettleReferral(_)
+        | Command::RedeemReward(_)
+        | Command::FulfilVoucher(_)
+        | Command::CancelVoucher(_)
+        | Command::Catalogue(_) => None,
     }
 }
 
@@ -490,6 +508,9 @@ fn can_guess(command: &Command) -> bool {
                 | Command::Attribute(_)
                 | Command::CreateCode(_)
                 | Command::SetTier(_)
+                | Command::RedeemReward(_)
+                | Command::FulfilVoucher(_)
+                | Command::CancelVoucher(_)
         )
 }
 
@@ -864,6 +885,13 @@ fn to_commit(
             first_sequence: first.sequence,
             entries: decision.entries.iter().map(encode).collect(),
         });
+        for quota in &decision.stock_back {
+            let back = slices::back(inner, quota, basis.key.partition);
+            match commit.deltas.iter_mut().find(|delta| delta.key == back.key) {
+                Some(delta) => delta.delta = delta.delta.saturating_add(back.delta),
+                None => commit.deltas.push(back),
+            }
+        }
         commit.feed.extend(notices::of(program, account_id, &decision.entries));
         commit.feed.extend(boards::of(program, cause.timeline, basis.state(), state));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
@@ -879,7 +907,7 @@ fn to_commit(
         commit.writes.push(RecordWrite { key: layout.inbound(program, account_id, grant), record });
     }
     let transfers = decision.transfers.iter().cloned().map(Outgoing::Transfer);
-    let effects = transfers.chain(decision.outgoing.iter().cloned());
+    let effects = transfers.chain(decision.outgoing.iter().cloned()).chain(stock_back(decision));
     commit.feed.extend(effects.map(|effect| encode(&(program, effect))));
     let nothing = commit.receipts.is_empty() && commit.writes.is_empty();
     Ok((!nothing).then_some(commit))

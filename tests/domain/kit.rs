@@ -345,6 +345,20 @@ impl World {
         decide(&self.timeline, &self.snapshot(member.as_ref(), command), command, times, None, true).unwrap()
     }
 
+    /// What would be decided as things stand, limits over all members included; nothing changes.
+    pub(crate) fn look(&self, member: &str, command: &Command) -> Decision {
+        let member = (!member.is_empty()).then(|| account(member));
+        let mut world = self.clone();
+        let mut snapshot = self.snapshot(member.as_ref(), command);
+        loop {
+            let decision = decide(&self.timeline, &snapshot, command, self.times(), None, true).unwrap();
+            if decision.wants.is_empty() {
+                return decision;
+            }
+            snapshot.set_aside.extend(decision.wants.iter().map(|want| world.claim(want)));
+        }
+    }
+
     /// Decides and applies.
     pub(crate) fn decide(&mut self, member: &str, command: Command) -> Decision {
         let times = self.times();
@@ -376,6 +390,11 @@ impl World {
         for used in &decision.used {
             *self.quotas.get_mut(&used.quota).unwrap() -= used.amount;
         }
+        for quota in &decision.stock_back {
+            assert!(!decision.entries.is_empty(), "nothing comes back by itself");
+            *self.quotas.get_mut(quota).unwrap() += 1;
+        }
+        assert!(self.quotas.values().all(|left| 0 <= *left), "{:?}", self.quotas);
         let again = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         assert_eq!(decision, again, "the same input gives the same decision");
         let Some(after) = &decision.account else {
@@ -553,6 +572,7 @@ impl World {
         let command = match effect {
             Outgoing::Transfer(transfer) => Command::Receive(transfer),
             Outgoing::Parcel(parcel) => Command::Take(parcel),
+            Outgoing::StockBack(_) => panic!("the service tells the pools of stock"),
             Outgoing::Forget(forget) => {
                 for code in &forget.codes {
                     self.codes.get_mut(code).unwrap().state = CodeState::Erased;
@@ -692,6 +712,8 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::Send(a) => a.decided.clone(),
         Answer::CreateAccount(a) => a.decided.clone(),
         Answer::SetRole(a) => a.decided.clone(),
+        Answer::RedeemReward(a) | Answer::FulfilVoucher(a) | Answer::CancelVoucher(a) => a.decided.clone(),
+        Answer::Catalogue(a) => a.decided.clone(),
         other => panic!("{other:?} decides nothing"),
     }
 }

@@ -110,7 +110,11 @@ fn c7_a_commit_of_fewer_lines_uses_what_fits_and_releases_the_rest() {
         ),
         (
             vec![line("a", 170)],
-            vec!["150 units pay 150", "no reward two-off: SpendTooLow, asks 500, has 170"],
+            vec![
+                "150 units pay 150",
+                "no reward two-off: SpendTooLow, asks 500, has 170",
+                "no payment points: AboveShare, asks 200, has 150",
+            ],
             "available 150",
         ),
         (
@@ -235,7 +239,7 @@ fn c6_an_open_hold_keeps_its_units_past_their_expiry() {
     other.release("mia", "o");
     assert_eq!(other.has("mia"), "nothing", "what is released expires");
     let decision = world.buy("mia", order_for("o", 150));
-    assert_eq!(told(&decision), ["150 units pay 150"]);
+    assert_eq!(told(&decision), ["150 units pay 150", "no payment points: AboveShare, asks 200, has 150"]);
     assert_eq!(world.has("mia"), "nothing", "what is left over expires");
 }
 

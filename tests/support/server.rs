@@ -459,6 +459,13 @@ impl Clients {
                 Answer::UpdateMember(self.member.clone().update_member(raw).await?.into_inner())
             }
             Write::SetTier(raw) => Answer::SetTier(self.member.clone().set_tier(raw).await?.into_inner()),
+            Write::Redeem(raw) => Answer::Redeem(self.rewards.clone().redeem(raw).await?.into_inner()),
+            Write::FulfilVoucher(raw) => {
+                Answer::FulfilVoucher(self.rewards.clone().fulfil_voucher(raw).await?.into_inner())
+            }
+            Write::CancelVoucher(raw) => {
+                Answer::CancelVoucher(self.rewards.clone().cancel_voucher(raw).await?.into_inner())
+            }
         })
     }
 
@@ -534,6 +541,9 @@ pub enum Write {
     JoinAccount(wire::JoinAccountRequest),
     LeaveAccount(wire::LeaveAccountRequest),
     SetRole(wire::SetRoleRequest),
+    Redeem(wire::RedeemRequest),
+    FulfilVoucher(wire::FulfilVoucherRequest),
+    CancelVoucher(wire::CancelVoucherRequest),
 }
 
 macro_rules! each_write {
@@ -565,6 +575,9 @@ macro_rules! each_write {
             Write::JoinAccount($raw) => $body,
             Write::LeaveAccount($raw) => $body,
             Write::SetRole($raw) => $body,
+            Write::Redeem($raw) => $body,
+            Write::FulfilVoucher($raw) => $body,
+            Write::CancelVoucher($raw) => $body,
         }
     };
 }
@@ -612,6 +625,7 @@ happens! { AmendOrderRequest UpdateCodeRequest EnrollRequest ReserveRequest Comm
 
 happens! {
     MergeRequest UnmergeRequest EraseRequest TransferRequest JoinAccountRequest LeaveAccountRequest SetRoleRequest
+    RedeemRequest FulfilVoucherRequest CancelVoucherRequest
 }
 
 impl Happens for wire::ReviewEventRequest {
@@ -651,6 +665,9 @@ pub enum Answer {
     JoinAccount(wire::JoinAccountResponse),
     LeaveAccount(wire::LeaveAccountResponse),
     SetRole(wire::SetRoleResponse),
+    Redeem(wire::RedeemResponse),
+    FulfilVoucher(wire::FulfilVoucherResponse),
+    CancelVoucher(wire::CancelVoucherResponse),
 }
 
 macro_rules! answers {
@@ -717,6 +734,9 @@ answers! {
     JoinAccount join_account JoinAccountResponse
     LeaveAccount leave_account LeaveAccountResponse
     SetRole set_role SetRoleResponse
+    Redeem redeem RedeemResponse
+    FulfilVoucher fulfil_voucher FulfilVoucherResponse
+    CancelVoucher cancel_voucher CancelVoucherResponse
 }
 
 impl Answer {
@@ -749,6 +769,9 @@ impl Answer {
             Of::JoinAccount(answer) => Answer::JoinAccount(answer),
             Of::LeaveAccount(answer) => Answer::LeaveAccount(answer),
             Of::SetRole(answer) => Answer::SetRole(answer),
+            Of::Redeem(answer) => Answer::Redeem(answer),
+            Of::FulfilVoucher(answer) => Answer::FulfilVoucher(answer),
+            Of::CancelVoucher(answer) => Answer::CancelVoucher(answer),
             Of::CreateAccount(answer) => panic!("not of a member: {answer:?}"),
         }
     }
@@ -779,6 +802,9 @@ impl Answer {
             Answer::JoinAccount(answer) => decided(&answer.decision),
             Answer::LeaveAccount(answer) => decided(&answer.decision),
             Answer::SetRole(answer) => decided(&answer.decision),
+            Answer::Redeem(answer) => decided(&answer.decision),
+            Answer::FulfilVoucher(answer) => decided(&answer.decision),
+            Answer::CancelVoucher(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
             Answer::UpdateCode(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
@@ -878,6 +904,24 @@ pub fn commit_with(member: &str, request: &str, order: wire::Order, redeem: Opti
         request_id: request.into(),
         order: Some(order),
         redeem,
+        ..Default::default()
+    })
+}
+
+pub fn redeem(member: &str, request: &str, reward: &str) -> Write {
+    Write::Redeem(wire::RedeemRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        reward_id: reward.into(),
+        ..Default::default()
+    })
+}
+
+pub fn cancel_voucher(member: &str, request: &str, voucher: &str) -> Write {
+    Write::CancelVoucher(wire::CancelVoucherRequest {
+        member_id: member.into(),
+        request_id: request.into(),
+        voucher_id: voucher.into(),
         ..Default::default()
     })
 }

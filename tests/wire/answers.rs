@@ -635,6 +635,9 @@ fn the_outcome_of_every_write() {
         Answer::RevokeEvent(EventAnswer { changed: true, ..EventAnswer::of_nothing(decided()) }),
         Answer::SetTier(SetTierAnswer { set: true, decided: decided() }),
         Answer::UpdateCode(UpdateCodeAnswer { changed: true, refusals: none() }),
+        Answer::RedeemReward(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
+        Answer::FulfilVoucher(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
+        Answer::CancelVoucher(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -660,6 +663,9 @@ fn the_outcome_of_every_write() {
             Shown::RevokeEvent(shown) => (15, shown.revoked && shown.replayed),
             Shown::SetTier(shown) => (16, shown.set && shown.replayed),
             Shown::UpdateCode(shown) => (17, shown.changed && shown.replayed),
+            Shown::Redeem(shown) => (18, shown.redeemed && shown.replayed),
+            Shown::FulfilVoucher(shown) => (19, shown.fulfilled && shown.replayed),
+            Shown::CancelVoucher(shown) => (20, shown.cancelled && shown.replayed),
             other => panic!("of a test of its own: {other:?}"),
         };
         assert_eq!(found, (number, true));

@@ -204,7 +204,7 @@ proptest! {
         let wire::CommitRequest { program_id, member_id, order, redeem, codes, occurred_at, explain, .. } = raw.clone();
         let quote = wire::QuoteRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), order: order.clone(), redeem: redeem.clone(),
-            codes, occurred_at, explain,
+            codes, occurred_at, explain, list_rewards: false,
         };
         let reserve = wire::ReserveRequest {
             program_id, member_id, request_id: "r-1".into(), order, redeem,

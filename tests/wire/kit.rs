@@ -326,6 +326,16 @@ fn fitting(command: &Command) -> Answer {
         Command::Send(_) => Answer::Send(SendAnswer { sent: true, decided, balances }),
         Command::CreateAccount(_) => Answer::CreateAccount(CreateAccountAnswer { created: true, decided }),
         Command::SetRole(_) => Answer::SetRole(SetRoleAnswer { set: true, decided }),
+        Command::RedeemReward(_) => {
+            Answer::RedeemReward(VoucherAnswer { changed: true, voucher: None, decided, balances })
+        }
+        Command::FulfilVoucher(_) => {
+            Answer::FulfilVoucher(VoucherAnswer { changed: true, voucher: None, decided, balances })
+        }
+        Command::CancelVoucher(_) => {
+            Answer::CancelVoucher(VoucherAnswer { changed: true, voucher: None, decided, balances })
+        }
+        Command::Catalogue(_) => Answer::Catalogue(CatalogueAnswer { offers: Vec::new(), decided }),
         Command::Receive(_)
         | Command::Advance
         | Command::Announce(_)
@@ -419,6 +429,10 @@ rpc! {
     GetCodeRequest, GetCodeResponse, ReferralServiceClient, get_code;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
     GetLeaderboardRequest, GetLeaderboardResponse, MemberServiceClient, get_leaderboard;
+    ListRewardsRequest, ListRewardsResponse, RewardServiceClient, list_rewards;
+    RedeemRequest, RedeemResponse, RewardServiceClient, redeem;
+    FulfilVoucherRequest, FulfilVoucherResponse, RewardServiceClient, fulfil_voucher;
+    CancelVoucherRequest, CancelVoucherResponse, RewardServiceClient, cancel_voucher;
     ListDrawTicketsRequest, ListDrawTicketsResponse, RewardServiceClient, list_draw_tickets;
     ListNoticesRequest, ListNoticesResponse, LedgerServiceClient, list_notices;
     VerifyMemberRequest, VerifyMemberResponse, LedgerServiceClient, verify_member;
@@ -498,6 +512,7 @@ pub(crate) fn quote() -> wire::QuoteRequest {
         codes: vec!["ABCD-1234".into()],
         occurred_at: timestamp(1_767_225_600, 123_999_999),
         explain: true,
+        list_rewards: false,
     }
 }
 

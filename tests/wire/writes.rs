@@ -68,6 +68,9 @@ fn rows() -> Vec<Row> {
     };
     let set_role =
         wire::SetRoleRequest { person_member_id: "leo".into(), role: wire::Role::Member.into(), ..Default::default() };
+    let redeem_reward = wire::RedeemRequest { reward_id: "mug".into(), store_id: "soho".into(), ..Default::default() };
+    let fulfil = wire::FulfilVoucherRequest { voucher_id: "mia:redeem:r-1".into(), ..Default::default() };
+    let cancel = wire::CancelVoucherRequest { voucher_id: "mia:redeem:r-1".into(), ..Default::default() };
     macro_rules! of {
         ($sample:expr, $type:ident) => {
             wire::$type {
@@ -123,6 +126,9 @@ fn rows() -> Vec<Row> {
         row("AccountService/JoinAccount", of!(join, JoinAccountRequest)),
         row("AccountService/LeaveAccount", of!(LeaveAccountRequest)),
         row("AccountService/SetRole", of!(set_role, SetRoleRequest)),
+        row("RewardService/Redeem", of!(redeem_reward, RedeemRequest)),
+        row("RewardService/FulfilVoucher", of!(fulfil, FulfilVoucherRequest)),
+        row("RewardService/CancelVoucher", of!(cancel, CancelVoucherRequest)),
         row("ReferralService/CreateCode", create_code()),
         row("ReferralService/UpdateCode", update_code()),
         row("ReferralService/Attribute", attribute()),

@@ -123,6 +123,14 @@ const LOOKUPS: &[LookupRow] = &[
     ),
     ("members", MEMBER, "member_id", &["member"], None, "what is known of a member"),
     ("orders", "CheckoutService/GetOrder", "order_id", &[], None, "an order as it is recorded"),
+    (
+        "rewards",
+        "RewardService/ListRewards",
+        "member_id",
+        &["rewards"],
+        None,
+        "what is on offer to a member outside an order",
+    ),
     ("entries", "MemberService/ListEntries", "member_id", &["entries"], None, "the ledger of a member"),
     (
         "referrals",
@@ -215,6 +223,7 @@ pub(super) const MAINS: &[(&str, &str)] = &[
     ("Entry", "fact"),
     ("Refusal", "reason"),
     ("TierStanding", "level"),
+    ("RewardOffer", "available"),
 ];
 
 /// The field for a single value in a message.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{AccountState, ApplyError};
 use crate::domain::command::Redeem;
 use crate::domain::id::{GrantId, OrderId, RewardId, VoucherId};
-use crate::domain::time::{DAY_MS, Instant};
+use crate::domain::ledger::UnitParts;
+use crate::domain::stock::StockItem;
+use crate::domain::time::{DAY_MS, Day, Instant};
 
 /// `ISSUED -> HELD -> USED | EXPIRED | CANCELLED`; back to `ISSUED` on release and, by policy, on return.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -15,7 +17,7 @@ pub enum VoucherState {
     Held,
     Used,
     Expired,
-    /// Taken back before it was used.
+    /// StockItem back before it was used.
     Cancelled,
 }
 
@@ -42,6 +44,21 @@ pub struct Voucher {
     pub since_at: Instant,
     /// What issued it, where that was undone while the voucher was in use: it does not come back.
     pub revoked_by: Option<GrantId>,
+    /// What was given for it, where the member asked for it outside an order.
+    pub bought: Option<Bought>,
+}
+
+/// What a voucher was issued for outside an order.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Bought {
+    /// The units that were paid, by lot; `None`: it was free.
+    pub paid: Option<UnitParts>,
+    /// What it has of the reward's stock.
+    pub stock: Option<StockItem>,
+    /// The code of somebody else that it is.
+    pub code: Option<Box<str>>,
+    /// The day on which it counts for the reward's limit, where there is one.
+    pub counted_on: Option<Day>,
 }
 
 /// What a voucher is issued as.
@@ -52,6 +69,20 @@ pub struct VoucherIssue {
     pub terms_at: Instant,
     /// [`Instant::MAX`]: never.
     pub expires_at: Instant,
+    pub bought: Option<Bought>,
+}
+
+impl Voucher {
+    /// As it was issued.
+    pub fn issue(&self) -> VoucherIssue {
+        VoucherIssue {
+            voucher: self.voucher.clone(),
+            reward: self.reward.clone(),
+            terms_at: self.terms_at,
+            expires_at: self.expires_at,
+            bought: self.bought.clone(),
+        }
+    }
 }
 
 impl AccountState {
@@ -89,6 +120,7 @@ impl AccountState {
             order: None,
             since_at: posted_at,
             revoked_by: None,
+            bought: issue.bought.clone(),
         });
         Ok(())
     }

@@ -5,9 +5,11 @@
 //! the order as it is now, less what they have granted. What is new falls on the lines that came in, so that a return of
 //! everything takes back exactly everything.
 
+use std::cell::RefCell;
+
 use super::super::answer::{AmendAnswer, Answer, Decided, OrderState, Reason, Refund, ReturnStatus, Subject};
 use super::super::awards::{Award, Stands};
-use super::super::command::{Amend, Command, Redeem, RedeemMode, ReturnCause, ReturnWhat, Tender};
+use super::super::command::{Amend, Command, RedeemMode, ReturnCause, ReturnWhat, Tender};
 use super::super::counters::{self, Tally};
 use super::super::desk::Desk;
 use super::super::earn::{Earned, Plan, Reductions, earning_amounts};
@@ -21,7 +23,7 @@ use super::super::redeem::{Cover, Redemption, redeem};
 use super::super::sent_order::SentOrder;
 use super::super::time::Times;
 use super::super::value;
-use super::checkout::{give_as, line_records, note_redeemed, show_uses, spend, use_vouchers};
+use super::checkout::{give_as, line_records, note_redeemed, show_uses, spend, use_stock, use_vouchers};
 use super::purse::{self, Wallet};
 use super::readjudicate::{self, As};
 use super::{
@@ -66,9 +68,10 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
     let refund = Refund { units, ..giveback::refund(&mut record)? };
 
     let added = Order { lines: command.add.clone(), ..record.order() };
-    let (redemption, whole) = redemption_of(scene, &desk, command.redeem.as_ref(), &added);
+    let (redemption, whole) = redemption_of(scene, &desk, command, &added);
     decided.refusals.extend(redemption.refusals.iter().cloned());
     if redemption.falls_short && whole {
+        scene.ask_nothing();
         let wrapped = Command::Amend(command.clone());
         return Ok(scene.unchanged(refusal_answer(&wrapped, scene.decided(), redemption.refusals), true));
     }
@@ -99,10 +102,15 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
         used.shares = behind(places, used.shares);
         record.vouchers.push(used);
     }
+    for mut used in use_stock(scene.program, &mut desk, &redemption) {
+        used.shares = behind(places, used.shares);
+        record.stock.push(used);
+    }
 
     let looked = ripple::look(scene, &desk);
     giveback::reverse(scene, &mut desk, &mut record, &mut decided)?;
     awards::return_vouchers(scene, &mut desk, &mut record, &mut decided)?;
+    giveback::return_stock(&mut desk, &mut record)?;
     awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
     giveback::uncount(scene, &mut desk, &mut record)?;
     let mut tallies = count_added(scene, &program, &mut desk, &record, &added, &earning, &redemption)?;
@@ -169,10 +177,21 @@ fn behind(places: usize, shares: Vec<i64>) -> Vec<i64> {
 }
 
 /// What is used on the lines that come in, and whether it is that or nothing.
-fn redemption_of(scene: &Scene<'_>, desk: &Desk, asked: Option<&Redeem>, added: &Order) -> (Redemption, bool) {
-    let Some(asked) = asked else { return (Redemption::default(), false) };
+fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Amend, added: &Order) -> (Redemption, bool) {
+    let amendment = &command.amendment_id;
+    let Some(asked) = &command.redeem else { return (Redemption::default(), false) };
     let at = scene.times.effective_at;
-    let wallet = Wallet { scene, desk, order: &added.order_id, at, promised: None, kept: false };
+    let wallet = Wallet {
+        scene,
+        desk,
+        order: Some(&added.order_id),
+        at,
+        promised: None,
+        kept: false,
+        stock: RefCell::default(),
+        deed: format!("stock|{}|{amendment}", added.order_id),
+        store: added.store.as_ref(),
+    };
     let redemption = redeem(scene.program, added, at, asked, &wallet, Cover::Balance);
     let redemption = super::checkout::allowed(scene, desk, redemption, false);
     (redemption, asked.mode == RedeemMode::AllOrNothing)

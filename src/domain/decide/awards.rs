@@ -248,7 +248,8 @@ fn voucher(
     }
     let valid_for = valid_for.or(scene.program.vouchers.valid_for);
     let expires_at = valid_for.map_or(Instant::MAX, |period| period.after(at, &scene.program.zone));
-    let issue = VoucherIssue { voucher: voucher.clone(), reward: reward.clone(), terms_at: at, expires_at };
+    let issue =
+        VoucherIssue { voucher: voucher.clone(), reward: reward.clone(), terms_at: at, expires_at, bought: None };
     issue_voucher(desk, issue, award, cause, at, decided)?;
     Ok(Some(voucher))
 }
@@ -376,6 +377,7 @@ fn stamps(
             reward: pinned.reward.clone(),
             terms_at: stands.begun_at,
             expires_at: valid_for.map_or(Instant::MAX, |period| period.after(at, &scene.program.zone)),
+            bought: None,
         };
         let voucher = issue.voucher.clone();
         issue_voucher(desk, issue, award, &cause, at, decided)?;

@@ -1,6 +1,8 @@
 //! Quote, Reserve, Commit, Release.
 
-use super::super::account::{AccountState, Hold, Voucher, VoucherIssue, VoucherState};
+use std::cell::RefCell;
+
+use super::super::account::{AccountState, Hold, Voucher, VoucherState};
 use super::super::answer::{
     Answer, CommitAnswer, CommitStatus, Decided, Discount, Effect, Explain, Granted, OrderState, Reason, Redeemed,
     Refusal, ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, Share, Subject, VoucherEffect,
@@ -10,7 +12,7 @@ use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::{Desk, dates};
 use super::super::earn::{Cut, Earned, Plan, Reductions, earn, earning_amounts, in_order, scaled_tax};
-use super::super::id::{AccountId, GrantId, MemberId};
+use super::super::id::{AccountId, GrantId, MemberId, UnitId};
 use super::super::ledger::{Dates, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
@@ -18,6 +20,7 @@ use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned,
 use super::super::program::{Activity, GrantTo, OnLapsed, Overdraw, Program, Rule, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
+use super::super::stock::{self, StockUse};
 use super::super::tiers;
 use super::super::time::{Day, Instant, SECOND_MS};
 use super::super::value;
@@ -63,7 +66,19 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
         return Err(Refusal::short(Subject::Reservation, Reason::TooManyReservations, max + 1, max).into());
     }
     desk.unhold(&order.order_id, Unhold::Replaced, at)?;
-    let wallet = Wallet { scene, desk: &desk, order: &order.order_id, at, promised: None, kept: false };
+    let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
+    let held = before.as_ref().map_or_else(Vec::new, |hold| hold.stock.clone());
+    let wallet = Wallet {
+        scene,
+        desk: &desk,
+        order: Some(&order.order_id),
+        at,
+        promised: None,
+        kept: false,
+        stock: RefCell::new(held),
+        deed: format!("stock|{}|{revision}", order.order_id),
+        store: order.store.as_ref(),
+    };
     let redemption = redeem(scene.program, order, at, &command.redeem, &wallet, Cover::Balance);
     let redemption = allowed(scene, &desk, redemption, false);
     let short = redemption.falls_short && command.redeem.mode == RedeemMode::AllOrNothing;
@@ -71,7 +86,8 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let mut decided = scene.decided();
     decided.refusals = redemption.refusals.clone();
     if short || nothing {
-        // What was held before stays held.
+        // What was held before stays held, and nothing is taken out of any stock.
+        scene.ask_nothing();
         let reservation = before.as_ref().filter(|hold| hold.is_open()).map(Hold::view);
         let answer = Answer::Reserve(ReserveAnswer { reserved: false, reservation, decided });
         return Ok(scene.unchanged(answer, true));
@@ -84,10 +100,11 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let ttl_s = command.ttl_s.unwrap_or(scene.program.reservations.ttl_s_default);
     let ttl_s = ttl_s.min(scene.program.reservations.ttl_s_max);
     let expires_at = desk.now.plus_ms(ttl_s.saturating_mul(SECOND_MS));
-    let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
     let redeem = settled(&command.redeem, &redemption);
     let (order_id, promises) = (order.order_id.clone(), promise::of(&redemption));
-    desk.post(at, Fact::Held { order: order_id, revision, expires_at, redeem, units, promises })?;
+    let stock = redemption.stock();
+    stock::keep(&mut desk.freed, &stock);
+    desk.post(at, Fact::Held { order: order_id, revision, expires_at, redeem, units, promises, stock })?;
     show_uses(order, &redemption, &mut decided, &[]);
     for known in desk.state.vouchers.iter().filter(|known| known.order.as_ref() == Some(&order.order_id)) {
         decided.effects.push(Effect::Voucher(VoucherEffect {
@@ -204,6 +221,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     desk.unhold(&order.order_id, Unhold::Committed, at)?;
     let (redemption, whole) = redemption_of(scene, &desk, command, reserved.as_ref());
     if redemption.falls_short && whole && !command.paid {
+        scene.ask_nothing();
         let wrapped = super::Command::Commit(command.clone());
         let mut decided = scene.decided();
         if command.explain {
@@ -221,6 +239,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     note_redeemed(scene, &mut desk, &uses)?;
     show_uses(order, &redemption, &mut decided, &debts);
     let vouchers = use_vouchers(&mut desk, order, &redemption, at, &mut decided)?;
+    let stock = use_stock(scene.program, &mut desk, &redemption);
 
     let before = ripple::look(scene, &desk);
     let keeps_trace = !scene.preview && recall::keeps_trace(scene.program, &order.order_id);
@@ -245,7 +264,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
     let bare = record_of(command, content, member, lines, at, &decided);
-    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, ..bare };
+    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, stock, ..bare };
     desk.stir(scene.program, None, Activity::Order, at)?;
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
@@ -392,6 +411,7 @@ pub(super) fn record_of(
         vouchers: Vec::new(),
         events: Vec::new(),
         amendments: Vec::new(),
+        stock: Vec::new(),
     }
 }
 
@@ -408,7 +428,18 @@ pub(super) fn redemption_of(
     let at = scene.times.effective_at;
     // What was reserved stands once it is paid, whatever has become of the voucher since.
     let promised = reserved.and_then(|hold| hold.redeem.as_ref()).filter(|_| command.paid);
-    let wallet = Wallet { scene, desk, order: &order.order_id, at, promised, kept: false };
+    let held = reserved.map_or_else(Vec::new, |hold| hold.stock.clone());
+    let wallet = Wallet {
+        scene,
+        desk,
+        order: Some(&order.order_id),
+        at,
+        promised,
+        kept: false,
+        stock: RefCell::new(held),
+        deed: format!("stock|{}", order.order_id),
+        store: order.store.as_ref(),
+    };
     if let Some(asked) = &command.redeem {
         let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));
         let cover = if command.paid && exact { Cover::Debt } else { Cover::Balance };
@@ -431,7 +462,10 @@ pub(super) fn redemption_of(
     let short = redemption.units().into_iter().find(|(unit, units)| wallet.available(unit) < *units);
     // A voucher that went with the reservation is no fewer lines.
     let gone = |refusal: &Refusal| matches!(&refusal.subject, Subject::Voucher(id) if wallet.voucher(id).is_err());
-    redemption.falls_short = !command.paid && redemption.refusals.iter().any(gone);
+    // Nor is a reward of which none is left.
+    let none_left = |refusal: &Refusal| refusal.reason == Reason::OutOfStock;
+    let lost = |refusal: &Refusal| gone(refusal) || none_left(refusal);
+    redemption.falls_short = !command.paid && redemption.refusals.iter().any(lost);
     if let (Some((unit, units)), false) = (short, command.paid) {
         let there = wallet.available(&unit);
         redemption.refusals.push(Refusal::short(Subject::Reservation, Reason::BalanceTooLow, units, there));
@@ -447,7 +481,7 @@ fn stands(hold: &Hold, paid: bool) -> bool {
 }
 
 /// Nobody buys as a member before they are one. An account that others have become part of has their past as well.
-fn check_enrolled(scene: &Scene<'_>, desk: &Desk) -> Result<(), Halt> {
+pub(super) fn check_enrolled(scene: &Scene<'_>, desk: &Desk) -> Result<(), Halt> {
     let began = desk.state.people.iter().map(|person| person.joined_at).chain([desk.state.enrolled_at]).min();
     let early = scene.times.stated && began.is_some_and(|began| scene.times.effective_at < began);
     if early && desk.state.homes.is_empty() {
@@ -467,10 +501,11 @@ pub(super) fn use_vouchers(
     let mut uses = Vec::new();
     for used in &redemption.rewards {
         let Some(known) = used.voucher.as_ref().and_then(|id| desk.state.voucher(id)).cloned() else { continue };
-        let Voucher { voucher, reward, terms_at, expires_at, .. } = known;
+        let issue = known.issue();
+        let Voucher { voucher, reward, expires_at, .. } = known;
         decided.effects.push(Effect::Voucher(VoucherEffect {
             voucher: voucher.clone(),
-            reward: reward.clone(),
+            reward,
             state: VoucherState::Used,
             expires_at,
             rule: None,
@@ -478,38 +513,60 @@ pub(super) fn use_vouchers(
         }));
         // One that stands as it was promised may be used elsewhere, or be held for another order: that stays.
         if !matches!(known.state, VoucherState::Used | VoucherState::Held) {
-            desk.post(at, Fact::VoucherUsed { voucher: voucher.clone(), order: order.order_id.clone() })?;
+            desk.post(at, Fact::VoucherUsed { voucher, order: order.order_id.clone() })?;
         }
-        let issue = VoucherIssue { voucher, reward, terms_at, expires_at };
         uses.push(VoucherUse { issue, shares: used.shares.clone(), given_back: false });
     }
     Ok(uses)
 }
+
+/// What a redemption has taken out of the stock of rewards, for the record.
+pub(super) fn use_stock(program: &Program, desk: &mut Desk, redemption: &Redemption) -> Vec<StockUse> {
+    stock::keep(&mut desk.freed, &redemption.stock());
+    let uses = redemption.rewards.iter().filter_map(|used| {
+        let taken = used.stock.clone()?;
+        let terms = program.reward(&taken.reward).and_then(|reward| reward.stock.as_ref());
+        let comes_back = terms.is_some_and(|stock| stock.comes_back);
+        Some(StockUse { taken, shares: used.shares.clone(), comes_back, given_back: false })
+    });
+    uses.collect()
+}
+
 /// Takes out what the role of the person who acts does not allow in a shared account; what has been paid stands.
 pub(super) fn allowed(scene: &Scene<'_>, desk: &Desk, redemption: Redemption, paid: bool) -> Redemption {
-    if !desk.state.is_shared() || redemption.is_empty() || paid {
+    if redemption.is_empty() || paid {
         return redemption;
+    }
+    match may_redeem(scene, desk, redemption.units()) {
+        Ok(()) => redemption,
+        Err(refusal) => {
+            scene.ask_nothing();
+            let refusals = redemption.refusals.into_iter().chain([refusal]).collect();
+            Redemption { refusals, falls_short: true, ..Redemption::default() }
+        }
+    }
+}
+
+/// Whether the role of the person who acts allows it to use so many units of a shared account.
+pub(super) fn may_redeem(scene: &Scene<'_>, desk: &Desk, needs: Vec<(UnitId, i64)>) -> Result<(), Refusal> {
+    if !desk.state.is_shared() {
+        return Ok(());
     }
     let person = scene.member().as_ref().and_then(|member| desk.state.acting(member));
     let terms = person.map(|person| scene.program.accounts.role(person.role));
-    let refuse = |redemption: &Redemption, refusal: Refusal| Redemption {
-        refusals: redemption.refusals.iter().cloned().chain([refusal]).collect(),
-        falls_short: true,
-        ..Redemption::default()
-    };
     let Some((person, terms)) = person.zip(terms).filter(|(_, terms)| terms.redeem) else {
-        return refuse(&redemption, Refusal::new(Subject::Member, Reason::RoleMayNot));
+        return Err(Refusal::new(Subject::Member, Reason::RoleMayNot));
     };
     let day = Day::at(desk.now, &scene.program.zone);
-    for (unit, units) in redemption.units() {
+    for (unit, units) in needs {
         let Some(max) = terms.redeem_per_day_max.get(&unit) else { continue };
         let used = person.redeemed.iter().find(|(of, on, _)| *of == unit && *on == day).map_or(0, |(_, _, n)| *n);
         let left = max.saturating_sub(used).max(0);
         if left < units {
-            return refuse(&redemption, Refusal::short(Subject::Payment(unit), Reason::DailyLimit, units, left));
+            return Err(Refusal::short(Subject::Payment(unit), Reason::DailyLimit, units, left));
         }
     }
-    redemption
+    Ok(())
 }
 
 /// Counts what the person who acts has redeemed, where their role has a limit by day.

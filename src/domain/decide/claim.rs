@@ -13,7 +13,7 @@ use super::super::program::{Activity, GrantTo, Timeline};
 use super::super::redeem::Redemption;
 use super::super::time::Instant;
 use super::awards::Given;
-use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses};
+use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses, use_stock};
 use super::{Decision, Halt, Scene, awards, elsewhere, giveback, no, order_event, referral, refusal_answer, ripple};
 
 /// Records the order of a guest. Nothing is granted: there is nobody to own it. The answer says what a member would
@@ -29,6 +29,7 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
     // On a copy: what counters would say of a member, nobody's account keeps.
     let (earned, _) = earn_on(scene, &mut desk.clone(), order, &redemption, command.explain)?;
     if redemption.falls_short && whole && !command.paid {
+        scene.ask_nothing();
         decided.explain = earned.explain;
         let wrapped = Command::Commit(command.clone());
         return Ok(scene.unchanged(refusal_answer(&wrapped, decided, redemption.refusals), true));
@@ -62,7 +63,8 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
     }
     let lines = line_records(order, &redemption, &earned);
     let record = record_of(command, content, MemberId::guest(&order.order_id), lines, at, &decided);
-    let record = OrderRecord { codes: command.codes.clone(), ..record };
+    let stock = use_stock(scene.program, &mut desk, &redemption);
+    let record = OrderRecord { codes: command.codes.clone(), stock, ..record };
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     let answer = CommitAnswer { status: CommitStatus::Committed, decided, balances: Vec::new() };

@@ -52,6 +52,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
     let before = ripple::look(scene, &desk);
     reverse(scene, &mut desk, &mut record, &mut decided)?;
     awards::return_vouchers(scene, &mut desk, &mut record, &mut decided)?;
+    return_stock(&mut desk, &mut record)?;
     awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;
     uncount(scene, &mut desk, &mut record)?;
     // Units of an erased member come back to nobody.
@@ -123,6 +124,39 @@ pub(super) fn mark_returned(record: &mut OrderRecord, what: &ReturnWhat, cause: 
     Ok(())
 }
 
+/// Puts back into stock what was used on what has come back, as far as the program did: each when all that it lowered is
+/// back, or all of the order where it lowered nothing.
+pub(super) fn return_stock(desk: &mut Desk, record: &mut OrderRecord) -> Result<(), Halt> {
+    let all = record.is_all_returned();
+    for at in 0..record.stock.len() {
+        let Some(used) = record.stock.get(at).filter(|used| used.comes_back && !used.given_back) else { continue };
+        let whole = used.shares.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
+        let back = record.returned_of(&used.shares).ok_or(OVERFLOW)?;
+        if !all && (whole == 0 || back < whole) {
+            continue;
+        }
+        if let Some(used) = record.stock.get_mut(at) {
+            used.given_back = true;
+            desk.freed.push(used.taken.clone());
+        }
+    }
+    Ok(())
+}
+
+/// What goes back of units that were spent, and where it goes.
+pub(super) struct Back {
+    /// To lots, those included that expire again at once.
+    pub(super) parts: Vec<Part>,
+    /// For people.
+    pub(super) lots: Vec<RestoredLot>,
+    /// Of the debt.
+    pub(super) repaid: i64,
+    /// Of `parts`, what expires again.
+    pub(super) expired: i64,
+    /// Units that lay idle live on until then.
+    pub(super) revived_until: Option<Instant>,
+}
+
 /// Gives back what was spent on what has come back.
 pub(super) fn restore(
     scene: &Scene<'_>,
@@ -155,8 +189,7 @@ pub(super) fn restore(
     Ok(units)
 }
 
-/// Units `before..target` of a use, counted from the debt, then from the lot spent last: what lives longest comes
-/// back first, and last what nobody has paid for. Answers how many those are. Which units those are depends on the counts alone, not on the steps.
+/// Posts units `before..target` of a use as given back. Answers how many of those nobody has paid for.
 fn put_back(
     scene: &Scene<'_>,
     desk: &mut Desk,
@@ -166,6 +199,38 @@ fn put_back(
     target: i64,
     decided: &mut Decided,
 ) -> Result<i64, Halt> {
+    let Back { parts, lots, repaid, expired, revived_until } = back_of(scene, desk, used, before, target)?;
+    let unit = used.unit.clone();
+    let paid = used.units.saturating_sub(used.forgiven);
+    let unforgiven = (target - before.max(paid)).max(0);
+    let fact = Fact::Restored { order: record.order_id.clone(), unit: unit.clone(), parts, repaid, unforgiven };
+    desk.post(scene.times.effective_at, fact)?;
+    revive(scene, desk, &unit, revived_until)?;
+    let amount = target - before - unforgiven;
+    if 0 < amount {
+        decided.effects.push(Effect::Restored { unit, amount, lots, repaid, expired });
+    }
+    Ok(unforgiven)
+}
+
+/// Lets units live on that lay idle too long, where some came back to them.
+pub(super) fn revive(scene: &Scene<'_>, desk: &mut Desk, unit: &UnitId, until: Option<Instant>) -> Result<(), Halt> {
+    match until {
+        Some(until) => Ok(desk.post(scene.times.effective_at, Fact::Active { until: vec![(unit.clone(), until)] })?),
+        None => Ok(()),
+    }
+}
+
+/// Units `before..target` of a use, counted from the debt, then from the lot spent last: what lives longest comes
+/// back first, and last what nobody has paid for, which goes nowhere. Which units those are depends on the counts alone,
+/// not on the steps.
+pub(super) fn back_of(
+    scene: &Scene<'_>,
+    desk: &Desk,
+    used: &UseRecord,
+    before: i64,
+    target: i64,
+) -> Result<Back, Halt> {
     let at = scene.times.effective_at;
     let overlap = |from: i64, until: i64| (target.min(until) - before.max(from)).max(0);
     let from_debt = overlap(0, used.debt);
@@ -211,19 +276,9 @@ fn put_back(
     back.retain(|part| 0 < part.amount);
     let expired = sum(&lapsed).ok_or(OVERFLOW)?;
     let lots = back.iter().map(|part| RestoredLot { amount: part.amount, expires_at: part.dates.expires_at }).collect();
-    let unit = used.unit.clone();
     back.extend(lapsed);
-    let unforgiven = overlap(position, position + used.forgiven);
-    let fact = Fact::Restored { order: record.order_id.clone(), unit: unit.clone(), parts: back, repaid, unforgiven };
-    desk.post(at, fact)?;
-    if let (Some(until), true) = (revived_until, idle_at <= desk.now) {
-        desk.post(at, Fact::Active { until: vec![(unit.clone(), until)] })?;
-    }
-    let amount = target - before - unforgiven;
-    if 0 < amount {
-        decided.effects.push(Effect::Restored { unit, amount, lots, repaid, expired });
-    }
-    Ok(unforgiven)
+    let revived_until = revived_until.filter(|_| idle_at <= desk.now);
+    Ok(Back { parts: back, lots, repaid, expired, revived_until })
 }
 
 /// Takes back what was granted for what has come back.

@@ -1,14 +1,17 @@
 //! What an account has to redeem with.
 
-use super::super::account::{Hold, VoucherState};
+use std::cell::RefCell;
+
+use super::super::account::Hold;
 use super::super::answer::Reason;
 use super::super::command::Redeem;
 use super::super::counters::{Tally, bucket_of};
 use super::super::desk::Desk;
-use super::super::id::{CounterId, OrderId, RewardId, UnitId, VoucherId};
+use super::super::id::{CounterId, Label, OrderId, RewardId, UnitId, VoucherId};
 use super::super::ledger::Book;
 use super::super::program::{CounterWindow, Levels, Reward, RewardLimit};
 use super::super::redeem::{Purse, Redemption};
+use super::super::stock::{self, StockItem};
 use super::super::time::Instant;
 use super::{Halt, OVERFLOW, Scene};
 
@@ -16,14 +19,20 @@ use super::{Halt, OVERFLOW, Scene};
 pub(super) struct Wallet<'a> {
     pub(super) scene: &'a Scene<'a>,
     pub(super) desk: &'a Desk,
-    /// Reservations of other orders count against limits.
-    pub(super) order: &'a OrderId,
+    /// Reservations of other orders count against limits; `None`: it is about no order.
+    pub(super) order: Option<&'a OrderId>,
     /// Levels are those of this instant.
     pub(super) at: Instant,
     /// Vouchers that stand whatever has become of them.
     pub(super) promised: Option<&'a Redeem>,
     /// Whoever was told of a price when reserving keeps it, whatever became of levels and limits.
     pub(super) kept: bool,
+    /// Of the stock of rewards, what is there for the order already.
+    pub(super) stock: RefCell<Vec<StockItem>>,
+    /// Names what is done, the same for every resend: what is taken out of stock for it is taken once.
+    pub(super) deed: String,
+    /// Where the rewards are had.
+    pub(super) store: Option<&'a Label>,
 }
 
 impl Purse for Wallet<'_> {
@@ -33,15 +42,8 @@ impl Purse for Wallet<'_> {
 
     fn voucher(&self, id: &VoucherId) -> Result<Reward, Reason> {
         let known = self.desk.state.voucher(id).ok_or(Reason::VoucherUnknown)?;
-        let refused = match known.state {
-            VoucherState::Issued => None,
-            VoucherState::Held => Some(Reason::VoucherHeld),
-            VoucherState::Used => Some(Reason::VoucherUsed),
-            VoucherState::Expired => Some(Reason::VoucherExpired),
-            VoucherState::Cancelled => Some(Reason::VoucherCancelled),
-        };
         let promised = self.promised.is_some_and(|redeem| redeem.vouchers.contains(id));
-        if let Some(reason) = refused.filter(|_| !promised) {
+        if let Some(reason) = known.state.refusal().filter(|_| !promised) {
             return Err(reason);
         }
         let program = self.scene.timeline.at(known.terms_at).unwrap_or(self.scene.program);
@@ -72,9 +74,25 @@ impl Purse for Wallet<'_> {
             |redeem: &Redeem| !redeem.rewards.is_empty() || !redeem.vouchers.is_empty() || redeem.pay.is_some();
         self.counted(discounted_orders(), window).saturating_add(self.reserved(lowers))
     }
+
+    fn take_stock(&self, reward: &Reward) -> Result<Option<StockItem>, i64> {
+        if let Some(held) = stock::take_from(&mut self.stock.borrow_mut(), &reward.id) {
+            return Ok(Some(held));
+        }
+        let Some((stock, quota)) = reward.stock_in(self.scene.program, self.store, self.at) else { return Ok(None) };
+        self.scene.take_stock(stock, &quota, &[&self.deed, reward.id.as_str()])?;
+        Ok(Some(StockItem { reward: reward.id.clone(), quota }))
+    }
 }
 
 impl Wallet<'_> {
+    /// What is left of the stock of a reward.
+    pub(super) fn stock_left(&self, reward: &Reward) -> Option<i64> {
+        let (stock, quota) = reward.stock_in(self.scene.program, self.store, self.at)?;
+        let here = self.stock.borrow().iter().any(|taken| taken.reward == reward.id);
+        Some(self.scene.left_of(stock, &quota, &reward.id).saturating_add(i64::from(here)))
+    }
+
     fn counted(&self, counter: Result<CounterId, Halt>, window: CounterWindow) -> i64 {
         let counted = |id: CounterId| self.desk.state.counted_around(self.scene.program, &id, window, self.at);
         counter.ok().map_or(0, counted)
@@ -82,7 +100,7 @@ impl Wallet<'_> {
 
     /// Open reservations of other orders that ask for something.
     fn reserved(&self, asked: impl Fn(&Redeem) -> bool) -> i64 {
-        let open = self.desk.state.holds.iter().filter(|hold| hold.is_open() && hold.order != *self.order);
+        let open = self.desk.state.holds.iter().filter(|hold| hold.is_open() && Some(&hold.order) != self.order);
         let asking = open.filter(|hold: &&Hold| hold.redeem.as_ref().is_some_and(&asked));
         i64::try_from(asking.count()).unwrap_or(i64::MAX)
     }

@@ -2,6 +2,7 @@
 
 use super::{CounterWindow, Instant, Label, Levels, PerCurrency, RewardId, Selector, Sku, UnitId};
 use crate::domain::money::Rounding;
+use crate::domain::time::CalendarPeriod;
 
 /// Something on offer at checkout.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +31,59 @@ pub struct Reward {
     pub with_units: bool,
     /// How often an account may have it.
     pub limit: Option<RewardLimit>,
+    /// How many there are for all members together; `None`: any number.
+    pub stock: Option<Stock>,
+}
+
+/// How many of a reward there are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stock {
+    /// In each store, and in each period, where it is by these.
+    pub items: i64,
+    /// It begins anew with each; `None`: never.
+    pub per: Option<CalendarPeriod>,
+    pub by_store: bool,
+    /// Whether one that was used goes back into stock when the goods that it was used on come back.
+    pub comes_back: bool,
+    /// What is given are codes of somebody else, each once. None of them goes back.
+    pub is_codes: bool,
+}
+
+/// Codes of somebody else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Codes {
+    List(Vec<Box<str>>),
+    /// A text and a number of at least so many digits, from `first` on.
+    Numbered {
+        prefix: Box<str>,
+        first: i64,
+        count: i64,
+        digits: usize,
+    },
+}
+
+impl Codes {
+    /// How many there are.
+    pub fn count(&self) -> i64 {
+        match self {
+            Codes::List(codes) => i64::try_from(codes.len()).unwrap_or(i64::MAX),
+            Codes::Numbered { count, .. } => *count,
+        }
+    }
+
+    /// The code of a number from 0 on; `None`: there are not so many.
+    pub fn get(&self, number: i64) -> Option<Box<str>> {
+        match self {
+            Codes::List(codes) => codes.get(usize::try_from(number).ok()?).cloned(),
+            Codes::Numbered { prefix, first, count, digits } => {
+                if *count <= number {
+                    return None;
+                }
+                let number = first.checked_add(number)?;
+                Some(format!("{prefix}{number:0digits$}").into())
+            }
+        }
+    }
 }
 
 /// How one comes by a reward.
@@ -74,6 +128,8 @@ pub enum RewardKind {
     BuyGet(Box<BuyGet>),
     /// Items together for one price.
     Set(SetPrice),
+    /// Nothing on an order: it is handed over by somebody else, or at another time.
+    HandedOver(Option<Codes>),
 }
 
 /// The sorts of rewards that a program may bound by number.
@@ -86,6 +142,7 @@ pub enum RewardSort {
     Product,
     BuyGet,
     Set,
+    HandedOver,
 }
 
 impl RewardKind {
@@ -98,6 +155,7 @@ impl RewardKind {
             RewardKind::Product { .. } => RewardSort::Product,
             RewardKind::BuyGet(_) => RewardSort::BuyGet,
             RewardKind::Set(_) => RewardSort::Set,
+            RewardKind::HandedOver(_) => RewardSort::HandedOver,
         }
     }
 }

@@ -22,6 +22,7 @@ impl Redemption {
             desired_minor: discount.desired_minor,
             rail: discount.rail,
             to_add: discount.to_add.clone(),
+            stock: None,
         };
         let payment = |paid: &Redeemed| PaymentUse {
             unit: paid.unit.clone(),

@@ -43,6 +43,7 @@ pub(super) fn cut(kind: &RewardKind, cart: &Cart<'_>, reach: &[i64], percent_of:
         RewardKind::Product { sku, items } => Ok(items::product(sku, *items, cart)),
         RewardKind::BuyGet(terms) => items::buy_get(terms, cart),
         RewardKind::Set(terms) => items::set(terms, cart),
+        RewardKind::HandedOver(_) => Err(Reason::NotOnOrders),
     }
 }
 

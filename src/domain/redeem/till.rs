@@ -28,6 +28,8 @@ pub(super) struct Till<'a> {
     pub(super) stack: Stack,
     pub(super) purse: &'a dyn Purse,
     pub(super) cover: Cover,
+    /// Of rewards that stand though none of them is left.
+    pub(super) short_of_stock: Vec<Refusal>,
 }
 
 impl<'a> Till<'a> {
@@ -50,6 +52,7 @@ impl<'a> Till<'a> {
             stack: Stack::default(),
             purse,
             cover,
+            short_of_stock: Vec::new(),
             prices,
         }
     }
@@ -78,8 +81,10 @@ impl<'a> Till<'a> {
         match asked {
             Asked::Voucher(id) => {
                 let reward = self.purse.voucher(id).map_err(|reason| Refusal::new(subject(), reason))?;
-                let used = self.give(&Reward { price: None, ..reward }, subject)?;
-                Ok(RewardUse { voucher: Some(id.clone()), ..used })
+                let reward = Reward { price: None, ..reward };
+                let used = RewardUse { voucher: Some(id.clone()), ..self.give(&reward, subject)? };
+                self.keep(&reward, &used);
+                Ok(used)
             }
             Asked::Reward(id) => self.reward(id, subject),
         }
@@ -94,62 +99,105 @@ impl<'a> Till<'a> {
         }
         on_offer(reward, self.at, self.purse).map_err(no)?;
         within_limit(reward, self.purse, &subject)?;
-        self.give(reward, subject)
+        let mut used = self.give(reward, &subject)?;
+        // Last, so that nothing is set aside in vain.
+        match self.purse.take_stock(reward) {
+            Ok(stock) => used.stock = stock,
+            Err(left) => {
+                let refusal = Refusal::short(subject(), Reason::OutOfStock, 1, left);
+                if self.cover == Cover::Balance {
+                    return Err(refusal);
+                }
+                // It has been promised: it stands, and what is missing is told.
+                self.short_of_stock.push(refusal);
+            }
+        }
+        self.keep(reward, &used);
+        Ok(used)
     }
 
-    fn give(&mut self, reward: &Reward, subject: impl Fn() -> Subject) -> Result<RewardUse, Refusal> {
-        let no = |reason| Refusal::new(subject(), reason);
+    /// What a reward gives as the order stands; nothing is taken yet.
+    fn give(&self, reward: &Reward, subject: impl Fn() -> Subject) -> Result<RewardUse, Refusal> {
         self.stack.check(self.program, reward, &subject)?;
         self.check_orders(&subject)?;
-        let rails = &self.program.redemption.rails;
-        let cart = self.cart();
-        let reach = cart.reach(&reward.lines);
-        let cut = cut(&reward.kind, &cart, &reach, self.program.redemption.percent_of).map_err(no)?;
-        if cut.is_nothing() {
-            return Err(no(self.why_nothing(reward)));
+        let fits = self.fit(reward, &subject);
+        // What takes nothing off is told before what is not spent.
+        if !matches!(&fits, Err(refusal) if is_of_lines(refusal.reason)) {
+            self.check_spend(reward, &subject)?;
         }
-        if let Some(spend_min) = &reward.spend_min {
-            let required = listed(spend_min, self.order.currency).map_err(no)?;
-            let counts = |line: &&Line| line.kind != LineKind::GiftCard && reward.lines.selects(line);
-            let spent: i64 = self.order.lines.iter().filter(counts).map(|line| line.amount_minor).sum();
-            if spent < required {
-                return Err(Refusal::short(subject(), Reason::SpendTooLow, required, spent));
-            }
-        }
-        let fitted = self.room.fit(&cut, rails.on_reach);
-        let Fitted { shares, desired, rail } =
-            fitted.map_err(|(rail, wanted, left)| Refusal::short(subject(), rail, wanted, left))?;
+        let (cut, Fitted { shares, desired, rail }) = fits?;
         let price = reward.price_for(&|levels| self.purse.has_level(levels));
-        if let Some((unit, price)) = &price {
-            let there = self.available(unit);
-            if there < *price && self.cover == Cover::Balance {
-                return Err(Refusal::short(subject(), Reason::BalanceTooLow, *price, there));
-            }
-            self.used.push((unit.clone(), *price));
+        if self.cover == Cover::Balance {
+            self.check_price(price.as_ref(), &subject)?;
         }
         let unit_shares = price.as_ref().map_or_else(|| vec![0; shares.len()], |(_, n)| self.spread(*n, &shares));
-        self.reduce(&shares);
-        self.room.use_up(&shares);
-        self.stack.add(reward);
         let (free, to_add) = match cut {
             Cut::Whole { .. } => (vec![0; shares.len()], None),
             Cut::Items { free, to_add, .. } => (free, to_add),
         };
-        self.free.iter_mut().zip(&free).for_each(|(sum, more)| *sum += more);
-        let (reward, amount_minor) = (reward.id.clone(), shares.iter().sum());
-        let desired_minor = desired;
         Ok(RewardUse {
-            reward,
-            amount_minor,
+            reward: reward.id.clone(),
+            amount_minor: shares.iter().sum(),
             shares,
             price,
             unit_shares,
             voucher: None,
             free,
-            desired_minor,
+            desired_minor: desired,
             rail,
             to_add,
+            stock: None,
         })
+    }
+
+    /// Takes what a reward gives off the order.
+    fn keep(&mut self, reward: &Reward, used: &RewardUse) {
+        self.used.extend(used.price.clone());
+        self.reduce(&used.shares);
+        self.room.use_up(&used.shares);
+        self.stack.add(reward);
+        self.free.iter_mut().zip(&used.free).for_each(|(sum, more)| *sum += more);
+    }
+
+    /// What a reward takes off, as far as guard rails let it.
+    pub(super) fn fit(&self, reward: &Reward, subject: impl Fn() -> Subject) -> Result<(Cut, Fitted), Refusal> {
+        let no = |reason| Refusal::new(subject(), reason);
+        let redemption = &self.program.redemption;
+        let cart = self.cart();
+        let reach = cart.reach(&reward.lines);
+        let cut = cut(&reward.kind, &cart, &reach, redemption.percent_of).map_err(no)?;
+        if cut.is_nothing() {
+            return Err(no(self.why_nothing(reward)));
+        }
+        let fitted = self.room.fit(&cut, redemption.rails.on_reach);
+        let fitted = fitted.map_err(|(rail, wanted, left)| Refusal::short(subject(), rail, wanted, left))?;
+        Ok((cut, fitted))
+    }
+
+    /// Whether the lines cost what a reward asks.
+    pub(super) fn check_spend(&self, reward: &Reward, subject: impl Fn() -> Subject) -> Result<(), Refusal> {
+        let Some(spend_min) = &reward.spend_min else { return Ok(()) };
+        let required = listed(spend_min, self.order.currency).map_err(|reason| Refusal::new(subject(), reason))?;
+        let counts = |line: &&Line| line.kind != LineKind::GiftCard && reward.lines.selects(line);
+        let spent: i64 = self.order.lines.iter().filter(counts).map(|line| line.amount_minor).sum();
+        if spent < required {
+            return Err(Refusal::short(subject(), Reason::SpendTooLow, required, spent));
+        }
+        Ok(())
+    }
+
+    /// Whether there are as many units as a reward costs.
+    pub(super) fn check_price(
+        &self,
+        price: Option<&(UnitId, i64)>,
+        subject: impl Fn() -> Subject,
+    ) -> Result<(), Refusal> {
+        let Some((unit, price)) = price else { return Ok(()) };
+        let there = self.available(unit);
+        if there < *price {
+            return Err(Refusal::short(subject(), Reason::BalanceTooLow, *price, there));
+        }
+        Ok(())
     }
 
     /// How a price in units falls on the lines: as the reduction does; where nothing is reduced, for the product is yet
@@ -205,6 +253,11 @@ pub(super) fn within_limit(reward: &Reward, purse: &dyn Purse, subject: impl Fn(
         return Err(Refusal::short(subject(), Reason::RewardLimit, had.saturating_add(1), limit.times));
     }
     Ok(())
+}
+
+/// Whether a reason says that a reward finds nothing to take off, whatever the order costs.
+fn is_of_lines(reason: Reason) -> bool {
+    !matches!(reason, Reason::FloorPrice | Reason::DiscountShareMax)
 }
 
 impl Cut {

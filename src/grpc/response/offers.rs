@@ -1,8 +1,12 @@
-//! Stamps and vouchers.
+//! What is on offer; stamps and vouchers.
 
-use super::{all, count, expiry, hex, loyalty_kind, text, timestamp, wire};
+use super::{all, balance, count, decision, expiry, hex, loyalty_kind, refusal, text, timestamp, wire};
 use crate::domain::account::{Voucher, VoucherState};
-use crate::domain::answer::{CardView, DrawView, Drawn, StampsGiven, StampsTaken, TicketView, VoucherEffect};
+use crate::domain::answer::{
+    CardView, CatalogueAnswer, DrawView, Drawn, Offer, StampsGiven, StampsTaken, TicketView, VoucherAnswer,
+    VoucherEffect,
+};
+use crate::domain::ledger::UnitParts;
 
 pub(super) fn stamps_given(given: StampsGiven) -> wire::StampsGiven {
     wire::StampsGiven {
@@ -53,8 +57,64 @@ pub(super) fn usable(vouchers: Vec<Voucher>) -> Vec<Voucher> {
     vouchers.into_iter().filter(|voucher| voucher.state.is_open()).collect()
 }
 
+pub(in crate::grpc) fn rewards(answer: CatalogueAnswer) -> wire::ListRewardsResponse {
+    wire::ListRewardsResponse { rewards: all(answer.offers, offer), refusals: all(answer.decided.refusals, refusal) }
+}
+
+pub(in crate::grpc) fn offer(offer: Offer) -> wire::RewardOffer {
+    let unit = offer.price.as_ref().or(offer.ordinary_price.as_ref()).map(|(unit, _)| unit.to_string());
+    let units = |price: Option<(_, i64)>| price.map_or(0, |(_, units)| units);
+    wire::RewardOffer {
+        reward_id: offer.reward.to_string(),
+        title: offer.title,
+        available: offer.refusals.is_empty(),
+        refusals: all(offer.refusals, refusal),
+        price_units: units(offer.price),
+        ordinary_price_units: units(offer.ordinary_price),
+        price_unit: unit.unwrap_or_default(),
+        amount_minor: offer.amount_minor,
+        stock_left: offer.stock_left,
+        nearest_miss: offer.nearest,
+    }
+}
+
+pub(in crate::grpc) fn redeem(answer: VoucherAnswer, replayed: bool) -> wire::RedeemResponse {
+    wire::RedeemResponse {
+        redeemed: answer.changed,
+        voucher: answer.voucher.map(voucher),
+        decision: Some(decision(answer.decided)),
+        balances: all(answer.balances, balance),
+        replayed,
+    }
+}
+
+pub(in crate::grpc) fn fulfil_voucher(answer: VoucherAnswer, replayed: bool) -> wire::FulfilVoucherResponse {
+    wire::FulfilVoucherResponse {
+        fulfilled: answer.changed,
+        voucher: answer.voucher.map(voucher),
+        decision: Some(decision(answer.decided)),
+        replayed,
+    }
+}
+
+pub(in crate::grpc) fn cancel_voucher(answer: VoucherAnswer, replayed: bool) -> wire::CancelVoucherResponse {
+    wire::CancelVoucherResponse {
+        cancelled: answer.changed,
+        voucher: answer.voucher.map(voucher),
+        decision: Some(decision(answer.decided)),
+        balances: all(answer.balances, balance),
+        replayed,
+    }
+}
+
 pub(in crate::grpc) fn voucher(voucher: Voucher) -> wire::Voucher {
+    let redeemed = voucher.bought.is_some();
+    let (paid, code) = voucher.bought.map_or((None, None), |bought| (bought.paid, bought.code));
     wire::Voucher {
+        redeemed,
+        paid_units: paid.as_ref().map_or(0, UnitParts::total),
+        paid_unit: text(paid.map(|paid| paid.unit)),
+        code: code.map(String::from).unwrap_or_default(),
         voucher_id: voucher.voucher.to_string(),
         reward_id: voucher.reward.to_string(),
         state: voucher_state(voucher.state).into(),

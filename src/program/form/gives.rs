@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::domain::id::Sku;
-use crate::domain::program::{BuyGet, ItemPrice, ItemsOff, PercentOff, Pick, SetPrice};
+use crate::domain::program::{BuyGet, Codes, ItemPrice, ItemsOff, PercentOff, Pick, SetPrice};
 
 choice! {
     /// What a reward gives: exactly one of these.
@@ -27,7 +27,14 @@ choice! {
         buy_get: BuyGetSection => buy_get;
         /// Items together for one price.
         set_price: SetPriceSection => RewardKind::Set;
+        /// Nothing on an order: it is handed over outside of any, by the shop or by a partner. Members ask for it and get
+        /// a voucher.
+        handed_over: HandedOverSection => handed_over;
     }
+}
+
+fn handed_over(codes: Option<Codes>) -> RewardKind {
+    RewardKind::HandedOver(codes)
 }
 
 fn product((sku, items): (Sku, i64)) -> RewardKind {
@@ -63,6 +70,108 @@ impl Build for PercentOffSection {
             at_most: self.at_most.map(|at| at.value),
             rounding: self.rounding?.value,
         })
+    }
+}
+
+section! {
+    /// Something that is handed over outside of orders.
+    HandedOverSection = "handed over" {
+        /// The codes of a partner, each given once. There are no more of the reward than codes, and one that was given
+        /// never goes back.
+        codes: CodesSection, Without("no codes");
+    }
+}
+
+impl Build for HandedOverSection {
+    type Out = Option<Codes>;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<Option<Codes>> {
+        Some(self.codes.map(|at| at.value))
+    }
+}
+
+/// Of a list of codes.
+const CODES_MAX: usize = 100_000;
+
+section! {
+    /// Codes of a partner: exactly one of `list` and `numbered`. They are given in this order; add new ones behind, and
+    /// never take one out or move it, for what was given is remembered by its place.
+    CodesSection = "codes" {
+        /// One by one.
+        list: Distinct<PartnerCode, 1, CODES_MAX>, Without("`numbered` is stated");
+        /// A run of numbers.
+        numbered: NumberedSection, Without("`list` is stated");
+    }
+}
+
+impl Build for CodesSection {
+    type Out = Codes;
+
+    fn build(self, pos: Pos, r: &mut Reader) -> Option<Codes> {
+        match (self.list, self.numbered) {
+            (Some(list), None) => Some(Codes::List(list.value)),
+            (None, Some(numbered)) => Some(numbered.value),
+            (Some(_), Some(numbered)) => {
+                r.fault_at(&numbered, "both `list` and `numbered` are stated", Some("leave one of them out"));
+                None
+            }
+            (None, None) => {
+                r.fault(pos, "says nothing", Some("state `list` or `numbered`"));
+                None
+            }
+        }
+    }
+}
+
+section! {
+    /// Codes that are numbers behind a text: `SPA-0001`, `SPA-0002`, ...
+    NumberedSection = "numbered codes" {
+        /// What they begin with.
+        prefix: PartnerCode, Required;
+        /// The first number.
+        first: Whole<0, 1_000_000_000_000>, Default("1");
+        /// How many there are.
+        count: Whole<1, 1_000_000_000>, Required;
+        /// Numbers of fewer digits are filled up with zeros.
+        digits: Whole<1, 18>, Default("1");
+    }
+}
+
+impl Build for NumberedSection {
+    type Out = Codes;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<Codes> {
+        let digits = usize::try_from(self.digits?.value).ok()?;
+        Some(Codes::Numbered { prefix: self.prefix?.value, first: self.first?.value, count: self.count?.value, digits })
+    }
+}
+
+/// A code as its partner knows it.
+pub(super) struct PartnerCode;
+
+impl PartnerCode {
+    const LEN_MAX: usize = 64;
+}
+
+impl Value for PartnerCode {
+    type Out = Box<str>;
+
+    fn read(node: &Node, r: &mut Reader) -> Option<Box<str>> {
+        let text = r.scalar(node, "a code")?;
+        if text.is_empty() || Self::LEN_MAX < text.len() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let message = format!("the code is not 1 to {} ASCII characters without spaces", Self::LEN_MAX);
+            r.fault(node.pos, message, None);
+            return None;
+        }
+        Some(text.into())
+    }
+
+    fn phrase() -> String {
+        format!("1 to {} ASCII characters without spaces", Self::LEN_MAX)
+    }
+
+    fn schema() -> Json {
+        json!({ "type": ["string", "number"], "minLength": 1, "maxLength": Self::LEN_MAX })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::gives::GivesChoice;
 use super::tier::{LevelsOf, levels_of};
 use super::*;
-use crate::domain::program::{CounterWindow, Levels, RewardBy, RewardLimit};
+use crate::domain::program::{Codes, CounterWindow, Levels, RewardBy, RewardLimit, Stock};
 use crate::program::value::{AMOUNT_MAX, WindowText};
 use serde_json::json;
 
@@ -92,7 +92,7 @@ pub(super) fn check_step(units: i64, step: &At<i64>, worth: Option<&PerCurrency>
 }
 
 section! {
-    /// Something on offer at checkout.
+    /// Something on offer: on orders, and outside of them for a voucher.
     RewardSection = "reward" {
         /// Names the reward in orders and in the ledger.
         id: Name<RewardId>, Required;
@@ -122,6 +122,9 @@ section! {
         with_units: Flag, Default("true");
         /// How often an account may have it. What is given by voucher does not count.
         limit: RewardLimitSection, Without("any number of times");
+        /// How many there are for all members together. A reservation holds one, a voucher that a member asked for has
+        /// one; what rules hand out takes none.
+        stock: StockOf, Without("any number");
     }
 }
 
@@ -139,7 +142,28 @@ impl Build for RewardSection {
                 let hint = "bound the rules that hand the vouchers out";
                 r.fault_at(limit, "nobody asks for it: rules hand out its vouchers", Some(hint));
             }
+            if let Some(stock) = &self.stock {
+                let hint = "bound the rules that hand the vouchers out";
+                r.fault_at(stock, "nobody asks for it: rules hand out its vouchers", Some(hint));
+            }
         }
+        if let Some(gives) = self.gives.as_ref().filter(|at| matches!(at.value, RewardKind::HandedOver(_))) {
+            if let Some(spend) = &self.spend_at_least {
+                r.fault_at(spend, "it is about orders, and this reward is for none", Some("leave it out"));
+            }
+            if let Some(group) = &self.group {
+                r.fault_at(group, "it is about orders, and this reward is for none", Some("leave it out"));
+            }
+            if let (RewardKind::HandedOver(Some(_)), Some(stock)) = (&gives.value, &self.stock) {
+                r.fault_at(stock, "there are as many as codes", Some("leave it out"));
+            }
+        }
+        let codes = self.gives.as_ref().and_then(|at| match &at.value {
+            RewardKind::HandedOver(codes) => codes.as_ref().map(Codes::count),
+            _ => None,
+        });
+        let of_codes = |items| Stock { items, per: None, by_store: false, comes_back: false, is_codes: true };
+        let stock = codes.map(of_codes).or(self.stock.map(|at| at.value));
         let (price, tier_prices) = match self.price.map(|at| at.value) {
             Some((unit, units, tier_prices)) => (Some((unit, units)), tier_prices),
             None => (None, Vec::new()),
@@ -160,6 +184,7 @@ impl Build for RewardSection {
             group: self.group.map(|at| at.value),
             with_units: self.with_units?.value,
             limit: self.limit.map(|at| at.value),
+            stock,
         })
     }
 }
@@ -168,6 +193,67 @@ words!(ByWord -> RewardBy {
     "request" => RewardBy::Request, "whoever asks for it and pays the price";
     "voucher" => RewardBy::Voucher, "only who has a voucher for it, which rules hand out";
 });
+
+/// A number, or more about it.
+pub(in crate::program) struct StockOf;
+
+impl Value for StockOf {
+    type Out = Stock;
+
+    fn read(node: &Node, r: &mut Reader) -> Option<Stock> {
+        if let Content::Map(_) = &node.content {
+            return StockSection::read(node, r);
+        }
+        let items = Whole::<1, AMOUNT_MAX>::read(node, r)?;
+        Some(Stock { items, per: None, by_store: false, comes_back: true, is_codes: false })
+    }
+
+    fn phrase() -> String {
+        format!("{}, or {}", Whole::<1, AMOUNT_MAX>::phrase(), StockSection::phrase())
+    }
+
+    fn schema() -> Json {
+        json!({ "anyOf": [Whole::<1, AMOUNT_MAX>::schema(), StockSection::schema()] })
+    }
+
+    fn sections(into: &mut Vec<SectionInfo>) {
+        StockSection::sections(into);
+    }
+}
+
+section! {
+    /// How many of a reward there are for all members together. A number alone says the same as `items`.
+    StockSection = "stock" {
+        /// So many.
+        items: Whole<1, AMOUNT_MAX>, Required;
+        /// Whether there are so many in each period of the program's calendar; what is left does not go on.
+        per: CalendarPeriodWord, Without("so many ever");
+        /// Whether there are so many in each store: by the store of the order, or of the request. Without one it is a
+        /// store of its own.
+        by_store: Flag, Default("false");
+        /// What becomes of one that was used when the goods that it was used on come back.
+        on_return: StockReturnWord, Default("back");
+    }
+}
+
+words!(StockReturnWord -> bool {
+    "back" => true, "it goes back into stock, once all that it lowered has come back";
+    "written_off" => false, "it is gone";
+});
+
+impl Build for StockSection {
+    type Out = Stock;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<Stock> {
+        Some(Stock {
+            items: self.items?.value,
+            per: self.per.map(|at| at.value),
+            by_store: self.by_store?.value,
+            comes_back: self.on_return?.value,
+            is_codes: false,
+        })
+    }
+}
 
 section! {
     /// How often an account may have a reward. Open reservations count.
