@@ -52,6 +52,7 @@ fn order(lines: usize, categories: usize) -> Order {
         quantity: 1,
         amount_minor: 250 + 10 * i64::try_from(n).unwrap(),
         list_amount_minor: None,
+        prior_amount_minor: None,
         tax_minor: 0,
     };
     Order {

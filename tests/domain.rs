@@ -34,6 +34,7 @@ mod domain {
     mod moves;
     mod occasions;
     mod people;
+    mod prices;
     mod properties;
     mod recall;
     mod recipients;

@@ -6,7 +6,7 @@ use super::account::{AccountKind, Person, Role, Source, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
 use super::event_record::{EventState, RecoveryRecord};
 use super::id::{
-    AccountId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId,
+    AccountId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId, PriceId,
     ReferralId, ReturnId, RewardId, RuleId, Sku, UnitId, VoucherId,
 };
 use super::ledger::MoveWhy;
@@ -76,6 +76,8 @@ impl VoucherAnswer {
 pub struct CatalogueAnswer {
     /// In the order of the program.
     pub offers: Vec<Offer>,
+    /// Of the lines of the order that have member prices.
+    pub prices: Vec<LinePrices>,
     pub decided: Decided,
 }
 
@@ -430,6 +432,48 @@ pub enum Effect {
     },
     /// Units granted to another account.
     GrantedTo(GrantedTo),
+    MemberPrice(PriceUse),
+}
+
+/// A line costs a member less.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PriceUse {
+    pub price: PriceId,
+    pub line_id: LineId,
+    /// What it costs whoever is no member.
+    pub ordinary_minor: i64,
+    /// What it costs the member.
+    pub member_minor: i64,
+    /// What it would cost the member but for guard rails.
+    pub desired_minor: i64,
+    /// The guard rail that raised it.
+    pub rail: Option<Reason>,
+    /// The lowest that it would have cost in the last 30 days, as the caller says.
+    pub prior_minor: Option<i64>,
+}
+
+/// What a line costs by a member price, whomever it is for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PriceOffer {
+    pub price: PriceId,
+    pub title: String,
+    /// Empty: for every member; else by ladder for one of these levels of each.
+    pub levels: Vec<(LadderId, Vec<LevelId>)>,
+    pub amount_minor: i64,
+    /// Whether it is for the member who asks.
+    pub is_for_member: bool,
+}
+
+/// The prices of a line, side by side.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LinePrices {
+    pub line_id: LineId,
+    pub ordinary_minor: i64,
+    /// The lowest that is for the member who asks; `None`: none is.
+    pub member_minor: Option<i64>,
+    pub prior_minor: Option<i64>,
+    /// In the order of the program.
+    pub prices: Vec<PriceOffer>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

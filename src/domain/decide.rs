@@ -574,7 +574,9 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
         Command::RedeemReward(_) => Answer::RedeemReward(a::VoucherAnswer::of_nothing(decided)),
         Command::FulfilVoucher(_) => Answer::FulfilVoucher(a::VoucherAnswer::of_nothing(decided)),
         Command::CancelVoucher(_) => Answer::CancelVoucher(a::VoucherAnswer::of_nothing(decided)),
-        Command::Catalogue(_) => Answer::Catalogue(a::CatalogueAnswer { offers: Vec::new(), decided }),
+        Command::Catalogue(_) => {
+            Answer::Catalogue(a::CatalogueAnswer { offers: Vec::new(), prices: Vec::new(), decided })
+        }
     }
 }
 

@@ -203,6 +203,10 @@ id! {
     VoucherId, 280
 }
 id! {
+    /// A member price of the program.
+    PriceId, 48
+}
+id! {
     /// A ladder of levels of the program.
     LadderId, 32
 }

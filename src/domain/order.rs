@@ -100,6 +100,8 @@ pub struct Line {
     pub amount_minor: i64,
     /// The line's total at list price, when the caller says so.
     pub list_amount_minor: Option<i64>,
+    /// The lowest total that the line would have cost in the last 30 days, when the caller says so.
+    pub prior_amount_minor: Option<i64>,
     /// Tax on the line: contained in `amount_minor` or on top of it, as the order says.
     pub tax_minor: i64,
 }

@@ -23,6 +23,7 @@ pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
 pub use index::RuleIndex;
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
+pub use price::{LowerPrice, MemberPrice};
 pub use redemption::{ApplyOrder, Floor, FloorPrice, PercentBase, Rails, RedemptionTerms};
 pub use reward::{
     BuyGet, Codes, ItemPrice, ItemsOff, PercentOff, Pick, Reward, RewardBy, RewardKind, RewardLimit, RewardSort,
@@ -46,6 +47,7 @@ mod draw;
 mod event;
 mod index;
 mod life;
+mod price;
 mod redemption;
 mod reward;
 mod rule;
@@ -130,6 +132,7 @@ pub struct Program {
     pub value: Option<ValueTerms>,
     pub boards: Vec<Board>,
     pub redemption: RedemptionTerms,
+    pub member_prices: Vec<MemberPrice>,
 }
 
 /// Accounts that people join, and merges.

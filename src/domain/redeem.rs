@@ -1,19 +1,21 @@
 //! What a redemption takes and gives: rewards first, then units as payment. Every reduction is split over the lines it
 //! acts on; parts sum to the whole, no line falls below zero, and none below what guard rails leave.
 
-use super::answer::{Reason, Refusal};
+use super::answer::{PriceUse, Reason, Refusal};
 use super::command::{PayAmount, Redeem};
 use super::id::{RewardId, Sku, UnitId, VoucherId};
-use super::order::Order;
+use super::order::{Line, Order};
 use super::program::{CounterWindow, Levels, Program, Reward, RewardLimit, SettlesAs};
 use super::stock::StockItem;
 use super::time::Instant;
 pub use offer::{check_outside, on_order, outside};
+pub use prices::side_by_side;
 use till::Till;
 
 mod items;
 mod offer;
 mod pay;
+mod prices;
 mod rails;
 mod recorded;
 mod reduce;
@@ -32,6 +34,8 @@ pub enum Cover {
 /// What a redemption comes to.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Redemption {
+    /// What lines cost a member less, whatever is redeemed.
+    pub prices: Vec<PriceUse>,
     pub rewards: Vec<RewardUse>,
     pub payment: Option<PaymentUse>,
     pub refusals: Vec<Refusal>,
@@ -84,9 +88,18 @@ impl Redemption {
         self.rewards.iter().filter_map(|used| used.stock.clone()).collect()
     }
 
-    /// What rewards take off each line.
-    pub fn discounts(&self, lines: usize) -> Vec<i64> {
-        let mut sums = vec![0i64; lines];
+    /// What member prices take off each line.
+    pub fn reductions(&self, order: &Order) -> Vec<i64> {
+        let of = |line: &Line| {
+            let mine = self.prices.iter().filter(|used| used.line_id == line.line_id);
+            mine.fold(0i64, |sum, used| sum.saturating_add(used.ordinary_minor.saturating_sub(used.member_minor)))
+        };
+        order.lines.iter().map(of).collect()
+    }
+
+    /// What member prices and rewards take off each line.
+    pub fn discounts(&self, order: &Order) -> Vec<i64> {
+        let mut sums = self.reductions(order);
         for used in &self.rewards {
             sums.iter_mut().zip(&used.shares).for_each(|(sum, share)| *sum += share);
         }
@@ -144,6 +157,8 @@ pub trait Purse {
     fn available(&self, unit: &UnitId) -> i64;
     /// What a voucher is for, by the terms that it was issued under; or why it cannot be used.
     fn voucher(&self, id: &VoucherId) -> Result<Reward, Reason>;
+    /// Whether it is a member's: guests pay the ordinary price.
+    fn is_of_member(&self) -> bool;
     /// Whether the member's level allows a reward; vouchers are not asked.
     fn entitled(&self, reward: &Reward) -> bool;
     /// Whether the member has such levels: for what rewards cost.
@@ -166,7 +181,7 @@ pub fn redeem(
     cover: Cover,
 ) -> Redemption {
     let mut till = Till::new(program, order, at, purse, cover);
-    let mut done = Redemption::default();
+    let mut done = Redemption { prices: till.member_prices.clone(), ..Redemption::default() };
     for asked in stack::in_order(program, redeem, purse) {
         match till.take(asked) {
             Ok(used) => done.rewards.push(used),

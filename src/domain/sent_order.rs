@@ -35,6 +35,7 @@ struct SentLine {
     seller: Option<u32>,
     kind: LineKind,
     list_amount_minor: Option<i64>,
+    prior_amount_minor: Option<i64>,
     tax_minor: i64,
 }
 
@@ -64,7 +65,7 @@ impl SentOrder {
         };
         let sent = lines.iter().map(|line| {
             let Line { line_id: _, sku, categories, brand, collections, labels: own, seller, kind, .. } = line;
-            let Line { quantity: _, amount_minor: _, list_amount_minor, tax_minor, .. } = line;
+            let Line { quantity: _, amount_minor: _, list_amount_minor, prior_amount_minor, tax_minor, .. } = line;
             SentLine {
                 sku: sku.clone(),
                 categories: categories.iter().map(&mut place).collect(),
@@ -74,6 +75,7 @@ impl SentOrder {
                 seller: seller.as_ref().map(&mut place),
                 kind: *kind,
                 list_amount_minor: *list_amount_minor,
+                prior_amount_minor: *prior_amount_minor,
                 tax_minor: *tax_minor,
             }
         });
@@ -135,6 +137,7 @@ impl SentOrder {
             quantity: record.quantity,
             amount_minor: record.amount_minor,
             list_amount_minor: sent.list_amount_minor,
+            prior_amount_minor: sent.prior_amount_minor,
             tax_minor: sent.tax_minor,
         }
     }

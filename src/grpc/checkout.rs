@@ -47,7 +47,9 @@ impl CheckoutService for Face {
         if let Some(offers) = offers.flatten() {
             let offers = self.calls.preview(offers).await.map_err(|error| status::of(&error))?;
             if let Answer::Catalogue(answer) = offers {
-                quoted.get_mut().rewards = answer.offers.into_iter().map(response::offer).collect();
+                let listed = response::rewards(answer);
+                quoted.get_mut().rewards = listed.rewards;
+                quoted.get_mut().line_prices = listed.line_prices;
             }
         }
         Ok(quoted)

@@ -328,6 +328,10 @@ fn line(bad: &mut Violations, at: &Path<'_>, raw: &wire::Line, prices_include_ta
         Some(raw) => number(bad, &at.field("list_amount_minor"), raw, AMOUNT).map(Some),
         None => Some(None),
     };
+    let prior_amount = match raw.lowest_prior_amount_minor {
+        Some(raw) => number(bad, &at.field("lowest_prior_amount_minor"), raw, AMOUNT).map(Some),
+        None => Some(None),
+    };
     let tax = number(bad, &at.field("tax_minor"), raw.tax_minor, AMOUNT);
     if let (true, Some(tax), Some(amount)) = (prices_include_tax, tax, amount)
         && amount < tax
@@ -352,6 +356,7 @@ fn line(bad: &mut Violations, at: &Path<'_>, raw: &wire::Line, prices_include_ta
         quantity: quantity?,
         amount_minor: amount?,
         list_amount_minor: list_amount?,
+        prior_amount_minor: prior_amount?,
         tax_minor: tax?,
     })
 }

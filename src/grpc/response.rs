@@ -3,7 +3,7 @@
 mod offers;
 pub(super) mod referrals;
 
-pub(super) use offers::{cancel_voucher, draw, drawn_ticket, fulfil_voucher, offer, redeem, rewards, voucher};
+pub(super) use offers::{cancel_voucher, draw, drawn_ticket, fulfil_voucher, redeem, rewards, voucher};
 
 use prost_types::Timestamp;
 
@@ -50,7 +50,7 @@ pub(super) fn commit(answer: CommitAnswer, replayed: bool) -> wire::CommitRespon
 /// The preview of a commit.
 pub(super) fn quote(answer: CommitAnswer) -> wire::QuoteResponse {
     let CommitAnswer { status: _, decided, balances } = answer;
-    wire::QuoteResponse { decision: Some(decision(decided)), balances: all(balances, balance), rewards: Vec::new() }
+    wire::QuoteResponse { decision: Some(decision(decided)), balances: all(balances, balance), ..Default::default() }
 }
 
 pub(super) fn release(answer: ReleaseAnswer, replayed: bool) -> wire::ReleaseResponse {
@@ -520,6 +520,15 @@ fn effect(effect: Effect) -> wire::Effect {
             goal_id: goal.to_string(),
             number: i64::from(number),
             badge: text(badge),
+        }),
+        Effect::MemberPrice(used) => Kind::MemberPriceApplied(wire::MemberPriceApplied {
+            price_id: used.price.to_string(),
+            line_id: used.line_id.to_string(),
+            ordinary_minor: used.ordinary_minor,
+            member_minor: used.member_minor,
+            desired_minor: used.desired_minor,
+            clamped_by: used.rail.map_or(wire::RefusalReason::Unspecified, refusal_reason).into(),
+            lowest_prior_minor: used.prior_minor,
         }),
         Effect::GoalUndone { goal, number } => {
             Kind::GoalUndone(wire::GoalUndone { goal_id: goal.to_string(), number: i64::from(number) })

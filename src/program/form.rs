@@ -47,6 +47,7 @@ use occasion::OccasionSection;
 use offer::{PaymentSection, RewardSection};
 use people::{AccountsSection, AttributeTypeWord, TransferSection};
 use place::{EarningSection, StoreSection};
+use price::MemberPriceSection;
 use redemption::RedemptionSection;
 use referral::CampaignSection;
 use rule::{HoursSection, RuleSection, check_span};
@@ -73,6 +74,7 @@ mod occasion;
 mod offer;
 mod people;
 mod place;
+mod price;
 mod recipient;
 mod redemption;
 mod referral;
@@ -168,6 +170,8 @@ section! {
         leaderboards: Identified<BoardSection, BOARDS_MAX>, Default("[]");
         /// How rewards go together on an order, and what keeps discounts from going too deep.
         redemption: RedemptionSection, Default("{}");
+        /// What lines cost members.
+        member_prices: Identified<MemberPriceSection, REWARDS_MAX>, Default("[]");
     }
 }
 
@@ -200,7 +204,8 @@ impl Build for FileSection {
         let boards = self.leaderboards?.value;
         board::check_boards(&boards, &counters, r);
         let rewards = self.rewards?.value;
-        tier::check_uses((&rules, &rules_at), &rewards, &ladders, r);
+        let member_prices = self.member_prices?.value;
+        tier::check_uses((&rules, &rules_at), &rewards, &member_prices, &ladders, r);
         let goals = without_places(goals);
         let uncounted = crate::domain::program::uncounted(&rules, &counters, &ladders, &goals);
         let zone = self.time_zone?.value;
@@ -257,6 +262,7 @@ impl Build for FileSection {
             value: self.value.map(|at| at.value),
             boards: without_places(boards),
             redemption: self.redemption?.value,
+            member_prices: without_places(member_prices),
         };
         Some(Compiled { program, rules_at, campaigns_at })
     }

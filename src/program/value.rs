@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 use super::fault::quoted;
 use super::tree::{Content, Node, Resolved};
 use crate::domain::id::{
-    BoardId, CampaignId, CardId, CounterId, DrawId, GoalId, GroupId, IdError, Label, LadderId, LevelId, ProgramId,
-    RewardId, RuleId, Sku, UnitId,
+    BoardId, CampaignId, CardId, CounterId, DrawId, GoalId, GroupId, IdError, Label, LadderId, LevelId, PriceId,
+    ProgramId, RewardId, RuleId, Sku, UnitId,
 };
 use crate::domain::money::Rounding;
 use crate::domain::order::{Currency, Order};
@@ -506,7 +506,7 @@ macro_rules! own_ids {
     )+};
 }
 
-own_ids!(BoardId CampaignId CardId CounterId DrawId GoalId GroupId LadderId LevelId ProgramId RewardId RuleId UnitId);
+own_ids!(BoardId CampaignId CardId CounterId DrawId GoalId GroupId LadderId LevelId PriceId ProgramId RewardId RuleId UnitId);
 
 /// A name that the program file gives: letters, digits, `.`, `_` and `-`, beginning with a letter or digit. Narrower
 /// than ids from outside, for these are joined into other ids and shown in reports.

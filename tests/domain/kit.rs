@@ -93,6 +93,7 @@ pub(crate) fn line(id: &str, amount_minor: i64) -> Line {
         quantity: 1,
         amount_minor,
         list_amount_minor: None,
+        prior_amount_minor: None,
         tax_minor: 0,
     }
 }
@@ -767,6 +768,14 @@ fn effect(effect: &Effect) -> String {
         Effect::StampsTaken(t) => {
             let extra = extra(&[("owed", t.owed), ("forgiven", t.forgiven), ("expired", t.expired)]);
             format!("{} stamps taken: {}{extra}", t.stamps, t.stands)
+        }
+        Effect::MemberPrice(p) => {
+            let rail = p.rail.map_or_else(String::new, |rail| format!(" instead of {} by {rail:?}", p.desired_minor));
+            let prior = p.prior_minor.map_or_else(String::new, |prior| format!(", before {prior}"));
+            format!(
+                "{} costs {} instead of {} by {}{rail}{prior}",
+                p.line_id, p.member_minor, p.ordinary_minor, p.price
+            )
         }
         Effect::Voucher(v) => format!("{} {}", v.voucher, format!("{:?}", v.state).to_lowercase()),
         Effect::Drawn(d) => format!("ticket {:?} of {} wins {:?}", d.ticket, d.of, d.prize),

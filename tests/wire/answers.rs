@@ -10,7 +10,9 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 118] = [
+const REASONS: [Reason; 120] = [
+    Reason::OutOfStock,
+    Reason::NotOnOrders,
     Reason::MemberUnknown,
     Reason::MemberExists,
     Reason::OrderUnknown,

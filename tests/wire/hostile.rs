@@ -76,7 +76,7 @@ prop_compose! {
             brand: label.clone(),
             quantity,
             amount_minor,
-            list_amount_minor,
+            list_amount_minor, lowest_prior_amount_minor: list_amount_minor,
             tax_minor,
             collections: Vec::new(),            labels: Vec::new(),            kind,
             seller: label,

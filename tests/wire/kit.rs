@@ -335,7 +335,7 @@ fn fitting(command: &Command) -> Answer {
         Command::CancelVoucher(_) => {
             Answer::CancelVoucher(VoucherAnswer { changed: true, voucher: None, decided, balances })
         }
-        Command::Catalogue(_) => Answer::Catalogue(CatalogueAnswer { offers: Vec::new(), decided }),
+        Command::Catalogue(_) => Answer::Catalogue(CatalogueAnswer { offers: Vec::new(), prices: Vec::new(), decided }),
         Command::Receive(_)
         | Command::Advance
         | Command::Announce(_)
@@ -467,6 +467,7 @@ pub(crate) fn line(line_id: &str) -> wire::Line {
         quantity: 2,
         amount_minor: 760,
         list_amount_minor: Some(800),
+        lowest_prior_amount_minor: Some(650),
         tax_minor: 50,
         collections: Vec::new(),
         labels: Vec::new(),

@@ -158,6 +158,11 @@ fn lines() {
         ("amount below 0", with_line(|l| (l.amount_minor, l.tax_minor) = (-1, 0)), &["order.lines[1].amount_minor"]),
         ("amount above", with_line(|l| l.amount_minor = AMOUNT_MAX + 1), &["order.lines[1].amount_minor"]),
         ("list amount", with_line(|l| l.list_amount_minor = Some(-1)), &["order.lines[1].list_amount_minor"]),
+        (
+            "prior amount",
+            with_line(|l| l.lowest_prior_amount_minor = Some(-1)),
+            &["order.lines[1].lowest_prior_amount_minor"],
+        ),
         ("tax below 0", with_line(|l| l.tax_minor = -1), &["order.lines[1].tax_minor"]),
         ("all tax", with_line(|l| l.tax_minor = 760), &[]),
         ("more tax than amount", with_line(|l| l.tax_minor = 761), &["order.lines[1].tax_minor"]),

@@ -39,6 +39,7 @@ fn domain_line(line_id: &str) -> Line {
         quantity: 2,
         amount_minor: 760,
         list_amount_minor: Some(800),
+        prior_amount_minor: Some(650),
         tax_minor: 50,
     }
 }

@@ -1,8 +1,10 @@
 //! Rewards over the wire: what is malformed, and what a catalogue becomes.
 
-use guerdon::domain::answer::{Answer, CatalogueAnswer, Decided, Offer, Reason, Refusal, Subject};
+use guerdon::domain::answer::{
+    Answer, CatalogueAnswer, Decided, LinePrices, Offer, PriceOffer, Reason, Refusal, Subject,
+};
 use guerdon::domain::command::Command;
-use guerdon::domain::id::{RewardId, UnitId};
+use guerdon::domain::id::{LadderId, LevelId, LineId, PriceId, RewardId, UnitId};
 use guerdon::domain::program::ProgramVersion;
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire;
@@ -56,10 +58,30 @@ fn c3_a_catalogue_says_of_each_reward_what_is_missing() {
         nearest: "40 points more".into(),
     };
     let free = Offer { price: None, amount_minor: None, stock_left: None, refusals: Vec::new(), ..offer.clone() };
+    let price = PriceOffer {
+        price: PriceId::parse("gold").unwrap(),
+        title: "Gold".into(),
+        levels: vec![(LadderId::parse("club").unwrap(), vec![LevelId::parse("gold").unwrap()])],
+        amount_minor: 80,
+        is_for_member: true,
+    };
+    let prices = LinePrices {
+        line_id: LineId::parse("1").unwrap(),
+        ordinary_minor: 100,
+        member_minor: Some(80),
+        prior_minor: Some(90),
+        prices: vec![price],
+    };
     let decided = Decided::empty(ProgramVersion("v".into()), Instant(0));
-    let answer = Answer::Catalogue(CatalogueAnswer { offers: vec![offer, free], decided });
+    let answer = Answer::Catalogue(CatalogueAnswer { offers: vec![offer, free], prices: vec![prices], decided });
     let fake = Fake::that(Does::Answers(Answered { answer, replayed: false }));
-    let shown = wait(wire::ListRewardsRequest::default().send(routes(&fake))).unwrap().rewards;
+    let response = wait(wire::ListRewardsRequest::default().send(routes(&fake))).unwrap();
+    let priced = &response.line_prices[0];
+    assert_eq!((priced.ordinary_minor, priced.member_minor, priced.lowest_prior_minor), (100, Some(80), Some(90)));
+    let gold = &priced.prices[0];
+    assert_eq!((gold.price_id.as_str(), gold.amount_minor, gold.for_member), ("gold", 80, true));
+    assert_eq!((gold.levels[0].ladder.as_str(), gold.levels[0].levels[0].as_str()), ("club", "gold"));
+    let shown = response.rewards;
     let [first, second] = shown.as_slice() else { panic!("{shown:?}") };
     assert_eq!((first.available, first.price_units, first.ordinary_price_units), (false, 150, 200));
     assert_eq!((first.price_unit.as_str(), first.amount_minor, first.stock_left), ("points", Some(500), Some(7)));

@@ -67,6 +67,7 @@ pub fn order(order_id: &str, place: Place, wanted: &[(&str, i64)]) -> wire::Orde
         quantity,
         amount_minor: quantity * if place == Place::QuaiBranly { cents } else { pence },
         list_amount_minor: None,
+        lowest_prior_amount_minor: None,
         tax_minor: 0,
         collections: Vec::new(),
         labels: Vec::new(),

@@ -100,6 +100,10 @@ fn one(effect: &Effect, currency: &str, zone: &TimeZone) -> String {
             };
             format!("voucher for {} is {state}", changed.reward_id)
         }
+        Effect::MemberPriceApplied(price) => {
+            let off = price.ordinary_minor.saturating_sub(price.member_minor);
+            format!("{} costs {off} less by {}", price.line_id, price.price_id)
+        }
         Effect::TicketDrawn(drawn) => match drawn.prize_id.as_str() {
             "" => format!("a ticket in {}", drawn.draw_id),
             prize => format!("a ticket in {} wins {prize}", drawn.draw_id),

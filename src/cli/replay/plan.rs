@@ -64,6 +64,7 @@ pub fn wire_order(history: &History, order: &OrderRows) -> wire::Order {
         quantity: line.quantity,
         amount_minor: line.amount_minor,
         list_amount_minor: line.list_amount_minor,
+        lowest_prior_amount_minor: None,
         tax_minor: 0,
         collections: Vec::new(),
         labels: Vec::new(),

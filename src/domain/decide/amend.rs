@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use super::super::answer::{AmendAnswer, Answer, Decided, OrderState, Reason, Refund, ReturnStatus, Subject};
 use super::super::awards::{Award, Stands};
-use super::super::command::{Amend, Command, RedeemMode, ReturnCause, ReturnWhat, Tender};
+use super::super::command::{Amend, Command, Redeem, RedeemMode, ReturnCause, ReturnWhat, Tender};
 use super::super::counters::{self, Tally};
 use super::super::desk::Desk;
 use super::super::earn::{Earned, Plan, Reductions, earning_amounts};
@@ -83,7 +83,7 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
 
     let count = added.lines.len();
     let less = Reductions {
-        discounts: redemption.discounts(count),
+        discounts: redemption.discounts(&added),
         given: redemption.given(count),
         payments: redemption.payments(count),
     };
@@ -179,7 +179,8 @@ fn behind(places: usize, shares: Vec<i64>) -> Vec<i64> {
 /// What is used on the lines that come in, and whether it is that or nothing.
 fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Amend, added: &Order) -> (Redemption, bool) {
     let amendment = &command.amendment_id;
-    let Some(asked) = &command.redeem else { return (Redemption::default(), false) };
+    let nothing = Redeem::default();
+    let asked = command.redeem.as_ref().unwrap_or(&nothing);
     let at = scene.times.effective_at;
     let wallet = Wallet {
         scene,

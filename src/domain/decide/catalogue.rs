@@ -9,11 +9,11 @@ use super::super::answer::{
 use super::super::command::{Catalogue, RedeemReward};
 use super::super::counters::{CounterChange, bucket_of};
 use super::super::desk::Desk;
-use super::super::id::{AccountId, GrantId, Label, OrderId, VoucherId};
+use super::super::id::{AccountId, GrantId, Label, MemberId, OrderId, VoucherId};
 use super::super::ledger::{Fact, Unhold, UnitParts};
 use super::super::order_record::UseRecord;
 use super::super::program::{Activity, Reward, RewardKind};
-use super::super::redeem::{check_outside, on_order, outside};
+use super::super::redeem::{check_outside, on_order, outside, side_by_side};
 use super::super::stock::StockItem;
 use super::super::time::Instant;
 use super::checkout::{check_enrolled, may_redeem, note_redeemed};
@@ -25,12 +25,16 @@ use super::{Decision, Halt, OVERFLOW, Scene, no};
 pub(super) fn list(scene: &Scene<'_>, asked: &Catalogue) -> Result<Decision, Halt> {
     let at = scene.times.effective_at;
     scene.check_times(Subject::Member)?;
+    let order_id = asked.order.as_ref().map(|order| &order.order_id);
     let mut desk = match &scene.snapshot.account_id {
         Some(_) => scene.desk()?,
         // What nobody in particular may have.
-        None => scene.desk_of(AccountState::new(AccountId::parse("nobody").map_err(|_| OVERFLOW)?))?,
+        None => {
+            let nobody = OrderId::parse("nobody").map_err(|_| OVERFLOW)?;
+            let guest = MemberId::guest(order_id.unwrap_or(&nobody));
+            scene.desk_of(AccountState::new(AccountId::from(&guest)))?
+        }
     };
-    let order_id = asked.order.as_ref().map(|order| &order.order_id);
     let held = order_id.and_then(|order| desk.state.hold(order)).map_or_else(Vec::new, |hold| hold.stock.clone());
     if let Some(order) = order_id {
         desk.unhold(order, Unhold::Committed, at)?;
@@ -45,7 +49,9 @@ pub(super) fn list(scene: &Scene<'_>, asked: &Catalogue) -> Result<Decision, Hal
         Some(order) => on_order(scene.program, order, at, &asked.redeem, &wallet, &stock_left),
         None => outside(scene.program, at, &wallet, &stock_left),
     };
-    Ok(scene.unchanged(Answer::Catalogue(CatalogueAnswer { offers, decided: scene.decided() }), false))
+    let prices = asked.order.as_ref().map_or_else(Vec::new, |order| side_by_side(scene.program, order, &wallet));
+    let answer = CatalogueAnswer { offers, prices, decided: scene.decided() };
+    Ok(scene.unchanged(Answer::Catalogue(answer), false))
 }
 
 /// Gives a voucher for a reward, for the units that it costs.

@@ -161,7 +161,7 @@ pub(super) fn earn_on(
         ));
     }
     let less = Reductions {
-        discounts: redemption.discounts(lines),
+        discounts: redemption.discounts(order),
         given: redemption.given(lines),
         payments: redemption.payments(lines),
     };
@@ -448,7 +448,10 @@ pub(super) fn redemption_of(
         return (redemption, asked.mode == RedeemMode::AllOrNothing);
     }
     let kept = reserved.filter(|hold| stands(hold, command.paid)).and_then(|hold| Some((hold, hold.redeem.as_ref()?)));
-    let Some((hold, kept)) = kept else { return (Redemption::default(), false) };
+    let Some((hold, kept)) = kept else {
+        // What lines cost a member is nothing that has to be asked for.
+        return (redeem(scene.program, order, at, &Redeem::default(), &wallet, Cover::Balance), false);
+    };
     let lapsed = hold.state == ReservationState::Expired && !command.paid;
     if lapsed && scene.program.reservations.on_lapsed == OnLapsed::Refuse {
         let refusals = vec![Refusal::new(Subject::Reservation, Reason::ReservationLapsed)];
@@ -542,7 +545,7 @@ pub(super) fn allowed(scene: &Scene<'_>, desk: &Desk, redemption: Redemption, pa
         Err(refusal) => {
             scene.ask_nothing();
             let refusals = redemption.refusals.into_iter().chain([refusal]).collect();
-            Redemption { refusals, falls_short: true, ..Redemption::default() }
+            Redemption { refusals, falls_short: true, prices: redemption.prices, ..Redemption::default() }
         }
     }
 }
@@ -622,6 +625,7 @@ pub(super) fn spend(
 /// Shows rewards and payment as effects; `debts` in the order in which `spend` posted them.
 pub(super) fn show_uses(order: &Order, redemption: &Redemption, decided: &mut Decided, debts: &[i64]) {
     let mut debts = debts.iter().copied();
+    decided.effects.extend(redemption.prices.iter().cloned().map(Effect::MemberPrice));
     for used in &redemption.rewards {
         let debt = if used.price.is_some() { debts.next().unwrap_or(0) } else { 0 };
         decided.effects.push(Effect::Discount(Discount {
@@ -729,7 +733,7 @@ pub(super) fn grant_dated(
 
 pub(super) fn line_records(order: &Order, redemption: &Redemption, earned: &Earned) -> Vec<LineRecord> {
     let count = order.lines.len();
-    let discounts = redemption.discounts(count);
+    let discounts = redemption.discounts(order);
     let payments = redemption.payments(count);
     // A tender leaves the price as it is, and with it the tax; a discount lowers both.
     let lowers = redemption.payment.as_ref().is_some_and(|payment| payment.settles_as == SettlesAs::Discount);

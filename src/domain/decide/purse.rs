@@ -50,6 +50,10 @@ impl Purse for Wallet<'_> {
         program.reward(&known.reward).cloned().ok_or(Reason::RewardUnknown)
     }
 
+    fn is_of_member(&self) -> bool {
+        !self.desk.state.account.is_guest()
+    }
+
     fn entitled(&self, reward: &Reward) -> bool {
         self.kept || self.has_level(&reward.tiers)
     }

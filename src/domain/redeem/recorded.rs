@@ -36,6 +36,7 @@ impl Redemption {
         for effect in &record.decided.effects {
             match effect {
                 Effect::Discount(discount) => redemption.rewards.push(reward(discount)),
+                Effect::MemberPrice(price) => redemption.prices.push(price.clone()),
                 Effect::Redeemed(paid) => redemption.payment = Some(payment(paid)),
                 _ => {}
             }

@@ -1,11 +1,12 @@
 //! The till: takes one reward after the other off the lines, and remembers what that leaves.
 
 use super::items::Cart;
+use super::prices;
 use super::rails::{Fitted, Room, is_reducible};
 use super::reduce::{Cut, cut, listed};
 use super::stack::{Asked, Stack};
 use super::{Cover, Purse, RewardUse};
-use crate::domain::answer::{Reason, Refusal, Subject};
+use crate::domain::answer::{PriceUse, Reason, Refusal, Subject};
 use crate::domain::id::{RewardId, UnitId};
 use crate::domain::money::split;
 use crate::domain::order::{Line, LineKind, Order};
@@ -16,7 +17,7 @@ pub(super) struct Till<'a> {
     pub(super) program: &'a Program,
     pub(super) order: &'a Order,
     pub(super) at: Instant,
-    /// What each line cost before all rewards.
+    /// What each line cost the member before all rewards.
     pub(super) prices: Vec<i64>,
     /// What each line still costs.
     pub(super) remaining: Vec<i64>,
@@ -25,6 +26,8 @@ pub(super) struct Till<'a> {
     /// Units that rewards before have used.
     pub(super) used: Vec<(UnitId, i64)>,
     pub(super) room: Room,
+    /// What lines cost the member less.
+    pub(super) member_prices: Vec<PriceUse>,
     pub(super) stack: Stack,
     pub(super) purse: &'a dyn Purse,
     pub(super) cover: Cover,
@@ -40,7 +43,14 @@ impl<'a> Till<'a> {
         purse: &'a dyn Purse,
         cover: Cover,
     ) -> Till<'a> {
-        let prices: Vec<i64> = order.lines.iter().map(|line| line.amount_minor).collect();
+        let ordinary: Vec<i64> = order.lines.iter().map(|line| line.amount_minor).collect();
+        let mut room = Room::new(&program.redemption.rails, order, &ordinary);
+        let member_prices = prices::take(program, order, purse, &mut room);
+        let cost = |line: &Line| {
+            let mine = member_prices.iter().find(|used| used.line_id == line.line_id);
+            mine.map_or(line.amount_minor, |used| used.member_minor)
+        };
+        let prices: Vec<i64> = order.lines.iter().map(cost).collect();
         Till {
             program,
             order,
@@ -48,7 +58,8 @@ impl<'a> Till<'a> {
             remaining: prices.clone(),
             free: vec![0; prices.len()],
             used: Vec::new(),
-            room: Room::new(&program.redemption.rails, order, &prices),
+            room,
+            member_prices,
             stack: Stack::default(),
             purse,
             cover,

@@ -3,7 +3,7 @@
 use super::{all, balance, count, decision, expiry, hex, loyalty_kind, refusal, text, timestamp, wire};
 use crate::domain::account::{Voucher, VoucherState};
 use crate::domain::answer::{
-    CardView, CatalogueAnswer, DrawView, Drawn, Offer, StampsGiven, StampsTaken, TicketView, VoucherAnswer,
+    CardView, CatalogueAnswer, DrawView, Drawn, LinePrices, Offer, StampsGiven, StampsTaken, TicketView, VoucherAnswer,
     VoucherEffect,
 };
 use crate::domain::ledger::UnitParts;
@@ -58,10 +58,33 @@ pub(super) fn usable(vouchers: Vec<Voucher>) -> Vec<Voucher> {
 }
 
 pub(in crate::grpc) fn rewards(answer: CatalogueAnswer) -> wire::ListRewardsResponse {
-    wire::ListRewardsResponse { rewards: all(answer.offers, offer), refusals: all(answer.decided.refusals, refusal) }
+    wire::ListRewardsResponse {
+        rewards: all(answer.offers, offer),
+        line_prices: all(answer.prices, line_prices),
+        refusals: all(answer.decided.refusals, refusal),
+    }
 }
 
-pub(in crate::grpc) fn offer(offer: Offer) -> wire::RewardOffer {
+fn line_prices(of: LinePrices) -> wire::LinePrices {
+    wire::LinePrices {
+        line_id: of.line_id.to_string(),
+        ordinary_minor: of.ordinary_minor,
+        member_minor: of.member_minor,
+        lowest_prior_minor: of.prior_minor,
+        prices: all(of.prices, |price| wire::MemberPrice {
+            price_id: price.price.to_string(),
+            title: price.title,
+            levels: all(price.levels, |(ladder, levels)| wire::PriceLevels {
+                ladder: ladder.to_string(),
+                levels: all(levels, |level| level.to_string()),
+            }),
+            amount_minor: price.amount_minor,
+            for_member: price.is_for_member,
+        }),
+    }
+}
+
+fn offer(offer: Offer) -> wire::RewardOffer {
     let unit = offer.price.as_ref().or(offer.ordinary_price.as_ref()).map(|(unit, _)| unit.to_string());
     let units = |price: Option<(_, i64)>| price.map_or(0, |(_, units)| units);
     wire::RewardOffer {

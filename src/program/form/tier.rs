@@ -4,7 +4,7 @@ use super::threshold::{Mark, MarkText, number_of};
 use super::*;
 use crate::domain::id::{GoalId, LadderId, LevelId};
 use crate::domain::money::Rounding;
-use crate::domain::program::{Goal, GrantTo, Keep, Ladder, Level, Levels, Repeat, Upgrade};
+use crate::domain::program::{Goal, GrantTo, Keep, Ladder, Level, Levels, MemberPrice, Repeat, Upgrade};
 use crate::program::value::{GoalName, KeepPeriod, LadderName, RepeatWord, UndoWord, UpgradeWord};
 use crate::program::{GOALS_MAX, LADDERS_MAX};
 
@@ -349,6 +349,7 @@ pub(super) fn check_levels(stated: &[Levels], ladders: &[Ladder], pos: Pos, r: &
 pub(super) fn check_uses(
     (rules, rules_at): (&[Rule], &[Pos]),
     rewards: &[(Pos, Reward)],
+    prices: &[(Pos, MemberPrice)],
     ladders: &[Ladder],
     r: &mut Reader,
 ) {
@@ -363,6 +364,11 @@ pub(super) fn check_uses(
             let by_tier = reward.tier_prices.iter().flat_map(|(levels, _)| levels);
             let names: Vec<Levels> = reward.tiers.iter().chain(by_tier).cloned().collect();
             r.within(Step::Index(index), |r| check_levels(&names, ladders, *pos, r));
+        });
+    }
+    for (index, (pos, price)) in prices.iter().enumerate() {
+        r.within(Step::Key(Cow::Borrowed("member_prices")), |r| {
+            r.within(Step::Index(index), |r| check_levels(&price.tiers, ladders, *pos, r));
         });
     }
 }
