@@ -25,6 +25,7 @@ mod domain {
     mod draws;
     mod earn;
     mod events;
+    mod found;
     mod goals;
     mod guests;
     mod history;

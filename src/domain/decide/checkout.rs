@@ -401,7 +401,7 @@ pub(super) fn record_of(
         tenders: command.tenders.iter().map(|t| TenderRecord { tender: t.clone(), refunded_minor: 0 }).collect(),
         money_refunded_minor: 0,
         returns: Vec::new(),
-        decided: Decided { explain: None, refusals: Vec::new(), ..decided.clone() },
+        decided: Decided { explain: None, ..decided.clone() },
         counts: Vec::new(),
         sent_grants: Vec::new(),
         sent: SentOrder::of(order),

@@ -171,7 +171,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     }
     // What is kept of the order is what leads anywhere.
     ripple::settle(scene, &mut desk, before, &mut decided)?;
-    record.decided = super::super::answer::Decided { explain: None, refusals: Vec::new(), ..decided.clone() };
+    record.decided = super::super::answer::Decided { explain: None, ..decided.clone() };
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     if let Some(last) = record.returns.last() {
