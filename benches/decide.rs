@@ -98,7 +98,15 @@ fn times() -> Times {
 fn measure(criterion: &mut Criterion, group: &str, id: BenchmarkId, timeline: Timeline, order: Order) {
     let snapshot = member(&timeline);
     let request = RequestId::parse("request-1").unwrap();
-    let commit = Commit { order, redeem: None, codes: Vec::new(), paid: false, tenders: Vec::new(), explain: false };
+    let commit = Commit {
+        order,
+        redeem: None,
+        codes: Vec::new(),
+        paid: false,
+        tenders: Vec::new(),
+        explain: false,
+        quote: None,
+    };
     let command = Command::Commit(commit);
     let mut group = criterion.benchmark_group(group);
     group.throughput(Throughput::Elements(1));

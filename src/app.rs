@@ -31,6 +31,7 @@ use crate::access::{self, Access};
 use crate::clock::Clock;
 use crate::config::{ClockKind, RedisAt, RedisTopology, Settings, StoreSettings};
 use crate::domain::draw::Seed;
+use crate::domain::quote::QuoteKey;
 use crate::service::{self, Service, Source};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::memory::MemoryStore;
@@ -416,6 +417,7 @@ fn options(settings: &Settings) -> service::Options {
         sweep_interval: limits.sweep_interval,
         // The settings have been checked: each is one.
         draw_seeds: settings.draw_seeds.iter().filter_map(|seed| Seed::parse(seed.expose())).collect(),
+        quote_keys: settings.quote_keys.iter().filter_map(|key| QuoteKey::parse(key.expose())).collect(),
     }
 }
 

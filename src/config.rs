@@ -17,7 +17,7 @@ use layers::{Layers, Origin, Raw};
 use table::{
     CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
     CREDENTIALS, DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, INSECURE_DEV, LISTEN, LOG_FILTER, LOG_FORMAT,
-    METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE,
+    METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM, QUOTE_KEYS, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE,
     REDIS_KEY, REDIS_LOGIN, REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS, STORE,
     STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
     TRACE_SAMPLE_PERMILLE,
@@ -47,6 +47,8 @@ pub struct Settings {
     pub warnings: Vec<String>,
     /// Of prize draws: 32 to 128 hexadecimal digits each.
     pub draw_seeds: Vec<Secret>,
+    /// Of quote tokens, in hexadecimal; empty: the store keeps one.
+    pub quote_keys: Vec<Secret>,
     pub access: AccessSettings,
     pub tls: Option<TlsSettings>,
 }
@@ -279,7 +281,8 @@ impl Settings {
         let limits = reader.limits();
         let log = reader.log();
         let traces = reader.traces();
-        let draw_seeds = reader.draw_seeds();
+        let draw_seeds = reader.secrets(&DRAW_SEEDS, "none", "seed");
+        let quote_keys = reader.secrets(&QUOTE_KEYS, "stored", "key");
         let drain_limit = Duration::from_secs(reader.number(&DRAIN_LIMIT_S, 1..=3_600));
         let access = reader.access(listen);
         let tls = reader.tls();
@@ -303,6 +306,7 @@ impl Settings {
             draw_seeds,
             access,
             tls,
+            quote_keys,
         };
         settings.cross_check(&layers)?;
         settings.warnings = settings.warnings_of(layers);
@@ -590,9 +594,10 @@ impl Reader<'_> {
         }
     }
 
-    fn draw_seeds(&mut self) -> Vec<Secret> {
-        let (origin, text) = self.text(&DRAW_SEEDS);
-        if text == "none" {
+    /// Of 16 to 64 bytes each; `without`: there are none.
+    fn secrets(&mut self, setting: &'static Setting, without: &str, called: &str) -> Vec<Secret> {
+        let (origin, text) = self.text(setting);
+        if text == without {
             return Vec::new();
         }
         let is_seed = |seed: &&str| {
@@ -602,8 +607,8 @@ impl Reader<'_> {
         };
         let seeds: Vec<&str> = text.split(',').map(str::trim).collect();
         if !seeds.iter().all(is_seed) {
-            let remedy = "write 32 to 128 hexadecimal digits for each, separated by commas, or `none`";
-            self.fault(&DRAW_SEEDS, &origin, &text, "has something that is no seed", remedy);
+            let remedy = format!("write 32 to 128 hexadecimal digits for each, separated by commas, or `{without}`");
+            self.fault(setting, &origin, &text, &format!("has something that is no {called}"), &remedy);
         }
         seeds.into_iter().map(Secret::new).collect()
     }

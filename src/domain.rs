@@ -25,6 +25,7 @@ pub mod predicate;
 pub mod program;
 pub mod progress;
 pub mod quota;
+pub mod quote;
 pub mod recurrence;
 pub mod redeem;
 pub mod referral;

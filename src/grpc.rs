@@ -158,6 +158,17 @@ impl Face {
         respond(answer, convert)
     }
 
+    async fn quote(&self, preview: Result<Preview, Violations>) -> Reply<wire::QuoteResponse> {
+        let preview = preview.map_err(status::of_violations)?;
+        trace(&preview.program, None);
+        let (answer, sealed) = self.calls.quote(preview).await.map_err(|error| status::of(&error))?;
+        self.count_refusals(&answer);
+        respond(answer, |answer| match answer {
+            Answer::Commit(answer) => Some(response::quote(answer, sealed)),
+            _ => None,
+        })
+    }
+
     fn count_refusals(&self, answer: &Answer) {
         for refusal in response::refusals(answer) {
             self.observer.refused(refusal.reason);

@@ -17,6 +17,7 @@ mod notices;
 mod programs;
 mod queue;
 mod quotas;
+mod quotes;
 mod read;
 mod recipients;
 mod relay;
@@ -47,6 +48,7 @@ use crate::domain::command::Command;
 use crate::domain::draw::Seed;
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
+use crate::domain::quote::QuoteKey;
 use crate::domain::time::{Instant, Times};
 use crate::store::{Layout, Partition, Store};
 use cache::Records;
@@ -118,6 +120,9 @@ pub trait Calls: Send + Sync {
     async fn write(&self, write: Write) -> Result<Answered, Error>;
     /// Decides on fresh state and commits nothing. The answer is that of the write.
     async fn preview(&self, preview: Preview) -> Result<Answer, Error>;
+    /// The same of a Commit, with a token that keeps the shopper at it and until when that is honoured; `None`: none is
+    /// given.
+    async fn quote(&self, preview: Preview) -> Result<(Answer, Option<(String, Instant)>), Error>;
     /// What became of a request id; with `fence`, "nothing" is made final.
     async fn outcome(
         &self,
@@ -189,6 +194,8 @@ pub struct Options {
     pub sweep_interval: Duration,
     /// Of prize draws; each belongs to the draw that is committed to it.
     pub draw_seeds: Vec<Seed>,
+    /// Sign quotes: the first signs, all are known. Empty: one that the deployment keeps in its store.
+    pub quote_keys: Vec<QuoteKey>,
 }
 
 impl Default for Options {
@@ -202,6 +209,7 @@ impl Default for Options {
             relay_interval: Duration::from_secs(2),
             sweep_interval: Duration::from_secs(5),
             draw_seeds: Vec::new(),
+            quote_keys: Vec::new(),
         }
     }
 }
@@ -231,6 +239,8 @@ struct Inner {
     relay_hint: mpsc::Sender<Partition>,
     relay_hints: std::sync::Mutex<Option<mpsc::Receiver<Partition>>>,
     slices: slices::Slices,
+    /// Known once they were asked for.
+    quote_keys: tokio::sync::OnceCell<Vec<QuoteKey>>,
 }
 
 /// How far a caller's clock may be ahead; what lies further in the future is refused.
@@ -266,6 +276,7 @@ impl Service {
             relay_hint,
             relay_hints: std::sync::Mutex::new(Some(hints)),
             slices: slices::Slices::default(),
+            quote_keys: tokio::sync::OnceCell::new(),
         };
         Service { inner: Arc::new(inner) }
     }
@@ -347,6 +358,10 @@ impl Calls for Service {
 
     async fn preview(&self, preview: Preview) -> Result<Answer, Error> {
         read::preview(&self.inner, preview).await
+    }
+
+    async fn quote(&self, preview: Preview) -> Result<(Answer, Option<(String, Instant)>), Error> {
+        quotes::quote(&self.inner, preview).await
     }
 
     async fn outcome(

@@ -37,6 +37,7 @@ mod domain {
     mod people;
     mod prices;
     mod properties;
+    mod quotes;
     mod recall;
     mod recipients;
     mod redeem;

@@ -34,6 +34,7 @@ mod end_to_end_cases {
     pub(crate) mod outages;
     pub(crate) mod people;
     pub(crate) mod quotas;
+    pub(crate) mod quotes;
     pub(crate) mod races;
     pub(crate) mod recipients;
     pub(crate) mod referral;
@@ -193,6 +194,10 @@ cases! {
         r10_two_who_name_each_other_at_once_are_not_both_attributed
         r11_rewards_are_held_multiplied_capped_and_taken_back
         r16_every_reason_is_told
+    }
+    quotes {
+        c6_a_token_of_one_instance_is_honoured_by_another_under_a_later_version
+        c6_keys_of_quotes_are_changed_one_after_the_other
     }
     standing {
         e11_the_value_profile_is_shown_moved_by_returns_and_verified

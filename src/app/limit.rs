@@ -77,6 +77,11 @@ impl Calls for Limited {
         self.calls.preview(preview).await
     }
 
+    async fn quote(&self, preview: Preview) -> Result<(Answer, Option<(String, Instant)>), Error> {
+        let _place = self.place()?;
+        self.calls.quote(preview).await
+    }
+
     async fn outcome(
         &self,
         program: &ProgramId,

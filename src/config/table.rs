@@ -286,6 +286,15 @@ pub(super) const TLS_CLIENT_CA: Setting = Setting {
         "Authorities of client certificates, as PEM: clients that show one are known by it (docs/ACCESS.md). Needs TLS.",
     )
 };
+pub(super) const QUOTE_KEYS: Setting = Setting {
+    secret: true,
+    ..Setting::new(
+        "quote_keys",
+        "KEYS",
+        "stored",
+        "The secret keys of quote tokens, separated by commas: 32 to 128 hexadecimal digits each; the first signs, all are known, so put a new one first and drop the old one a day later. `stored`: one that is made by itself and kept in the store for all instances. Prefer the variable: a flag shows in the list of processes.",
+    )
+};
 
 /// All of them, in the order of documentation.
 pub const SETTINGS: &[&Setting] = &[
@@ -328,6 +337,7 @@ pub const SETTINGS: &[&Setting] = &[
     &TLS_CERTIFICATE,
     &TLS_KEY,
     &TLS_CLIENT_CA,
+    &QUOTE_KEYS,
 ];
 
 /// `docs/SETTINGS.md`.

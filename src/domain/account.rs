@@ -7,6 +7,7 @@ use super::command::Redeem;
 use super::counters::CounterState;
 use super::id::{AccountId, GrantId, MemberId, OrderId, UnitId};
 use super::ledger::{Book, Dates, Entry, Fact, GENESIS, Hash, Part, UnitParts, chain, encode, sum};
+use super::quote::Pin;
 use super::referral::{BroughtState, OwnCode, Referral};
 use super::stock::StockItem;
 use super::time::{DAY_MS, Day, Instant};
@@ -157,6 +158,8 @@ pub struct Hold {
     pub promises: Vec<Promise>,
     /// Of the stock of rewards; empty once resolved.
     pub stock: Vec<StockItem>,
+    /// The quote that its Commit is decided under.
+    pub pin: Option<Box<Pin>>,
 }
 
 impl Hold {
@@ -340,7 +343,7 @@ impl AccountState {
                 book.take(*dates, *amount)?;
                 book.lapse(*dates, *amount)?;
             }
-            Fact::Held { order, revision, expires_at, redeem, units, promises, stock } => {
+            Fact::Held { order, revision, expires_at, redeem, units, promises, stock, pin } => {
                 for held in units {
                     let book = self.unit(&held.unit);
                     held.parts.iter().try_for_each(|part| book.hold(part.dates, part.amount))?;
@@ -357,6 +360,7 @@ impl AccountState {
                     units: units.clone(),
                     promises: promises.clone(),
                     stock: stock.clone(),
+                    pin: pin.clone(),
                 });
             }
             Fact::Unheld { order, why, units } => {
@@ -375,6 +379,7 @@ impl AccountState {
                         effective_at: before.as_ref().map_or(entry.effective_at, |hold| hold.effective_at),
                         units: Vec::new(),
                         promises: before.as_ref().map_or_else(Vec::new, |hold| hold.promises.clone()),
+                        pin: before.as_ref().and_then(|hold| hold.pin.clone()),
                         redeem: before.and_then(|hold| hold.redeem),
                         stock: Vec::new(),
                     });

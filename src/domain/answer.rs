@@ -669,6 +669,8 @@ pub enum Subject {
     Bound(Bound),
     /// Units earned, by unit.
     Units(UnitId),
+    /// The quote that the command relies on.
+    Quote,
     Referral(ReferralId),
 }
 
@@ -806,6 +808,15 @@ pub enum Reason {
     ReferralBudgetSpent,
     OutOfStock,
     NotOnOrders,
+    /// Nobody of this deployment signed the quote.
+    QuoteInvalid,
+    /// It was given to another member, or of another program.
+    QuoteForeign,
+    QuoteExpired,
+    /// It was of another cart.
+    QuoteOfOtherCart,
+    /// In changes only.
+    AccountChanged,
 }
 
 impl Reason {
@@ -895,6 +906,11 @@ impl Reason {
             Reason::OutOfStock => "none of the reward is left",
             Reason::NotOnOrders => "the reward is handed over outside of orders",
             Reason::NothingKept => "nothing would be left of the order; return it instead",
+            Reason::QuoteInvalid => "the quote token was not given by this deployment, or has been changed",
+            Reason::QuoteForeign => "the quote was given to another member, or under another program",
+            Reason::QuoteExpired => "the quote is honoured no longer; ask for another one",
+            Reason::QuoteOfOtherCart => "the quote was of another cart; ask for another one",
+            Reason::AccountChanged => "the account is not as it was when this was quoted",
             Reason::ReservationLapsed => "the reservation has lapsed",
             Reason::NotInAccount => "the person does not belong to the account",
             Reason::AbovePaymentMax => "more units than the program lets pay for one order",

@@ -13,6 +13,7 @@ use super::order::{Line, Order};
 use super::order_record::OrderRecord;
 use super::program::{Campaign, Kind};
 use super::quota::QuotaKey;
+use super::quote::Relied;
 use super::referral::cycle::Verdict as CircleVerdict;
 use super::referral::{CodeOwner, Referral};
 use super::time::Instant;
@@ -140,6 +141,8 @@ pub struct Reserve {
     /// `None`: the program's default. More than the program's maximum is shortened to it by the decision.
     pub ttl_s: Option<i64>,
     pub explain: bool,
+    /// The quote on whose strength it is reserved.
+    pub quote: Option<Relied>,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -152,6 +155,8 @@ pub struct Commit {
     pub paid: bool,
     pub tenders: Vec<Tender>,
     pub explain: bool,
+    /// The quote on whose strength it is bought.
+    pub quote: Option<Relied>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -20,6 +20,7 @@ mod order_event;
 mod people;
 mod promise;
 mod purse;
+mod quoted;
 mod readjudicate;
 mod recall;
 mod referral;
@@ -44,6 +45,8 @@ use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Stock, 
 use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
 use super::referral::CodeOwner;
 use super::time::{Instant, Period, Times};
+
+use quoted::Standing;
 
 pub use claim::claimable;
 pub use recall::{Deed, DeedFinder, Found, recall};
@@ -158,13 +161,14 @@ pub fn decide(
     request: Option<&RequestId>,
     preview: bool,
 ) -> Result<Decision, DecideError> {
-    let times = effective(snapshot, command, times);
+    let standing = Standing::of(timeline, snapshot, command, times.now);
+    let times = standing.times(effective(snapshot, command, times));
     let program = timeline.at(times.effective_at).ok_or(DecideError::NoProgram)?;
     let scene = Scene::new(timeline, program, snapshot, times, request, preview);
     let decided = match command {
         Command::Enroll(enroll) => member::enroll(&scene, enroll),
-        Command::Reserve(reserve) => checkout::reserve(&scene, reserve),
-        Command::Commit(commit) => checkout::commit(&scene, commit),
+        Command::Reserve(reserve) => checkout::reserve(&scene, reserve, &standing),
+        Command::Commit(commit) => checkout::commit(&scene, commit, &standing),
         Command::Release(release) => checkout::release(&scene, release),
         Command::Return(what) => giveback::give_back(&scene, what),
         Command::Adjust(adjust) => member::adjust(&scene, adjust),

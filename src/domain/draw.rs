@@ -89,7 +89,7 @@ pub fn drum_ticket(seed: &Seed, draw: &DrawId, number: i64, of: i64) -> i64 {
 /// Of the network that orders a drum.
 pub const ROUNDS: u32 = 8;
 
-fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
+pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     const BLOCK: usize = 64;
     let mut block = [0u8; BLOCK];
     let hashed: [u8; 32];

@@ -17,6 +17,7 @@ use super::id::{
     ReferralId, RequestId, ReturnId, RuleId, UnitId, VoucherId,
 };
 use super::program::{Kind, ProgramVersion};
+use super::quote::Pin;
 use super::referral::{OwnCode, QualifiedBy, RejectedFor, SideGrant, Via};
 use super::stock::StockItem;
 use super::time::{Day, Instant};
@@ -226,6 +227,8 @@ pub enum Fact {
         promises: Vec<Promise>,
         /// What it holds of the stock of rewards.
         stock: Vec<StockItem>,
+        /// The quote that its Commit is decided under.
+        pin: Option<Box<Pin>>,
     },
     /// A hold ends; `units` go back to their lots. Without a hold: the mark of a release that came first.
     Unheld {

@@ -96,6 +96,7 @@ pub struct Program {
     pub rewards: Vec<Reward>,
     pub campaigns: Vec<Campaign>,
     pub reservations: ReservationTerms,
+    pub quotes: QuoteTerms,
     pub returns: ReturnTerms,
     /// How far in the past a command may have happened, in milliseconds.
     pub back_dating_ms_max: i64,
@@ -521,6 +522,12 @@ pub enum SettlesAs {
     Discount,
     /// The price stays; units are a means of payment.
     Tender,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct QuoteTerms {
+    /// How long quotes are honoured; above 0. `None`: they are not.
+    pub honoured_for_s: Option<i64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

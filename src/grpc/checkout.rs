@@ -38,12 +38,7 @@ impl CheckoutService for Face {
     async fn quote(&self, raw: Request<wire::QuoteRequest>) -> Reply<wire::QuoteResponse> {
         let preview = read(|bad| quote(bad, &*self.calls, raw.get_ref()));
         let offers = preview.as_ref().ok().filter(|_| raw.get_ref().list_rewards).map(on_offer);
-        let mut quoted = self
-            .preview(preview, |answer| match answer {
-                Answer::Commit(answer) => Some(response::quote(answer)),
-                _ => None,
-            })
-            .await?;
+        let mut quoted = Face::quote(self, preview).await?;
         if let Some(offers) = offers.flatten() {
             let offers = self.calls.preview(offers).await.map_err(|error| status::of(&error))?;
             if let Answer::Catalogue(answer) = offers {
@@ -173,6 +168,7 @@ fn quote(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteRequest) -> O
         paid: false,
         tenders: Vec::new(),
         explain: raw.explain,
+        quote: None,
     };
     Some(Preview { program: program?, member: member?, occurred_at: occurred_at?, command: Command::Commit(commit) })
 }
@@ -200,7 +196,8 @@ fn reserve(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReserveRequest) 
         Some(ttl_s) => request::number(bad, &Path::Of("ttl_seconds"), ttl_s, 1..=TTL_S_MAX).map(Some),
         None => Some(None),
     };
-    let reserve = Reserve { order: order?, redeem: redeem??, ttl_s: ttl_s?, explain: raw.explain };
+    let quote = request::quote_token(bad, &raw.quote_token);
+    let reserve = Reserve { order: order?, redeem: redeem??, ttl_s: ttl_s?, explain: raw.explain, quote: quote? };
     Some(envelope?.write(fingerprints::reserve(raw), Command::Reserve(reserve)))
 }
 
@@ -213,14 +210,22 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
     let codes = request::codes(bad, &raw.codes);
     let tenders = request::tenders(bad, &raw.tenders);
     let methods = request::methods(bad, raw.tenders.get(..TENDERS_MAX).unwrap_or(&raw.tenders));
+    let quote = request::quote_token(bad, &raw.quote_token);
     let (mut order, methods) = (order?, methods?);
     for method in methods {
         if !order.payment_methods.contains(&method) {
             order.payment_methods.push(method);
         }
     }
-    let commit =
-        Commit { order, redeem: redeem?, codes: codes?, paid: raw.paid, tenders: tenders?, explain: raw.explain };
+    let commit = Commit {
+        order,
+        redeem: redeem?,
+        codes: codes?,
+        paid: raw.paid,
+        tenders: tenders?,
+        explain: raw.explain,
+        quote: quote?,
+    };
     Some(envelope?.write(fingerprints::commit(raw), Command::Commit(commit)))
 }
 

@@ -96,6 +96,7 @@ pub(super) fn reserve(raw: &wire::ReserveRequest) -> Fingerprint {
         ttl_seconds,
         occurred_at,
         explain,
+        quote_token,
     } = raw;
     Fingerprint::of(RESERVE)
         .field("member_id", member_id.as_bytes())
@@ -104,6 +105,7 @@ pub(super) fn reserve(raw: &wire::ReserveRequest) -> Fingerprint {
         .field("ttl_seconds", &ttl_seconds.map(|s| s.to_be_bytes().to_vec()).unwrap_or_default())
         .field("occurred_at", &message(occurred_at.as_ref()))
         .field("explain", &flag(*explain))
+        .field("quote_token", quote_token.as_bytes())
         .done()
 }
 
@@ -119,6 +121,7 @@ pub(super) fn commit(raw: &wire::CommitRequest) -> Fingerprint {
         paid,
         tenders,
         explain,
+        quote_token,
     } = raw;
     Fingerprint::of(COMMIT)
         .field("member_id", member_id.as_bytes())
@@ -129,6 +132,7 @@ pub(super) fn commit(raw: &wire::CommitRequest) -> Fingerprint {
         .field("paid", &flag(*paid))
         .field("tenders", &list(tenders.iter().map(Message::encode_to_vec)))
         .field("explain", &flag(*explain))
+        .field("quote_token", quote_token.as_bytes())
         .done()
 }
 

@@ -17,6 +17,7 @@ use crate::domain::id::{
     IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId, VoucherId,
 };
 use crate::domain::order::{Currency, Line, LineKind, Order, OrderKind};
+use crate::domain::quote::{self, Relied};
 use crate::domain::referral::code;
 use crate::domain::time::Instant;
 use crate::service::{Calls, Fingerprint, Write};
@@ -100,6 +101,18 @@ impl Envelope {
         let Envelope { program, member, request_id, occurred_at } = self;
         Write { program, member, request_id, fingerprint, occurred_at, command }
     }
+}
+
+/// Whether it is one of ours is for the service to see. The outer `None` is a fault.
+pub(super) fn quote_token(bad: &mut Violations, raw: &str) -> Option<Option<Relied>> {
+    if raw.is_empty() {
+        return Some(None);
+    }
+    if quote::TOKEN_BYTES_MAX < raw.len() {
+        bad.add(&Path::Of("quote_token"), &format!("must have at most {} bytes", quote::TOKEN_BYTES_MAX));
+        return None;
+    }
+    Some(Some(Relied::Token(raw.into())))
 }
 
 /// Empty: the server's only program.

@@ -48,9 +48,16 @@ pub(super) fn commit(answer: CommitAnswer, replayed: bool) -> wire::CommitRespon
 }
 
 /// The preview of a commit.
-pub(super) fn quote(answer: CommitAnswer) -> wire::QuoteResponse {
+pub(super) fn quote(answer: CommitAnswer, sealed: Option<(String, Instant)>) -> wire::QuoteResponse {
     let CommitAnswer { status: _, decided, balances } = answer;
-    wire::QuoteResponse { decision: Some(decision(decided)), balances: all(balances, balance), ..Default::default() }
+    let (quote_token, until) = sealed.unzip();
+    wire::QuoteResponse {
+        decision: Some(decision(decided)),
+        balances: all(balances, balance),
+        quote_token: quote_token.unwrap_or_default(),
+        quote_honoured_until: until.map(timestamp),
+        ..Default::default()
+    }
 }
 
 pub(super) fn release(answer: ReleaseAnswer, replayed: bool) -> wire::ReleaseResponse {
@@ -645,6 +652,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Recipient => (wire::Subject::Recipient, String::new()),
         Subject::Bound(bound) => (wire::Subject::Earn, bound.of),
         Subject::Units(unit) => (wire::Subject::Units, unit.to_string()),
+        Subject::Quote => (wire::Subject::Quote, String::new()),
         Subject::Referral(referral) => (wire::Subject::Referral, referral.to_string()),
     }
 }
@@ -686,6 +694,11 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::LineExists => Wire::LineExists,
         Reason::AmendmentDiffers => Wire::AmendmentDiffers,
         Reason::NothingKept => Wire::NothingKept,
+        Reason::QuoteInvalid => Wire::QuoteInvalid,
+        Reason::QuoteForeign => Wire::QuoteForeign,
+        Reason::QuoteExpired => Wire::QuoteExpired,
+        Reason::QuoteOfOtherCart => Wire::QuoteOfOtherCart,
+        Reason::AccountChanged => Wire::AccountChanged,
         Reason::NothingReserved => Wire::NothingReserved,
         Reason::TooManyReservations => Wire::TooManyReservations,
         Reason::LineUnknown => Wire::LineUnknown,

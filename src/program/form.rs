@@ -26,9 +26,9 @@ use crate::domain::order::{Currency, OrderKind};
 use crate::domain::program::{
     Activity, AwaitTerms, Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts,
     DebtTerms, Earn, EarningTerms, GuestTerms, IdleTerms, Kind, LifeTerms, LineMatch, MonthDay, Multiply, OnLapsed,
-    OrderNumber, Overdraw, PaymentTerms, PerCurrency, Program, ProgramVersion, ReservationTerms, ReturnTerms, Reward,
-    RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms, Then, Trigger,
-    UnitTerms,
+    OrderNumber, Overdraw, PaymentTerms, PerCurrency, Program, ProgramVersion, QuoteTerms, ReservationTerms,
+    ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms,
+    Then, Trigger, UnitTerms,
 };
 use crate::domain::time::{Instant, LocalWindow, Period};
 
@@ -51,7 +51,7 @@ use price::MemberPriceSection;
 use redemption::RedemptionSection;
 use referral::CampaignSection;
 use rule::{HoursSection, RuleSection, check_span};
-use terms::{GuestSection, ReservationSection, ReturnSection};
+use terms::{GuestSection, QuoteSection, ReservationSection, ReturnSection};
 use unit::{LifeSection, UnitList, life_of, unit_of};
 use value::{ValueAskedSection, ValueSection};
 use words::{ActivityWord, MonthDayText, OnLapsedWord, OrderKindWord, OverdrawUnrefusedWord, OverdrawWord};
@@ -134,6 +134,8 @@ section! {
         referrals: Identified<CampaignSection, CAMPAIGNS_MAX>, Default("[]");
         /// How long a checkout may hold units.
         reservations: ReservationSection, Default("{}");
+        /// Whether what a Quote says is honoured.
+        quotes: QuoteSection, Default("{}");
         /// What happens when goods come back.
         returns: ReturnSection, Default("{}");
         /// How far in the past a command may have happened.
@@ -233,6 +235,7 @@ impl Build for FileSection {
             rewards: without_places(rewards),
             campaigns: without_places(self.referrals?.value),
             reservations: self.reservations?.value,
+            quotes: self.quotes?.value,
             returns: self.returns?.value,
             back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
             counters,

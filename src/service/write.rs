@@ -7,7 +7,7 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
-use super::{Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, recipients, slices};
+use super::{Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, slices};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, StockBack, Transfer};
@@ -65,7 +65,10 @@ async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
         Command::Claim(claim) => claims::claim(inner, &cause, write, claim).await?,
         Command::Relocate(relocate) => moves::relocate(inner, &cause, write, relocate).await?,
         Command::Send(send) => moves::send(inner, &cause, write, send).await?,
-        command => settle(inner, &cause, &write.member, command, &times).await?,
+        command => {
+            let command = quotes::opened(inner, command).await?;
+            settle(inner, &cause, &write.member, &command, &times).await?
+        }
     };
     let done = moves::finish(inner, &cause, done).await;
     done.set_aside.close(inner, &done.used);

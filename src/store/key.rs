@@ -59,6 +59,11 @@ impl Layout {
         self.place(program, account.as_str())
     }
 
+    /// `qkey`: what signs the deployment's quotes, where no setting says otherwise.
+    pub fn quote_key(self) -> Key {
+        Key { partition: Partition(0), name: "qkey".into() }
+    }
+
     /// `acct|bakery|mia-7`: the record found under a member id, an account or an alias to one.
     pub fn member(self, program: &ProgramId, member: &MemberId) -> Key {
         Key { partition: self.place(program, member.as_str()), name: format!("acct|{program}|{member}").into() }

@@ -144,11 +144,11 @@ pub(crate) fn order_for(id: &str, amount_minor: i64) -> Order {
 }
 
 pub(crate) fn commit(order: Order) -> Commit {
-    Commit { order, redeem: None, codes: Vec::new(), paid: false, tenders: Vec::new(), explain: false }
+    Commit { order, redeem: None, codes: Vec::new(), paid: false, tenders: Vec::new(), explain: false, quote: None }
 }
 
 pub(crate) fn reserve(order: Order, redeem: Redeem) -> Reserve {
-    Reserve { order, redeem, ttl_s: None, explain: false }
+    Reserve { order, redeem, ttl_s: None, explain: false, quote: None }
 }
 
 pub(crate) fn nothing() -> Redeem {
@@ -820,6 +820,7 @@ fn subject(subject: &Subject) -> String {
         Subject::Voucher(voucher) => format!("voucher {voucher}"),
         Subject::Bound(bound) => format!("more of {} by {}", bound.rule, bound.of),
         Subject::Units(unit) => format!("units {unit}"),
+        Subject::Quote => "quote".to_owned(),
         other => format!("{other:?}").to_lowercase(),
     }
 }

@@ -490,6 +490,7 @@ impl Run<'_> {
                     paid: *paid,
                     tenders: tenders(),
                     explain: false,
+                    quote: None,
                 });
                 (member, command)
             }
@@ -497,7 +498,16 @@ impl Run<'_> {
                 let member = owner(*number);
                 let redeem = self.redeem(member, uses).await?;
                 let ttl_s = Some(*ttl_s);
-                (member, Command::Reserve(Reserve { order: order(*number, basket), redeem, ttl_s, explain: false }))
+                (
+                    member,
+                    Command::Reserve(Reserve {
+                        order: order(*number, basket),
+                        redeem,
+                        ttl_s,
+                        explain: false,
+                        quote: None,
+                    }),
+                )
             }
             Act::Release { order } => (owner(*order), Command::Release(Release { order_id: order_id(*order) })),
             Act::Return { order, id, cancel, parts } => {

@@ -110,6 +110,10 @@ impl Calls for Fake {
         }
     }
 
+    async fn quote(&self, preview: Preview) -> Result<(Answer, Option<(String, Instant)>), Error> {
+        Ok((self.preview(preview).await?, Some(("c0ffee".into(), at()))))
+    }
+
     async fn outcome(&self, _: &ProgramId, _: &MemberId, _: &RequestId, fence: bool) -> Result<Known, Error> {
         match self.act().await? {
             Does::Knows(known) => Ok(known),

@@ -87,6 +87,7 @@ fn a_commit() {
         paid: true,
         tenders: vec![Tender { tender: label("card-1"), amount_minor: 1_420 }],
         explain: false,
+        quote: None,
     };
     assert!(expected.codes[0].code.is_some(), "the code can be read");
     assert_eq!(write.command, Command::Commit(expected));
@@ -137,7 +138,8 @@ fn a_quote_previews_the_commit() {
 
 #[test]
 fn a_reservation() {
-    let expected = Reserve { order: domain_order(), redeem: domain_redeem(), ttl_s: Some(600), explain: false };
+    let expected =
+        Reserve { order: domain_order(), redeem: domain_redeem(), ttl_s: Some(600), explain: false, quote: None };
     assert_eq!(written(reserve()).command, Command::Reserve(expected));
 }
 

@@ -405,6 +405,7 @@ impl<'a, W: Write> Story<'a, W> {
             ttl_seconds,
             occurred_at: Some(stamp(at)),
             explain: false,
+            quote_token: String::new(),
         };
         Ok(self.client.reserve(request).await?)
     }
@@ -558,6 +559,7 @@ fn commit_request(member_id: &str, at: Instant, order: wire::Order) -> wire::Com
         paid: false,
         tenders: Vec::new(),
         explain: false,
+        quote_token: String::new(),
     }
 }
 

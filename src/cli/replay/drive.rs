@@ -204,6 +204,7 @@ impl Driver {
             ttl_seconds: None,
             occurred_at: Some(stamp(at)),
             explain: false,
+            quote_token: String::new(),
         };
         let answer = self.client.reserve(request).await?;
         self.note_replayed(answer.replayed);
@@ -227,6 +228,7 @@ impl Driver {
             paid: false,
             tenders: Vec::new(),
             explain: false,
+            quote_token: String::new(),
         };
         let answer = self.client.commit(request).await?;
         self.note_replayed(answer.replayed);

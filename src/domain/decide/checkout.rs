@@ -28,6 +28,7 @@ use super::awards::{self, Given};
 use super::elsewhere::{Place, grant_of};
 use super::limits::{self, Gift};
 use super::purse::{self, Wallet};
+use super::quoted::Standing;
 use super::{
     Decision, Halt, OVERFLOW, Scene, claim, elsewhere, no, order_event, promise, recall, referral, refusal_answer,
     ripple,
@@ -43,13 +44,16 @@ fn content(order: &Order) -> [u8; 32] {
     digest(&encode(&(head, &order.lines, order.kind, &order.recipient)))
 }
 
-pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, Halt> {
+pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve, standing: &Standing<'_>) -> Result<Decision, Halt> {
     let order = &command.order;
     let at = scene.times.effective_at;
     scene.check_times(Subject::Order)?;
     let mut desk = scene.desk()?;
     if scene.snapshot.order.is_some() {
         return Err(no(Subject::Reservation, Reason::OrderCommitted));
+    }
+    if let Some(refusal) = standing.refusal() {
+        return Err(refusal.into());
     }
     let before = desk.state.hold(&order.order_id).cloned();
     if let Some(mark) = before.as_ref().filter(|hold| hold.revision == 0 && desk.now < hold.at.plus_ms(MARK_MS)) {
@@ -104,8 +108,14 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve) -> Result<Decision, 
     let (order_id, promises) = (order.order_id.clone(), promise::of(&redemption));
     let stock = redemption.stock();
     stock::keep(&mut desk.freed, &stock);
-    desk.post(at, Fact::Held { order: order_id, revision, expires_at, redeem, units, promises, stock })?;
+    let pin = match standing {
+        Standing::Pinned(pin) => Some(Box::new((*pin).clone())),
+        Standing::Free | Standing::Lost(..) => None,
+    };
+    desk.post(at, Fact::Held { order: order_id, revision, expires_at, redeem, units, promises, stock, pin })?;
     show_uses(order, &redemption, &mut decided, &[]);
+    let same = standing.wants_the_same(Some(&command.redeem));
+    decided.changes = standing.changes(&decided, false, same).unwrap_or_default();
     for known in desk.state.vouchers.iter().filter(|known| known.order.as_ref() == Some(&order.order_id)) {
         decided.effects.push(Effect::Voucher(VoucherEffect {
             voucher: known.voucher.clone(),
@@ -187,7 +197,7 @@ pub(super) fn earn_on(
     Ok((earned, tallies))
 }
 
-pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Halt> {
+pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_>) -> Result<Decision, Halt> {
     let order = &command.order;
     let content = content(order);
     if let Some(record) = &scene.snapshot.order {
@@ -205,6 +215,10 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
         return Ok(scene.unchanged(answer, true));
     }
     scene.check_times(Subject::Order)?;
+    let lost = standing.refusal();
+    if let Some(refusal) = lost.clone().filter(|_| !command.paid) {
+        return Err(refusal.into());
+    }
     if scene.snapshot.account_id.as_ref().is_some_and(AccountId::is_guest) {
         return claim::commit_as_guest(scene, command, content);
     }
@@ -260,6 +274,13 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit) -> Result<Decision, Ha
     outgoing.extend(brought.outgoing);
     // Last: a level that the order reaches does not multiply what the order itself earns.
     ripple::settle(scene, &mut desk, before, &mut decided)?;
+    decided.refusals.extend(lost);
+    // What was reserved on the quote is what was quoted, as far as it was there.
+    let of_reservation = command.redeem.is_none() && reserved.as_ref().is_some_and(|hold| hold.pin.is_some());
+    let same = of_reservation || standing.wants_the_same(command.redeem.as_ref());
+    if let Some(changes) = standing.changes(&decided, true, same) {
+        decided.changes = changes;
+    }
 
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));

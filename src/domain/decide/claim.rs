@@ -118,6 +118,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         paid: true,
         tenders: guest.tenders.iter().map(|tender| tender.tender.clone()).collect(),
         explain: false,
+        quote: None,
     };
     let order = &commit.order;
     let account = AccountId::from(&guest.member);

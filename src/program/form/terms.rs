@@ -34,6 +34,25 @@ impl Build for ReservationSection {
 }
 
 section! {
+    /// Whether what a Quote says is honoured.
+    QuoteSection = "quotes" {
+        /// How long from the Quote, for the same cart and member, a Reserve or a Commit that sends its token is decided under
+        /// the program version and as of the instant of the quote. Balances and budgets are not promised. At most
+        /// `back_dating_max`.
+        honoured_for: Stopwatch<0, { DAY_S }>, Default("none");
+    }
+}
+
+impl Build for QuoteSection {
+    type Out = QuoteTerms;
+
+    fn build(self, _: Pos, _: &mut Reader) -> Option<QuoteTerms> {
+        let honoured_for_s = self.honoured_for?.value;
+        Some(QuoteTerms { honoured_for_s: (0 < honoured_for_s).then_some(honoured_for_s) })
+    }
+}
+
+section! {
     /// What becomes of the orders of guests, who are members only later.
     GuestSection = "guests" {
         /// How long after a guest's order a member may claim it; `none`: never.
