@@ -109,7 +109,7 @@ pub(super) fn quote_token(bad: &mut Violations, raw: &str) -> Option<Option<Reli
         return Some(None);
     }
     if quote::TOKEN_BYTES_MAX < raw.len() {
-        bad.add(&Path::Of("quote_token"), &format!("must have at most {} bytes", quote::TOKEN_BYTES_MAX));
+        bad.add(&Path::Of("quote_token"), format!("must have at most {} bytes", quote::TOKEN_BYTES_MAX));
         return None;
     }
     Some(Some(Relied::Token(raw.into())))

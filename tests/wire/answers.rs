@@ -10,7 +10,7 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 120] = [
+const REASONS: [Reason; 125] = [
     Reason::OutOfStock,
     Reason::NotOnOrders,
     Reason::MemberUnknown,
@@ -555,7 +555,9 @@ fn balances() {
     let answer = CommitAnswer { status: CommitStatus::Committed, decided: decided(), balances: vec![balance] };
     let fake = Fake::that(Does::Answers(Answered { answer: Answer::Commit(answer), replayed: false }));
     assert_eq!(wait(commit().send(routes(&fake))).unwrap().balances, std::slice::from_ref(&expected));
-    assert_eq!(wait(quote().send(routes(&fake))).unwrap().balances, [expected]);
+    let quoted = wait(quote().send(routes(&fake))).unwrap();
+    assert_eq!(quoted.balances, [expected]);
+    assert_eq!((quoted.quote_token.as_str(), quoted.quote_honoured_until.is_some()), ("c0ffee", true));
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn commits() {
             ("paid", R { paid: false, ..commit() }),
             ("tenders", R { tenders: vec![tender("a"), tender("b")], ..commit() }),
             ("explain", R { explain: true, ..commit() }),
+            ("quote_token", R { quote_token: String::new(), ..commit() }),
             // The first of several is named.
             ("order", R { order: Some(other_order), explain: true, tenders: vec![], ..commit() }),
         ],
@@ -88,6 +89,7 @@ fn reservations() {
             ("ttl_seconds", R { ttl_seconds: Some(601), ..reserve() }),
             ("occurred_at", R { occurred_at: None, ..reserve() }),
             ("explain", R { explain: true, ..reserve() }),
+            ("quote_token", R { quote_token: "c0ffe0".into(), ..reserve() }),
         ],
     );
 }

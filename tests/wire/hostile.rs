@@ -139,10 +139,11 @@ prop_compose! {
         occurred_at in instant(),
         (paid, explain) in any::<(bool, bool)>(),
         tenders in prop::collection::vec((string(), number()), 0..23),
+        quote_token in string(),
     ) -> wire::CommitRequest {
         let tender = |(tender_id, amount_minor)| wire::Tender { method: String::clone(&tender_id), tender_id, amount_minor };
         let tenders = tenders.into_iter().map(tender).collect();
-        wire::CommitRequest { program_id, member_id, request_id, order, redeem, codes, occurred_at, paid, tenders, explain }
+        wire::CommitRequest { program_id, member_id, request_id, order, redeem, codes, occurred_at, paid, tenders, explain, quote_token }
     }
 }
 
@@ -201,14 +202,14 @@ proptest! {
 
     #[test]
     fn commits_quotes_and_reservations(raw in commits()) {
-        let wire::CommitRequest { program_id, member_id, order, redeem, codes, occurred_at, explain, .. } = raw.clone();
+        let wire::CommitRequest { program_id, member_id, order, redeem, codes, occurred_at, explain, quote_token, .. } = raw.clone();
         let quote = wire::QuoteRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), order: order.clone(), redeem: redeem.clone(),
             codes, occurred_at, explain, list_rewards: false,
         };
         let reserve = wire::ReserveRequest {
             program_id, member_id, request_id: "r-1".into(), order, redeem,
-            ttl_seconds: raw.tenders.first().map(|tender| tender.amount_minor), occurred_at, explain,
+            ttl_seconds: raw.tenders.first().map(|tender| tender.amount_minor), occurred_at, explain, quote_token,
         };
         for command in [send(raw)?, send(quote)?, send(reserve)?] {
             match command {

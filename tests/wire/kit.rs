@@ -531,6 +531,7 @@ pub(crate) fn reserve() -> wire::ReserveRequest {
         ttl_seconds: Some(600),
         occurred_at: timestamp(1_767_225_600, 0),
         explain: false,
+        quote_token: "c0ffee".into(),
     }
 }
 
@@ -546,6 +547,7 @@ pub(crate) fn commit() -> wire::CommitRequest {
         paid: true,
         tenders: vec![wire::Tender { tender_id: "card-1".into(), amount_minor: 1_420, method: "visa".into() }],
         explain: false,
+        quote_token: "c0ffee".into(),
     }
 }
 

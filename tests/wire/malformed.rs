@@ -248,6 +248,12 @@ fn reservations() {
         ("a second", wire::ReserveRequest { ttl_seconds: Some(1), ..reserve() }, &[]),
         ("no time", wire::ReserveRequest { ttl_seconds: Some(0), ..reserve() }, &["ttl_seconds"]),
         ("endless", wire::ReserveRequest { ttl_seconds: Some(i64::MAX), ..reserve() }, &["ttl_seconds"]),
+        ("a long quote", wire::ReserveRequest { quote_token: "0".repeat(16 * 1024), ..reserve() }, &[]),
+        (
+            "a longer one",
+            wire::ReserveRequest { quote_token: "0".repeat(16 * 1024 + 1), ..reserve() },
+            &["quote_token"],
+        ),
         ("empty", wire::ReserveRequest::default(), &["member_id", "request_id", "order", "redeem"]),
     ]);
 }

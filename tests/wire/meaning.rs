@@ -3,6 +3,7 @@
 use guerdon::domain::command::*;
 use guerdon::domain::id::*;
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
+use guerdon::domain::quote::Relied;
 use guerdon::domain::referral::code;
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, pay_with_units::Amount};
@@ -87,7 +88,7 @@ fn a_commit() {
         paid: true,
         tenders: vec![Tender { tender: label("card-1"), amount_minor: 1_420 }],
         explain: false,
-        quote: None,
+        quote: Some(Relied::Token("c0ffee".into())),
     };
     assert!(expected.codes[0].code.is_some(), "the code can be read");
     assert_eq!(write.command, Command::Commit(expected));
@@ -131,6 +132,7 @@ fn a_quote_previews_the_commit() {
         paid: false,
         tenders: Vec::new(),
         explain: true,
+        quote: None,
     };
     assert_eq!(preview.command, Command::Commit(expected));
     assert_eq!(previewed(wire::QuoteRequest { member_id: String::new(), ..quote() }).member, None, "a guest");
@@ -138,8 +140,13 @@ fn a_quote_previews_the_commit() {
 
 #[test]
 fn a_reservation() {
-    let expected =
-        Reserve { order: domain_order(), redeem: domain_redeem(), ttl_s: Some(600), explain: false, quote: None };
+    let expected = Reserve {
+        order: domain_order(),
+        redeem: domain_redeem(),
+        ttl_s: Some(600),
+        explain: false,
+        quote: Some(Relied::Token("c0ffee".into())),
+    };
     assert_eq!(written(reserve()).command, Command::Reserve(expected));
 }
 
