@@ -80,6 +80,10 @@ pub const METHODS: &[Method] = &[
     // In the name of an agent only for whom may correct: `grpc/referral.rs`.
     open("guerdon.v1.ReferralService/Attribute", MEMBERS),
     open("guerdon.v1.ReferralService/GetReferral", READS),
+    open("guerdon.v1.RewardService/ListRewards", READS),
+    open("guerdon.v1.RewardService/Redeem", MEMBERS),
+    open("guerdon.v1.RewardService/FulfilVoucher", ORDERS),
+    open("guerdon.v1.RewardService/CancelVoucher", ORDERS),
     open("guerdon.v1.RewardService/ListVouchers", READS),
     open("guerdon.v1.RewardService/GetDraw", FIGURES),
     open("guerdon.v1.RewardService/ListDrawTickets", FIGURES),

@@ -56,6 +56,10 @@ impl Calls for Tenants {
         self.of(&preview.program)?.preview(preview).await
     }
 
+    async fn quote(&self, preview: Preview) -> Result<(Answer, Option<(String, Instant)>), Error> {
+        self.of(&preview.program)?.quote(preview).await
+    }
+
     async fn outcome(
         &self,
         program: &ProgramId,
