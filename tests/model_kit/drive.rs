@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use guerdon::domain::account::VoucherState;
 use guerdon::domain::answer::{Answer, CommitStatus, MemberView, OrderState, Reason, ReturnStatus};
-use guerdon::domain::code;
 use guerdon::domain::command::{
     Adjust, AdjustReason, Amend, Attribute, Command, Commit, CreateCode, Enroll, EnteredCode, Measure, OrderEvent,
     PayWithUnits, ProfileChange, Recipient, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat,
@@ -15,6 +14,7 @@ use guerdon::domain::id::{
 };
 use guerdon::domain::ledger::Book;
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
+use guerdon::domain::referral::code;
 use guerdon::domain::time::{DAY_MS, HOUR_MS, Instant, MINUTE_MS};
 use guerdon::service::{Answered, Calls, Error, Fingerprint, Known, Preview, Write};
 
@@ -447,11 +447,12 @@ impl Run<'_> {
                 if !self.subject.versions[0].contains("\nreferrals:") {
                     return Ok(None);
                 }
-                (*member, Command::CreateCode(CreateCode { campaign: None, vanity: None }))
+                let create = CreateCode { campaign: None, vanity: None, label: None, expires_at: None, uses_max: None };
+                (*member, Command::CreateCode(create))
             }
             Act::Attribute { member, advocate } => {
                 let Some(code) = code(&Some(*advocate)) else { return Ok(None) };
-                (*member, Command::Attribute(Attribute { code }))
+                (*member, Command::Attribute(Attribute { code, agent: None }))
             }
             Act::Adjust { amount: 0, .. } => return Ok(None),
             Act::Adjust { member, credit, amount, days } => {

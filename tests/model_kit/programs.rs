@@ -7,8 +7,7 @@ pub(crate) struct Subject {
     /// Versions of the file, of which restarts choose one.
     pub(crate) versions: &'static [&'static str],
     pub(crate) budgets: &'static [Budget],
-    /// Whether units are granted and taken back by answers alone: neither with time nor in consequence of anything but what
-    /// was asked.
+    /// Whether units are granted and taken back by answers alone: neither with time nor once a referral is confirmed.
     pub(crate) told: bool,
     /// Whether a return takes what it takes line by line, so that all of it is taken when all is back; where units may be
     /// called off without a call it is not.
@@ -172,7 +171,7 @@ pub(crate) const SUBJECTS: &[Subject] = &[
         told: true,
         amends: true,
     },
-    Subject { name: "pending", versions: PENDING, budgets: &[], told: true, amends: true },
+    Subject { name: "pending", versions: PENDING, budgets: &[], told: false, amends: true },
     Subject {
         name: "short",
         versions: SHORT,
@@ -180,7 +179,7 @@ pub(crate) const SUBJECTS: &[Subject] = &[
             Budget { rules: &["o_gift"], most: 90, per_day: true, clamps: false, alone: true },
             Budget { rules: &["o_few"], most: 80, per_day: false, clamps: false, alone: true },
         ],
-        told: true,
+        told: false,
         amends: false,
     },
     Subject { name: "status", versions: STATUS, budgets: &[], told: false, amends: true },
