@@ -103,6 +103,7 @@ fn line(item: &Item) -> Line {
         quantity: item.quantity,
         amount_minor: item.amount,
         list_amount_minor: None,
+        prior_amount_minor: None,
         tax_minor: item.tax.min(item.amount),
     }
 }
