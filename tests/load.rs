@@ -32,7 +32,7 @@ async fn load(target: &str, more: &[&str]) -> (i32, serde_json::Value) {
 async fn every_kind_of_load_is_answered_rightly() {
     let server = server().await;
     let target = server.addr().to_string();
-    for (workload, series) in [("uniform", "commit"), ("zipf", "commit"), ("quote", "quote"), ("shop", "quote")] {
+    for (workload, series) in [("uniform", "Commit"), ("zipf", "Commit"), ("quote", "Quote"), ("shop", "Quote")] {
         let (code, told) = load(&target, &["--workload", workload, "--in-flight", "4"]).await;
         assert_eq!(code, EXIT_FINE, "{workload}: {told}");
         let of = &told["series"][series];
@@ -50,7 +50,7 @@ async fn by_the_clock_every_call_that_was_due_is_sent_and_counted() {
     let server = server().await;
     let (code, told) = load(&server.addr().to_string(), &["--rate", "200"]).await;
     assert_eq!(code, EXIT_FINE, "{told}");
-    assert_eq!(told["series"]["commit"]["calls"], 60, "200 a second for 300 ms: {told}");
+    assert_eq!(told["series"]["Commit"]["calls"], 60, "200 a second for 300 ms: {told}");
     assert_eq!((&told["offered_per_second"], &told["unsent"]), (&200.into(), &0.into()));
 }
 

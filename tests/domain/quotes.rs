@@ -117,7 +117,7 @@ rules:
     world.now = in_minutes(&world, 5);
     world.commit("mia", pays(order_for("other", 5_000), pay_exactly(500)));
     let done = world.commit("mia", Commit { quote: signed(&quote), ..asked });
-    assert_eq!(changes(&done), ["payment points: 300 -> 57, AccountChanged", "units points: 57 -> 10, LimitReached"]);
+    assert_eq!(changes(&done), ["payment points: 300 -> 57, BalanceTooLow", "units points: 57 -> 10, LimitReached"]);
     // Nothing limits it, and nothing is used: it is the account that has changed.
     let mut world = World::new(&limited.replace("units: 60, per: day", "units: 600, per: day")).with("mia", 500);
     let asked = commit(order_for("o", 5_000));

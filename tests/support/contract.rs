@@ -132,6 +132,8 @@ fn value(field: &FieldDescriptor, program: &str, depth: usize) -> Option<Value> 
             "campaign_id" => text("bring-a-friend"),
             "referral_id" => text("bring-a-friend.mia"),
             "draw_id" => text("spring"),
+            "reward_id" => text("free-delivery"),
+            "voucher_id" => text("voucher-1"),
             "leaderboard_id" => text("bakers"),
             "ladder" => text("status"),
             "level" => text("gold"),

@@ -59,8 +59,6 @@ pub enum Verdict {
 const HOT_EVERY: u64 = 20;
 /// Each member has something to pay with, in [`Workload::Shop`].
 const OPENING_UNITS: i64 = 1_000_000;
-/// What a Reserve would like to use.
-const RESERVED_UNITS: i64 = 100;
 /// Orders of the shop that wait for what happens to them next.
 const WAITING_MAX: usize = 100_000;
 
@@ -218,7 +216,7 @@ impl Shape {
     }
 
     fn reserve(&self, member: u64, nth: u64) -> Job {
-        let amount = Some(wire::pay_with_units::Amount::AtMost(RESERVED_UNITS));
+        let amount = Some(wire::pay_with_units::Amount::AllPossible(true));
         let pay = wire::PayWithUnits { amount, ..wire::PayWithUnits::default() };
         let request = wire::ReserveRequest {
             program_id: self.program_id.clone(),
