@@ -1,11 +1,14 @@
 //! Processes that are measured, and what processor time they have used.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::redis_server::RedisServer;
+
+/// Until a process listens.
+const START_MAX: Duration = Duration::from_secs(30);
 
 /// A server on loopback; ends with this.
 pub(crate) struct Process {
@@ -50,7 +53,13 @@ impl Process {
 
     fn start(mut command: Command, address: String) -> Process {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the server starts");
-        Process { child, address }
+        let process = Process { child, address };
+        let began = Instant::now();
+        while TcpStream::connect(&process.address).is_err() {
+            assert!(began.elapsed() < START_MAX, "nothing listens on {}", process.address);
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        process
     }
 
     pub(crate) fn address(&self) -> &str {
