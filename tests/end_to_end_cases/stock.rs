@@ -163,6 +163,10 @@ pub(crate) async fn c9_a_large_stock_is_spread_and_sold_to_the_last_one<W: World
     for answer in at_once([&two, &one], cancels.collect()).await {
         assert!(answer.cancel_voucher().cancelled);
     }
+    // The pool is told of what came back by the feed.
+    pass(&world, SECOND_MS);
+    one.service.end_day(world.clock().now(None)).await.unwrap();
+    assert_eq!(left(&one, "mug").await, 10);
     let again = at_once([&one, &two], ask(99).collect()).await;
     assert_eq!(redeemed(&again).len(), 10, "what came back is had again, and no more");
     assert_eq!(left(&one, "mug").await, 0);
