@@ -207,6 +207,7 @@ cases! {
         c9_two_hundred_ask_at_once_for_fifty_and_exactly_fifty_have_one
         c9_reservations_hold_stock_and_what_they_give_back_is_had_again
         c9_a_large_stock_is_spread_and_sold_to_the_last_one
+        c9_stock_that_comes_back_again_and_again_is_there_once
         c9_no_two_get_the_same_code_of_a_partner
         c9_what_dies_half_way_loses_no_stock_and_doubles_none
         c3_a_quote_tells_what_else_is_on_offer

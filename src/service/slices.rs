@@ -277,10 +277,12 @@ async fn give_back(
     let (key, left_key) =
         (inner.layout.slice(quota, since, partition), inner.layout.slice_left(quota, since, partition));
     for _ in 0..ATTEMPTS_MAX {
+        // In this order: whoever emptied it before has said so in what is read after. The other way round nothing would
+        // be left and nothing given back, and what they bring would be taken for settled.
+        let left = inner.store.left(&left_key).await?;
         let slice = inner.store.load(partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
         let slice = read::<Slice>(&key, slice)?;
         let before = slice.map_or_else(Slice::default, |(_, slice)| slice);
-        let left = inner.store.left(&left_key).await?;
         let not_in = given.saturating_sub(before.taken_in).max(0);
         let back = left.saturating_add(not_in);
         inner.slices.heard(left_key.clone(), 0);
@@ -318,8 +320,10 @@ async fn credit(inner: &Inner, quota: &QuotaKey, back: &[((Instant, u16), Given,
             // One that was filled up meanwhile, or that something came back to, has something again.
             known.drained |= known.given == seen.given && known.returns == seen.returns;
         }
-        // Slices of versions that are over and empty are of no more use.
-        ledger.slices.retain(|(since, _), known| !(known.drained && *since < definition.since));
+        // Slices of versions that are over and empty are of no more use. Those of no version fill up again, and what they
+        // have given back ever would be counted anew.
+        let is_over = |since: Instant| since != RETURNED && since < definition.since;
+        ledger.slices.retain(|(since, _), known| !(known.drained && is_over(*since)));
         let mut commit = pool.commit(inner, quota, ledger);
         let made_up = definition.excess.min(more);
         if 0 < made_up {

@@ -172,6 +172,24 @@ pub(crate) async fn c9_a_large_stock_is_spread_and_sold_to_the_last_one<W: World
     assert_eq!(left(&one, "mug").await, 0);
 }
 
+/// What a slice of returned stock had given back ever was counted again once the pool had forgotten it.
+pub(crate) async fn c9_stock_that_comes_back_again_and_again_is_there_once<W: World>() {
+    let world = W::start();
+    let (one, two) = pair(&world, 1).await;
+    members(&one, 2).await;
+    let mut voucher = one.clients.send(&redeem("m0", "first", "mug")).await.redeem().voucher.unwrap();
+    for round in 0..4 {
+        let cancel = cancel_voucher("m0", &format!("x{round}"), &voucher.voucher_id);
+        assert!(one.clients.send(&cancel).await.cancel_voucher().cancelled);
+        pass(&world, SECOND_MS);
+        one.service.end_day(world.clock().now(None)).await.unwrap();
+        assert_eq!(left(&two, "mug").await, 1, "round {round}");
+        voucher = two.clients.send(&redeem("m0", &format!("r{round}"), "mug")).await.redeem().voucher.unwrap();
+        let more = one.clients.send(&redeem("m1", &format!("s{round}"), "mug")).await.redeem();
+        assert_eq!(more.voucher, None, "round {round}: there is but one");
+    }
+}
+
 pub(crate) async fn c9_no_two_get_the_same_code_of_a_partner<W: World>() {
     let world = W::start();
     let (one, two) = pair(&world, 30).await;
