@@ -5,25 +5,38 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{Label, LineId, MemberId, OrderId, Sku};
 
-/// An ISO 4217 currency code.
+/// An ISO 4217 currency; stored by its ISO number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Currency([u8; 3]);
+#[serde(try_from = "u16", into = "u16")]
+pub struct Currency(iso_currency::Currency);
 
 impl Currency {
     /// `None` unless `raw` is an active ISO 4217 code in upper case.
     pub fn parse(raw: &str) -> Option<Currency> {
-        let code = iso_currency::Currency::from_code(raw)?;
-        code.code().as_bytes().try_into().ok().map(Currency)
+        iso_currency::Currency::from_code(raw).map(Currency)
     }
 
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    pub fn as_str(&self) -> &'static str {
+        self.0.code()
     }
 
     /// Digits after the decimal point: 2 for GBP, 0 for JPY, 3 for BHD.
     pub fn exponent(self) -> u32 {
-        let code = iso_currency::Currency::from_code(self.as_str());
-        code.and_then(|c| c.exponent()).map_or(0, u32::from)
+        self.0.exponent().map_or(0, u32::from)
+    }
+}
+
+impl TryFrom<u16> for Currency {
+    type Error = &'static str;
+
+    fn try_from(number: u16) -> Result<Currency, &'static str> {
+        iso_currency::Currency::from_numeric(number).map(Currency).ok_or("no currency has this number")
+    }
+}
+
+impl From<Currency> for u16 {
+    fn from(currency: Currency) -> u16 {
+        currency.0.numeric()
     }
 }
 
