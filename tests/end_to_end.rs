@@ -33,6 +33,7 @@ mod end_to_end_cases {
     pub(crate) mod once;
     pub(crate) mod outages;
     pub(crate) mod people;
+    pub(crate) mod prices;
     pub(crate) mod quotas;
     pub(crate) mod quotes;
     pub(crate) mod races;
@@ -180,6 +181,8 @@ cases! {
         e1_what_is_short_is_granted_as_far_as_it_goes
         e1_a_quote_sees_what_lies_in_slices
         e1_what_dies_between_pool_and_slice_is_neither_lost_nor_doubled
+        e2_liability_is_capped_over_all_members_and_makes_room_again
+        e3_brake_holds_over_instances_days_and_restarts
     }
     quotas {
         a13_global_many_at_once_are_granted_what_there_is_and_no_more
@@ -194,6 +197,10 @@ cases! {
         r10_two_who_name_each_other_at_once_are_not_both_attributed
         r11_rewards_are_held_multiplied_capped_and_taken_back
         r16_every_reason_is_told
+    }
+    prices {
+        c12_member_prices_are_shown_side_by_side_and_taken_without_being_asked_for
+        c12_the_lowest_prior_price_is_what_a_percentage_is_of
     }
     quotes {
         c6_a_token_of_one_instance_is_honoured_by_another_under_a_later_version

@@ -1009,3 +1009,46 @@ fn faults_name_what_they_are_about() {
         "{said:?}"
     );
 }
+
+#[test]
+fn c9_what_is_handed_over_takes_no_terms_about_orders() {
+    for (terms, field) in [
+        ("spend_at_least: GBP 1.00", "spend_at_least"),
+        ("group: g", "group"),
+        ("alone: true", "alone"),
+        ("with_units: false", "with_units"),
+    ] {
+        let said = said(&small(&format!("rewards: [{{id: mug, title: M, gives: {{handed_over: {{}}}}, {terms}}}]\n")));
+        let expected = format!("rewards[0].{field}: it is about orders, and this reward is for none");
+        assert!(said.iter().any(|one| one.starts_with(&expected)), "{terms}: {said:?}");
+    }
+}
+
+#[test]
+fn e2_liability_in_money_needs_a_worth() {
+    let said = said(&small("unit_limits: {points: {liability_max: GBP 100.00}}\n"));
+    let expected = "unit_limits.points.liability_max: nothing says what `points` is worth";
+    assert!(said.iter().any(|one| one.starts_with(expected)), "{said:?}");
+    let text = small(
+        "pay_with: {points: {units: 3, worth: GBP 0.02}}\nunit_limits: {points: {liability_max: GBP 0.99, outstanding_max: 200}}\n",
+    );
+    let program = program::compile(&text).expect("a program");
+    let most = program.limits_of(&unit("points")).and_then(|limits| limits.outstanding_max);
+    assert_eq!(most, Some(148), "99 minor units are worth 148.5; less than 200");
+}
+
+#[test]
+fn e3_brake_has_a_number() {
+    let of = |brake: &str| small(&format!("campaigns: [{{id: may, title: M, brake: {{{brake}}}}}]\n"));
+    let said = said(&of("forecast: 9000000000000, times: 1000000"));
+    assert!(said.iter().any(|one| one.contains("campaigns[0].brake")), "{said:?}");
+    let program = program::compile(&of("forecast: 5, times: 1.5")).expect("a program");
+    assert_eq!(program.rule_campaigns[0].brake.map(|brake| brake.most), Some(7), "rounded down");
+}
+
+#[test]
+fn c6_quotes_are_not_honoured_for_longer_than_back_dating_reaches() {
+    let said = said(&small("back_dating_max: 5 minutes\nquotes: {honoured_for: 10 minutes}\n"));
+    let expected = "back_dating_max: quotes are honoured for longer, as of when they were made";
+    assert!(said.iter().any(|one| one.starts_with(expected)), "{said:?}");
+}

@@ -81,6 +81,10 @@ fn main() {
 /// In percent of the most that a subject does, how much it is offered for its curve of latencies.
 const OFFERED_PERCENT: [u64; 6] = [10, 30, 50, 70, 80, 90];
 const IN_FLIGHT: [u64; 3] = [1, 8, 64];
+pub(crate) const WITH_BUDGET: &str = "redis, each order from one budget";
+pub(crate) const WITHOUT_BUDGET: &str = "redis, without";
+/// How often what is compared is measured, one after the other.
+const TURNS: usize = 3;
 
 /// Something that answers calls: processes, and whose processor time counts.
 pub(crate) struct Subject {
@@ -135,6 +139,9 @@ async fn rig(args: Args) {
             report.capacity(yardstick::commits(redis, &extent.measured).await);
             println!("{}", report.last());
         }
+    }
+    if wanted(WITH_BUDGET) {
+        hot_budget(&program, folder.path(), &extent, &mut report).await;
     }
     std::fs::create_dir_all(&args.out).unwrap();
     std::fs::write(args.out.join("report.md"), report.text()).unwrap();
@@ -210,6 +217,27 @@ async fn capacity(subject: &Subject, load: &Load, extent: &Extent, workload: Wor
         server_us: each(after.0 - before.0),
         redis_us: each(after.1 - before.1),
         latency_us: measured.all_us(),
+    }
+}
+
+/// The same commits on Redis with and without a budget that each of them takes from: in turns, the best turn of each.
+async fn hot_budget(program: &Path, folder: &Path, extent: &Extent, report: &mut Report) {
+    let budgeted = program::write_with_budget(folder);
+    let with = Subject { name: WITH_BUDGET, ..guerdon("redis", &budgeted, folder) };
+    let without = Subject { name: WITHOUT_BUDGET, ..guerdon("redis", program, folder) };
+    let mut best: [Option<Capacity>; 2] = [None, None];
+    let loads = [begin(&without, Workload::Uniform, extent).await, begin(&with, Workload::Uniform, extent).await];
+    for _ in 0..TURNS {
+        for (at, subject) in [&without, &with].into_iter().enumerate() {
+            let turn = capacity(subject, &loads[at], extent, Workload::Uniform, 64).await;
+            if best[at].as_ref().is_none_or(|best| best.per_second < turn.per_second) {
+                best[at] = Some(turn);
+            }
+        }
+    }
+    for capacity in best.into_iter().flatten() {
+        report.capacity(capacity);
+        println!("{}", report.last());
     }
 }
 

@@ -6,6 +6,23 @@ use std::path::{Path, PathBuf};
 
 const RULES: usize = 100;
 
+/// A budget that every order takes from, large enough for any run.
+const BUDGET: &str = "campaigns: [{id: all, title: All, limits: [{units: 900000000000, of: program}]}]\n";
+
+/// The same program, under a budget over all members that every order takes from.
+pub(crate) fn write_with_budget(folder: &Path) -> PathBuf {
+    let plain = std::fs::read_to_string(write(folder)).unwrap();
+    let text = plain.replacen("{id: base, ", "{id: base, campaign: all, ", 1).replacen(
+        "rules:\n",
+        &format!("{BUDGET}rules:\n"),
+        1,
+    );
+    assert!(text.contains("campaign: all") && text.contains(BUDGET), "{text}");
+    let path = folder.join("rig-budget.yaml");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
 pub(crate) fn write(folder: &Path) -> PathBuf {
     let mut text = String::from(
         "guerdon: 1\nprogram: rig\ntitle: Rig\ntime_zone: Europe/London\ncurrencies: [GBP]\n\

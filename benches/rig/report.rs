@@ -93,6 +93,11 @@ impl Report {
             let ratio = quote.per_second as f64 / get.per_second as f64;
             let _ = writeln!(text, "| calls/s, Quote on Redis : echo and GET | {ratio:.2} |");
         }
+        if let (Some(with), Some(without)) = (of(crate::WITH_BUDGET, "Uniform"), of(crate::WITHOUT_BUDGET, "Uniform")) {
+            let ratio = without.per_second as f64 / with.per_second as f64;
+            let _ = writeln!(text, "| what a Commit costs with a budget that all take from : without | {ratio:.2} |");
+            let _ = writeln!(text, "| server CPU of it | {:.2} |", with.server_us / without.server_us);
+        }
         let alone = self.capacities.iter().find(|c| c.subject.starts_with("Redis alone"));
         if let (Some(redis), Some(alone)) = (of("redis", "Uniform"), alone) {
             let ratio = redis.per_second as f64 / alone.per_second as f64;

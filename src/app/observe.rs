@@ -6,6 +6,7 @@ use tonic::Code;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::domain::answer::Reason;
+use crate::domain::id::ProgramId;
 use crate::grpc::Observer;
 use crate::service::meter::Meter;
 use crate::telemetry::{caller_context, metrics};
@@ -40,6 +41,10 @@ pub(super) struct Work;
 impl Meter for Work {
     fn conflict(&self) {
         metrics::conflict();
+    }
+
+    fn campaign_paused(&self, program: &ProgramId, quota: &str) {
+        metrics::campaign_paused(program.as_str(), quota);
     }
 
     fn resent(&self) {

@@ -102,6 +102,8 @@ pub struct AccountState {
     pub transfers: Vec<(UnitId, Day, i64)>,
     /// When the latest order happened; [`Instant`] 0: there was none.
     pub ordered_at: Instant,
+    /// What of its units is counted where the program bounds what all members have together.
+    pub outstanding: Vec<(UnitId, i64)>,
 }
 
 /// What an account has of one unit.
@@ -264,6 +266,7 @@ impl AccountState {
             seats: Vec::new(),
             transfers: Vec::new(),
             ordered_at: Instant(0),
+            outstanding: Vec::new(),
         }
     }
 
@@ -278,6 +281,11 @@ impl AccountState {
     /// Owed of a unit; never negative.
     pub fn debt(&self, unit: &UnitId) -> i64 {
         self.amount(unit, Book::Debt).saturating_neg()
+    }
+
+    /// What of a unit is counted where the program bounds what all members have together.
+    pub fn outstanding_told(&self, unit: &UnitId) -> i64 {
+        self.outstanding.iter().find(|(known, _)| known == unit).map_or(0, |(_, amount)| *amount)
     }
 
     pub fn hold(&self, order: &OrderId) -> Option<&Hold> {
@@ -411,6 +419,12 @@ impl AccountState {
                 book.put(dates.lot_at(entry.posted_at), to_lot, dates.active_at(entry.posted_at))?;
             }
             Fact::CalledOff { grant, unit, amount, .. } => self.unit(unit).stop_waiting(grant, *amount)?,
+            Fact::Outstanding { unit, amount } => {
+                self.outstanding.retain(|(known, _)| known != unit);
+                if *amount != 0 {
+                    self.outstanding.push((unit.clone(), *amount));
+                }
+            }
             Fact::Active { until } => until.iter().for_each(|(unit, at)| self.unit(unit).idle_at = *at),
             Fact::Extended { unit, parts, expires_at, .. } => {
                 let book = self.unit(unit);

@@ -432,8 +432,23 @@ pub enum Outgoing {
     Code(CodeEffect),
     /// A claim that is to be confirmed.
     Confirm(ConfirmReferral),
-    /// Something has gone back into the stock of a reward.
+    /// Something has gone back into the stock of a reward, or to another quota.
     StockBack(StockBack),
+    /// More of a quota was used than had been set aside of it.
+    Overdrawn(Overdrawn),
+}
+
+/// More of a quota was used than had been set aside of it, which lies beside the account, as a sum of all that ever was.
+/// It may be told any number of times.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Overdrawn {
+    pub account: AccountId,
+    pub quota: QuotaKey,
+    /// See [`Want::capacity`](super::quota::Want::capacity).
+    pub capacity: i64,
+    /// See [`Want::since`](super::quota::Want::since).
+    pub since: Instant,
+    pub effective_at: Instant,
 }
 
 /// Something has gone back into the stock of a reward, beside the account that had it. Tells where it lies: what it says
@@ -454,6 +469,7 @@ impl Outgoing {
             Outgoing::Code(code) => &code.account,
             Outgoing::Confirm(confirm) => &confirm.friend,
             Outgoing::StockBack(back) => &back.account,
+            Outgoing::Overdrawn(overdrawn) => &overdrawn.account,
         }
     }
 
@@ -465,6 +481,7 @@ impl Outgoing {
             Outgoing::Code(code) => code.effective_at,
             Outgoing::Confirm(confirm) => confirm.attributed_at,
             Outgoing::StockBack(back) => back.effective_at,
+            Outgoing::Overdrawn(overdrawn) => overdrawn.effective_at,
         }
     }
 }

@@ -17,6 +17,7 @@ mod member;
 mod moves;
 pub(in crate::domain) mod occasions;
 mod order_event;
+mod outstanding;
 mod people;
 mod promise;
 mod purse;
@@ -26,6 +27,7 @@ mod recall;
 mod referral;
 pub(in crate::domain) mod ripple;
 mod rules;
+mod same_order;
 mod status;
 
 use std::borrow::Cow;
@@ -42,7 +44,7 @@ use super::id::{AccountId, Code, GrantId, MemberId, ProgramId, RequestId, Reward
 use super::ledger::Entry;
 use super::order_record::OrderRecord;
 use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Stock, Then, Timeline};
-use super::quota::{Asked, QuotaKey, SetAside, Taken, Used, Want};
+use super::quota::{Asked, OutstandingChange, QuotaKey, SetAside, Taken, Used, Want};
 use super::referral::CodeOwner;
 use super::time::{Instant, Period, Times};
 
@@ -138,6 +140,8 @@ pub struct Decision {
     pub received: bool,
     /// Quotas of stock that one each goes back to.
     pub stock_back: Vec<QuotaKey>,
+    /// What bounds on all that is outstanding have to be told.
+    pub outstanding: Vec<OutstandingChange>,
 }
 
 /// Why nothing could be decided.
@@ -201,7 +205,7 @@ pub fn decide(
         Command::CancelVoucher(voucher) => catalogue::cancel(&scene, voucher),
         Command::Catalogue(asked) => catalogue::list(&scene, asked),
     };
-    match decided {
+    match decided.and_then(|decision| outstanding::settle(&scene, decision)) {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
         Ok(decision) => {
             let Asked { wants, used } = scene.asked.into_inner();
@@ -447,7 +451,7 @@ impl Scene<'_> {
     /// A want under the program that decides.
     fn want(&self, quota: QuotaKey, deed: &[&str], capacity: i64, whole: bool) -> Want {
         let since = self.timeline.since(self.times.effective_at);
-        Want { quota, deed: deed.join("|").into(), capacity, since, amount: 0, whole, numbered: false }
+        Want { quota, deed: deed.join("|").into(), capacity, since, amount: 0, whole, numbered: false, pause: None }
     }
 
     fn decided(&self) -> Decided {
@@ -458,6 +462,7 @@ impl Scene<'_> {
     fn done(&self, desk: Desk, answer: Answer) -> Decision {
         Decision {
             stock_back: desk.freed.into_iter().map(|taken| taken.quota).collect(),
+            outstanding: Vec::new(),
             answer,
             remember: true,
             account: Some(desk.state),
@@ -483,6 +488,7 @@ impl Scene<'_> {
             remember,
             account: self.snapshot.account.clone(),
             stock_back: Vec::new(),
+            outstanding: Vec::new(),
             entries: Vec::new(),
             order: None,
             inbound: None,

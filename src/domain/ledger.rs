@@ -518,6 +518,11 @@ pub enum Fact {
     Active {
         until: Vec<(UnitId, Instant)>,
     },
+    /// What the account has of a unit since, where the program bounds what all members together have outstanding.
+    Outstanding {
+        unit: UnitId,
+        amount: i64,
+    },
     /// Lots expire later than they would have.
     Extended {
         reason: AdjustReason,
@@ -744,6 +749,7 @@ impl Fact {
             Fact::CalledOff { .. } => "called_off",
             Fact::OrderEvent { .. } => "order_event",
             Fact::Active { .. } => "active",
+            Fact::Outstanding { .. } => "outstanding",
             Fact::Extended { .. } => "extended",
             Fact::Reinstated { .. } => "reinstated",
             Fact::Tier { change, .. } => change.name(),
@@ -986,6 +992,7 @@ impl Entry {
             | Fact::Drawn { .. }
             | Fact::OrderEvent { .. }
             | Fact::Active { .. }
+            | Fact::Outstanding { .. }
             | Fact::Extended { .. }
             | Fact::Tier { .. }
             | Fact::Goal { .. } => {}

@@ -30,9 +30,9 @@ pub use reward::{
     SetPrice, Stock,
 };
 pub use rule::{
-    Bonus, Combine, Conditions, CounterCondition, Earn, GrantTo, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer,
-    Multiply, Occasion, OnReach, OrderNumber, QuantityBounds, RoundPer, Rule, RuleCampaign, SpendMin, SpendOf, Then,
-    Trigger,
+    Bonus, Brake, Combine, Conditions, CounterCondition, Earn, GrantTo, Group, GroupPick, Limit, LimitOf, LimitOver,
+    LimitPer, Multiply, Occasion, OnReach, OrderNumber, QuantityBounds, RoundPer, Rule, RuleCampaign, SpendMin,
+    SpendOf, Then, Trigger,
 };
 pub use tier::{Goal, Keep, Ladder, Level, Levels, Repeat, Undo, Upgrade};
 pub use uncounted::uncounted;
@@ -295,6 +295,8 @@ pub struct UnitLimits {
     pub limits: Vec<Limit>,
     /// Rules give no more than fits under this, pending and held units counted; `None`: no bound.
     pub balance_max: Option<i64>,
+    /// What all members together may have outstanding, pending and held units counted; `None`: no bound.
+    pub outstanding_max: Option<i64>,
 }
 
 /// What a currency is worth in the program's first, from an instant on.
@@ -512,6 +514,18 @@ pub struct PaymentTerms {
     /// Lines that may be paid with units.
     pub lines: Selector,
     pub settles_as: SettlesAs,
+}
+
+impl PaymentTerms {
+    /// How many whole units an amount covers, in the currency in which it covers fewest; `None` when there is none.
+    pub fn units_worth(&self, amount: &PerCurrency) -> Option<i64> {
+        let of = |(currency, minor): (&Currency, &i64)| {
+            let worth = self.worth.get(*currency).filter(|worth| 0 < *worth)?;
+            let units = i128::from(*minor).checked_mul(i128::from(self.units))?.checked_div(i128::from(worth))?;
+            i64::try_from(units).ok()
+        };
+        amount.0.iter().filter_map(of).min()
+    }
 }
 
 /// How the caller books the part paid with units.

@@ -73,6 +73,9 @@ pub struct Want {
     pub whole: bool,
     /// What is granted has a number of its own, from 0 to below the capacity: tickets of a drum. The amount is 1 then.
     pub numbered: bool,
+    /// Where it is noted, once this one is used up, that those of later periods give nothing either; `None`: each period
+    /// begins anew.
+    pub pause: Option<QuotaKey>,
 }
 
 impl Want {
@@ -95,6 +98,19 @@ pub struct SetAside {
     pub left: i64,
     /// Of a numbered want that was granted.
     pub number: Option<i64>,
+}
+
+/// What goes back to a quota, or is taken from it whether or not there is so much, for what an account has of a unit has
+/// changed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutstandingChange {
+    pub quota: QuotaKey,
+    /// Above zero: so much goes back; below: so much is taken.
+    pub back: i64,
+    /// See [`Want::capacity`].
+    pub capacity: i64,
+    /// See [`Want::since`].
+    pub since: Instant,
 }
 
 /// What a decision uses of a claim.
@@ -164,7 +180,16 @@ mod tests {
     fn want(of: &str, whole: bool) -> Want {
         let program = ProgramId::parse("bakery").expect("an id");
         let quota = QuotaKey::ever(&program, &[of]);
-        Want { quota, deed: "order|o-1".into(), capacity: 100, since: Instant(0), amount: 0, whole, numbered: false }
+        Want {
+            quota,
+            deed: "order|o-1".into(),
+            capacity: 100,
+            since: Instant(0),
+            amount: 0,
+            whole,
+            numbered: false,
+            pause: None,
+        }
     }
 
     fn claim(of: &str, granted: i64, left: i64) -> SetAside {

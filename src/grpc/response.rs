@@ -746,6 +746,7 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::RecoveryTooLate => Wire::RecoveryTooLate,
         Reason::AlreadyRecovered => Wire::AlreadyRecovered,
         Reason::LimitReached => Wire::LimitReached,
+        Reason::CampaignPaused => Wire::CampaignPaused,
         Reason::CoolingDown => Wire::CoolingDown,
         Reason::TooManyConsequences => Wire::TooManyConsequences,
         Reason::TierTooLow => Wire::TierTooLow,

@@ -197,7 +197,9 @@ impl Build for FileSection {
         let campaigns_at = campaigns.iter().enumerate().map(|(index, (pos, own))| (own.id.clone(), index, *pos));
         let campaigns_at = campaigns_at.collect();
         let rule_campaigns = combine::rule_campaigns(without_places(campaigns));
-        let unit_limits = combine::unit_limits(self.unit_limits?.value);
+        let payments = self.pay_with?.value.into_iter().map(|(unit, terms)| PaymentTerms { unit, ..terms });
+        let payments: Vec<PaymentTerms> = payments.collect();
+        let unit_limits = combine::unit_limits(self.unit_limits?.value, &payments, r);
         combine::check_rules((&rules, &rules_at), &groups, &rule_campaigns, &unit_limits, r);
         let counters = counter::named(self.counters?.value);
         let ladders = tier::named(self.tiers?.value, &counters, r);
@@ -217,7 +219,13 @@ impl Build for FileSection {
         });
         let stores: BTreeMap<Label, StoreTerms> = stores.collect();
         let points = || vec![UnitTerms::simple(UnitId::points())];
-        let payments = self.pay_with?.value.into_iter().map(|(unit, terms)| PaymentTerms { unit, ..terms });
+        let (quotes, back_dating_max) = (self.quotes?.value, self.back_dating_max?);
+        if quotes.honoured_for_s.is_some_and(|honoured_s| back_dating_max.value < honoured_s) {
+            let message = "quotes are honoured for longer, as of when they were made";
+            r.within(Step::Key(Cow::Borrowed("back_dating_max")), |r| {
+                r.fault(back_dating_max.pos, message.to_owned(), Some("state at least `quotes.honoured_for`"));
+            });
+        }
         self.guerdon?;
         let (adjustments, recovery) = self.adjustments?.value;
         let program = Program {
@@ -231,13 +239,13 @@ impl Build for FileSection {
             earning: self.earning?.value,
             index: RuleIndex::of(&rules),
             rules,
-            payments: payments.collect(),
+            payments,
             rewards: without_places(rewards),
             campaigns: without_places(self.referrals?.value),
             reservations: self.reservations?.value,
-            quotes: self.quotes?.value,
+            quotes,
             returns: self.returns?.value,
-            back_dating_ms_max: self.back_dating_max?.value * SECOND_MS,
+            back_dating_ms_max: back_dating_max.value * SECOND_MS,
             counters,
             groups,
             rule_campaigns,

@@ -1,11 +1,15 @@
 //! What the service tells whoever measures it. Every method does nothing unless overridden.
 
+use crate::domain::id::ProgramId;
+
 /// Receives counts; must be cheap and must not block.
 pub trait Meter: Send + Sync {
     /// A commit met newer records and is decided again.
     fn conflict(&self) {}
     /// A commit is sent again because its outcome was unknown.
     fn resent(&self) {}
+    /// A campaign gave far more than was expected and is paused from now on. `quota` names it.
+    fn campaign_paused(&self, _program: &ProgramId, _quota: &str) {}
     /// An account was found in the cache, or not.
     fn cache(&self, _hit: bool) {}
     /// Calls waiting for their account's turn.

@@ -308,8 +308,14 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
             send(inner, &correction, &mut 0).await?;
             continue;
         }
+        if is_paused(inner, want).await? {
+            return Ok(Held { claim: made(0, 0), source: Source::Nothing });
+        }
         let first = stock.definition.is_none();
         if first {
+            if want.capacity < amount {
+                pause(inner, want).await?;
+            }
             amount = amount.min(want.capacity);
             if amount <= 0 || (want.whole && amount < want.amount) {
                 return Ok(Held { claim: made(0, want.capacity), source: Source::Nothing });
@@ -369,6 +375,7 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
                         amount = want.amount;
                         continue;
                     }
+                    pause(inner, want).await?;
                 }
                 if left <= 0 || want.whole {
                     return Ok(Held { claim: made(0, left), source: Source::Nothing });
@@ -379,6 +386,38 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
         }
     }
     Err(Error::Contention)
+}
+
+/// Whether it is noted that a quota gives nothing any more, in no period.
+pub(super) async fn is_paused(inner: &Inner, want: &Want) -> Result<bool, Error> {
+    let Some(quota) = &want.pause else { return Ok(false) };
+    if inner.slices.is_paused(quota) {
+        return Ok(true);
+    }
+    let key = inner.layout.quota(quota);
+    let noted = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
+    if noted.is_some() {
+        inner.slices.pause(quota);
+    }
+    Ok(noted.is_some())
+}
+
+/// Notes that a quota is used up for good, if its want says so.
+async fn pause(inner: &Inner, want: &Want) -> Result<(), Error> {
+    let Some(quota) = want.pause.as_ref().filter(|quota| !inner.slices.is_paused(quota)) else { return Ok(()) };
+    let key = inner.layout.quota(quota);
+    let commit = Commit {
+        partition: key.partition,
+        expect: vec![(key.clone(), Expected::Absent)],
+        writes: vec![Write { key, record: Some(record(&want.quota.period)) }],
+        ..Commit::default()
+    };
+    if send(inner, &commit, &mut 0).await? == Outcome::Applied {
+        warn!(program = %quota.program, quota = %want.quota.of, period = %want.quota.period, "a campaign gave far more than was expected and is paused");
+        inner.meter.campaign_paused(&quota.program, &want.quota.of);
+    }
+    inner.slices.pause(quota);
+    Ok(())
 }
 
 async fn look(inner: &Inner, key: &Key, quota: &QuotaKey) -> Result<(Option<(Token, Open)>, Stock), Error> {
@@ -400,6 +439,16 @@ pub(super) async fn peek(inner: &Inner, wants: &[Want], seen: &mut Vec<SetAside>
         let record = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
         let stock = Stock { definition: read::<Definition>(&key, record)?, definition_key: key };
         let stored = inner.store.left(&inner.layout.quota_left(&want.quota)).await?;
+        if is_paused(inner, want).await? {
+            seen.push(SetAside {
+                quota: want.quota.clone(),
+                deed: want.deed.clone(),
+                granted: 0,
+                left: 0,
+                number: None,
+            });
+            continue;
+        }
         let before: i64 = seen.iter().filter(|claim| claim.quota == want.quota).map(|claim| claim.granted).sum();
         let mut left = stock.left(want, stored).saturating_sub(before).max(0);
         if left < want.amount {

@@ -220,6 +220,7 @@ pub(super) async fn deliver_one(inner: &Inner, program: &ProgramId, effect: Outg
         Outgoing::Transfer(transfer) => Command::Receive(transfer),
         Outgoing::Parcel(parcel) => Command::Take(parcel),
         Outgoing::StockBack(back) => return slices::came_back(inner, &back).await.map(|()| true),
+        Outgoing::Overdrawn(overdrawn) => return slices::overdrawn(inner, &overdrawn).await.map(|()| true),
         Outgoing::Forget(forget) => return erase::forget(inner, program, &forget).await.map(|()| true),
         Outgoing::Code(effect) => return codes::apply(inner, program, &effect).await.map(|()| true),
         Outgoing::Confirm(claim) => return confirm::confirm(inner, program, &claim).await,

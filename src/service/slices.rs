@@ -10,7 +10,7 @@
 //! Slices are of one version's capacity: should the capacity change, they are left behind, and come back to the pool when
 //! it runs short. That a limit is used up is the pool's answer alone, once every slice has given back what it had.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,8 @@ use super::drums::Drum;
 use super::quotas::{Definition, record};
 use super::write::{read, send};
 use super::{Error, Inner};
-use crate::domain::command::StockBack;
-use crate::domain::quota::{QuotaKey, Want};
+use crate::domain::command::{Overdrawn, StockBack};
+use crate::domain::quota::{OutstandingChange, QuotaKey, Want};
 use crate::domain::time::Instant;
 use crate::store::{Commit, Delta, Expected, Key, Outcome, Partition, Token, Write};
 
@@ -31,6 +31,8 @@ const SHARE: i64 = 4;
 /// What comes back lies in a slice of no version: nobody takes from it, so that it makes up first for what more was
 /// granted than there is now.
 const RETURNED: Instant = Instant(i64::MIN);
+/// Where it is summed up what was used although nothing was set aside: no slice, for nothing can be taken from it.
+const OVERDRAWN: Instant = Instant(i64::MIN + 1);
 /// How often a step is tried while others take theirs.
 const ATTEMPTS_MAX: usize = 64;
 /// A pool that is too small for slices is asked again after so many wants: it may have been enlarged.
@@ -74,6 +76,8 @@ pub(super) struct Slices {
     direct: Mutex<HashMap<QuotaKey, u32>>,
     /// One at a time gives or takes slices of a quota.
     turns: Mutex<HashMap<QuotaKey, Arc<tokio::sync::Mutex<()>>>>,
+    /// What is noted as paused. A pause is never taken back: who goes on does so under another name.
+    paused: Mutex<HashSet<QuotaKey>>,
 }
 
 impl Slices {
@@ -119,6 +123,14 @@ impl Slices {
         direct.insert(quota.clone(), DIRECT_FOR);
     }
 
+    pub(super) fn is_paused(&self, quota: &QuotaKey) -> bool {
+        lock(&self.paused).contains(quota)
+    }
+
+    pub(super) fn pause(&self, quota: &QuotaKey) {
+        lock(&self.paused).insert(quota.clone());
+    }
+
     fn turn(&self, quota: &QuotaKey) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = lock(&self.turns);
         if KNOWN_MAX <= turns.len() {
@@ -145,6 +157,7 @@ pub(super) async fn filled(inner: &Inner, want: &Want, partition: Partition) -> 
     if want.numbered
         || want.capacity.checked_div(parts).unwrap_or(0) < AWARDS_MIN.saturating_mul(want.amount)
         || inner.slices.is_direct(&want.quota)
+        || super::quotas::is_paused(inner, want).await?
     {
         return Ok(None);
     }
@@ -322,7 +335,7 @@ async fn credit(inner: &Inner, quota: &QuotaKey, back: &[((Instant, u16), Given,
         }
         // Slices of versions that are over and empty are of no more use. Those of no version fill up again, and what they
         // have given back ever would be counted anew.
-        let is_over = |since: Instant| since != RETURNED && since < definition.since;
+        let is_over = |since: Instant| since != RETURNED && since != OVERDRAWN && since < definition.since;
         ledger.slices.retain(|(since, _), known| !(known.drained && is_over(*since)));
         let mut commit = pool.commit(inner, quota, ledger);
         let made_up = definition.excess.min(more);
@@ -346,8 +359,13 @@ async fn credit(inner: &Inner, quota: &QuotaKey, back: &[((Instant, u16), Given,
 
 /// Where the commit of an account puts what comes back of a quota: beside the account, so that it comes back when all
 /// else of the commit happens, and once.
-pub(super) fn back(inner: &Inner, quota: &QuotaKey, partition: Partition) -> Delta {
-    Delta { key: inner.layout.slice_left(quota, RETURNED, partition), delta: 1 }
+pub(super) fn back(inner: &Inner, quota: &QuotaKey, amount: i64, partition: Partition) -> Delta {
+    Delta { key: inner.layout.slice_left(quota, RETURNED, partition), delta: amount }
+}
+
+/// Where the commit of an account puts what it uses of a quota although nothing was set aside: a sum of all that ever was.
+pub(super) fn over(inner: &Inner, change: &OutstandingChange, partition: Partition) -> Delta {
+    Delta { key: inner.layout.slice_left(&change.quota, OVERDRAWN, partition), delta: change.back.saturating_neg() }
 }
 
 /// Tells the pool that something lies there again. It may be told again: it looks, and counts nothing.
@@ -366,6 +384,50 @@ pub(super) async fn came_back(inner: &Inner, back: &StockBack) -> Result<(), Err
             Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
                 return Err(Error::Internal("what came back met a condition that was not stated".to_owned()));
             }
+        }
+    }
+    Err(Error::Contention)
+}
+
+/// Takes out of the pool what was used beyond what had been set aside, as far as there is so much; what comes back makes up
+/// for the rest. It may be told again: what was taken before is known by the sum of it.
+pub(super) async fn overdrawn(inner: &Inner, told: &Overdrawn) -> Result<(), Error> {
+    let Overdrawn { account, quota, capacity, since, effective_at: _ } = told;
+    let partition = inner.layout.of_account(&quota.program, account);
+    let place = (OVERDRAWN, partition.0);
+    let turn = inner.slices.turn(quota);
+    let _turn = turn.lock().await;
+    for _ in 0..ATTEMPTS_MAX {
+        let used = inner.store.left(&inner.layout.slice_left(quota, OVERDRAWN, partition)).await?;
+        let pool = Pool::read(inner, quota).await?;
+        let mut ledger = pool.ledger.clone();
+        let known = ledger.slices.entry(place).or_default();
+        let more = used.saturating_sub(known.given);
+        if more <= 0 {
+            return Ok(());
+        }
+        // Nothing is ever given back of it.
+        *known = Given { given: used, drained: true, ..*known };
+        let mut commit = pool.commit(inner, quota, ledger);
+        let left_key = inner.layout.quota_left(quota);
+        let (stands, stored) = match &pool.definition {
+            Some((_, stands)) => (stands.clone(), inner.store.left(&left_key).await?),
+            None => (Definition { capacity: *capacity, since: *since, excess: 0, drum: Drum::default() }, *capacity),
+        };
+        let taken = more.min(stored);
+        let raised = Definition { excess: stands.excess.saturating_add(more - taken), ..stands.clone() };
+        if pool.definition.is_none() || raised != stands {
+            commit.writes.push(Write { key: pool.definition_key.clone(), record: Some(record(&raised)) });
+        }
+        let delta = if pool.definition.is_none() { stored - taken } else { taken.saturating_neg() };
+        if delta != 0 {
+            commit.deltas.push(Delta { key: left_key, delta });
+        }
+        match send(inner, &commit, &mut 0).await? {
+            Outcome::Applied => return Ok(()),
+            // Others have taken from it meanwhile.
+            Outcome::Conflict(_) | Outcome::GuardFailed { .. } => {}
+            Outcome::Seen(_) => return Err(Error::Internal("a pool has no receipt to be seen".to_owned())),
         }
     }
     Err(Error::Contention)

@@ -10,7 +10,7 @@ use super::quotas::{self, Claims};
 use super::{Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, slices};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, StockBack, Transfer};
+use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, Overdrawn, StockBack, Transfer};
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
@@ -18,7 +18,7 @@ use crate::domain::ledger::{decode, encode};
 use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
-use crate::domain::quota::{QuotaKey, Used};
+use crate::domain::quota::{OutstandingChange, QuotaKey, Used};
 use crate::domain::time::Times;
 use crate::store::{
     self, Append, Commit, Due, Expected, Key, NewReceipt, Outcome, Receipt, Record, Token, Write as RecordWrite,
@@ -364,9 +364,9 @@ pub(super) async fn send(inner: &Inner, commit: &Commit, resent: &mut u32) -> Re
 }
 
 fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) -> Settled {
-    let back: Vec<Outgoing> = stock_back(&decision).collect();
+    let told = told(&decision);
     let Decision { answer, account, entries, transfers, mut outgoing, .. } = decision;
-    outgoing.extend(back);
+    outgoing.extend(told);
     if let (Some(state), false) = (account, entries.is_empty()) {
         let written = commit.writes.iter().find(|write| write.key == basis.key);
         let bytes = written.and_then(|write| write.record.as_ref()).map_or(0, |record| record.body.len());
@@ -381,16 +381,37 @@ fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) ->
     Settled { entries: entries.len(), outgoing, ..Settled::answer(answer, false) }
 }
 
-/// Tells the pools of stock what has come back, each once.
-fn stock_back(decision: &Decision) -> impl Iterator<Item = Outgoing> + '_ {
-    let (account, last) = (decision.account.as_ref(), decision.entries.last());
-    let mut quotas: Vec<&QuotaKey> = decision.stock_back.iter().collect();
-    quotas.sort_unstable();
-    quotas.dedup();
-    quotas.into_iter().filter_map(move |quota| {
-        let (account, effective_at) = (account?.account.clone(), last?.effective_at);
-        Some(Outgoing::StockBack(StockBack { account, quota: quota.clone(), effective_at }))
-    })
+/// What has come back to quotas: each, and how much.
+fn came_back(decision: &Decision) -> Vec<(&QuotaKey, i64)> {
+    let of_stock = decision.stock_back.iter().map(|quota| (quota, 1));
+    let outstanding = decision.outstanding.iter().filter(|change| 0 < change.back);
+    let mut all: Vec<(&QuotaKey, i64)> = Vec::new();
+    for (quota, back) in of_stock.chain(outstanding.map(|change| (&change.quota, change.back))) {
+        match all.iter_mut().find(|(known, _)| *known == quota) {
+            Some((_, sum)) => *sum = sum.saturating_add(back),
+            None => all.push((quota, back)),
+        }
+    }
+    all
+}
+
+/// What was used of quotas although it had not been set aside.
+fn overdrawn(decision: &Decision) -> impl Iterator<Item = &OutstandingChange> + '_ {
+    decision.outstanding.iter().filter(|change| change.back < 0)
+}
+
+/// Tells pools what lies beside the account for them, each once.
+fn told(decision: &Decision) -> Vec<Outgoing> {
+    let Some((state, last)) = decision.account.as_ref().zip(decision.entries.last()) else { return Vec::new() };
+    let (account, effective_at) = (&state.account, last.effective_at);
+    let back = came_back(decision).into_iter().map(|(quota, _)| {
+        Outgoing::StockBack(StockBack { account: account.clone(), quota: quota.clone(), effective_at })
+    });
+    let overdrawn = overdrawn(decision).map(|change| {
+        let OutstandingChange { quota, capacity, since, back: _ } = change.clone();
+        Outgoing::Overdrawn(Overdrawn { account: account.clone(), quota, capacity, since, effective_at })
+    });
+    back.chain(overdrawn).collect()
 }
 
 /// A missing predecessor: nothing is kept, unless the request was answered when it was still there.
@@ -888,13 +909,10 @@ fn to_commit(
             first_sequence: first.sequence,
             entries: decision.entries.iter().map(encode).collect(),
         });
-        for quota in &decision.stock_back {
-            let back = slices::back(inner, quota, basis.key.partition);
-            match commit.deltas.iter_mut().find(|delta| delta.key == back.key) {
-                Some(delta) => delta.delta = delta.delta.saturating_add(back.delta),
-                None => commit.deltas.push(back),
-            }
-        }
+        let partition = basis.key.partition;
+        let back = came_back(decision).into_iter();
+        commit.deltas.extend(back.map(|(quota, amount)| slices::back(inner, quota, amount, partition)));
+        commit.deltas.extend(overdrawn(decision).map(|change| slices::over(inner, change, partition)));
         commit.feed.extend(notices::of(program, account_id, &decision.entries));
         commit.feed.extend(boards::of(program, cause.timeline, basis.state(), state));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
@@ -910,7 +928,7 @@ fn to_commit(
         commit.writes.push(RecordWrite { key: layout.inbound(program, account_id, grant), record });
     }
     let transfers = decision.transfers.iter().cloned().map(Outgoing::Transfer);
-    let effects = transfers.chain(decision.outgoing.iter().cloned()).chain(stock_back(decision));
+    let effects = transfers.chain(decision.outgoing.iter().cloned()).chain(told(decision));
     commit.feed.extend(effects.map(|effect| encode(&(program, effect))));
     let nothing = commit.receipts.is_empty() && commit.writes.is_empty();
     Ok((!nothing).then_some(commit))

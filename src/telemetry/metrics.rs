@@ -15,6 +15,7 @@ const REFUSALS: &str = "guerdon_refusals_total";
 const STORE_TRIPS: &str = "guerdon_store_trips_total";
 const STORE_UP: &str = "guerdon_store_up";
 const COMMIT_CONFLICTS: &str = "guerdon_commit_conflicts_total";
+const CAMPAIGNS_PAUSED: &str = "guerdon_campaigns_paused_total";
 const COMMIT_RESENDS: &str = "guerdon_commit_resends_total";
 const CACHE_LOOKUPS: &str = "guerdon_cache_lookups_total";
 const QUEUE_WAITING: &str = "guerdon_queue_waiting";
@@ -60,6 +61,7 @@ fn describe() {
         "1 while this instance can serve; 0 while the store is away or the clock is off."
     );
     describe_counter!(COMMIT_CONFLICTS, Unit::Count, "Commits that met newer records and were decided again.");
+    describe_counter!(CAMPAIGNS_PAUSED, Unit::Count, "Campaigns that gave far more than was forecast and were paused.");
     describe_counter!(COMMIT_RESENDS, Unit::Count, "Commits sent again because their outcome was unknown.");
     describe_counter!(CACHE_LOOKUPS, Unit::Count, "Accounts looked for in the cache, by result: hit or miss.");
     describe_histogram!(
@@ -95,6 +97,11 @@ pub fn store_up(up: bool) {
 
 pub fn conflict() {
     counter!(COMMIT_CONFLICTS).increment(1);
+}
+
+pub fn campaign_paused(program: &str, quota: &str) {
+    let campaign = quota.trim_start_matches("brake|").split('|').next().unwrap_or_default().to_owned();
+    counter!(CAMPAIGNS_PAUSED, "program" => program.to_owned(), "campaign" => campaign).increment(1);
 }
 
 pub fn resent() {

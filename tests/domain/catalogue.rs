@@ -2,10 +2,12 @@
 
 use guerdon::domain::account::{Voucher, VoucherState};
 use guerdon::domain::answer::{Answer, Offer, VoucherAnswer};
-use guerdon::domain::command::{Catalogue, Command, Commit, Redeem, RedeemReward, ReturnWhat};
+use guerdon::domain::command::{Catalogue, Command, Commit, PayAmount, Redeem, RedeemReward, ReturnWhat};
 use guerdon::domain::decide::Decision;
-use guerdon::domain::id::{Label, RewardId, VoucherId};
+use guerdon::domain::id::{Label, RewardId, UnitId, VoucherId};
 use guerdon::domain::order::Order;
+use guerdon::domain::program::Timeline;
+use guerdon::domain::time::Instant;
 
 use super::kit::*;
 
@@ -378,7 +380,7 @@ rewards:
 }
 
 #[test]
-fn c10_what_an_order_earns_cannot_be_spent_on_it() {
+fn c10_earn_of_this_order_is_for_later_ones_unless_the_program_says_otherwise() {
     let sections = format!("pay_with: {{points: {{units: 1, worth: GBP 0.01}}}}{BASE}");
     let mut world = World::new(&sections).with("mia", 0);
     let asked = Commit { redeem: Some(pay_exactly(10)), ..commit(order_for("o", 1_000)) };
@@ -391,4 +393,130 @@ fn c10_what_an_order_earns_cannot_be_spent_on_it() {
     // On the next it can.
     let asked = Commit { redeem: Some(pay_exactly(10)), ..commit(order_for("q", 1_000)) };
     assert_eq!(told(&world.commit("mia", asked))[0], "10 units pay 10");
+}
+
+/// Earns `units` for each pound that is paid in money.
+fn at_once(units: i64) -> String {
+    format!(
+        "pay_with: {{points: {{units: 1, worth: GBP 0.01}}}}
+redemption: {{own_earn: at_once}}
+earning: {{paid_with_units_earns: false}}
+rewards:
+  - {{id: one-off, title: T, gives: {{amount_off: GBP 1.00}}, price: {{units: 10}}}}
+rules:
+  - {{id: base, kind: transactional, on: order, then: {{earn: {{units: {units}, per: GBP 1.00}}}}}}
+"
+    )
+}
+
+#[test]
+fn c10_own_earn_can_be_used_as_far_as_the_order_still_earns_it() {
+    for (units, balance, asked, tells) in [
+        (1, 0, pay_exactly(9), &["base grants 9", "9 units pay 9"][..]),
+        // Ten would leave 9.90 to earn on, which is nine.
+        (1, 0, pay_exactly(10), &["no payment points: BalanceTooLow, asks 10, has 9"]),
+        (1, 1, pay_exactly(10), &["base grants 9", "10 units pay 10"]),
+        (1, 0, pay(PayAmount::AllPossible), &["base grants 9", "9 units pay 9"]),
+        // 5.56 earn 444 where 444 were used; 5.55 earn 444, too, where 445 were.
+        (80, 0, pay(PayAmount::AllPossible), &["base grants 444", "444 units pay 444"]),
+        (1, 1, rewards(&["one-off"]), &["base grants 9", "one-off takes 100 off for 10"]),
+        (1, 0, rewards(&["one-off"]), &["no reward one-off: BalanceTooLow, asks 10, has 9"]),
+    ] {
+        let mut world = World::new(&at_once(units)).with("mia", balance);
+        let whole = Commit { redeem: Some(asked.clone()), ..commit(order_for("o", 1_000)) };
+        let quoted = told(&world.look("mia", &Command::Commit(whole)));
+        let done = world.commit("mia", Commit { redeem: Some(asked.clone()), ..commit(order_for("o", 1_000)) });
+        assert_eq!(told(&done), tells, "{units} {balance} {asked:?}");
+        assert_eq!(quoted, told(&done));
+        let left = done.account.as_ref().unwrap();
+        assert_eq!(left.debt(&UnitId::points()), 0, "what is used is covered");
+    }
+}
+
+#[test]
+fn c10_own_earn_that_is_reserved_is_there_at_the_commit_and_goes_back_with_the_goods() {
+    let mut world = World::new(&at_once(1)).with("mia", 5);
+    let held = world.reserve("mia", order_for("o", 1_000), pay_exactly(14));
+    assert!(reserved(&held).reserved, "{:?}", told(&held));
+    let done = world.commit("mia", commit(order_for("o", 1_000)));
+    assert_eq!(told(&done), ["base grants 9", "14 units pay 14"]);
+    assert_eq!(world.has("mia"), "nothing");
+    let back = world.give_back("mia", everything("o", "r"));
+    assert_eq!(world.has("mia"), "available 5", "{:?}", told(&back));
+    // Pending units are no means of payment.
+    let later = at_once(1).replace("per: GBP 1.00}", "per: GBP 1.00, life: {activates_after: 1 day}}");
+    let mut world = World::new(&later).with("mia", 0);
+    let done = world.commit("mia", Commit { redeem: Some(pay_exactly(5)), ..commit(order_for("o", 1_000)) });
+    assert_eq!(told(&done), ["no payment points: BalanceTooLow, asks 5, has 0"]);
+}
+
+/// Of all members together.
+const BOUNDED: &str = "
+pay_with: {points: {units: 1, worth: GBP 0.01}}
+unit_limits: {points: {liability_max: GBP 0.25}}
+";
+
+#[test]
+fn e2_liability_of_all_members_stays_below_the_cap() {
+    let mut world = World::new(&format!("{BOUNDED}{BASE}")).with("mia", 0).with("ben", 0);
+    assert_eq!(told(&world.buy("mia", order_for("o1", 2_000))), ["base grants 20"]);
+    assert_eq!(
+        told(&world.buy("ben", order_for("o2", 2_000))),
+        ["base grants 5", "no more of base by unit:points: LimitReached, asks 20, has 5"]
+    );
+    assert_eq!(
+        told(&world.buy("ben", order_for("o3", 2_000))),
+        ["no more of base by unit:points: LimitReached, asks 20, has 0"]
+    );
+    // What is redeemed makes room, at once for the order itself no more than before.
+    let asked = Commit { redeem: Some(pay_exactly(20)), ..commit(order_for("o4", 3_000)) };
+    assert_eq!(told(&world.commit("mia", asked))[0], "20 units pay 20");
+    assert_eq!(told(&world.buy("ben", order_for("o5", 2_000))), ["base grants 20"]);
+    // What comes by hand is refused to nobody, and counts.
+    world.adjust("mia", 7, None);
+    let asked = Commit { redeem: Some(pay_exactly(5)), ..commit(order_for("o6", 500)) };
+    world.commit("ben", asked);
+    assert_eq!(told(&world.buy("ben", order_for("o7", 2_000))).len(), 1, "two over the cap still");
+    let asked = Commit { redeem: Some(pay_exactly(5)), ..commit(order_for("o8", 500)) };
+    world.commit("ben", asked);
+    assert_eq!(told(&world.buy("mia", order_for("o9", 2_000)))[0], "base grants 3");
+}
+
+#[test]
+fn e2_liability_counts_a_balance_from_before_the_cap_once() {
+    let before = format!("pay_with: {{points: {{units: 1, worth: GBP 0.01}}}}{BASE}");
+    let mut world = World::new(&before).with("mia", 10);
+    let (before, after) = (program(&before), program(&format!("{BOUNDED}{BASE}")));
+    world.timeline = Timeline { versions: vec![(Instant(0), before), (world.now.plus_ms(1), after)] };
+    world.now = world.now.plus_ms(2);
+    let asked = Commit { redeem: Some(pay_exactly(4)), ..commit(order_for("o1", 100)) };
+    world.commit("mia", asked);
+    // 7 are there: 10 less 4 and 1 more.
+    assert_eq!(told(&world.buy("mia", order_for("o2", 9_900)))[0], "base grants 18");
+}
+
+#[test]
+fn e3_brake_pauses_a_campaign_above_a_multiple_of_its_forecast() {
+    let sections = |resumed: &str| {
+        format!(
+            "campaigns: [{{id: may, title: M, brake: {{forecast: 10, per: day, times: 2.5{resumed}}}}}]
+rules:
+  - {{id: base, kind: transactional, on: order, then: {{earn: {{units: 1, per: GBP 1.00}}}}}}
+  - {{id: gift, kind: behavioural, on: order, campaign: may, then: {{bonus: {{units: 10}}}}}}
+"
+        )
+    };
+    let mut world = World::new(&sections("")).with("mia", 0);
+    for n in 0..2 {
+        assert_eq!(told(&world.buy("mia", order_for(&format!("o{n}"), 100))), ["base grants 1", "gift grants 10"]);
+    }
+    assert_eq!(
+        told(&world.buy("mia", order_for("o3", 100))),
+        ["base grants 1", "gift grants 5", "no more of gift by campaign:may: CampaignPaused, asks 10, has 5"]
+    );
+    assert_eq!(
+        told(&world.buy("mia", order_for("o4", 100))),
+        ["base grants 1", "no more of gift by campaign:may: CampaignPaused, asks 10, has 0"],
+        "what other rules give stands"
+    );
 }

@@ -395,7 +395,12 @@ impl World {
             assert!(!decision.entries.is_empty(), "nothing comes back by itself");
             *self.quotas.get_mut(quota).unwrap() += 1;
         }
-        assert!(self.quotas.values().all(|left| 0 <= *left), "{:?}", self.quotas);
+        // What is told of all that is outstanding may be more than there is room for.
+        for change in &decision.outstanding {
+            *self.quotas.entry(change.quota.clone()).or_insert(change.capacity) += change.back;
+        }
+        let kept = self.quotas.iter().filter(|(quota, _)| !quota.of.starts_with("outstanding|"));
+        assert!(kept.clone().all(|(_, left)| 0 <= *left), "{:?}", self.quotas);
         let again = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         assert_eq!(decision, again, "the same input gives the same decision");
         let Some(after) = &decision.account else {
@@ -498,7 +503,7 @@ impl World {
 
     /// What of a quota a want is granted; nothing is taken before it is used.
     fn claim(&mut self, want: &Want) -> SetAside {
-        let left = *self.quotas.entry(want.quota.clone()).or_insert(want.capacity);
+        let left = (*self.quotas.entry(want.quota.clone()).or_insert(want.capacity)).max(0);
         let granted = if want.whole && left < want.amount { 0 } else { left.min(want.amount) };
         let number = (want.numbered && 0 < granted).then(|| want.capacity - left);
         SetAside { quota: want.quota.clone(), deed: want.deed.clone(), granted, left, number }
@@ -573,7 +578,7 @@ impl World {
         let command = match effect {
             Outgoing::Transfer(transfer) => Command::Receive(transfer),
             Outgoing::Parcel(parcel) => Command::Take(parcel),
-            Outgoing::StockBack(_) => panic!("the service tells the pools of stock"),
+            Outgoing::StockBack(_) | Outgoing::Overdrawn(_) => panic!("the service tells the pools"),
             Outgoing::Forget(forget) => {
                 for code in &forget.codes {
                     self.codes.get_mut(code).unwrap().state = CodeState::Erased;

@@ -180,3 +180,101 @@ pub(crate) async fn e1_what_dies_between_pool_and_slice_is_neither_lost_nor_doub
     assert_eq!(answered, 600);
     assert_eq!(given(&server, &names, 1).await, 600);
 }
+
+/// Delivers what was sent by now.
+async fn deliver(world: &impl World, server: &Server) {
+    world.clock().set(world.clock().now(None).plus_ms(1_000));
+    server.service.end_day(world.clock().now(None)).await.unwrap();
+}
+
+/// What the members have outstanding in all.
+async fn outstanding(server: &Server, names: &[String]) -> i64 {
+    let mut sum = 0;
+    for name in names {
+        sum += server.clients.available(name).await;
+    }
+    sum
+}
+
+pub(crate) async fn e2_liability_is_capped_over_all_members_and_makes_room_again<W: World>() {
+    let world = W::start();
+    // Twenty members begin with 100 each; the cap leaves 520 more, of which slices hold most at first.
+    let cap = "unit_limits: {points: {outstanding_max: 2520}}\n";
+    let program = format!("{}{cap}", program(1, 1_000_000));
+    let (one, two) = (
+        Server::start_idle_with(world.store(), world.clock(), options(), &program).await,
+        Server::start_idle_with(world.store(), world.clock(), options(), &program).await,
+    );
+    let names = members(&one, 20).await;
+    let mut tasks = JoinSet::new();
+    for n in 0..20 {
+        for (at, name) in names.iter().enumerate() {
+            let clients = [&one, &two][(n + at) % 2].clients.clone();
+            let write = buys(name, n);
+            tasks.spawn(async move { clients.send_until_answered(&write).await });
+        }
+    }
+    tasks.join_all().await;
+    assert_eq!(outstanding(&one, &names).await, 2_520, "of 800 more that 400 orders would have earned");
+    let late = two.clients.send(&buys("m3", 99)).await;
+    assert_eq!(gift(&late).0, 0);
+    assert!(late.refusals().contains(&wire::RefusalReason::LimitReached), "{late:?}");
+    // By hand comes whatever there is room for.
+    one.clients.send(&adjust("m1", "by-hand", 40)).await;
+    deliver(&world, &one).await;
+    // Redeemed: 100 by m0. Its own order is decided before that is told.
+    let order = order_of("big", vec![line("1", "goods", 1, 100)]);
+    two.clients.send(&commit_with("m0", "spends", order, Some(points(100)))).await;
+    deliver(&world, &two).await;
+    let before = outstanding(&one, &names).await;
+    assert_eq!(before, 2_460, "40 over the cap before, and 100 fewer");
+    for n in 200..210 {
+        for name in &names {
+            one.clients.send(&buys(name, n)).await;
+        }
+    }
+    assert_eq!(outstanding(&one, &names).await, 2_520);
+    for name in &names {
+        assert!(one.clients.verify(name).await.verified);
+    }
+}
+
+pub(crate) async fn e3_brake_holds_over_instances_days_and_restarts<W: World>() {
+    let world = W::start();
+    let braked = |resumed: &str| {
+        let rules = program(10, 1_000_000);
+        let brake = format!("brake: {{forecast: 100, times: 2{resumed}}}, limits: [");
+        rules.replacen("limits: [", &brake, 1)
+    };
+    let start = |program: String| {
+        let (store, clock) = (world.store(), world.clock());
+        async move { Server::start_idle_with(store, clock, options(), &program).await }
+    };
+    let (one, two) = (start(braked("")).await, start(braked("")).await);
+    let names = members(&one, 30).await;
+    let mut tasks = JoinSet::new();
+    for (at, name) in names.iter().enumerate() {
+        let clients = [&one, &two][at % 2].clients.clone();
+        let write = buys(name, 0);
+        tasks.spawn(async move { clients.send_until_answered(&write).await });
+    }
+    let granted: i64 = tasks.join_all().await.iter().map(|answer| gift(answer).0).sum();
+    assert_eq!(granted, 200, "twice the forecast, of 300");
+    // Not the next day either, nor with an instance that knows nothing of it.
+    world.clock().set(world.clock().now(None).plus_ms(2 * 86_400_000));
+    let three = start(braked("")).await;
+    for server in [&one, &three] {
+        let late = server.clients.send(&buys("m0", 1)).await;
+        let quoted = server.clients.quote(wire::QuoteRequest {
+            member_id: "m1".into(),
+            order: Some(order_of("m1-o9", vec![line("1", "goods", 1, 100)])),
+            ..Default::default()
+        });
+        let refusals = quoted.await.decision.unwrap().refusals;
+        assert!(refusals.iter().any(|r| r.reason() == wire::RefusalReason::CampaignPaused), "{refusals:?}");
+        assert_eq!((gift(&late), late.refusals()), ((0, 0), vec![wire::RefusalReason::CampaignPaused]));
+    }
+    // Somebody has looked.
+    let resumed = start(braked(", resumed_at: \"2020-01-01T00:00:00Z\"")).await;
+    assert_eq!(gift(&resumed.clients.send(&buys("m0", 2)).await), (10, 10));
+}

@@ -26,7 +26,7 @@ pub(crate) struct Budget {
     pub(crate) alone: bool,
 }
 
-/// Simple and strict; a small budget, which the pool serves directly.
+/// Simple and strict; a small budget, which the pool serves directly. Once, what an order earns pays for it.
 const PLAIN: &[&str] = &[
     "
 units: {points: {}}
@@ -45,6 +45,8 @@ transfers: {points: {fee: {units: 2}}}
 units: {points: {}}
 pay_with: {points: {units: 100, worth: GBP 2.00, step: 1}}
 returns: {shortfall: debt, lapsed_grace: none}
+redemption: {own_earn: at_once}
+earning: {paid_with_units_earns: false}
 campaigns: [{id: may, title: May, limits: [{units: 400, of: program}]}]
 rules:
   - {id: o_base, kind: transactional, on: order, then: {earn: {units: 3, per: GBP 0.70, rounding: ceil}}}

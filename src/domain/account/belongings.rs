@@ -170,6 +170,8 @@ impl AccountState {
             occasions: _,
             active_at: _,
             ordered_at: _,
+            // Told of each account for itself.
+            outstanding: _,
             ladders: _,
             goals: _,
             // What the account is, and not what it owns: it stays.

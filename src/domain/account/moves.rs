@@ -139,6 +139,7 @@ impl AccountState {
             kind: _,
             active_at: _,
             ordered_at: _,
+            outstanding: _,
             homes: _,
             away: _,
             departures: _,

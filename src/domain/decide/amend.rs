@@ -183,6 +183,7 @@ fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Amend, added: &Order)
     let asked = command.redeem.as_ref().unwrap_or(&nothing);
     let at = scene.times.effective_at;
     let wallet = Wallet {
+        own: &[],
         scene,
         desk,
         order: Some(&added.order_id),

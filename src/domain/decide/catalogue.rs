@@ -13,13 +13,13 @@ use super::super::id::{AccountId, GrantId, Label, MemberId, OrderId, VoucherId};
 use super::super::ledger::{Fact, Unhold, UnitParts};
 use super::super::order_record::UseRecord;
 use super::super::program::{Activity, Reward, RewardKind};
-use super::super::redeem::{check_outside, on_order, outside, side_by_side};
+use super::super::redeem::{Cover, check_outside, on_order, outside, redeem as reduce, side_by_side};
 use super::super::stock::StockItem;
 use super::super::time::Instant;
 use super::checkout::{check_enrolled, may_redeem, note_redeemed};
 use super::giveback::{Back, back_of, revive};
 use super::purse::{Wallet, reward_counter};
-use super::{Decision, Halt, OVERFLOW, Scene, no};
+use super::{Decision, Halt, OVERFLOW, Scene, no, same_order};
 
 /// What is on offer, as of the instant asked about.
 pub(super) fn list(scene: &Scene<'_>, asked: &Catalogue) -> Result<Decision, Halt> {
@@ -43,7 +43,13 @@ pub(super) fn list(scene: &Scene<'_>, asked: &Catalogue) -> Result<Decision, Hal
         Some(order) => order.store.as_ref(),
         None => asked.store.as_ref(),
     };
-    let wallet = wallet(scene, &desk, order_id, store, held);
+    let own = asked.order.as_ref().map_or(Ok(Vec::new()), |order| {
+        same_order::usable(scene, &desk, order, |apart, more| {
+            let wallet = Wallet { own: more, ..wallet(apart, &desk, order_id, store, held.clone()) };
+            reduce(apart.program, order, at, &asked.redeem, &wallet, Cover::Balance)
+        })
+    })?;
+    let wallet = Wallet { own: &own, ..wallet(scene, &desk, order_id, store, held) };
     let stock_left = |reward: &Reward| wallet.stock_left(reward);
     let offers = match &asked.order {
         Some(order) => on_order(scene.program, order, at, &asked.redeem, &wallet, &stock_left),
@@ -204,7 +210,7 @@ fn wallet<'a>(
 ) -> Wallet<'a> {
     let at = scene.times.effective_at;
     let (stock, deed) = (RefCell::new(held), "stock".to_owned());
-    Wallet { scene, desk, order, at, promised: None, kept: false, stock, deed, store }
+    Wallet { scene, desk, order, at, promised: None, kept: false, stock, deed, store, own: &[] }
 }
 
 fn show(desk: &Desk, voucher: &VoucherId, decided: &mut Decided) {

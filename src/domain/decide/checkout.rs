@@ -31,7 +31,7 @@ use super::purse::{self, Wallet};
 use super::quoted::Standing;
 use super::{
     Decision, Halt, OVERFLOW, Scene, claim, elsewhere, no, order_event, promise, recall, referral, refusal_answer,
-    ripple,
+    ripple, same_order,
 };
 
 /// How long the mark of a release that overtook its Reserve stands: as long as a request may linger on its way.
@@ -71,19 +71,22 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve, standing: &Standing<
     }
     desk.unhold(&order.order_id, Unhold::Replaced, at)?;
     let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
-    let held = before.as_ref().map_or_else(Vec::new, |hold| hold.stock.clone());
-    let wallet = Wallet {
-        scene,
-        desk: &desk,
-        order: Some(&order.order_id),
-        at,
-        promised: None,
-        kept: false,
-        stock: RefCell::new(held),
-        deed: format!("stock|{}|{revision}", order.order_id),
-        store: order.store.as_ref(),
+    let with = |scene: &Scene<'_>, own: &[(UnitId, i64)]| {
+        let wallet = Wallet {
+            scene,
+            desk: &desk,
+            order: Some(&order.order_id),
+            at,
+            promised: None,
+            kept: false,
+            stock: RefCell::new(before.as_ref().map_or_else(Vec::new, |hold| hold.stock.clone())),
+            deed: format!("stock|{}|{revision}", order.order_id),
+            store: order.store.as_ref(),
+            own,
+        };
+        redeem(scene.program, order, at, &command.redeem, &wallet, Cover::Balance)
     };
-    let redemption = redeem(scene.program, order, at, &command.redeem, &wallet, Cover::Balance);
+    let redemption = with(scene, &same_order::usable(scene, &desk, order, with)?);
     let redemption = allowed(scene, &desk, redemption, false);
     let short = redemption.falls_short && command.redeem.mode == RedeemMode::AllOrNothing;
     let nothing = redemption.is_empty() && !redemption.refusals.is_empty();
@@ -233,7 +236,10 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     }
     let reserved = desk.state.hold(&order.order_id).cloned();
     desk.unhold(&order.order_id, Unhold::Committed, at)?;
-    let (redemption, whole) = redemption_of(scene, &desk, command, reserved.as_ref());
+    let own = same_order::usable(scene, &desk, order, |apart, own| {
+        redemption_of(apart, &desk, command, reserved.as_ref(), own).0
+    })?;
+    let (redemption, whole) = redemption_of(scene, &desk, command, reserved.as_ref(), &own);
     if redemption.falls_short && whole && !command.paid {
         scene.ask_nothing();
         let wrapped = super::Command::Commit(command.clone());
@@ -249,9 +255,11 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     if let Some(hold) = reserved.as_ref().filter(|hold| stands(hold, command.paid)) {
         decided.changes = promise::changes(&hold.promises, &promise::of(&redemption), &decided.refusals);
     }
-    let (uses, debts) = spend(scene.program, &mut desk, order, &redemption, at)?;
-    note_redeemed(scene, &mut desk, &uses)?;
-    show_uses(order, &redemption, &mut decided, &debts);
+    let spent_before = own.is_empty();
+    let mut uses = Vec::new();
+    if spent_before {
+        uses = use_units(scene, &mut desk, order, &redemption, &mut decided)?;
+    }
     let vouchers = use_vouchers(&mut desk, order, &redemption, at, &mut decided)?;
     let stock = use_stock(scene.program, &mut desk, &redemption);
 
@@ -260,6 +268,9 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     let (earned, mut counts) = earn_on(scene, &mut desk, order, &redemption, command.explain || keeps_trace)?;
     let given = give_all(scene, &mut desk, order, &earned, &mut decided)?;
     let Given { grants, consequences, counts: limited, sent: mut sent_grants } = given;
+    if !spent_before {
+        uses = use_units(scene, &mut desk, order, &redemption, &mut decided)?;
+    }
     let mut outgoing = elsewhere::effects(&sent_grants, scene)?;
     let trace = decided.explain.clone().filter(|_| keeps_trace);
     decided.explain = decided.explain.filter(|_| command.explain);
@@ -294,6 +305,20 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     let balances = if guest { Vec::new() } else { desk.state.balances() };
     let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
     Ok(Decision { order: Some(record), transfers: brought.transfers, trace, outgoing, ..scene.done(desk, answer) })
+}
+
+/// Uses the units of a redemption, and shows what they are used for; answers the uses for the record.
+fn use_units(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    order: &Order,
+    redemption: &Redemption,
+    decided: &mut Decided,
+) -> Result<Vec<UseRecord>, Halt> {
+    let (uses, debts) = spend(scene.program, desk, order, redemption, scene.times.effective_at)?;
+    note_redeemed(scene, desk, &uses)?;
+    show_uses(order, redemption, decided, &debts);
+    Ok(uses)
 }
 
 /// Hands out what the order earns, as far as there is room; tells what it does not earn.
@@ -438,12 +463,14 @@ pub(super) fn record_of(
 
 /// What the order redeems, and whether it is that or nothing: what the request says, else what was reserved for the
 /// order. A reservation that has lapsed is covered from the balance, whole or not at all, for the shopper was told
-/// of a price; when the order has been paid it stands in any case, even released.
+/// of a price; when the order has been paid it stands in any case, even released. `own`: what the order itself earns and
+/// may be used on it.
 pub(super) fn redemption_of(
     scene: &Scene<'_>,
     desk: &Desk,
     command: &Commit,
     reserved: Option<&Hold>,
+    own: &[(UnitId, i64)],
 ) -> (Redemption, bool) {
     let order = &command.order;
     let at = scene.times.effective_at;
@@ -460,6 +487,7 @@ pub(super) fn redemption_of(
         stock: RefCell::new(held),
         deed: format!("stock|{}", order.order_id),
         store: order.store.as_ref(),
+        own,
     };
     if let Some(asked) = &command.redeem {
         let exact = asked.pay.as_ref().is_none_or(|pay| matches!(pay.amount, PayAmount::Exactly(_)));

@@ -24,7 +24,7 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
     let mut desk = scene.desk_of(scene.snapshot.account.clone().unwrap_or_else(|| AccountState::new(account)))?;
     // Who has no balance owes none either: whatever a guest cannot cover is left out, paid or not.
     let unpaid = Commit { paid: false, ..command.clone() };
-    let (redemption, whole) = redemption_of(scene, &desk, &unpaid, None);
+    let (redemption, whole) = redemption_of(scene, &desk, &unpaid, None, &[]);
     let mut decided = scene.decided();
     // On a copy: what counters would say of a member, nobody's account keeps.
     let (earned, _) = earn_on(scene, &mut desk.clone(), order, &redemption, command.explain)?;

@@ -11,12 +11,12 @@ use super::super::id::{CounterId, GrantId, Label, RuleId, UnitId};
 use super::super::ledger::Book;
 use super::super::order::Order;
 use super::super::program::{
-    CounterWindow, ForEach, GrantTo, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule, Then,
+    Brake, CounterWindow, ForEach, GrantTo, Limit, LimitOf, LimitOver, LimitPer, OnReach, Rule, RuleCampaign, Then,
 };
-use super::super::quota::QuotaKey;
+use super::super::quota::{QuotaKey, Want};
 use super::super::time::{Instant, Period};
 use super::super::value;
-use super::{Halt, OVERFLOW, Scene};
+use super::{Halt, OVERFLOW, Scene, outstanding};
 
 /// What a rule would give.
 pub(super) struct Gift<'a> {
@@ -37,8 +37,23 @@ pub(super) struct Gift<'a> {
 /// One limit and whose it is: `rule:base`, `group:promo`, `campaign:may`, `unit:points`.
 type Owned<'a> = (String, &'a Limit);
 
-/// Of those that leave too little, what the tightest leaves, whose it is and how it reads.
-type Tightest = Option<(i64, String, String)>;
+/// Of those that leave too little, the tightest.
+pub(super) type Tightest = Option<Tight>;
+
+pub(super) struct Tight {
+    left: i64,
+    /// Whose it is.
+    of: String,
+    /// How it reads.
+    text: String,
+    reason: Reason,
+}
+
+impl Tight {
+    pub(super) fn limit(left: i64, of: &str, text: String) -> Tightest {
+        Some(Tight { left, of: of.to_owned(), text, reason: Reason::LimitReached })
+    }
+}
 
 /// How much may be given. The least that any bound leaves; what falls short is told as a refusal and in the trace.
 pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &mut Decided) -> Result<i64, Halt> {
@@ -67,7 +82,7 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
         && left < granted
     {
         granted = left;
-        tightest = Some((left, format!("unit:{unit}"), format!("a balance of at most {most} {unit}")));
+        tightest = Tight::limit(left, &format!("unit:{unit}"), format!("a balance of at most {most} {unit}"));
     }
     for (owner, limit) in quotas {
         if granted <= 0 {
@@ -75,11 +90,15 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
         }
         claim(scene, gift, &owner, limit, &mut granted, &mut tightest);
     }
-    if let Some((left, of, text)) = tightest.filter(|_| granted < gift.desired) {
+    if let Some(unit) = gift.unit {
+        brake(scene, rule, gift, &mut granted, &mut tightest);
+        outstanding::claim(scene, gift, unit, &mut granted, &mut tightest);
+    }
+    if let Some(Tight { left, of, text, reason }) = tightest.filter(|_| granted < gift.desired) {
         let (desired, left) = (gift.desired, left.max(0));
         withhold(decided, gift.rule, &format!("{text}, leaves {left}: {granted} of {desired}"), granted <= 0);
         let bound = Subject::Bound(Bound { rule: gift.rule.clone(), of, text });
-        decided.refusals.push(Refusal::short(bound, Reason::LimitReached, desired, left));
+        decided.refusals.push(Refusal::short(bound, reason, desired, left));
     }
     if 0 < granted {
         note(scene, gift, granted)?;
@@ -184,7 +203,7 @@ fn clamp(granted: &mut i64, tightest: &mut Tightest, owner: &str, limit: &Limit,
     };
     if fits < *granted {
         *granted = if limit.on_reach == OnReach::Refuse { 0 } else { fits };
-        *tightest = Some((left, owner.to_owned(), text(owner, limit)));
+        *tightest = Tight::limit(left, owner, text(owner, limit));
     }
 }
 
@@ -254,6 +273,16 @@ pub(super) fn is_spent(scene: &Scene<'_>, state: &AccountState, rule: &Rule, ord
         Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => (None, 1),
     };
     let deed = || GrantId::of(&[order.order_id.as_str(), rule.id.as_str()]);
+    let left_nothing = |quota: &QuotaKey, name: &str| {
+        let mut claims = scene.snapshot.set_aside.iter();
+        claims.any(|claim| claim.quota == *quota && *claim.deed == *name && claim.granted < 1)
+    };
+    if let (Some((campaign, brake)), Some(_)) = (braked(scene, Some(rule)), unit) {
+        let quota = brake.quota(&scene.program.id, &campaign.id, at, &scene.program.zone);
+        if left_nothing(&quota, &[deed().as_str(), "brake"].join("|")) {
+            return true;
+        }
+    }
     bounds(scene, Some(rule), unit).into_iter().any(|(owner, limit)| {
         let whole = limit.counts == LimitOf::Units && limit.on_reach == OnReach::Refuse;
         let least = if whole { fixed } else { 1 };
@@ -262,8 +291,7 @@ pub(super) fn is_spent(scene: &Scene<'_>, state: &AccountState, rule: &Rule, ord
             LimitOver::Program | LimitOver::Store => {
                 let quota = quota_of(scene, &owner, limit, order.store.as_ref(), at);
                 let name = [deed().as_str(), &owner, limit.counts.word()].join("|");
-                let mut claims = scene.snapshot.set_aside.iter();
-                claims.any(|claim| claim.quota == quota && *claim.deed == *name && claim.granted < 1)
+                left_nothing(&quota, &name)
             }
         }
     })
@@ -278,8 +306,33 @@ fn claim(scene: &Scene<'_>, gift: &Gift<'_>, owner: &str, limit: &Limit, granted
     let taken = scene.take(desired, vec![scene.want(quota, &[gift.deed.as_str(), owner, what], limit.most, whole)]);
     if taken.granted < desired {
         *granted = if limit.counts == LimitOf::Times { 0 } else { taken.granted };
-        *tightest = Some((taken.short.unwrap_or(0), owner.to_owned(), text(owner, limit)));
+        *tightest = Tight::limit(taken.short.unwrap_or(0), owner, text(owner, limit));
     }
+}
+
+/// Claims from what a campaign may give until it pauses.
+fn brake(scene: &Scene<'_>, rule: Option<&Rule>, gift: &Gift<'_>, granted: &mut i64, tightest: &mut Tightest) {
+    let Some((campaign, brake)) = braked(scene, rule) else { return };
+    let program = scene.program;
+    if *granted <= 0 {
+        return;
+    }
+    let quota = brake.quota(&program.id, &campaign.id, gift.at, &program.zone);
+    let want = scene.want(quota, &[gift.deed.as_str(), "brake"], brake.most, false);
+    let want = Want { pause: Some(brake.pause(&program.id, &campaign.id)), ..want };
+    let taken = scene.take(*granted, vec![want]);
+    if taken.granted < *granted {
+        *granted = taken.granted;
+        let text =
+            format!("the brake of campaign:{}, above {} units per {}", campaign.id, brake.most, brake.per.name());
+        let (left, of) = (taken.short.unwrap_or(0), format!("campaign:{}", campaign.id));
+        *tightest = Some(Tight { left, of, text, reason: Reason::CampaignPaused });
+    }
+}
+
+fn braked<'s>(scene: &'s Scene<'_>, rule: Option<&Rule>) -> Option<(&'s RuleCampaign, Brake)> {
+    let campaign = scene.program.campaign_of(rule?)?;
+    Some((campaign, campaign.brake?))
 }
 
 /// Notes what was given for the bounds within the order.

@@ -33,11 +33,14 @@ pub(super) struct Wallet<'a> {
     pub(super) deed: String,
     /// Where the rewards are had.
     pub(super) store: Option<&'a Label>,
+    /// What the order itself earns and may be used on it, besides the balance.
+    pub(super) own: &'a [(UnitId, i64)],
 }
 
 impl Purse for Wallet<'_> {
     fn available(&self, unit: &UnitId) -> i64 {
-        self.desk.state.amount(unit, Book::Available)
+        let own = self.own.iter().find(|(known, _)| known == unit).map_or(0, |(_, units)| *units);
+        self.desk.state.amount(unit, Book::Available).saturating_add(own)
     }
 
     fn voucher(&self, id: &VoucherId) -> Result<Reward, Reason> {

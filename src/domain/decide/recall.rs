@@ -155,6 +155,7 @@ fn is_of_use(fact: &Fact) -> bool {
             | Fact::Spent { .. }
             | Fact::VoucherUsed { .. }
             | Fact::Active { .. }
+            | Fact::Outstanding { .. }
             | Fact::OrderClaimed { .. }
             // What fell due before.
             | Fact::Matured { .. }

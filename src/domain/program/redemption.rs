@@ -11,6 +11,8 @@ pub struct RedemptionTerms {
     pub rewards_max: Option<i64>,
     pub sorts_max: Vec<(RewardSort, i64)>,
     pub rails: Rails,
+    /// Whether what an order earns at once can be used on that order.
+    pub with_own_earn: bool,
 }
 
 /// In which order rewards act on the lines.

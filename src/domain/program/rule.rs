@@ -1,13 +1,16 @@
 //! Rules: on what they act, when they apply, and what follows.
 
+use jiff::tz::TimeZone;
+
 use super::{
     CounterWindow, ForEach, GiveStamps, GiveTags, GiveVoucher, Kind, Levels, LifeTerms, PerCurrency, Selector,
 };
-use crate::domain::id::{CampaignId, CounterId, DrawId, GoalId, GroupId, Label, RuleId, UnitId};
+use crate::domain::id::{CampaignId, CounterId, DrawId, GoalId, GroupId, Label, ProgramId, RuleId, UnitId};
 use crate::domain::money::Rounding;
 use crate::domain::predicate::Predicate;
+use crate::domain::quota::QuotaKey;
 use crate::domain::recurrence::Days;
-use crate::domain::time::{Instant, LocalWindow, Period};
+use crate::domain::time::{CalendarPeriod, Instant, LocalWindow, Period};
 
 /// What a rule acts on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -262,6 +265,40 @@ pub struct RuleCampaign {
     pub windows: Vec<LocalWindow>,
     pub days: Days,
     pub limits: Vec<Limit>,
+    pub brake: Option<Brake>,
+}
+
+/// Pauses a campaign that gives far more than was expected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Brake {
+    /// Units of all kinds in a period; giving more pauses the campaign.
+    pub most: i64,
+    pub per: CalendarPeriod,
+    /// What was given before does not count, and a pause from before is over.
+    pub resumed_at: Option<Instant>,
+}
+
+impl Brake {
+    /// What is so many thousandths of a forecast, rounded down; `None`: more than there are numbers.
+    pub fn most(forecast: i64, times_permille: i64) -> Option<i64> {
+        let most = i128::from(forecast).checked_mul(i128::from(times_permille))?.checked_div(1_000)?;
+        i64::try_from(most).ok()
+    }
+
+    /// What stands between one resumption and the next: `start`, or `since.1767225600000`.
+    fn run(&self) -> String {
+        self.resumed_at.map_or_else(|| "start".to_owned(), |at| format!("since.{}", at.0))
+    }
+
+    /// What the period of an instant leaves to a campaign.
+    pub fn quota(&self, program: &ProgramId, campaign: &CampaignId, at: Instant, zone: &TimeZone) -> QuotaKey {
+        QuotaKey::of_period(program, &["brake", campaign.as_str(), &self.run()], self.per, at, zone)
+    }
+
+    /// Under which it is noted that a campaign is paused.
+    pub fn pause(&self, program: &ProgramId, campaign: &CampaignId) -> QuotaKey {
+        QuotaKey::ever(program, &["paused", campaign.as_str(), &self.run()])
+    }
 }
 
 /// A bound on what is given.

@@ -6,8 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::domain::id::GroupId;
 use crate::domain::program::{
-    BaseRules, Combine, ExchangeRate, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer, OnReach, RuleCampaign,
-    UnitLimits,
+    BaseRules, Brake, Combine, ExchangeRate, Group, GroupPick, Limit, LimitOf, LimitOver, LimitPer, OnReach,
+    RuleCampaign, UnitLimits,
 };
 use crate::domain::recurrence::{Days, Recurrence};
 use crate::domain::time::Day;
@@ -164,19 +164,63 @@ section! {
         limits: Items<LimitSection, 0, LIMITS_MAX>, Default("[]");
         /// Rules give no more than fits under this; what is pending or held counts.
         balance_max: Units, Without("no bound");
+        /// What all members together may have of it: rules give no more than fits under this. What is pending or held
+        /// counts, and what comes in otherwise (by hand, by referral, with a return) counts against it and is refused to
+        /// nobody. What is redeemed, expires or is taken back makes room again. An account counts from its first entry
+        /// under a program that states this.
+        outstanding_max: Units, Without("no bound");
+        /// The same as an amount of money, by what the unit is worth in `pay_with`; rounded down to whole units, and in
+        /// each currency.
+        liability_max: Money, Without("no bound");
     }
+}
+
+/// Bounds on a unit, as written.
+pub(in crate::program) struct UnitBounds {
+    limits: Vec<Limit>,
+    balance_max: Option<i64>,
+    outstanding_max: Option<i64>,
+    liability_max: Option<At<PerCurrency>>,
 }
 
 impl Build for UnitLimitsSection {
-    type Out = (Vec<Limit>, Option<i64>);
+    type Out = UnitBounds;
 
-    fn build(self, _: Pos, _: &mut Reader) -> Option<Self::Out> {
-        Some((self.limits?.value, self.balance_max.map(|at| at.value)))
+    fn build(self, _: Pos, _: &mut Reader) -> Option<UnitBounds> {
+        Some(UnitBounds {
+            limits: self.limits?.value,
+            balance_max: self.balance_max.map(|at| at.value),
+            outstanding_max: self.outstanding_max.map(|at| at.value),
+            liability_max: self.liability_max,
+        })
     }
 }
 
-pub(super) fn unit_limits(named: Vec<(UnitId, <UnitLimitsSection as Build>::Out)>) -> Vec<UnitLimits> {
-    named.into_iter().map(|(unit, (limits, balance_max))| UnitLimits { unit, limits, balance_max }).collect()
+pub(super) fn unit_limits(
+    named: Vec<(UnitId, UnitBounds)>,
+    payments: &[PaymentTerms],
+    r: &mut Reader,
+) -> Vec<UnitLimits> {
+    let of = |(unit, bounds): (UnitId, UnitBounds)| {
+        let UnitBounds { limits, balance_max, outstanding_max, liability_max } = bounds;
+        let worth = liability_max.and_then(|most| {
+            let terms = payments.iter().find(|terms| terms.unit == unit);
+            if terms.is_none() {
+                let message = format!("nothing says what `{unit}` is worth");
+                let hint = "name it in `pay_with`, or bound it by `outstanding_max`";
+                let step = |name: &'static str| Step::Key(Cow::Borrowed(name));
+                r.within(step("unit_limits"), |r| {
+                    r.within(Step::Key(Cow::Owned(unit.to_string())), |r| {
+                        r.within(step("liability_max"), |r| r.fault(most.pos, message, Some(hint)));
+                    });
+                });
+            }
+            terms?.units_worth(&most.value)
+        });
+        let outstanding_max = outstanding_max.into_iter().chain(worth).min();
+        UnitLimits { unit, limits, balance_max, outstanding_max }
+    };
+    named.into_iter().map(of).collect()
 }
 
 section! {
@@ -196,6 +240,37 @@ section! {
         days: DaysSection, Without("on any day");
         /// Bounds on what its rules give together.
         limits: Items<LimitSection, 0, LIMITS_MAX>, Default("[]");
+        /// When it gives far more than was expected, it pauses until somebody has looked.
+        brake: BrakeSection, Without("none");
+    }
+}
+
+section! {
+    /// Pauses a campaign that gives more than so many times its forecast. The rules of the campaign give up to that and
+    /// then nothing; what other rules give stands. It stays paused, in later periods too, until the file says `resumed_at`.
+    BrakeSection = "brake" {
+        /// What its rules are expected to give to all members together, of all units, ...
+        forecast: Units, Required;
+        /// ... in each such period of the program's calendar.
+        per: CalendarPeriodWord, Default("day");
+        /// It pauses above this many times the forecast.
+        times: Factor, Default("3");
+        /// Somebody has looked: the campaign goes on, and what was given before does not count. State a new instant each
+        /// time.
+        resumed_at: Moment, Without("it has never been paused");
+    }
+}
+
+impl Build for BrakeSection {
+    type Out = Brake;
+
+    fn build(self, pos: Pos, r: &mut Reader) -> Option<Brake> {
+        let (forecast, times) = (self.forecast?.value, self.times?.value);
+        let Some(most) = Brake::most(forecast, times) else {
+            r.fault(pos, "so many times the forecast is more than can be counted", Some("state less"));
+            return None;
+        };
+        Some(Brake { most, per: self.per?.value, resumed_at: self.resumed_at.map(|at| at.value) })
     }
 }
 
@@ -212,6 +287,7 @@ impl Build for RuleCampaignSection {
             windows: self.hours.map(|at| at.value).unwrap_or_default(),
             days: self.days.map(|at| at.value).unwrap_or_default(),
             limits: self.limits?.value,
+            brake: self.brake.map(|at| at.value),
         })
     }
 }

@@ -154,6 +154,11 @@ impl Build for RewardSection {
             if let Some(group) = &self.group {
                 r.fault_at(group, "it is about orders, and this reward is for none", Some("leave it out"));
             }
+            for (flag, idle) in [(&self.alone, false), (&self.with_units, true)] {
+                if let Some(flag) = flag.as_ref().filter(|flag| flag.value != idle) {
+                    r.fault_at(flag, "it is about orders, and this reward is for none", Some("leave it out"));
+                }
+            }
             if let (RewardKind::HandedOver(Some(_)), Some(stock)) = (&gives.value, &self.stock) {
                 r.fault_at(stock, "there are as many as codes", Some("leave it out"));
             }

@@ -47,8 +47,16 @@ section! {
         /// What keeps discounts from going too deep or coming too often. A discount is what rewards take off, and what
         /// units pay that settles as a discount.
         guard_rails: RailsSection, Default("{}");
+        /// When what an order earns can be used. Units that are pending cannot be used yet in any case.
+        own_earn: OwnEarnWord, Default("later");
     }
 }
+
+words!(OwnEarnWord -> bool {
+    "later" => false, "on later orders";
+    "at_once" => true, "on the order itself as well: as much as it still earns once that has been used. Not on lines that come \
+                        into it later";
+});
 
 impl Build for RedemptionSection {
     type Out = RedemptionTerms;
@@ -60,6 +68,7 @@ impl Build for RedemptionSection {
             rewards_max: self.rewards_max.map(|at| at.value),
             sorts_max: self.kinds_max?.value,
             rails: self.guard_rails?.value,
+            with_own_earn: self.own_earn?.value,
         })
     }
 }

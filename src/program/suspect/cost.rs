@@ -2,7 +2,7 @@
 
 use crate::domain::id::UnitId;
 use crate::domain::order::Currency;
-use crate::domain::program::{MultiplierPolicy, PaymentTerms, Program, Rule, Then, Trigger};
+use crate::domain::program::{MultiplierPolicy, PaymentTerms, Program, Rule, Then, Trigger, UnitLimits};
 
 use super::shadow::Suspicion;
 
@@ -55,11 +55,16 @@ pub(super) fn find(program: &Program) -> Vec<Suspicion> {
     found
 }
 
+fn is_bound(limits: &UnitLimits) -> bool {
+    !limits.limits.is_empty() || limits.balance_max.is_some() || limits.outstanding_max.is_some()
+}
+
 /// Whether some limit bounds what a rule gives.
 fn is_bounded(program: &Program, rule: &Rule, unit: &UnitId) -> bool {
     let group = rule.combine.group.as_ref().and_then(|group| program.group(group));
-    let by_unit = program.limits_of(unit).is_some_and(|own| !own.limits.is_empty() || own.balance_max.is_some());
-    let by_campaign = program.campaign_of(rule).is_some_and(|campaign| !campaign.limits.is_empty());
+    let by_unit = program.limits_of(unit).is_some_and(is_bound);
+    let by_campaign =
+        program.campaign_of(rule).is_some_and(|campaign| !campaign.limits.is_empty() || campaign.brake.is_some());
     let by_group = group.is_some_and(|group| !group.limits.is_empty());
     !rule.limits.is_empty() || rule.cool_down.is_some() || by_unit || by_campaign || by_group
 }
