@@ -86,6 +86,7 @@ const REASONS: [Reason; 125] = [
     Reason::RecoveryTooLate,
     Reason::AlreadyRecovered,
     Reason::LimitReached,
+    Reason::CampaignPaused,
     Reason::CoolingDown,
     Reason::TooManyConsequences,
     Reason::TierTooLow,
