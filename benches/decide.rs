@@ -86,7 +86,8 @@ fn member(timeline: &Timeline) -> Snapshot {
         recipient: None,
         deed: None,
     };
-    let enroll = Command::Enroll(Enroll { member, codes: Vec::new(), profile: ProfileChange::default() });
+    let enroll =
+        Command::Enroll(Enroll { member, codes: Vec::new(), profile: ProfileChange::default(), visitor: None });
     let decided = decide(timeline, &snapshot, &enroll, times(), None, false).unwrap();
     Snapshot { account: decided.account, ..snapshot }
 }

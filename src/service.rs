@@ -24,6 +24,7 @@ mod relay;
 mod slices;
 mod statement;
 mod sweeper;
+mod touches;
 mod verify;
 mod write;
 
@@ -42,7 +43,7 @@ pub use programs::Source;
 use crate::clock::Clock;
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    ReferralView, TicketView, VerifyView,
+    ReferralView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
@@ -141,6 +142,8 @@ pub trait Calls: Send + Sync {
         order: &OrderId,
     ) -> Result<Option<Explanation>, Error>;
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error>;
+    /// Why a member was, or was not, attributed to whom: each time that it was asked, the latest first.
+    async fn weighings(&self, program: &ProgramId, member: &MemberId) -> Result<Vec<WeighingView>, Error>;
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error>;
     async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error>;
     /// Entries as asked for, and the token of the next page.
@@ -393,6 +396,10 @@ impl Calls for Service {
 
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
         read::referral(&self.inner, program, referral).await
+    }
+
+    async fn weighings(&self, program: &ProgramId, member: &MemberId) -> Result<Vec<WeighingView>, Error> {
+        touches::weighings(&self.inner, program, member).await
     }
 
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {

@@ -49,6 +49,7 @@ mod domain {
     mod stamps;
     mod stored;
     mod tiers;
+    mod touches;
     mod traps;
     mod value;
 }

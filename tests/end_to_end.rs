@@ -42,6 +42,7 @@ mod end_to_end_cases {
     pub(crate) mod stamps;
     pub(crate) mod standing;
     pub(crate) mod stock;
+    pub(crate) mod touches;
     pub(crate) mod traps;
     pub(crate) mod trips;
 }
@@ -201,6 +202,12 @@ cases! {
     prices {
         c12_member_prices_are_shown_side_by_side_and_taken_without_being_asked_for
         c12_the_lowest_prior_price_is_what_a_percentage_is_of
+    }
+    touches {
+        r2_touches_are_kept_once_dropped_and_forgotten
+        r2_many_touches_of_one_code_write_nothing_in_one_place
+        r4_codes_come_before_touches_and_it_is_told_why
+        r5_a_shared_reward_arrives_with_each_advocate_and_goes_back
     }
     quotes {
         c6_a_token_of_one_instance_is_honoured_by_another_under_a_later_version

@@ -80,6 +80,8 @@ pub const METHODS: &[Method] = &[
     // In the name of an agent only for whom may correct: `grpc/referral.rs`.
     open("guerdon.v1.ReferralService/Attribute", MEMBERS),
     open("guerdon.v1.ReferralService/GetReferral", READS),
+    open("guerdon.v1.ReferralService/RecordTouch", MEMBERS),
+    open("guerdon.v1.ReferralService/ExplainAttribution", READS),
     open("guerdon.v1.RewardService/ListRewards", READS),
     open("guerdon.v1.RewardService/Redeem", MEMBERS),
     open("guerdon.v1.RewardService/FulfilVoucher", ORDERS),

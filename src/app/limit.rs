@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    ReferralView, TicketView, VerifyView,
+    ReferralView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
@@ -116,6 +116,11 @@ impl Calls for Limited {
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
         let _place = self.place()?;
         self.calls.referral(program, referral).await
+    }
+
+    async fn weighings(&self, program: &ProgramId, member: &MemberId) -> Result<Vec<WeighingView>, Error> {
+        let _place = self.place()?;
+        self.calls.weighings(program, member).await
     }
 
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {

@@ -7,6 +7,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::domain::answer::Reason;
 use crate::domain::id::ProgramId;
+use crate::domain::answer::{Reason, TouchAnswer};
+use crate::domain::referral::touch::TouchKind;
 use crate::grpc::Observer;
 use crate::service::meter::Meter;
 use crate::telemetry::{caller_context, metrics};
@@ -69,5 +71,9 @@ impl Meter for Work {
 
     fn swept(&self, lag_ms: i64) {
         metrics::swept(lag_ms);
+    }
+
+    fn touch(&self, kind: TouchKind, answer: &TouchAnswer) {
+        metrics::touch(kind, answer);
     }
 }

@@ -104,6 +104,8 @@ pub struct AccountState {
     pub ordered_at: Instant,
     /// What of its units is counted where the program bounds what all members have together.
     pub outstanding: Vec<(UnitId, i64)>,
+    /// Entries that tell why the owner was, or was not, attributed; the latest [`AccountState::WEIGHED_MAX`].
+    pub weighed: Vec<u64>,
 }
 
 /// What an account has of one unit.
@@ -221,6 +223,7 @@ impl AccountState {
     /// Grants of one unit that wait for events at a time.
     pub const AWAITING_MAX: usize = 1_000;
     pub const CODES_MAX: usize = 20;
+    pub const WEIGHED_MAX: usize = 16;
     /// How long a resolved reservation is remembered: a Commit that was paid may come so late.
     pub const RESOLVED_KEEP_MS: i64 = 7 * DAY_MS;
     /// As many as can lapse at once and as many again: a flood of releases pushes out no lapse that a paid Commit
@@ -267,6 +270,7 @@ impl AccountState {
             transfers: Vec::new(),
             ordered_at: Instant(0),
             outstanding: Vec::new(),
+            weighed: Vec::new(),
         }
     }
 
@@ -463,6 +467,7 @@ impl AccountState {
             }
             Fact::CodeCreated { .. }
             | Fact::CodeChanged { .. }
+            | Fact::AttributionWeighed { .. }
             | Fact::Attributed { .. }
             | Fact::ReferralConfirmed { .. }
             | Fact::Qualified { .. }

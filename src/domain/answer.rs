@@ -12,7 +12,8 @@ use super::id::{
 use super::ledger::MoveWhy;
 use super::order::{Currency, OrderKind};
 use super::program::{Kind, ProgramVersion, SettlesAs};
-use super::referral::{CodeOwner, Referral};
+use super::referral::touch::Dropped;
+use super::referral::{CodeOwner, Referral, Weighing};
 use super::time::Instant;
 
 /// The answer to a write or to its preview.
@@ -52,6 +53,17 @@ pub enum Answer {
     FulfilVoucher(VoucherAnswer),
     CancelVoucher(VoucherAnswer),
     Catalogue(CatalogueAnswer),
+    Touch(TouchAnswer),
+}
+
+/// What became of a touch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TouchAnswer {
+    /// Whether it is kept.
+    pub recorded: bool,
+    /// Why it was counted and not kept.
+    pub dropped: Option<Dropped>,
+    pub refusals: Vec<Refusal>,
 }
 
 /// What became of a voucher.
@@ -672,6 +684,8 @@ pub enum Subject {
     /// The quote that the command relies on.
     Quote,
     Referral(ReferralId),
+    /// Who came by codes before it was known who they were.
+    Visitor,
 }
 
 /// What kept a rule from giving all that it would, or anything.
@@ -818,6 +832,16 @@ pub enum Reason {
     QuoteOfOtherCart,
     /// In changes only.
     AccountChanged,
+    /// The time in which the touch counts is over.
+    TouchWindowOver,
+    /// No window takes touches of its kind and channel.
+    TouchNotTaken,
+    /// It came after what it is to have brought about.
+    TouchAfterwards,
+    /// A later touch is of another campaign.
+    TouchOfOtherCampaign,
+    /// So many later ones count that it does not.
+    TouchTooOld,
 }
 
 impl Reason {
@@ -912,6 +936,11 @@ impl Reason {
             Reason::QuoteExpired => "the quote is honoured no longer; ask for another one",
             Reason::QuoteOfOtherCart => "the quote was of another cart; ask for another one",
             Reason::AccountChanged => "the account is not as it was when this was quoted",
+            Reason::TouchWindowOver => "the time in which the touch counts is over",
+            Reason::TouchNotTaken => "the campaign counts no touches of this kind and channel",
+            Reason::TouchAfterwards => "it came after what it is to have brought about",
+            Reason::TouchOfOtherCampaign => "a later touch is of another campaign",
+            Reason::TouchTooOld => "as many later touches count as are weighed",
             Reason::ReservationLapsed => "the reservation has lapsed",
             Reason::NotInAccount => "the person does not belong to the account",
             Reason::AbovePaymentMax => "more units than the program lets pay for one order",
@@ -1290,9 +1319,23 @@ pub struct ReferralView {
     pub rewards: Vec<ReferralRewardView>,
 }
 
+/// Why somebody was, or was not, attributed at some time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WeighingView {
+    /// When it was asked, as it happened.
+    pub effective_at: Instant,
+    pub version: ProgramVersion,
+    pub request: Option<super::id::RequestId>,
+    pub weighing: Weighing,
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ReferralRewardView {
     pub to_advocate: bool,
+    /// Whose it is.
+    pub beneficiary: AccountId,
+    /// Which part of the credit they have, in parts per million.
+    pub share_ppm: i64,
     pub unit: UnitId,
     /// What it was at first, milestones included.
     pub amount: i64,

@@ -6,7 +6,7 @@ use super::account::{AccountKind, AttributeValue, Belongings, Birthday, Profile,
 use super::answer::Refusal;
 use super::id::{
     AccountId, CampaignId, Code, EventId, GrantId, Label, LadderId, LevelId, LineId, MemberId, OrderEventId, OrderId,
-    ReferralId, ReturnId, RewardId, RuleId, UnitId, VoucherId,
+    ReferralId, ReturnId, RewardId, RuleId, UnitId, VisitorId, VoucherId,
 };
 use super::ledger::{MoveWhy, Part};
 use super::order::{Line, Order};
@@ -15,6 +15,7 @@ use super::program::{Campaign, Kind};
 use super::quota::QuotaKey;
 use super::quote::Relied;
 use super::referral::cycle::Verdict as CircleVerdict;
+use super::referral::touch::TouchKind;
 use super::referral::{CodeOwner, Referral};
 use super::time::Instant;
 
@@ -66,6 +67,34 @@ pub enum Command {
     CancelVoucher(VoucherId),
     /// What is on offer, and what of it can be had; changes nothing.
     Catalogue(Catalogue),
+    /// Somebody came by a code.
+    RecordTouch(RecordTouch),
+}
+
+/// Somebody came by a code, as a visitor.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RecordTouch {
+    pub visitor: VisitorId,
+    pub kind: TouchKind,
+    pub code: EnteredCode,
+    pub channel: Option<Label>,
+    pub source: Option<Label>,
+    /// As the browser calls itself; empty: not told. It is looked at and not kept.
+    pub user_agent: String,
+}
+
+impl std::fmt::Debug for RecordTouch {
+    /// Without what tells of a person.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let RecordTouch { visitor: _, kind, code, channel, source, user_agent: _ } = self;
+        let mut shown = f.debug_struct("RecordTouch");
+        shown.field("kind", kind).field("code", code).field("channel", channel).field("source", source);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl RecordTouch {
+    pub const USER_AGENT_BYTES_MAX: usize = 1_024;
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -93,6 +122,8 @@ pub struct Enroll {
     pub codes: Vec<EnteredCode>,
     /// What is known of them from the start.
     pub profile: ProfileChange,
+    /// Who they were before they signed up.
+    pub visitor: Option<VisitorId>,
 }
 
 /// What is to change in a profile; fields that it leaves out stay. Removals come before additions.
@@ -157,6 +188,8 @@ pub struct Commit {
     pub explain: bool,
     /// The quote on whose strength it is bought.
     pub quote: Option<Relied>,
+    /// Who they are to those who do not know them.
+    pub visitor: Option<VisitorId>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -627,6 +660,9 @@ pub struct Brought {
     pub base: i64,
     /// When it was earned, whatever has become of it since: by that it counts in limits.
     pub earned_at: Instant,
+    /// Whether shares of it go on to further generations: they do from the advocate to whom the friend is attributed, not
+    /// from those who share the credit.
+    pub goes_on: bool,
 }
 
 impl Brought {
@@ -639,7 +675,13 @@ impl Brought {
             counts: true,
             base,
             earned_at,
+            goes_on: true,
         }
+    }
+
+    /// The same for the `place`th of those who have the credit: the first alone counts the friend.
+    pub fn for_place(self, place: usize) -> Brought {
+        Brought { counts: self.counts && place == 0, goes_on: place == 0, ..self }
     }
 
     pub fn by_order(referral: &Referral, base: i64, earned_at: Instant) -> Brought {
@@ -648,7 +690,7 @@ impl Brought {
 
     /// What whoever brought this generation gets, in basis points of the base.
     pub fn generation_share(&self, terms: &Campaign) -> Option<i64> {
-        terms.generations.get(usize::from(self.generation.checked_sub(1)?)).copied()
+        terms.generations.get(usize::from(self.generation.checked_sub(1)?)).copied().filter(|_| self.goes_on)
     }
 
     /// The name of the grant from which that of this generation is made.

@@ -46,6 +46,7 @@ use super::order_record::OrderRecord;
 use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Stock, Then, Timeline};
 use super::quota::{Asked, OutstandingChange, QuotaKey, SetAside, Taken, Used, Want};
 use super::referral::CodeOwner;
+use super::referral::touch::VisitorState;
 use super::time::{Instant, Period, Times};
 
 use quoted::Standing;
@@ -80,6 +81,8 @@ pub struct Snapshot {
     pub recipient: Option<Recipient>,
     /// What became of the claim of a code, once there was one.
     pub code_claim: Option<CodeClaim>,
+    /// What is kept of the visitor whom the command names; `None`: it names none.
+    pub visitor: Option<VisitorState>,
 }
 
 impl Snapshot {
@@ -98,6 +101,7 @@ impl Snapshot {
             set_aside: Vec::new(),
             recipient: None,
             code_claim: None,
+            visitor: None,
         }
     }
 
@@ -142,6 +146,8 @@ pub struct Decision {
     pub stock_back: Vec<QuotaKey>,
     /// What bounds on all that is outstanding have to be told.
     pub outstanding: Vec<OutstandingChange>,
+    /// The record of a visitor, when it changed.
+    pub visitor: Option<VisitorState>,
 }
 
 /// Why nothing could be decided.
@@ -204,6 +210,7 @@ pub fn decide(
         Command::FulfilVoucher(voucher) => catalogue::fulfil(&scene, voucher),
         Command::CancelVoucher(voucher) => catalogue::cancel(&scene, voucher),
         Command::Catalogue(asked) => catalogue::list(&scene, asked),
+        Command::RecordTouch(record) => referral::record_touch(&scene, record),
     };
     match decided.and_then(|decision| outstanding::settle(&scene, decision)) {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -478,6 +485,7 @@ impl Scene<'_> {
             trace: None,
             outgoing: Vec::new(),
             received: false,
+            visitor: None,
         }
     }
 
@@ -501,6 +509,7 @@ impl Scene<'_> {
             trace: None,
             outgoing: Vec::new(),
             received: false,
+            visitor: None,
         }
     }
 
@@ -587,6 +596,9 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
         Command::Catalogue(_) => {
             Answer::Catalogue(a::CatalogueAnswer { offers: Vec::new(), prices: Vec::new(), decided })
         }
+        Command::RecordTouch(_) => {
+            Answer::Touch(a::TouchAnswer { recorded: false, dropped: None, refusals: decided.refusals })
+        }
     }
 }
 
@@ -600,6 +612,7 @@ fn subject_of(command: &Command) -> Subject {
         Command::RecordEvent(_) | Command::ReviewEvent(_) | Command::RevokeEvent(_) => Subject::MemberEvent,
         Command::Attribute(attribute) => Subject::Code(attribute.code.raw.clone()),
         Command::UpdateCode(update) => Subject::Code(update.code.raw.clone()),
+        Command::RecordTouch(record) => Subject::Code(record.code.raw.clone()),
         Command::Enroll(_)
         | Command::CreateCode(_)
         | Command::Receive(_)

@@ -18,7 +18,7 @@ pub enum IdError {
         "has {found:?} at byte {at}; allowed is any text except '|', '{{', '}}', control characters, and white space at its ends"
     )]
     LabelCharacter { found: char, at: usize },
-    #[error("begins with \"~guest~\", which is reserved")]
+    #[error("begins with \"~guest~\" or \"~visitor~\", which is reserved")]
     Reserved,
 }
 
@@ -39,11 +39,13 @@ fn check(raw: &str, max: usize) -> Result<(), IdError> {
 
 /// What begins the ids that are made here for guests; no caller can send one.
 const GUEST: &str = "~guest~";
+/// The same for visitors.
+const VISITOR: &str = "~visitor~";
 
 /// An id that a caller may choose for a person.
 fn check_member(raw: &str, max: usize) -> Result<(), IdError> {
     check(raw, max)?;
-    if raw.starts_with(GUEST) { Err(IdError::Reserved) } else { Ok(()) }
+    if raw.starts_with(GUEST) || raw.starts_with(VISITOR) { Err(IdError::Reserved) } else { Ok(()) }
 }
 
 /// What shops call their categories: any language, spaces inside. Without the bytes that mean something inside a
@@ -170,6 +172,10 @@ id! {
     ReferralId, 120
 }
 id! {
+    /// Somebody of whom nothing is known but that they have been here before: a browser, a device.
+    VisitorId, 64
+}
+id! {
     /// A code as stored: upper case, without separators.
     Code, 40
 }
@@ -242,6 +248,13 @@ impl MemberId {
 
     pub fn is_guest(&self) -> bool {
         self.0.starts_with(GUEST)
+    }
+
+    /// Under whose name a visitor's record lies: derived, so that the visitor's own is stored nowhere.
+    pub fn visitor(visitor: &VisitorId) -> MemberId {
+        let digest = super::ledger::digest(visitor.as_str().as_bytes());
+        let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        MemberId(format!("{VISITOR}{hex}").into())
     }
 }
 
@@ -358,6 +371,7 @@ mod tests {
             assert_eq!(MemberId::parse(raw).map(|_| ()), expected, "{raw:?}");
         }
         assert_eq!(MemberId::parse("~guest~00"), Err(IdError::Reserved));
+        assert_eq!(MemberId::parse("~visitor~00"), Err(IdError::Reserved));
         let guest = MemberId::guest(&OrderId::parse("order-1").expect("an id"));
         assert!(guest.is_guest() && AccountId::from(&guest).is_guest() && AccountId::parse(guest.as_str()).is_ok());
         assert_ne!(guest, MemberId::guest(&OrderId::parse("order-2").expect("an id")));

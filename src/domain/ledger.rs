@@ -18,7 +18,7 @@ use super::id::{
 };
 use super::program::{Kind, ProgramVersion};
 use super::quote::Pin;
-use super::referral::{OwnCode, QualifiedBy, RejectedFor, SideGrant, Via};
+use super::referral::{OwnCode, QualifiedBy, RejectedFor, Sharer, SideGrant, Via, Weighing};
 use super::stock::StockItem;
 use super::time::{Day, Instant};
 
@@ -316,6 +316,12 @@ pub enum Fact {
         /// Whether it is certain that it closes no circle.
         confirmed: bool,
         qualify_by: Instant,
+        /// Who shares the credit with the advocate.
+        sharers: Vec<Sharer>,
+    },
+    /// It was asked who brought the owner: what was considered, and what came of it.
+    AttributionWeighed {
+        weighing: Weighing,
     },
     ReferralConfirmed {
         referral: ReferralId,
@@ -334,6 +340,8 @@ pub enum Fact {
     CommissionOwed {
         referral: ReferralId,
         grant: GrantId,
+        /// Whose it is.
+        target: AccountId,
         unit: UnitId,
         change: i64,
         dates: Dates,
@@ -711,6 +719,7 @@ impl Fact {
             Fact::CodeCreated { .. } => "code_created",
             Fact::CodeChanged { .. } => "code_changed",
             Fact::Attributed { .. } => "attributed",
+            Fact::AttributionWeighed { .. } => "attribution_weighed",
             Fact::ReferralConfirmed { .. } => "referral_confirmed",
             Fact::ReferralPaid { .. } => "referral_paid",
             Fact::CommissionOwed { .. } => "commission_owed",
@@ -963,6 +972,7 @@ impl Entry {
             | Fact::Counted { .. }
             | Fact::CodeCreated { .. }
             | Fact::CodeChanged { .. }
+            | Fact::AttributionWeighed { .. }
             | Fact::Attributed { .. }
             | Fact::ReferralConfirmed { .. }
             | Fact::ReferralPaid { .. }

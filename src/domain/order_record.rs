@@ -15,6 +15,7 @@ use super::ledger::{Dates, Hash, Part};
 use super::money::share_floor;
 use super::order::Currency;
 use super::program::{Kind, LifeTerms};
+use super::referral::touch::Touch;
 use super::sent_order::SentOrder;
 use super::stock::StockUse;
 use super::time::Instant;
@@ -44,6 +45,8 @@ pub struct OrderRecord {
     pub sent: SentOrder,
     /// Codes that a guest entered: answered when the order is claimed.
     pub codes: Vec<EnteredCode>,
+    /// What was kept of the guest as a visitor: weighed when the order is claimed.
+    pub touches: Vec<Touch>,
     /// When it was claimed from its guest.
     pub claimed_at: Option<Instant>,
     /// What else it brought.

@@ -12,12 +12,16 @@ use super::id::{
 };
 use super::money::Rounding;
 use super::order::{Currency, Line, LineKind, Order, OrderKind};
+use super::referral::touch::Touch;
 use super::time::{Day, Instant, Period};
 
 pub use adjustment::{AdjustmentTerms, RecoveryTerms};
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use board::{Board, BoardPeriod};
-pub use campaign::{AttributeAt, Campaign, Cap, CapOf, CapPer, CodeTerms, Commission, Milestone, Qualify, SideReward};
+pub use campaign::{
+    AttributeAt, Campaign, Cap, CapOf, CapPer, CodeTerms, Commission, CreditTerms, Milestone, Qualify, SideReward,
+    TouchTerms, TouchWindow,
+};
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
@@ -95,6 +99,7 @@ pub struct Program {
     pub payments: Vec<PaymentTerms>,
     pub rewards: Vec<Reward>,
     pub campaigns: Vec<Campaign>,
+    pub touches: TouchTerms,
     pub reservations: ReservationTerms,
     pub quotes: QuoteTerms,
     pub returns: ReturnTerms,
@@ -209,6 +214,15 @@ impl Program {
 
     pub fn campaign(&self, campaign: &CampaignId) -> Option<&Campaign> {
         self.campaigns.iter().find(|c| c.id == *campaign)
+    }
+
+    /// Until before when a touch may count; one of a campaign that is no more counts no more.
+    pub fn counts_until(&self, touch: &Touch) -> Instant {
+        let window = self.campaign(&touch.campaign).and_then(|terms| terms.window(touch));
+        window.map_or(touch.at, |window| {
+            let signed_up_by = window.sign_up_within.after(touch.at, &self.zone);
+            window.purchase_within.map_or(signed_up_by, |within| within.after(signed_up_by, &self.zone))
+        })
     }
 
     pub fn event(&self, kind: &Label) -> Option<&EventTerms> {

@@ -160,6 +160,7 @@ fn quote(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteRequest) -> O
     let order = request::order(bad, raw.order.as_ref());
     let redeem = request::redeem(bad, raw.redeem.as_ref());
     let codes = request::codes(bad, &raw.codes);
+    let visitor = request::visitor(bad, &raw.visitor_id);
     let occurred_at = request::instant(bad, &Path::Of("occurred_at"), raw.occurred_at.as_ref());
     let commit = Commit {
         order: order?,
@@ -169,6 +170,7 @@ fn quote(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteRequest) -> O
         tenders: Vec::new(),
         explain: raw.explain,
         quote: None,
+        visitor: visitor?,
     };
     Some(Preview { program: program?, member: member?, occurred_at: occurred_at?, command: Command::Commit(commit) })
 }
@@ -208,6 +210,7 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
     let order = request::order(bad, raw.order.as_ref());
     let redeem = request::redeem(bad, raw.redeem.as_ref());
     let codes = request::codes(bad, &raw.codes);
+    let visitor = request::visitor(bad, &raw.visitor_id);
     let tenders = request::tenders(bad, &raw.tenders);
     let methods = request::methods(bad, raw.tenders.get(..TENDERS_MAX).unwrap_or(&raw.tenders));
     let quote = request::quote_token(bad, &raw.quote_token);
@@ -225,6 +228,7 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
         tenders: tenders?,
         explain: raw.explain,
         quote: quote?,
+        visitor: visitor?,
     };
     Some(envelope?.write(fingerprints::commit(raw), Command::Commit(commit)))
 }

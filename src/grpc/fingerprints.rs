@@ -38,6 +38,30 @@ const UPDATE_CODE: u8 = 70;
 const REDEEM: u8 = 80;
 const FULFIL_VOUCHER: u8 = 81;
 const CANCEL_VOUCHER: u8 = 82;
+const RECORD_TOUCH: u8 = 90;
+
+pub(super) fn record_touch(raw: &wire::RecordTouchRequest) -> Fingerprint {
+    let wire::RecordTouchRequest {
+        program_id: _,
+        visitor_id,
+        request_id: _,
+        kind,
+        code,
+        channel,
+        source,
+        user_agent,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(RECORD_TOUCH)
+        .field("visitor_id", visitor_id.as_bytes())
+        .field("kind", &number(i64::from(*kind)))
+        .field("code", code.as_bytes())
+        .field("channel", channel.as_bytes())
+        .field("source", source.as_bytes())
+        .field("user_agent", user_agent.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
 
 pub(super) fn redeem(raw: &wire::RedeemRequest) -> Fingerprint {
     let wire::RedeemRequest { program_id: _, member_id, request_id: _, reward_id, store_id, occurred_at } = raw;
@@ -68,12 +92,13 @@ pub(super) fn cancel_voucher(raw: &wire::CancelVoucherRequest) -> Fingerprint {
 }
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
-    let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile } = raw;
+    let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile, visitor_id } = raw;
     Fingerprint::of(ENROLL)
         .field("member_id", member_id.as_bytes())
         .field("codes", &list(codes.iter().map(|code| code.as_bytes().to_vec())))
         .field("occurred_at", &message(occurred_at.as_ref()))
         .field("profile", &message(profile.as_ref()))
+        .field("visitor_id", visitor_id.as_bytes())
         .done()
 }
 
@@ -122,6 +147,7 @@ pub(super) fn commit(raw: &wire::CommitRequest) -> Fingerprint {
         tenders,
         explain,
         quote_token,
+        visitor_id,
     } = raw;
     Fingerprint::of(COMMIT)
         .field("member_id", member_id.as_bytes())
@@ -133,6 +159,7 @@ pub(super) fn commit(raw: &wire::CommitRequest) -> Fingerprint {
         .field("tenders", &list(tenders.iter().map(Message::encode_to_vec)))
         .field("explain", &flag(*explain))
         .field("quote_token", quote_token.as_bytes())
+        .field("visitor_id", visitor_id.as_bytes())
         .done()
 }
 

@@ -187,15 +187,16 @@ impl MemberService for Face {
 }
 
 fn enroll(bad: &mut Violations, calls: &dyn Calls, raw: &wire::EnrollRequest) -> Option<Write> {
-    let wire::EnrollRequest { program_id, member_id, request_id, codes, occurred_at, profile } = raw;
+    let wire::EnrollRequest { program_id, member_id, request_id, codes, occurred_at, profile, visitor_id } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let codes = request::codes(bad, codes);
     let profile = match profile {
         Some(raw) => profile::change(bad, &Path::Of("profile"), raw),
         None => Some(ProfileChange::default()),
     };
+    let visitor = request::visitor(bad, visitor_id);
     let envelope = envelope?;
-    let enroll = Enroll { member: envelope.member().clone(), codes: codes?, profile: profile? };
+    let enroll = Enroll { member: envelope.member().clone(), codes: codes?, profile: profile?, visitor: visitor? };
     Some(envelope.write(fingerprints::enroll(raw), Command::Enroll(enroll)))
 }
 

@@ -8,9 +8,10 @@ use super::violations::{Path, Violations, read, shortened};
 use super::wire::{self, referral_service_server::ReferralService};
 use super::{Face, Reply, fingerprints, status, trace};
 use crate::domain::answer::Answer;
-use crate::domain::command::{Attribute, Command, CreateCode, UpdateCode};
-use crate::domain::id::{CampaignId, Code, Label, ProgramId, ReferralId};
+use crate::domain::command::{Attribute, Command, CreateCode, RecordTouch, UpdateCode};
+use crate::domain::id::{CampaignId, Code, Label, MemberId, ProgramId, ReferralId};
 use crate::domain::referral::code;
+use crate::domain::referral::touch::TouchKind;
 use crate::service::{Calls, Write};
 
 pub(super) const METHODS: &[&str] = &[
@@ -19,6 +20,8 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.ReferralService/GetReferral",
     "guerdon.v1.ReferralService/UpdateCode",
     "guerdon.v1.ReferralService/GetCode",
+    "guerdon.v1.ReferralService/RecordTouch",
+    "guerdon.v1.ReferralService/ExplainAttribution",
 ];
 
 #[tonic::async_trait]
@@ -65,6 +68,66 @@ impl ReferralService for Face {
         let view = self.calls.referral(&program, &referral).await.map_err(|error| status::of(&error))?;
         Ok(Response::new(wire::GetReferralResponse { referral: Some(referrals::referral(view)) }))
     }
+
+    async fn record_touch(&self, raw: Request<wire::RecordTouchRequest>) -> Reply<wire::RecordTouchResponse> {
+        let write = read(|bad| record_touch(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::Touch(answer) => Some(referrals::touch(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn explain_attribution(
+        &self,
+        raw: Request<wire::ExplainAttributionRequest>,
+    ) -> Reply<wire::ExplainAttributionResponse> {
+        let wire::ExplainAttributionRequest { program_id, member_id } = raw.get_ref();
+        let asked = read(|bad| {
+            let program = request::program(bad, &*self.calls, program_id);
+            let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
+            Some((program?, member?))
+        });
+        let (program, member) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let views = self.calls.weighings(&program, &member).await.map_err(|error| status::of(&error))?;
+        let attempts = views.into_iter().map(referrals::attempt).collect();
+        Ok(Response::new(wire::ExplainAttributionResponse { attempts }))
+    }
+}
+
+fn record_touch(bad: &mut Violations, calls: &dyn Calls, raw: &wire::RecordTouchRequest) -> Option<Write> {
+    let wire::RecordTouchRequest { program_id, visitor_id, request_id, occurred_at, .. } = raw;
+    let envelope = Envelope::of_visitor(bad, calls, program_id, visitor_id, request_id, occurred_at.as_ref());
+    let kind_at = Path::Of("kind");
+    let kind = match request::known(bad, &kind_at, raw.kind) {
+        Some(wire::TouchKind::Click) => Some(TouchKind::Click),
+        Some(wire::TouchKind::Scan) => Some(TouchKind::Scan),
+        Some(wire::TouchKind::Share) => Some(TouchKind::Share),
+        Some(wire::TouchKind::Invite) => Some(TouchKind::Invite),
+        Some(wire::TouchKind::Unspecified) => {
+            bad.add(&kind_at, "is required");
+            None
+        }
+        None => None,
+    };
+    let code = request::entered_code(bad, &Path::Of("code"), &raw.code);
+    let channel = request::optional(bad, &Path::Of("channel"), &raw.channel, Label::parse);
+    let source = request::optional(bad, &Path::Of("source"), &raw.source, Label::parse);
+    let max = RecordTouch::USER_AGENT_BYTES_MAX;
+    if max < raw.user_agent.len() {
+        bad.add(&Path::Of("user_agent"), format!("is {} bytes long, at most {max} are allowed", raw.user_agent.len()));
+    }
+    let (envelope, visitor) = envelope?;
+    let record = RecordTouch {
+        visitor,
+        kind: kind?,
+        code: code?,
+        channel: channel?,
+        source: source?,
+        user_agent: raw.user_agent.clone(),
+    };
+    Some(envelope.write(fingerprints::record_touch(raw), Command::RecordTouch(record)))
 }
 
 fn create_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CreateCodeRequest) -> Option<Write> {

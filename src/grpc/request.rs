@@ -14,7 +14,7 @@ use crate::domain::command::{
     VOUCHERS_MAX,
 };
 use crate::domain::id::{
-    IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId, VoucherId,
+    IdError, Label, LineId, MemberId, OrderId, ProgramId, RequestId, RewardId, Sku, UnitId, VisitorId, VoucherId,
 };
 use crate::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use crate::domain::quote::{self, Relied};
@@ -64,6 +64,22 @@ impl Envelope {
         // Named like a member, for requests are found under either.
         let member = bad.take(&Path::Of("account_id"), MemberId::parse(account_id));
         Envelope::of(bad, program, member, request_id, occurred_at)
+    }
+
+    /// A write on what is kept of a visitor.
+    pub(super) fn of_visitor(
+        bad: &mut Violations,
+        calls: &dyn Calls,
+        program_id: &str,
+        visitor_id: &str,
+        request_id: &str,
+        occurred_at: Option<&prost_types::Timestamp>,
+    ) -> Option<(Envelope, VisitorId)> {
+        let program = program(bad, calls, program_id);
+        let visitor = bad.take(&Path::Of("visitor_id"), VisitorId::parse(visitor_id));
+        let member = visitor.as_ref().map(MemberId::visitor);
+        let envelope = Envelope::of(bad, program, member, request_id, occurred_at);
+        Some((envelope?, visitor?))
     }
 
     /// Where no member is named, that of the order's guest.
@@ -155,6 +171,11 @@ pub(super) fn agent_if_any(bad: &mut Violations, raw: &str) -> Option<Option<Lab
         return None;
     }
     agent(bad, raw).map(Some)
+}
+
+/// Who a member is to those who do not know them. The outer `None` is a fault.
+pub(super) fn visitor(bad: &mut Violations, raw: &str) -> Option<Option<VisitorId>> {
+    optional(bad, &Path::Of("visitor_id"), raw, VisitorId::parse)
 }
 
 /// An optional id or label: empty is none. The outer `None` is a fault.

@@ -244,7 +244,8 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::RedeemReward(answer) => Some(Known::Redeem(redeem(answer, true))),
         Answer::FulfilVoucher(answer) => Some(Known::FulfilVoucher(fulfil_voucher(answer, true))),
         Answer::CancelVoucher(answer) => Some(Known::CancelVoucher(cancel_voucher(answer, true))),
-        Answer::Announced(_) | Answer::Catalogue(_) => None,
+        // A touch has no member to ask for it by.
+        Answer::Announced(_) | Answer::Catalogue(_) | Answer::Touch(_) => None,
         Answer::Done | Answer::Fenced => None,
     }
 }
@@ -276,6 +277,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::SetRole(answer) => &answer.decided.refusals,
         Answer::Amend(answer) => &answer.decided.refusals,
         Answer::UpdateCode(answer) => &answer.refusals,
+        Answer::Touch(answer) => &answer.refusals,
         Answer::RedeemReward(answer) | Answer::FulfilVoucher(answer) | Answer::CancelVoucher(answer) => {
             &answer.decided.refusals
         }
@@ -653,6 +655,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Bound(bound) => (wire::Subject::Earn, bound.of),
         Subject::Units(unit) => (wire::Subject::Units, unit.to_string()),
         Subject::Quote => (wire::Subject::Quote, String::new()),
+        Subject::Visitor => (wire::Subject::Visitor, String::new()),
         Subject::Referral(referral) => (wire::Subject::Referral, referral.to_string()),
     }
 }
@@ -699,6 +702,11 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::QuoteExpired => Wire::QuoteExpired,
         Reason::QuoteOfOtherCart => Wire::QuoteOfOtherCart,
         Reason::AccountChanged => Wire::AccountChanged,
+        Reason::TouchWindowOver => Wire::TouchWindowOver,
+        Reason::TouchNotTaken => Wire::TouchNotTaken,
+        Reason::TouchAfterwards => Wire::TouchAfterwards,
+        Reason::TouchOfOtherCampaign => Wire::TouchOfOtherCampaign,
+        Reason::TouchTooOld => Wire::TouchTooOld,
         Reason::NothingReserved => Wire::NothingReserved,
         Reason::TooManyReservations => Wire::TooManyReservations,
         Reason::LineUnknown => Wire::LineUnknown,

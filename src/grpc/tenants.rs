@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::access::{self, Programs};
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    ReferralView, TicketView, VerifyView,
+    ReferralView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
@@ -89,6 +89,10 @@ impl Calls for Tenants {
 
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error> {
         self.of(program)?.referral(program, referral).await
+    }
+
+    async fn weighings(&self, program: &ProgramId, member: &MemberId) -> Result<Vec<WeighingView>, Error> {
+        self.of(program)?.weighings(program, member).await
     }
 
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {

@@ -52,6 +52,7 @@ use redemption::RedemptionSection;
 use referral::CampaignSection;
 use rule::{HoursSection, RuleSection, check_span};
 use terms::{GuestSection, QuoteSection, ReservationSection, ReturnSection};
+use touch::TouchesSection;
 use unit::{LifeSection, UnitList, life_of, unit_of};
 use value::{ValueAskedSection, ValueSection};
 use words::{ActivityWord, MonthDayText, OnLapsedWord, OrderKindWord, OverdrawUnrefusedWord, OverdrawWord};
@@ -82,6 +83,7 @@ mod rule;
 mod terms;
 mod threshold;
 mod tier;
+mod touch;
 mod unit;
 mod value;
 mod words;
@@ -132,6 +134,8 @@ section! {
         rewards: Identified<RewardSection, REWARDS_MAX>, Default("[]");
         /// Campaigns in which members bring friends.
         referrals: Identified<CampaignSection, CAMPAIGNS_MAX>, Default("[]");
+        /// Which touches of codes are kept, of all that are recorded.
+        touches: TouchesSection, Default("{}");
         /// How long a checkout may hold units.
         reservations: ReservationSection, Default("{}");
         /// Whether what a Quote says is honoured.
@@ -242,6 +246,7 @@ impl Build for FileSection {
             payments,
             rewards: without_places(rewards),
             campaigns: without_places(self.referrals?.value),
+            touches: self.touches?.value,
             reservations: self.reservations?.value,
             quotes,
             returns: self.returns?.value,

@@ -13,6 +13,7 @@ use crate::domain::decide::{CodeClaim, CodeWanted};
 use crate::domain::id::{AccountId, Code, ProgramId};
 use crate::domain::ledger::{digest, encode};
 use crate::domain::referral::code::{ATTEMPTS_MAX, Maker, made};
+use crate::domain::referral::touch::VisitorState;
 use crate::domain::referral::{CodeOwner, CodeState};
 use crate::domain::time::Instant;
 use crate::store::{Commit, Expected, Key, Outcome, Record, Token, Write};
@@ -20,14 +21,16 @@ use crate::store::{Commit, Expected, Key, Outcome, Record, Token, Write};
 /// How often the record of a code is changed again because somebody else did.
 const TRIES_MAX: usize = 16;
 
-/// Whose the codes are that a command names.
+/// Whose the codes are that a command names, and those by which its visitor came.
 pub(super) async fn named(
     inner: &Inner,
     program: &ProgramId,
     command: &Command,
+    visitor: Option<&VisitorState>,
 ) -> Result<Vec<(Code, Option<CodeOwner>)>, Error> {
     let mut found: Vec<(Code, Option<CodeOwner>)> = Vec::new();
-    for code in codes_of(command).iter().filter_map(|entered| entered.code.as_ref()) {
+    let touched = visitor.into_iter().flat_map(|visitor| &visitor.touches).map(|touch| &touch.code);
+    for code in codes_of(command).iter().filter_map(|entered| entered.code.as_ref()).chain(touched) {
         if found.iter().all(|(known, _)| known != code) {
             found.push((code.clone(), owner(inner, program, code).await?));
         }

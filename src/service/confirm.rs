@@ -3,6 +3,8 @@
 //! Every account on the way is read from the store, never from the cache: a claim counts from the moment in which it is
 //! durable. See [`cycle`](crate::domain::referral::cycle) for why no circle is ever confirmed.
 
+use std::collections::VecDeque;
+
 use super::read::stored;
 use super::write::{Cause, settle};
 use super::{Error, Inner};
@@ -20,7 +22,7 @@ pub(super) async fn confirm(inner: &Inner, program: &ProgramId, claim: &ConfirmR
     let open = state.as_ref().and_then(|state| state.referrals().find(meant)).filter(|known| !known.confirmed);
     let Some(open) = open.filter(|known| known.state != ReferralState::Rejected) else { return Ok(true) };
     let own = link(&friend, open);
-    let (above, end) = walk(inner, program, &friend, &open.advocate).await?;
+    let (above, end) = walk(inner, program, &friend, open).await?;
     let verdict = verdict(&own, &above, end);
     let command = Command::SettleReferral(SettleReferral {
         referral: claim.referral.clone(),
@@ -39,26 +41,40 @@ fn link(friend: &AccountId, claim: &Referral) -> Link {
     Link { friend: friend.clone(), attributed_at: claim.attributed_at, confirmed: claim.confirmed }
 }
 
-/// The claims from an account upwards, as far as to whoever was brought by nobody.
+/// The claims from a claim upwards, as far as to whoever was brought by nobody. Who shares the credit for a friend has
+/// brought them, too: the walk goes to each.
 async fn walk(
     inner: &Inner,
     program: &ProgramId,
     friend: &AccountId,
-    from: &AccountId,
+    from: &Referral,
 ) -> Result<(Vec<Link>, End), Error> {
     let mut above: Vec<Link> = Vec::new();
-    let mut next = from.clone();
+    let brought_by = |claim: &Referral| -> Vec<AccountId> {
+        claim.credits().into_iter().map(|(advocate, _)| advocate.clone()).collect()
+    };
+    let mut next = VecDeque::from(brought_by(from));
+    let mut closes = false;
     for _ in 0..HOPS_MAX {
-        let (account, state, _) = stored(inner, program, &next, None).await?;
+        let Some(account) = next.pop_front() else {
+            return Ok((above, if closes { End::Friend } else { End::Root }));
+        };
+        let (account, state, _) = stored(inner, program, &account, None).await?;
         if account == *friend {
-            return Ok((above, End::Friend));
+            closes = true;
+            continue;
         }
         // Accounts that were merged may form a circle of which the friend is no part: it has no root either.
         let known = above.iter().any(|link| link.friend == account);
         let claim = state.and_then(|state| state.referral).filter(|claim| claim.state != ReferralState::Rejected);
-        let Some(claim) = claim.filter(|_| !known) else { return Ok((above, End::Root)) };
+        let Some(claim) = claim.filter(|_| !known) else { continue };
         above.push(link(&account, &claim));
-        next = claim.advocate;
+        next.extend(brought_by(&claim));
     }
-    Ok((above, End::TooFar))
+    let end = match (closes, next.is_empty()) {
+        (true, _) => End::Friend,
+        (false, true) => End::Root,
+        (false, false) => End::TooFar,
+    };
+    Ok((above, end))
 }

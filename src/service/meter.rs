@@ -1,6 +1,8 @@
 //! What the service tells whoever measures it. Every method does nothing unless overridden.
 
 use crate::domain::id::ProgramId;
+use crate::domain::answer::TouchAnswer;
+use crate::domain::referral::touch::TouchKind;
 
 /// Receives counts; must be cheap and must not block.
 pub trait Meter: Send + Sync {
@@ -20,6 +22,8 @@ pub trait Meter: Send + Sync {
     fn parked(&self) {}
     /// An account was brought up to date so long after something fell due.
     fn swept(&self, _lag_ms: i64) {}
+    /// A touch was kept, dropped or refused, for the first time.
+    fn touch(&self, _kind: TouchKind, _answer: &TouchAnswer) {}
 }
 
 /// Measures nothing.

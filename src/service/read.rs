@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::write::{Deed, Wanted, find};
-use super::{Error, Inner, Preview, codes, quotas, recipients};
+use super::{Error, Inner, Preview, codes, quotas, recipients, touches};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, Salt};
 use crate::domain::answer::{
     AccountView, Answer, CardView, DrawView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView,
@@ -19,6 +19,7 @@ use crate::domain::order_record::OrderRecord;
 use crate::domain::program::{Draw, Program, Timeline};
 use crate::domain::progress;
 use crate::domain::referral::SentGrant;
+use crate::domain::referral::credit::WHOLE_PPM;
 use crate::domain::time::Instant;
 use crate::domain::value::Profile;
 use crate::store::{self, Key};
@@ -54,7 +55,8 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         }
         None => (None, None, None),
     };
-    let codes = codes::named(inner, &preview.program, &preview.command).await?;
+    let visitor = touches::of(inner, &preview.program, &preview.command).await?;
+    let codes = codes::named(inner, &preview.program, &preview.command, visitor.as_ref()).await?;
     let program = preview.program.clone();
     let member = preview.member.clone();
     let mut snapshot = Snapshot {
@@ -70,6 +72,7 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         deed: None,
         recipient: recipients::named(inner, &preview.program, &preview.command, None).await?,
         code_claim: None,
+        visitor,
     };
     let times = inner.times(preview.occurred_at);
     let mut decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
@@ -243,13 +246,16 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
     let state = state.ok_or(NOT_FOUND)?;
     let referral = state.referrals().find(|referral| referral.referral == *id).cloned().ok_or(NOT_FOUND)?;
     let mut rewards = Vec::new();
-    if let Some(sent) = &referral.advocate_grant {
+    for (place, (advocate, ppm)) in referral.credits().into_iter().enumerate() {
+        let Some(sent) = referral.sent(place) else { continue };
         let wanted = Wanted { grant: Some(&sent.grant), ..Wanted::default() };
-        let basis = find(inner, program, &referral.advocate, wanted).await?;
-        rewards.push(of_advocate(sent, basis.inbound(), now));
+        let basis = find(inner, program, advocate, wanted).await?;
+        rewards.push(of_advocate(advocate, ppm, sent, basis.inbound(), now));
     }
     rewards.extend(referral.friend.iter().map(|side| ReferralRewardView {
         to_advocate: false,
+        beneficiary: friend.clone(),
+        share_ppm: WHOLE_PPM,
         unit: side.unit.clone(),
         amount: side.amount,
         reversed: side.reversed,
@@ -261,12 +267,28 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
 }
 
 /// What the advocate has of it: their account says, once it has arrived there.
-fn of_advocate(sent: &SentGrant, inbound: Option<&Inbound>, now: Instant) -> ReferralRewardView {
-    let (unit, to_advocate) = (sent.unit.clone(), true);
+fn of_advocate(
+    advocate: &AccountId,
+    share_ppm: i64,
+    sent: &SentGrant,
+    inbound: Option<&Inbound>,
+    now: Instant,
+) -> ReferralRewardView {
+    let (beneficiary, unit, to_advocate) = (advocate.clone(), sent.unit.clone(), true);
     let Some(inbound) = inbound else {
         let reversed = sent.amount.saturating_sub(sent.net);
         let (state, due_at) = (RewardState::Pending, Instant::MAX);
-        return ReferralRewardView { to_advocate, unit, amount: sent.amount, reversed, limited: 0, state, due_at };
+        return ReferralRewardView {
+            to_advocate,
+            beneficiary,
+            share_ppm,
+            unit,
+            amount: sent.amount,
+            reversed,
+            limited: 0,
+            state,
+            due_at,
+        };
     };
     let stands = inbound.granted();
     let brought = inbound.brought.as_ref();
@@ -276,6 +298,8 @@ fn of_advocate(sent: &SentGrant, inbound: Option<&Inbound>, now: Instant) -> Ref
     let due_at = inbound.dates.activates_at;
     ReferralRewardView {
         to_advocate,
+        beneficiary,
+        share_ppm,
         unit,
         amount: gross,
         reversed: gross.saturating_sub(stands),

@@ -4,7 +4,7 @@
 use tracing::warn;
 
 use super::write::{Cause, read_member, settle};
-use super::{Error, Inner, Service, boards, quotas};
+use super::{Error, Inner, Service, boards, quotas, touches};
 use crate::domain::account::MemberRecord;
 use crate::domain::command::Command;
 use crate::domain::id::{AccountId, MemberId, ProgramId};
@@ -73,6 +73,9 @@ pub(super) async fn sweep_through(inner: &Inner, through: Instant) -> Result<u64
 async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, Error> {
     if let Some(key) = Layout::due_board(item.partition, &item.subject) {
         return boards::sweep(inner, item, &key).await;
+    }
+    if let Some((key, program)) = Layout::due_visitor(item.partition, &item.subject) {
+        return touches::sweep(inner, item, &key, &program, through).await;
     }
     if let Some(key) = Layout::due_claim(item.partition, &item.subject) {
         return match quotas::sweep(inner, item, &key).await {

@@ -7,7 +7,9 @@ use tracing::{Instrument, debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
-use super::{Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, slices};
+use super::{
+    Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, slices, touches,
+};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
 use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, Overdrawn, StockBack, Transfer};
@@ -65,6 +67,7 @@ async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
         Command::Claim(claim) => claims::claim(inner, &cause, write, claim).await?,
         Command::Relocate(relocate) => moves::relocate(inner, &cause, write, relocate).await?,
         Command::Send(send) => moves::send(inner, &cause, write, send).await?,
+        Command::RecordTouch(record) => touches::record(inner, &cause, write, record).await?,
         command => {
             let command = quotes::opened(inner, command).await?;
             settle(inner, &cause, &write.member, &command, &times).await?
@@ -100,7 +103,7 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    fn answer(answer: Answer, replayed: bool) -> Settled {
+    pub(super) fn answer(answer: Answer, replayed: bool) -> Settled {
         let (set_aside, used, outgoing) = (Claims::default(), Vec::new(), Vec::new());
         Settled { answer, replayed, entries: 0, received: false, set_aside, used, outgoing }
     }
@@ -248,10 +251,11 @@ pub(super) async fn once(
     set_aside: &mut Claims,
 ) -> Result<Once, Error> {
     let settled = |settled| Ok(Once::Settled(Box::new(settled)));
-    let codes = codes::named(inner, cause.program, command).await?;
+    let visitor = touches::of(inner, cause.program, command).await?;
+    let codes = codes::named(inner, cause.program, command, visitor.as_ref()).await?;
     let recipient = recipients::named(inner, cause.program, command, basis.deed()).await?;
     let (member, salt) = (Some(member.clone()), salt_for(command)?);
-    let snapshot = Snapshot { member, salt, recipient, ..basis.snapshot(cause.program, codes) };
+    let snapshot = Snapshot { member, salt, recipient, visitor, ..basis.snapshot(cause.program, codes) };
     let decision = match with_claims(inner, cause, basis, snapshot, command, times, set_aside).await? {
         Step::Decided(decision) => *decision,
         Step::Answered(before) => return settled(*before),
@@ -330,7 +334,7 @@ pub(super) async fn answered(inner: &Inner, cause: &Cause<'_>, account: &Account
     Ok(Some(Settled::answer(answer_of(cause, &receipt, same)?, true)))
 }
 
-fn defect(error: DecideError) -> Error {
+pub(super) fn defect(error: DecideError) -> Error {
     error!(%error, "a decision could not be made");
     match error {
         DecideError::NoProgram => Error::ProgramUnknown,
@@ -420,7 +424,7 @@ async fn not_remembered(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decisio
     Ok(before.unwrap_or_else(|| Settled::answer(decision.answer, false)))
 }
 
-fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result<Answer, Error> {
+pub(super) fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result<Answer, Error> {
     let answer: Answer =
         decode(&receipt.body).map_err(|e| Error::Store(store::Error::Corrupt { what: format!("a receipt {e}") }))?;
     if answer == Answer::Fenced {
@@ -469,6 +473,7 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::RedeemReward(_)
         | Command::FulfilVoucher(_)
         | Command::CancelVoucher(_)
+        | Command::RecordTouch(_)
         | Command::Catalogue(_) => None,
     }
 }
@@ -513,6 +518,7 @@ pub(super) fn codes_of(command: &Command) -> &[EnteredCode] {
         Command::Commit(commit) => &commit.codes,
         Command::Claim(Claim { guest: GuestOrder::Claimed(record), .. }) => &record.codes,
         Command::Attribute(attribute) => std::slice::from_ref(&attribute.code),
+        Command::RecordTouch(record) => std::slice::from_ref(&record.code),
         _ => &[],
     }
 }
@@ -791,6 +797,7 @@ impl Basis {
             salt: Salt::default(),
             set_aside: Vec::new(),
             code_claim: None,
+            visitor: None,
             deed: self.deed().cloned(),
             recipient: None,
         }

@@ -198,6 +198,20 @@ impl Layout {
         (subject.starts_with("brd|") && parts == 4).then(|| Key { partition, name: subject.into() })
     }
 
+    /// `vis|bakery|~visitor~00ff..`: what is kept of a visitor. The name is that of the due subject, too.
+    pub fn visitor(self, program: &ProgramId, visitor: &AccountId) -> Key {
+        self.in_account(program, visitor, format!("vis|{program}|{visitor}"))
+    }
+
+    /// The record of a visitor that a due subject names; `None`: it names something else.
+    pub fn due_visitor(partition: Partition, subject: &str) -> Option<(Key, ProgramId)> {
+        // An account is `program|account`, and a program may be called `vis`.
+        let [_, program, _] = subject.strip_prefix("vis|").map(|_| subject.split('|'))?.collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        Some((Key { partition, name: subject.into() }, ProgramId::parse(program).ok()?))
+    }
+
     fn in_quota(self, quota: &QuotaKey, kind: &str, rest: &str) -> Key {
         let QuotaKey { program, of, period } = quota;
         let partition = self.place(program, &format!("{of}|{period}"));

@@ -7,7 +7,8 @@ use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histog
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use tonic::Code;
 
-use crate::domain::answer::Reason;
+use crate::domain::answer::{Reason, TouchAnswer};
+use crate::domain::referral::touch::{Dropped, TouchKind};
 
 const CALLS: &str = "guerdon_calls_total";
 const CALL_SECONDS: &str = "guerdon_call_seconds";
@@ -23,6 +24,7 @@ const CALLS_IN_FLIGHT: &str = "guerdon_calls_in_flight";
 const RELAY_LAG: &str = "guerdon_relay_lag_seconds";
 const RELAY_PARKED: &str = "guerdon_relay_parked_total";
 const SWEEP_LAG: &str = "guerdon_sweep_lag_seconds";
+const TOUCHES: &str = "guerdon_touches_total";
 const DRAIN_CUT: &str = "guerdon_drain_cut_total";
 
 /// Upper bounds in seconds.
@@ -73,6 +75,11 @@ fn describe() {
     describe_histogram!(RELAY_LAG, Unit::Seconds, "From the decision of an effect to its delivery.");
     describe_counter!(RELAY_PARKED, Unit::Count, "Effects that could not be delivered and wait.");
     describe_histogram!(SWEEP_LAG, Unit::Seconds, "From when an account fell due to when it was brought up to date.");
+    describe_counter!(
+        TOUCHES,
+        Unit::Count,
+        "Touches of codes, by kind and outcome: kept, bot, flood_of_visitor, flood_of_code or refused."
+    );
     describe_counter!(DRAIN_CUT, Unit::Count, "Shutdowns that reached their limit with work left.");
 }
 
@@ -124,6 +131,18 @@ pub fn in_flight(begun: bool) {
 
 pub fn relayed(lag_ms: i64) {
     histogram!(RELAY_LAG).record(seconds(lag_ms));
+}
+
+/// What became of a touch; resends are not counted.
+pub fn touch(kind: TouchKind, answer: &TouchAnswer) {
+    let outcome = match (answer.recorded, answer.dropped) {
+        (true, _) => "kept",
+        (false, Some(Dropped::Bot)) => "bot",
+        (false, Some(Dropped::FloodOfVisitor)) => "flood_of_visitor",
+        (false, Some(Dropped::FloodOfCode)) => "flood_of_code",
+        (false, None) => "refused",
+    };
+    counter!(TOUCHES, "kind" => kind.name(), "outcome" => outcome).increment(1);
 }
 
 pub fn parked() {

@@ -246,7 +246,10 @@ rules:
 "
             ));
             let member = MemberId::parse("mia").expect("an id");
-            world.decide("mia", Command::Enroll(Enroll { member, codes: Vec::new(), profile: profile.clone() }));
+            world.decide(
+                "mia",
+                Command::Enroll(Enroll { member, codes: Vec::new(), profile: profile.clone(), visitor: None }),
+            );
             world.go("2026-06-04");
             let decision = world.commit("mia", commit(bare()));
             assert_eq!(applied(&decision), expected, "{when}");
@@ -265,7 +268,8 @@ rules:
         );
         let profile = ProfileChange { add_tags: vec![label(tag)], ..ProfileChange::default() };
         let member = MemberId::parse("mia").expect("an id");
-        let decision = world.decide("mia", Command::Enroll(Enroll { member, codes: Vec::new(), profile }));
+        let decision =
+            world.decide("mia", Command::Enroll(Enroll { member, codes: Vec::new(), profile, visitor: None }));
         assert_eq!(applied(&decision), expected, "{tag}");
     }
 }

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use guerdon::domain::account::{AccountState, Inbound};
 use guerdon::domain::answer::{
     Answer, Change, CommitAnswer, Decided, Effect, ReferralState, Refund, Refusal, ReleaseAnswer, ReserveAnswer,
-    ReturnAnswer, Subject,
+    ReturnAnswer, Subject, TouchAnswer,
 };
 use guerdon::domain::command::{
     Adjust, AdjustReason, Claim, Command, Commit, ConfirmReferral, EnteredCode, GuestOrder, Measure, Outgoing,
-    PayAmount, PayWithUnits, ProfileChange, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat,
-    SettleReferral, Tender, Transfer,
+    PayAmount, PayWithUnits, ProfileChange, RecordTouch, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause,
+    ReturnWhat, SettleReferral, Tender, Transfer,
 };
 use guerdon::domain::decide::{CodeClaim, CodeWanted, DecideError, Decision, Snapshot, decide};
 use guerdon::domain::event_record::DeedRecord;
 use guerdon::domain::id::{
     AccountId, CampaignId, Code, EventId, GrantId, Label, LevelId, LineId, MemberId, OrderId, ProgramId, RequestId,
-    ReturnId, RewardId, Sku, UnitId,
+    ReturnId, RewardId, Sku, UnitId, VisitorId,
 };
 use guerdon::domain::ledger::{Entry, decode, encode};
 use guerdon::domain::order::{Currency, Line, LineKind, Order};
@@ -26,6 +26,7 @@ use guerdon::domain::program::{Program, Timeline};
 use guerdon::domain::quota::{QuotaKey, SetAside, Want};
 use guerdon::domain::referral::code::{ATTEMPTS_MAX, Maker, made};
 use guerdon::domain::referral::cycle::{End, HOPS_MAX, Link, Verdict, verdict};
+use guerdon::domain::referral::touch::{TouchKind, VisitorState};
 use guerdon::domain::referral::{CodeOwner, CodeState};
 use guerdon::domain::time::{Instant, Times};
 use guerdon::program::compile;
@@ -144,7 +145,8 @@ pub(crate) fn order_for(id: &str, amount_minor: i64) -> Order {
 }
 
 pub(crate) fn commit(order: Order) -> Commit {
-    Commit { order, redeem: None, codes: Vec::new(), paid: false, tenders: Vec::new(), explain: false, quote: None }
+    let (codes, tenders, visitor) = (Vec::new(), Vec::new(), None);
+    Commit { order, redeem: None, codes, paid: false, tenders, explain: false, quote: None, visitor }
 }
 
 pub(crate) fn reserve(order: Order, redeem: Redeem) -> Reserve {
@@ -233,6 +235,7 @@ pub(crate) struct World {
     pub(crate) ledgers: BTreeMap<AccountId, Vec<Entry>>,
     pub(crate) orders: BTreeMap<OrderId, OrderRecord>,
     pub(crate) codes: BTreeMap<Code, CodeOwner>,
+    pub(crate) visitors: BTreeMap<VisitorId, VisitorState>,
     pub(crate) inbound: BTreeMap<(AccountId, GrantId), Inbound>,
     /// Of orders whose Commit asked for it.
     pub(crate) traces: BTreeMap<OrderId, guerdon::domain::answer::Explain>,
@@ -255,6 +258,7 @@ impl World {
             ledgers: BTreeMap::new(),
             orders: BTreeMap::new(),
             codes: BTreeMap::new(),
+            visitors: BTreeMap::new(),
             inbound: BTreeMap::new(),
             traces: BTreeMap::new(),
             outbox: Vec::new(),
@@ -306,11 +310,24 @@ impl World {
             Command::Commit(c) => c.codes.iter().filter_map(|c| c.code.clone()).collect(),
             Command::Enroll(c) => c.codes.iter().filter_map(|c| c.code.clone()).collect(),
             Command::Attribute(c) => c.code.code.iter().cloned().collect(),
+            Command::RecordTouch(c) => c.code.code.iter().cloned().collect(),
             Command::Claim(Claim { guest: GuestOrder::Claimed(record), .. }) => {
                 record.codes.iter().filter_map(|c| c.code.clone()).collect()
             }
             _ => Vec::new(),
         };
+        let visitor = match command {
+            Command::Commit(Commit { visitor: Some(visitor), .. })
+            | Command::Enroll(guerdon::domain::command::Enroll { visitor: Some(visitor), .. }) => {
+                Some(self.visitors.get(visitor).cloned().unwrap_or_default())
+            }
+            Command::Claim(Claim { guest: GuestOrder::Claimed(record), .. }) => {
+                Some(VisitorState { touches: record.touches.clone(), ..VisitorState::default() })
+            }
+            _ => None,
+        };
+        let touched = visitor.iter().flat_map(|visitor| &visitor.touches).map(|touch| touch.code.clone());
+        let codes: Vec<Code> = codes.into_iter().chain(touched).collect();
         let grant = match command {
             Command::Receive(transfer) => Some(transfer.grant.clone()),
             Command::Take(parcel) => parcel.grant(),
@@ -328,6 +345,7 @@ impl World {
             salt: [7; 16],
             set_aside: Vec::new(),
             code_claim: None,
+            visitor,
             deed: match (command.event(), member) {
                 (Some(event), Some(member)) => self.events.get(&(member.clone(), event.clone())).cloned(),
                 (None, Some(member)) => {
@@ -474,7 +492,7 @@ impl World {
     /// What becomes of a pending claim, as the service finds out.
     fn verdict(&self, claim: &ConfirmReferral) -> Verdict {
         let link = |friend: &AccountId| {
-            let referral = self.accounts[friend].referral.as_ref()?;
+            let referral = self.accounts.get(friend)?.referral.as_ref()?;
             let stands = referral.state != ReferralState::Rejected;
             stands.then(|| {
                 (
@@ -489,16 +507,21 @@ impl World {
         };
         let Some((own, own_link)) = link(&claim.friend) else { return Verdict::Confirm };
         let mut above = Vec::new();
-        let mut next = own.advocate.clone();
+        let mut next: Vec<AccountId> = own.credits().into_iter().map(|(account, _)| account.clone()).collect();
+        let mut closes = false;
         for _ in 0..HOPS_MAX {
-            if next == claim.friend {
-                return verdict(&own_link, &above, End::Friend);
+            let Some(account) = next.pop() else {
+                return verdict(&own_link, &above, if closes { End::Friend } else { End::Root });
+            };
+            if account == claim.friend {
+                closes = true;
+            } else if let Some((referral, link)) = link(&account).filter(|_| above.iter().all(|l| l.friend != account))
+            {
+                above.push(link);
+                next.extend(referral.credits().into_iter().map(|(account, _)| account.clone()));
             }
-            let Some((referral, link)) = link(&next) else { return verdict(&own_link, &above, End::Root) };
-            above.push(link);
-            next = referral.advocate.clone();
         }
-        verdict(&own_link, &above, End::TooFar)
+        verdict(&own_link, &above, if closes { End::Friend } else { End::TooFar })
     }
 
     /// What of a quota a want is granted; nothing is taken before it is used.
@@ -512,8 +535,47 @@ impl World {
     pub(crate) fn enrol(&mut self, member: &str, codes: &[&str]) -> Decision {
         let codes = codes.iter().map(|raw| entered(raw)).collect();
         let member_id = MemberId::parse(member).unwrap();
-        let enroll = guerdon::domain::command::Enroll { member: member_id, codes, profile: ProfileChange::default() };
+        let (profile, visitor) = (ProfileChange::default(), None);
+        let enroll = guerdon::domain::command::Enroll { member: member_id, codes, profile, visitor };
         self.decide(member, Command::Enroll(enroll))
+    }
+
+    /// The same for somebody who was a visitor before.
+    pub(crate) fn enrol_visitor(&mut self, member: &str, codes: &[&str], visitor: &str) -> Decision {
+        let codes = codes.iter().map(|raw| entered(raw)).collect();
+        let (profile, visitor) = (ProfileChange::default(), Some(VisitorId::parse(visitor).unwrap()));
+        let member_id = MemberId::parse(member).unwrap();
+        let enroll = guerdon::domain::command::Enroll { member: member_id, codes, profile, visitor };
+        self.decide(member, Command::Enroll(enroll))
+    }
+
+    /// A visitor comes by a code now.
+    pub(crate) fn touch(&mut self, visitor: &str, kind: TouchKind, code: &str, channel: &str) -> TouchAnswer {
+        let command = RecordTouch {
+            visitor: VisitorId::parse(visitor).unwrap(),
+            kind,
+            code: entered(code),
+            channel: (!channel.is_empty()).then(|| label(channel)),
+            source: None,
+            user_agent: String::new(),
+        };
+        self.record_touch(command)
+    }
+
+    pub(crate) fn record_touch(&mut self, record: RecordTouch) -> TouchAnswer {
+        let visitor = record.visitor.clone();
+        let command = Command::RecordTouch(record);
+        let known = self.visitors.get(&visitor).cloned().unwrap_or_default();
+        let snapshot = Snapshot { visitor: Some(known), ..self.snapshot(None, &command) };
+        let decision = decide(&self.timeline, &snapshot, &command, self.times(), None, false).unwrap();
+        if let Some(state) = decision.visitor {
+            assert_eq!(decode::<VisitorState>(&encode(&state)).as_ref(), Ok(&state));
+            self.visitors.insert(visitor, state);
+        }
+        match decision.answer {
+            Answer::Touch(answer) => answer,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Adds or takes points by hand.

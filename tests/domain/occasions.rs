@@ -33,7 +33,7 @@ fn living_in(zone: &str, change: ProfileChange) -> ProfileChange {
 impl World {
     fn enrol_as(&mut self, member: &str, profile: ProfileChange) {
         let id = MemberId::parse(member).unwrap();
-        let enroll = Enroll { member: id, codes: Vec::new(), profile };
+        let enroll = Enroll { member: id, codes: Vec::new(), profile, visitor: None };
         self.decide(member, Command::Enroll(enroll));
     }
 

@@ -99,7 +99,8 @@ fn what_cannot_be_is_answered_by_name_and_nothing_is_changed() {
 
     // Who enrols becomes a member all the same, with what can be known of them.
     let member = MemberId::parse("ben").unwrap();
-    let decision = world.decide("ben", Command::Enroll(Enroll { member, codes: Vec::new(), profile: wrong }));
+    let decision =
+        world.decide("ben", Command::Enroll(Enroll { member, codes: Vec::new(), profile: wrong, visitor: None }));
     let Answer::Enroll(answer) = &decision.answer else { panic!() };
     assert!(answer.enrolled);
     assert_eq!(told(&decision), &expected[..3]);

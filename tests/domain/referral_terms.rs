@@ -2,8 +2,9 @@
 
 use guerdon::domain::account::AccountState;
 use guerdon::domain::answer::ReferralState;
-use guerdon::domain::command::{Attribute, Command, Commit, RecordEvent, ReturnWhat};
+use guerdon::domain::command::{Attribute, Command, Commit, RecordEvent, ReturnWhat, SettleReferral};
 use guerdon::domain::id::{EventId, UnitId};
+use guerdon::domain::referral::cycle::Verdict;
 use guerdon::domain::referral::{RejectedFor, Via};
 
 use super::kit::*;
@@ -281,6 +282,25 @@ fn r10_no_circle_closes_whatever_is_settled_first() {
         let has = ["ada", "ben", "cat"].map(|member| w.has(member));
         assert_eq!(has, ["nothing", "available 100", "available 100"], "{order:?}");
     }
+}
+
+/// A walk that had begun earlier confirmed a claim that another one had rejected by then.
+#[test]
+fn r10_what_was_rejected_is_confirmed_by_no_later_walk() {
+    let mut w = world("advocate: {units: 100}, qualify: {sign_up: true}");
+    w.enrol("ben", &[]);
+    code(&mut w, "ben", "BEN0");
+    w.decide("ben", named("ADA0"));
+    w.outbox.clear();
+    let claim = referral(&w, "ben");
+    for verdict in [Verdict::Circle, Verdict::Confirm] {
+        let settle = SettleReferral { referral: claim.referral.clone(), attributed_at: claim.attributed_at, verdict };
+        assert!(w.decide("ben", Command::SettleReferral(settle)).received);
+    }
+    w.relay();
+    let stands = referral(&w, "ben");
+    assert_eq!((stands.confirmed, stands.rejected_for), (false, Some(RejectedFor::Circle)));
+    assert_eq!(w.has("ada"), "nothing");
 }
 
 /// What an order earned the advocate before the claim was settled is paid when it is, less what came back by then.

@@ -442,7 +442,7 @@ impl Run<'_> {
             Act::Enroll { member, advocate } => {
                 let codes = code(advocate).into_iter().collect();
                 let profile = ProfileChange::default();
-                (*member, Command::Enroll(Enroll { member: member_id(*member), codes, profile }))
+                (*member, Command::Enroll(Enroll { member: member_id(*member), codes, profile, visitor: None }))
             }
             Act::CreateCode { member } => {
                 if !self.subject.versions[0].contains("\nreferrals:") {
@@ -493,6 +493,7 @@ impl Run<'_> {
                     tenders: tenders(),
                     explain: false,
                     quote: None,
+                    visitor: None,
                 });
                 (member, command)
             }

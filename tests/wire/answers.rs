@@ -10,7 +10,12 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 125] = [
+const REASONS: [Reason; 130] = [
+    Reason::TouchWindowOver,
+    Reason::TouchNotTaken,
+    Reason::TouchAfterwards,
+    Reason::TouchOfOtherCampaign,
+    Reason::TouchTooOld,
     Reason::OutOfStock,
     Reason::NotOnOrders,
     Reason::MemberUnknown,
@@ -571,6 +576,18 @@ fn reads() {
         let member = get_member().send(routes(&fake)).await.unwrap().member.unwrap();
         assert_eq!((member.member_id.as_str(), member.account_id.as_str(), member.entries), ("mia", "mia", 1));
         assert_eq!((member.referral_id.as_str(), member.enrolled_at), ("", timestamp(1_767_225_600, 123_000_000)));
+        let why = explain_attribution().send(routes(&fake)).await.unwrap().attempts.remove(0);
+        assert_eq!((why.occasion(), why.referral_id.as_str()), (wire::AttributedVia::SignUp, "friends:ben"));
+        let [named, touched] = why.considered.as_slice() else { panic!("{why:?}") };
+        assert_eq!(
+            (named.counts, named.reason(), named.message.as_str()),
+            (false, wire::RefusalReason::CodeUnknown, Reason::CodeUnknown.message())
+        );
+        let told = (touched.counts, touched.share_ppm, touched.touch_kind(), touched.channel.as_str());
+        assert_eq!(told, (true, 1_000_000, wire::TouchKind::Invite, "email"));
+        let credit = wire::AdvocateCredit { member_id: "mia".into(), share_ppm: 1_000_000 };
+        let model = wire::ModelOutcome { model: "linear".into(), in_force: true, credits: vec![credit] };
+        assert_eq!(why.models, [model]);
         let verified = verify_member().send(routes(&fake)).await.unwrap();
         assert_eq!((verified.verified, verified.entries, verified.head_hash), (true, 3, "ab".repeat(32)));
     });

@@ -47,6 +47,7 @@ fn commits() {
             ("tenders", R { tenders: vec![tender("a"), tender("b")], ..commit() }),
             ("explain", R { explain: true, ..commit() }),
             ("quote_token", R { quote_token: String::new(), ..commit() }),
+            ("visitor_id", R { visitor_id: "v-2".into(), ..commit() }),
             // The first of several is named.
             ("order", R { order: Some(other_order), explain: true, tenders: vec![], ..commit() }),
         ],
@@ -154,6 +155,7 @@ fn members_and_referrals() {
             ("member_id", E { member_id: "ben".into(), ..enroll() }),
             ("codes", E { codes: vec![], ..enroll() }),
             ("occurred_at", E { occurred_at: when, ..enroll() }),
+            ("visitor_id", E { visitor_id: String::new(), ..enroll() }),
         ],
     );
     check(

@@ -139,11 +139,11 @@ prop_compose! {
         occurred_at in instant(),
         (paid, explain) in any::<(bool, bool)>(),
         tenders in prop::collection::vec((string(), number()), 0..23),
-        quote_token in string(),
+        (quote_token, visitor_id) in (string(), string()),
     ) -> wire::CommitRequest {
         let tender = |(tender_id, amount_minor)| wire::Tender { method: String::clone(&tender_id), tender_id, amount_minor };
         let tenders = tenders.into_iter().map(tender).collect();
-        wire::CommitRequest { program_id, member_id, request_id, order, redeem, codes, occurred_at, paid, tenders, explain, quote_token }
+        wire::CommitRequest { program_id, member_id, request_id, order, redeem, codes, occurred_at, paid, tenders, explain, quote_token, visitor_id }
     }
 }
 
@@ -205,7 +205,7 @@ proptest! {
         let wire::CommitRequest { program_id, member_id, order, redeem, codes, occurred_at, explain, quote_token, .. } = raw.clone();
         let quote = wire::QuoteRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), order: order.clone(), redeem: redeem.clone(),
-            codes, occurred_at, explain, list_rewards: false,
+            codes, occurred_at, explain, list_rewards: false, visitor_id: raw.visitor_id.clone(),
         };
         let reserve = wire::ReserveRequest {
             program_id, member_id, request_id: "r-1".into(), order, redeem,
@@ -238,8 +238,13 @@ proptest! {
         let (program_id, member_id, request_id) = (a, b, c);
         send(wire::EnrollRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), codes, occurred_at: when,
-            profile: None,
+            profile: None, visitor_id: d.clone(),
         })?;
+        send(wire::RecordTouchRequest {
+            program_id: program_id.clone(), visitor_id: member_id.clone(), request_id: request_id.clone(), kind: page_size,
+            code: d.clone(), channel: d.clone(), source: d.clone(), user_agent: d.clone(), occurred_at: when,
+        })?;
+        send(wire::ExplainAttributionRequest { program_id: program_id.clone(), member_id: member_id.clone() })?;
         send(wire::UpdateMemberRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), occurred_at: when,
             change: Some(wire::ProfileChange {

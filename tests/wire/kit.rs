@@ -7,10 +7,14 @@ use guerdon::access::Access;
 use guerdon::domain::account::{AccountKind, Role};
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
-use guerdon::domain::id::{AccountId, BoardId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use guerdon::domain::id::{
+    AccountId, BoardId, CampaignId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId,
+};
 use guerdon::domain::order::{Currency, OrderKind};
 use guerdon::domain::program::ProgramVersion;
-use guerdon::domain::referral::{CodeOwner, CodeState};
+use guerdon::domain::referral::credit::CreditModel;
+use guerdon::domain::referral::touch::TouchKind;
+use guerdon::domain::referral::{CodeOwner, CodeState, Considered, ModelSays, Outcome, TouchSeen, Via, Weighing};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
@@ -190,11 +194,31 @@ impl Calls for Fake {
         Err(Error::NotFound { field: "referral_id" })
     }
 
+    async fn weighings(&self, _: &ProgramId, _: &MemberId) -> Result<Vec<WeighingView>, Error> {
+        self.act().await?;
+        let code = guerdon::domain::id::Code::parse("M1AC00KS").unwrap();
+        let (mia, campaign) = (AccountId::parse("mia").unwrap(), CampaignId::parse("friends").unwrap());
+        let channel = Some(guerdon::domain::id::Label::parse("email").unwrap());
+        let seen = TouchSeen { kind: TouchKind::Invite, channel, source: None, at: at() };
+        let of = Some((mia.clone(), campaign));
+        let named = Considered { code: None, of: None, touch: None, outcome: Outcome::Not(Reason::CodeUnknown) };
+        let touched = Considered { code: Some(code), of, touch: Some(seen), outcome: Outcome::Counts(1_000_000) };
+        let model = ModelSays { model: CreditModel::Linear, in_force: true, credits: vec![(mia, 1_000_000)] };
+        let weighing = Weighing {
+            via: Via::SignUp,
+            considered: vec![named, touched],
+            models: vec![model],
+            referral: Some(ReferralId::parse("friends:ben").unwrap()),
+        };
+        let version = ProgramVersion("0123456789abcdef".into());
+        Ok(vec![WeighingView { effective_at: at(), version, request: None, weighing }])
+    }
+
     async fn code(&self, _: &ProgramId, code: &guerdon::domain::id::Code) -> Result<CodeView, Error> {
         self.act().await?;
         let owner = CodeOwner {
             account: AccountId::from(&MemberId::parse("mia").unwrap()),
-            campaign: guerdon::domain::id::CampaignId::parse("friends").unwrap(),
+            campaign: CampaignId::parse("friends").unwrap(),
             state: CodeState::Active,
             revision: 1,
             expires_at: Instant::MAX,
@@ -339,6 +363,7 @@ fn fitting(command: &Command) -> Answer {
         Command::CancelVoucher(_) => {
             Answer::CancelVoucher(VoucherAnswer { changed: true, voucher: None, decided, balances })
         }
+        Command::RecordTouch(_) => Answer::Touch(TouchAnswer { recorded: true, dropped: None, refusals: Vec::new() }),
         Command::Catalogue(_) => Answer::Catalogue(CatalogueAnswer { offers: Vec::new(), prices: Vec::new(), decided }),
         Command::Receive(_)
         | Command::Advance
@@ -432,6 +457,8 @@ rpc! {
     UpdateCodeRequest, UpdateCodeResponse, ReferralServiceClient, update_code;
     GetCodeRequest, GetCodeResponse, ReferralServiceClient, get_code;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
+    RecordTouchRequest, RecordTouchResponse, ReferralServiceClient, record_touch;
+    ExplainAttributionRequest, ExplainAttributionResponse, ReferralServiceClient, explain_attribution;
     GetLeaderboardRequest, GetLeaderboardResponse, MemberServiceClient, get_leaderboard;
     ListRewardsRequest, ListRewardsResponse, RewardServiceClient, list_rewards;
     RedeemRequest, RedeemResponse, RewardServiceClient, redeem;
@@ -518,6 +545,7 @@ pub(crate) fn quote() -> wire::QuoteRequest {
         occurred_at: timestamp(1_767_225_600, 123_999_999),
         explain: true,
         list_rewards: false,
+        visitor_id: "v-1".into(),
     }
 }
 
@@ -548,6 +576,7 @@ pub(crate) fn commit() -> wire::CommitRequest {
         tenders: vec![wire::Tender { tender_id: "card-1".into(), amount_minor: 1_420, method: "visa".into() }],
         explain: false,
         quote_token: "c0ffee".into(),
+        visitor_id: "v-1".into(),
     }
 }
 
@@ -638,6 +667,7 @@ pub(crate) fn enroll() -> wire::EnrollRequest {
         codes: vec!["ABCD-1234".into()],
         occurred_at: None,
         profile: None,
+        visitor_id: "v-1".into(),
     }
 }
 
@@ -788,6 +818,24 @@ pub(crate) fn update_code() -> wire::UpdateCodeRequest {
         agent_id: "agent-7".into(),
         occurred_at: None,
     }
+}
+
+pub(crate) fn record_touch() -> wire::RecordTouchRequest {
+    wire::RecordTouchRequest {
+        program_id: "bakery".into(),
+        visitor_id: "v-1".into(),
+        request_id: "r-1".into(),
+        kind: wire::TouchKind::Scan.into(),
+        code: "MIA-C00KS".into(),
+        channel: "email".into(),
+        source: "spring letter".into(),
+        user_agent: "Mozilla/5.0".into(),
+        occurred_at: None,
+    }
+}
+
+pub(crate) fn explain_attribution() -> wire::ExplainAttributionRequest {
+    wire::ExplainAttributionRequest { program_id: "bakery".into(), member_id: "ben".into() }
 }
 
 pub(crate) fn get_referral() -> wire::GetReferralRequest {

@@ -47,6 +47,38 @@ const YEAR_2000_S: i64 = 946_684_800;
 const YEAR_9000_S: i64 = 221_845_392_000;
 
 #[test]
+fn touches() {
+    use wire::RecordTouchRequest as T;
+    check(vec![
+        ("as it should be", record_touch(), &[]),
+        (
+            "nothing beside it",
+            T { channel: String::new(), source: String::new(), user_agent: String::new(), ..record_touch() },
+            &[],
+        ),
+        ("no visitor", T { visitor_id: String::new(), ..record_touch() }, &["visitor_id"]),
+        ("visitor of 65 bytes", T { visitor_id: long(65), ..record_touch() }, &["visitor_id"]),
+        ("no kind", T { kind: 0, ..record_touch() }, &["kind"]),
+        ("an unknown kind", T { kind: 9, ..record_touch() }, &["kind"]),
+        ("no code", T { code: String::new(), ..record_touch() }, &["code"]),
+        ("labels", T { channel: " a".into(), source: long(65), ..record_touch() }, &["channel", "source"]),
+        ("user agent of 1024 bytes", T { user_agent: long(1_024), ..record_touch() }, &[]),
+        ("user agent of 1025 bytes", T { user_agent: long(1_025), ..record_touch() }, &["user_agent"]),
+        ("nothing", T::default(), &["visitor_id", "request_id", "kind", "code"]),
+    ]);
+    check(vec![
+        ("as it should be", explain_attribution(), &[]),
+        (
+            "nobody",
+            wire::ExplainAttributionRequest { member_id: String::new(), ..explain_attribution() },
+            &["member_id"],
+        ),
+    ]);
+    let visitor = |visitor_id: &str| wire::EnrollRequest { visitor_id: visitor_id.into(), ..enroll() };
+    check(vec![("none", visitor(""), &[]), ("a space", visitor("a b"), &["visitor_id"])]);
+}
+
+#[test]
 fn what_every_write_carries() {
     check(vec![
         ("as it should be", release(), &[]),

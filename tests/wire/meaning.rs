@@ -89,6 +89,7 @@ fn a_commit() {
         tenders: vec![Tender { tender: label("card-1"), amount_minor: 1_420 }],
         explain: false,
         quote: Some(Relied::Token("c0ffee".into())),
+        visitor: Some(VisitorId::parse("v-1").unwrap()),
     };
     assert!(expected.codes[0].code.is_some(), "the code can be read");
     assert_eq!(write.command, Command::Commit(expected));
@@ -133,6 +134,7 @@ fn a_quote_previews_the_commit() {
         tenders: Vec::new(),
         explain: true,
         quote: None,
+        visitor: Some(VisitorId::parse("v-1").unwrap()),
     };
     assert_eq!(preview.command, Command::Commit(expected));
     assert_eq!(previewed(wire::QuoteRequest { member_id: String::new(), ..quote() }).member, None, "a guest");
@@ -219,6 +221,7 @@ fn members_and_referrals() {
         member: MemberId::parse("mia").unwrap(),
         codes: vec![entered("ABCD-1234")],
         profile: ProfileChange::default(),
+        visitor: Some(VisitorId::parse("v-1").unwrap()),
     };
     assert_eq!(enroll.command, Command::Enroll(expected));
 

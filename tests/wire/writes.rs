@@ -132,6 +132,7 @@ fn rows() -> Vec<Row> {
         row("ReferralService/CreateCode", create_code()),
         row("ReferralService/UpdateCode", update_code()),
         row("ReferralService/Attribute", attribute()),
+        row("ReferralService/RecordTouch", record_touch()),
     ]
 }
 

@@ -519,6 +519,7 @@ pub async fn enroll(
         codes: codes.iter().map(|code| (*code).to_owned()).collect(),
         occurred_at: Some(stamp(at)),
         profile: None,
+        visitor_id: String::new(),
     };
     let answer = client.enroll(request).await?;
     expect(answer.enrolled, &format!("{member_id} to be a new member"))?;
@@ -560,6 +561,7 @@ fn commit_request(member_id: &str, at: Instant, order: wire::Order) -> wire::Com
         tenders: Vec::new(),
         explain: false,
         quote_token: String::new(),
+        visitor_id: String::new(),
     }
 }
 

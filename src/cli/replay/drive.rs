@@ -175,6 +175,7 @@ impl Driver {
             codes: Vec::new(),
             occurred_at: Some(stamp(at)),
             profile: None,
+            visitor_id: String::new(),
         };
         let answer = self.client.enroll(request).await?;
         self.note_replayed(answer.replayed);
@@ -229,6 +230,7 @@ impl Driver {
             tenders: Vec::new(),
             explain: false,
             quote_token: String::new(),
+            visitor_id: String::new(),
         };
         let answer = self.client.commit(request).await?;
         self.note_replayed(answer.replayed);

@@ -187,6 +187,8 @@ impl AccountState {
             people: _,
             seats: _,
             transfers: _,
+            // Names entries of this very ledger.
+            weighed: _,
             // That it is away, and how often it was, is told by its own entries.
             away: _,
             departures: _,

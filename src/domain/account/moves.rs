@@ -117,6 +117,7 @@ impl AccountState {
             tags,
             events,
             occasions,
+            weighed,
             // The books, and what returns and effects of others take from.
             account: _,
             units: _,
@@ -150,6 +151,7 @@ impl AccountState {
         tags.clear();
         events.clear();
         occasions.clear();
+        weighed.clear();
         counters.retain(|known| known.counter.value_part().is_none());
         people.iter_mut().for_each(|person| person.profile_digest = None);
     }

@@ -20,7 +20,12 @@ impl AccountState {
                 let own = own.ok_or(ApplyError::Inconsistent("there is no such code"))?;
                 (own.blocked, own.revision) = (*blocked, *revision);
             }
-            Fact::Attributed { referral, campaign, code, advocate, via, confirmed, qualify_by } => {
+            Fact::AttributionWeighed { .. } => {
+                self.weighed.push(entry.sequence);
+                let surplus = self.weighed.len().saturating_sub(AccountState::WEIGHED_MAX);
+                self.weighed.drain(..surplus);
+            }
+            Fact::Attributed { referral, campaign, code, advocate, via, confirmed, qualify_by, sharers } => {
                 self.referral = Some(Referral {
                     referral: referral.clone(),
                     campaign: campaign.clone(),
@@ -38,6 +43,7 @@ impl AccountState {
                     friend: None,
                     advocate_grant: None,
                     owed: Vec::new(),
+                    sharers: sharers.clone(),
                 });
             }
             Fact::ReferralConfirmed { referral } => {
@@ -56,16 +62,16 @@ impl AccountState {
                 referral.paid = true;
                 referral.friend = friend.clone();
             }
-            Fact::CommissionOwed { referral, grant, unit, change, dates } => {
+            Fact::CommissionOwed { referral, grant, target, unit, change, dates } => {
                 let effective_at = entry.effective_at;
                 let owed = &mut self.referral_of(referral)?.owed;
-                let full = Referral::OWED_MAX <= owed.len();
+                let full = Referral::OWED_MAX * Referral::TOUCHES_WEIGHED_MAX <= owed.len();
                 match owed.iter_mut().find(|owed| owed.grant == *grant) {
                     Some(owed) => owed.net = owed.net.checked_add(*change).ok_or(ApplyError::Overflow)?,
                     None if full => return Err(ApplyError::TooLarge),
                     None => {
-                        let (grant, unit) = (grant.clone(), unit.clone());
-                        owed.push(Owed { grant, unit, net: *change, dates: *dates, effective_at });
+                        let (grant, target, unit) = (grant.clone(), target.clone(), unit.clone());
+                        owed.push(Owed { grant, target, unit, net: *change, dates: *dates, effective_at });
                     }
                 }
             }
@@ -89,13 +95,19 @@ impl AccountState {
         revision: u32,
         change: i64,
     ) -> Result<(), ApplyError> {
-        let name = |referral: &Referral| GrantId::of(&["referral", referral.referral.as_str(), "advocate"]);
-        let found = self.referrals_mut().find(|referral| name(referral) == *grant);
-        let referral = found.ok_or(ApplyError::Inconsistent("there is no referral that sends such a grant"))?;
-        let before = referral.advocate_grant.as_ref();
+        let places =
+            |referral: &Referral| (0..=referral.sharers.len()).find(|place| referral.grant_of(*place) == *grant);
+        let found = self.referrals_mut().find_map(|referral| places(referral).map(|place| (referral, place)));
+        let (referral, place) =
+            found.ok_or(ApplyError::Inconsistent("there is no referral that sends such a grant"))?;
+        let before = referral.sent(place);
         let net = before.map_or(0, |sent| sent.net).checked_add(change).ok_or(ApplyError::Overflow)?;
         let amount = before.map_or(net, |sent| sent.amount);
-        referral.advocate_grant = Some(SentGrant { grant: grant.clone(), unit: unit.clone(), revision, amount, net });
+        let sent = Some(SentGrant { grant: grant.clone(), unit: unit.clone(), revision, amount, net });
+        match place.checked_sub(1).and_then(|sharer| referral.sharers.get_mut(sharer)) {
+            Some(sharer) => sharer.sent = sent,
+            None => referral.advocate_grant = sent,
+        }
         Ok(())
     }
 

@@ -452,6 +452,7 @@ pub(super) fn record_of(
         sent_grants: Vec::new(),
         sent: SentOrder::of(order),
         codes: Vec::new(),
+        touches: Vec::new(),
         claimed_at: None,
         consequences: Vec::new(),
         vouchers: Vec::new(),

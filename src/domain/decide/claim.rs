@@ -64,7 +64,8 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
     let lines = line_records(order, &redemption, &earned);
     let record = record_of(command, content, MemberId::guest(&order.order_id), lines, at, &decided);
     let stock = use_stock(scene.program, &mut desk, &redemption);
-    let record = OrderRecord { codes: command.codes.clone(), stock, ..record };
+    let touches = scene.snapshot.visitor.as_ref().map_or_else(Vec::new, |visitor| visitor.touches.clone());
+    let record = OrderRecord { codes: command.codes.clone(), touches, stock, ..record };
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     let answer = CommitAnswer { status: CommitStatus::Committed, decided, balances: Vec::new() };
@@ -119,6 +120,8 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         tenders: guest.tenders.iter().map(|tender| tender.tender.clone()).collect(),
         explain: false,
         quote: None,
+        // What was kept of them lies with the order.
+        visitor: None,
     };
     let order = &commit.order;
     let account = AccountId::from(&guest.member);
@@ -151,6 +154,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         consequences,
         sent_grants,
         codes: Vec::new(),
+        touches: Vec::new(),
         claimed_at: Some(command.claimed_at),
         ..(**guest).clone()
     };

@@ -116,6 +116,7 @@ pub fn recall(
         deed: None,
         recipient: None,
         code_claim: None,
+        visitor: None,
     };
     snapshot.recipient = recipient_of(&snapshot, record);
     let times = Times { now, effective_at: record.committed_at, stated: true };

@@ -4,8 +4,10 @@ pub(super) use attribute::{attribute, confirm, take_codes};
 pub(super) use codes::{create_code, update_code};
 pub(super) use qualify::{OnOrder, Unsent, on_event, on_order, on_return, on_revoke, unsent};
 pub(super) use receive::receive;
+pub(super) use visit::record_touch;
 
 mod attribute;
 pub(super) mod codes;
 mod qualify;
 mod receive;
+mod visit;

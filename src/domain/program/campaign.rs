@@ -5,6 +5,8 @@ use jiff::tz::TimeZone;
 use super::{LifeTerms, MonthDay, PerCurrency};
 use crate::domain::id::{CampaignId, Label, UnitId};
 use crate::domain::referral::code::Pattern;
+use crate::domain::referral::credit::CreditModel;
+use crate::domain::referral::touch::{Touch, TouchKind};
 use crate::domain::time::{CalendarPeriod, Day, Instant, Period};
 
 /// A referral campaign: what it takes, and what each side gets.
@@ -40,6 +42,50 @@ pub struct Campaign {
     pub budget: Option<i64>,
     /// A return that takes the qualifying order below the minimum takes both rewards back (default).
     pub claw_back: bool,
+    /// For how long touches count; the first that takes a touch is its own.
+    pub windows: Vec<TouchWindow>,
+    pub credit: CreditTerms,
+}
+
+/// For how long touches of these kinds and channels count.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TouchWindow {
+    /// Empty: all but shares, which bring nobody.
+    pub kinds: Vec<TouchKind>,
+    /// Empty: any, and none.
+    pub channels: Vec<Label>,
+    /// From the touch until before when the friend must sign up.
+    pub sign_up_within: Period,
+    /// From sign-up, or from a touch that came after it, until before what qualifies; `None`: as the campaign says.
+    pub purchase_within: Option<Period>,
+}
+
+impl TouchWindow {
+    fn takes(&self, touch: &Touch) -> bool {
+        let kind = touch.kind != TouchKind::Share && (self.kinds.is_empty() || self.kinds.contains(&touch.kind));
+        let channel = |own: &Label| self.channels.contains(own);
+        kind && (self.channels.is_empty() || touch.channel.as_ref().is_some_and(channel))
+    }
+}
+
+/// How credit is shared between touches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreditTerms {
+    pub model: CreditModel,
+    /// Worked out and told, and nothing more.
+    pub shadow: Vec<CreditModel>,
+}
+
+/// Which touches are kept, whatever the campaign.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TouchTerms {
+    /// What machines call themselves, besides those that are known anyway; in lower case.
+    pub bots: Vec<String>,
+    /// Of one visitor in [`TouchTerms::within_s`].
+    pub per_visitor_max: i64,
+    /// Of one visitor by one code in that time.
+    pub per_code_max: i64,
+    pub within_s: i64,
 }
 
 /// The codes of a campaign.
@@ -135,6 +181,11 @@ impl Campaign {
     /// By how much the reward for the `number`th friend is multiplied.
     pub fn times(&self, number: i64) -> i64 {
         self.milestones.iter().rev().find(|milestone| milestone.from <= number).map_or(1, |milestone| milestone.times)
+    }
+
+    /// For how long a touch counts; `None`: not at all.
+    pub fn window(&self, touch: &Touch) -> Option<&TouchWindow> {
+        self.windows.iter().find(|window| window.takes(touch))
     }
 }
 

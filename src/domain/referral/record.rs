@@ -6,6 +6,7 @@ use super::super::answer::ReferralState;
 use super::super::id::{AccountId, CampaignId, Code, EventId, GrantId, Label, OrderId, ReferralId, ReturnId, UnitId};
 use super::super::ledger::Dates;
 use super::super::time::{Day, Instant};
+use super::credit::WHOLE_PPM;
 
 /// Whose a code is, as it lies in the code's own partition. The owner's account says what holds; this follows it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -74,12 +75,15 @@ pub enum Via {
     Agent(Label),
     /// A code named after sign-up, by a call of its own.
     Named,
+    /// No code was named: they had come by one before, as a visitor.
+    Touch,
 }
 
 impl Via {
     /// The order of precedence.
     pub fn rank(&self) -> u8 {
         match self {
+            Via::Touch => 0,
             Via::SignUp | Via::Named => 1,
             Via::Checkout => 2,
             Via::Agent(_) => 3,
@@ -112,11 +116,50 @@ pub struct Referral {
     pub friend: Option<SideGrant>,
     /// What was sent to the advocate, as it stands.
     pub advocate_grant: Option<SentGrant>,
-    /// Commission on orders from before it is confirmed; at most [`Referral::OWED_MAX`].
+    /// Commission on orders from before it is confirmed; at most [`Referral::OWED_MAX`] for each advocate.
     pub owed: Vec<Owed>,
+    /// Other advocates who share the credit; the rest of it is the advocate's own.
+    pub sharers: Vec<Sharer>,
+}
+
+/// An advocate who has a part of the credit for a friend, beside the one to whom the friend is attributed.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sharer {
+    pub advocate: AccountId,
+    pub code: Code,
+    /// In parts per million.
+    pub ppm: i64,
+    /// What was sent to them, as it stands.
+    pub sent: Option<SentGrant>,
 }
 
 impl Referral {
+    /// Credit is shared by so many advocates at most, for so many touches are weighed.
+    pub const TOUCHES_WEIGHED_MAX: usize = 20;
+
+    /// Who has which part of the credit, in parts per million: the advocate, then those who share. Sums to a million.
+    pub fn credits(&self) -> Vec<(&AccountId, i64)> {
+        let shared: i64 = self.sharers.iter().map(|sharer| sharer.ppm).sum();
+        let own = (&self.advocate, WHOLE_PPM.saturating_sub(shared));
+        std::iter::once(own).chain(self.sharers.iter().map(|sharer| (&sharer.advocate, sharer.ppm))).collect()
+    }
+
+    /// The name of the grant to the advocate, or to the `place`th who shares the credit, from 1 on.
+    pub fn grant_of(&self, place: usize) -> GrantId {
+        let id = self.referral.as_str();
+        match place {
+            0 => GrantId::of(&["referral", id, "advocate"]),
+            place => GrantId::of(&["referral", id, "advocate", &place.to_string()]),
+        }
+    }
+
+    /// What was sent under each of those names.
+    pub fn sent(&self, place: usize) -> Option<&SentGrant> {
+        match place.checked_sub(1) {
+            None => self.advocate_grant.as_ref(),
+            Some(sharer) => self.sharers.get(sharer)?.sent.as_ref(),
+        }
+    }
     /// Orders of one friend while a claim is being confirmed, which takes moments.
     pub const OWED_MAX: usize = 64;
 
@@ -140,6 +183,8 @@ pub enum QualifiedBy {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Owed {
     pub grant: GrantId,
+    /// Whose it is.
+    pub target: AccountId,
     pub unit: UnitId,
     pub net: i64,
     pub dates: Dates,

@@ -1,10 +1,13 @@
 //! Codes and referrals.
 
-use super::{all, decision, expiry, referral_state, refusal, text, timestamp, wire};
+use super::{all, decision, expiry, referral_state, refusal, refusal_reason, text, timestamp, wire};
 use crate::domain::answer::{
-    AttributeAnswer, CodeView, CreateCodeAnswer, ReferralRewardView, ReferralView, RewardState, UpdateCodeAnswer,
+    AttributeAnswer, CodeView, CreateCodeAnswer, Reason, ReferralRewardView, ReferralView, RewardState, TouchAnswer,
+    UpdateCodeAnswer, WeighingView,
 };
-use crate::domain::referral::{CodeState, QualifiedBy, RejectedFor, Via};
+use crate::domain::id::AccountId;
+use crate::domain::referral::touch::{Dropped, TouchKind};
+use crate::domain::referral::{CodeState, Considered, ModelSays, Outcome, QualifiedBy, RejectedFor, TouchSeen, Via};
 use crate::domain::time::Instant;
 
 pub(in crate::grpc) fn create_code(answer: CreateCodeAnswer, replayed: bool) -> wire::CreateCodeResponse {
@@ -44,11 +47,7 @@ pub(in crate::grpc) fn code(view: CodeView) -> wire::GetCodeResponse {
 
 pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
     let ReferralView { referral, friend, rewards } = view;
-    let (via, agent) = match &referral.via {
-        Via::SignUp | Via::Named => (wire::AttributedVia::SignUp, String::new()),
-        Via::Checkout => (wire::AttributedVia::Checkout, String::new()),
-        Via::Agent(agent) => (wire::AttributedVia::Agent, agent.to_string()),
-    };
+    let (via, agent) = attributed_via(&referral.via);
     let event = match &referral.qualified_by {
         Some(QualifiedBy::Event(event)) => event.to_string(),
         Some(QualifiedBy::SignUp | QualifiedBy::Order(_)) | None => String::new(),
@@ -81,6 +80,86 @@ pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
     }
 }
 
+fn attributed_via(via: &Via) -> (wire::AttributedVia, String) {
+    match via {
+        Via::SignUp | Via::Named => (wire::AttributedVia::SignUp, String::new()),
+        Via::Checkout => (wire::AttributedVia::Checkout, String::new()),
+        Via::Agent(agent) => (wire::AttributedVia::Agent, agent.to_string()),
+        Via::Touch => (wire::AttributedVia::Touch, String::new()),
+    }
+}
+
+pub(in crate::grpc) fn touch(answer: TouchAnswer, replayed: bool) -> wire::RecordTouchResponse {
+    let TouchAnswer { recorded, dropped, refusals } = answer;
+    let dropped = match dropped {
+        None => wire::TouchDrop::Unspecified,
+        Some(Dropped::Bot) => wire::TouchDrop::Bot,
+        Some(Dropped::FloodOfVisitor) => wire::TouchDrop::FloodOfVisitor,
+        Some(Dropped::FloodOfCode) => wire::TouchDrop::FloodOfCode,
+    };
+    wire::RecordTouchResponse { recorded, dropped: dropped.into(), refusals: all(refusals, refusal), replayed }
+}
+
+pub(in crate::grpc) fn attempt(view: WeighingView) -> wire::AttributionAttempt {
+    let WeighingView { effective_at, version, request, weighing } = view;
+    let (occasion, agent_id) = attributed_via(&weighing.via);
+    wire::AttributionAttempt {
+        effective_at: Some(timestamp(effective_at)),
+        program_version: version.to_string(),
+        request_id: text(request),
+        occasion: occasion.into(),
+        agent_id,
+        referral_id: text(weighing.referral),
+        considered: all(weighing.considered, considered),
+        models: all(weighing.models, model),
+    }
+}
+
+fn considered(considered: Considered) -> wire::ConsideredClaim {
+    let Considered { code, of, touch, outcome } = considered;
+    let (advocate, campaign) = of.unzip();
+    let (counts, share_ppm, refused) = match outcome {
+        Outcome::Counts(ppm) => (true, ppm, None),
+        Outcome::Not(why) => (false, 0, Some(why)),
+    };
+    let (kind, channel, source, at) = match touch {
+        None => (wire::TouchKind::Unspecified, None, None, None),
+        Some(TouchSeen { kind, channel, source, at }) => (touch_kind(kind), channel, source, Some(at)),
+    };
+    wire::ConsideredClaim {
+        code: text(code),
+        advocate_member_id: text(advocate),
+        campaign_id: text(campaign),
+        touch_kind: kind.into(),
+        channel: text(channel),
+        source: text(source),
+        touched_at: at.map(timestamp),
+        counts,
+        share_ppm,
+        reason: refused.map_or(wire::RefusalReason::Unspecified, refusal_reason).into(),
+        message: refused.map_or("", Reason::message).to_owned(),
+    }
+}
+
+fn touch_kind(kind: TouchKind) -> wire::TouchKind {
+    match kind {
+        TouchKind::Click => wire::TouchKind::Click,
+        TouchKind::Scan => wire::TouchKind::Scan,
+        TouchKind::Share => wire::TouchKind::Share,
+        TouchKind::Invite => wire::TouchKind::Invite,
+    }
+}
+
+fn model(says: ModelSays) -> wire::ModelOutcome {
+    let credit =
+        |(advocate, share_ppm): (AccountId, i64)| wire::AdvocateCredit { member_id: advocate.to_string(), share_ppm };
+    wire::ModelOutcome {
+        model: says.model.name().to_owned(),
+        in_force: says.in_force,
+        credits: all(says.credits, credit),
+    }
+}
+
 fn reward(reward: ReferralRewardView) -> wire::ReferralReward {
     let side = if reward.to_advocate { wire::ReferralSide::Advocate } else { wire::ReferralSide::Friend };
     let state = match reward.state {
@@ -97,5 +176,7 @@ fn reward(reward: ReferralRewardView) -> wire::ReferralReward {
         limited: reward.limited,
         state: state.into(),
         due_at: known.then(|| timestamp(reward.due_at)),
+        beneficiary_member_id: reward.beneficiary.to_string(),
+        share_ppm: reward.share_ppm,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::touch::{CreditSection, WindowSection};
 use super::*;
 use crate::domain::account::AccountState;
 use crate::domain::program::{Cap, CapPer, CodeTerms, Commission, Milestone, Qualify};
@@ -13,6 +14,7 @@ use crate::program::value::{CapOfWord, PatternText};
 const CAPS_MAX: usize = 5;
 const MILESTONES_MAX: usize = 10;
 const GENERATIONS_MAX: usize = 8;
+const WINDOWS_MAX: usize = 20;
 
 section! {
     /// A campaign in which members (advocates) bring friends: what it takes, and what each side gets. The terms of the
@@ -62,6 +64,11 @@ section! {
         /// Whether a return after which the terms are no longer met takes both rewards back. Commission goes back with
         /// the order in any case.
         claw_back: Flag, Default("true");
+        /// For how long touches count for friends who name no code. Of several windows the first that takes the kind and the
+        /// channel of a touch is its own; a touch that none takes brings nobody.
+        windows: Items<WindowSection, 1, WINDOWS_MAX>, Without("one of 30 days to sign-up, for every kind and channel");
+        /// Who has the credit for a friend whom several touches may have brought. A code that is named has all of it.
+        credit: CreditSection, Default("{}");
     }
 }
 
@@ -110,6 +117,8 @@ impl Build for CampaignSection {
             caps: self.caps?.value,
             budget: self.budget.map(|at| at.value),
             claw_back: self.claw_back?.value,
+            windows: self.windows.map_or_else(touch::windows_default, |at| at.value),
+            credit: self.credit?.value,
         })
     }
 }

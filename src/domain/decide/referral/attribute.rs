@@ -8,15 +8,20 @@ use super::super::super::account::AccountState;
 use super::super::super::answer::{Answer, AttributeAnswer, Decided, Effect, Reason, ReferralState, Refusal, Subject};
 use super::super::super::command::{Attribute, ConfirmReferral, EnteredCode, Outgoing, SettleReferral};
 use super::super::super::desk::Desk;
-use super::super::super::id::{Code, ReferralId};
+use super::super::super::id::{AccountId, CampaignId, Code, ReferralId};
 use super::super::super::ledger::Fact;
 use super::super::super::program::{AttributeAt, Campaign};
 use super::super::super::quota::QuotaKey;
+use super::super::super::referral::credit::WHOLE_PPM;
 use super::super::super::referral::cycle::Verdict;
-use super::super::super::referral::{CodeOwner, CodeState, Referral, RejectedFor, Via};
+use super::super::super::referral::{
+    CodeOwner, CodeState, Considered, Outcome, Referral, RejectedFor, Sharer, Via, Weighing,
+};
 use super::super::super::time::Instant;
 use super::super::{Decision, Halt, Scene};
 use super::qualify::{self, OnOrder};
+
+mod touches;
 
 /// A code that may attribute.
 struct Found<'a> {
@@ -25,7 +30,8 @@ struct Found<'a> {
     owner: &'a CodeOwner,
 }
 
-/// Answers each code: attributes by the first that can be, refuses the others.
+/// Answers each code: attributes by the first that can be, refuses the others. Where none can be, touches of the visitor
+/// may do it. What was considered is told in the ledger.
 pub(in super::super) fn take_codes(
     scene: &Scene<'_>,
     desk: &mut Desk,
@@ -34,51 +40,106 @@ pub(in super::super) fn take_codes(
     decided: &mut Decided,
     done: &mut OnOrder,
 ) -> Result<bool, Halt> {
-    let mut taken = false;
+    let mut taken = None;
+    let mut considered = Vec::new();
     for entered in codes {
-        match checked(scene, desk, entered, via) {
+        let found = checked(scene, desk, entered.code.as_ref(), via, via);
+        let found = found.and_then(|found| use_up(scene, desk, &found).map(|()| found));
+        let outcome = match found {
             Ok(found) => {
-                claim(scene, desk, &found, via, decided, done)?;
-                taken = true;
+                taken = Some(claim(scene, desk, &Claimed::by_code(scene, &found, via), decided, done)?);
+                Outcome::Counts(WHOLE_PPM)
             }
             Err(reason) => {
                 // What keeps it out is the code before it.
-                let lost = taken && reason == Reason::AlreadyAttributed;
+                let lost = taken.is_some() && reason == Reason::AlreadyAttributed;
                 let reason = if lost { Reason::Superseded } else { reason };
                 decided.refusals.push(Refusal::new(Subject::Code(entered.raw.clone()), reason));
+                Outcome::Not(reason)
             }
+        };
+        let of = entered.code.as_ref().and_then(|code| owned(scene, code));
+        considered.push(Considered { code: entered.code.clone(), of, touch: None, outcome });
+    }
+    let mut models = Vec::new();
+    if let Some(visitor) = &scene.snapshot.visitor {
+        let weighed = touches::weigh(scene, desk, &visitor.touches, via, taken.is_some());
+        if let Some(claimed) = &weighed.claimed {
+            taken = Some(claim(scene, desk, claimed, decided, done)?);
+        }
+        decided.refusals.extend(weighed.refusal(taken.is_some()));
+        considered.extend(weighed.considered);
+        models = weighed.models;
+    }
+    if !considered.is_empty() {
+        let weighing = Weighing { via: via.clone(), considered, models, referral: taken.clone() };
+        desk.post(scene.times.effective_at, Fact::AttributionWeighed { weighing })?;
+    }
+    Ok(taken.is_some())
+}
+
+/// Whose a code is, for the explanation.
+fn owned(scene: &Scene<'_>, code: &Code) -> Option<(AccountId, CampaignId)> {
+    let owner = scene.snapshot.owner_of(code).filter(|owner| owner.state != CodeState::Erased)?;
+    Some((owner.account.clone(), owner.campaign.clone()))
+}
+
+/// A claim as it is to be made.
+struct Claimed<'a> {
+    campaign: &'a Campaign,
+    code: Code,
+    advocate: AccountId,
+    via: Via,
+    sharers: Vec<Sharer>,
+    /// When it must have qualified.
+    qualify_by: Instant,
+}
+
+impl<'a> Claimed<'a> {
+    fn by_code(scene: &Scene<'_>, found: &Found<'a>, via: &Via) -> Claimed<'a> {
+        let Found { code, campaign, owner } = found;
+        Claimed {
+            campaign,
+            code: code.clone(),
+            advocate: owner.account.clone(),
+            via: via.clone(),
+            sharers: Vec::new(),
+            qualify_by: qualify_by(scene, campaign),
         }
     }
-    Ok(taken)
+}
+
+/// By when what is attributed now must have qualified, by the campaign's own terms.
+fn qualify_by(scene: &Scene<'_>, campaign: &Campaign) -> Instant {
+    let within = campaign.qualify_within;
+    within.map_or(Instant::MAX, |within| within.after(scene.times.effective_at, &scene.program.zone))
 }
 
 fn claim(
     scene: &Scene<'_>,
     desk: &mut Desk,
-    found: &Found<'_>,
-    via: &Via,
+    claimed: &Claimed<'_>,
     decided: &mut Decided,
     done: &mut OnOrder,
-) -> Result<(), Halt> {
+) -> Result<ReferralId, Halt> {
     let at = scene.times.effective_at;
-    let Found { code, campaign, owner } = found;
     if let Some(standing) = &desk.state.referral {
         let (referral, state) = (standing.referral.clone(), ReferralState::Superseded);
         decided.effects.push(Effect::Referral { referral, state });
     }
-    let referral = ReferralId::of(&campaign.id, &desk.state.account);
-    let qualify_by = campaign.qualify_within.map_or(Instant::MAX, |within| within.after(at, &scene.program.zone));
+    let referral = ReferralId::of(&claimed.campaign.id, &desk.state.account);
     let confirmed = desk.state.codes.is_empty();
     desk.post(
         at,
         Fact::Attributed {
             referral: referral.clone(),
-            campaign: campaign.id.clone(),
-            code: code.clone(),
-            advocate: owner.account.clone(),
-            via: via.clone(),
+            campaign: claimed.campaign.id.clone(),
+            code: claimed.code.clone(),
+            advocate: claimed.advocate.clone(),
+            via: claimed.via.clone(),
             confirmed,
-            qualify_by,
+            qualify_by: claimed.qualify_by,
+            sharers: claimed.sharers.clone(),
         },
     )?;
     if !confirmed {
@@ -86,13 +147,20 @@ fn claim(
         done.outgoing.push(Outgoing::Confirm(ConfirmReferral { friend, referral, attributed_at: at }));
     }
     decided.effects.push(Effect::Referral { referral: referral.clone(), state: ReferralState::Attributed });
-    qualify::on_claim(scene, desk, &referral, campaign, decided, done)
+    qualify::on_claim(scene, desk, &referral, claimed.campaign, decided, done)?;
+    Ok(referral)
 }
 
-/// Whether a code attributes here; checks in order of precedence.
-fn checked<'a>(scene: &'a Scene<'_>, desk: &Desk, entered: &EnteredCode, via: &Via) -> Result<Found<'a>, Reason> {
+/// Whether a code attributes here; checks in order of precedence. `place`: on what occasion; `via`: what counts.
+fn checked<'a>(
+    scene: &'a Scene<'_>,
+    desk: &Desk,
+    code: Option<&Code>,
+    via: &Via,
+    place: &Via,
+) -> Result<Found<'a>, Reason> {
     let at = scene.times.effective_at;
-    let code = entered.code.clone().ok_or(Reason::CodeUnknown)?;
+    let code = code.cloned().ok_or(Reason::CodeUnknown)?;
     let Some(owner) = scene.snapshot.owner_of(&code) else {
         let mistyped = scene.program.campaigns.iter().any(|campaign| campaign.codes.pattern.is_mistyped(&code));
         return Err(if mistyped { Reason::CodeMistyped } else { Reason::CodeUnknown });
@@ -110,8 +178,8 @@ fn checked<'a>(scene: &'a Scene<'_>, desk: &Desk, entered: &EnteredCode, via: &V
     if campaign.ends_at.is_some_and(|until| until <= at) || owner.expires_at <= at {
         return Err(Reason::CodeExpired);
     }
-    let taken_here = match (campaign.attribute_at, via) {
-        (AttributeAt::Both, _) | (_, Via::Agent(_) | Via::Named) => true,
+    let taken_here = match (campaign.attribute_at, place) {
+        (AttributeAt::Both, _) | (_, Via::Agent(_) | Via::Named | Via::Touch) => true,
         (AttributeAt::Enrolment, Via::SignUp) | (AttributeAt::FirstOrder, Via::Checkout) => true,
         (AttributeAt::Enrolment, Via::Checkout) | (AttributeAt::FirstOrder, Via::SignUp) => false,
     };
@@ -128,15 +196,19 @@ fn checked<'a>(scene: &'a Scene<'_>, desk: &Desk, entered: &EnteredCode, via: &V
     if !is_new(scene, &desk.state, campaign) {
         return Err(Reason::NotNew);
     }
-    // Last, for it sets aside.
-    if let Some(max) = owner.uses_max.or(campaign.codes.uses_max) {
-        let quota = QuotaKey::ever(&scene.program.id, &["code", code.as_str()]);
+    Ok(Found { code, campaign, owner })
+}
+
+/// Takes one of the friends that the code may bring. Last, for it sets aside.
+fn use_up(scene: &Scene<'_>, desk: &Desk, found: &Found<'_>) -> Result<(), Reason> {
+    if let Some(max) = found.owner.uses_max.or(found.campaign.codes.uses_max) {
+        let quota = QuotaKey::ever(&scene.program.id, &["code", found.code.as_str()]);
         let taken = scene.take(1, vec![scene.want(quota, &["friend", desk.state.account.as_str()], max, true)]);
         if taken.granted < 1 {
             return Err(Reason::CodeUsedUp);
         }
     }
-    Ok(Found { code, campaign, owner })
+    Ok(())
 }
 
 /// Whether a claim that stands gives way: to a higher one, while nothing has come of it.
@@ -163,9 +235,6 @@ pub(in super::super) fn attribute(scene: &Scene<'_>, command: &Attribute) -> Res
     let codes = std::slice::from_ref(&command.code);
     let attributed = take_codes(scene, &mut desk, codes, &via, &mut decided, &mut done)?;
     let answer = Answer::Attribute(AttributeAnswer { attributed, decided });
-    if !attributed {
-        return Ok(scene.unchanged(answer, true));
-    }
     desk.advance(scene.timeline)?;
     let OnOrder { transfers, outgoing, .. } = done;
     Ok(Decision { transfers, outgoing, ..scene.done(desk, answer) })
@@ -178,7 +247,9 @@ pub(in super::super) fn confirm(scene: &Scene<'_>, command: &SettleReferral) -> 
         known.referral == command.referral && known.attributed_at == command.attributed_at && !known.confirmed
     };
     let settled = Decision { received: true, ..scene.unchanged(Answer::Done, true) };
-    let Some(claim) = desk.state.referrals().find(meant).cloned() else { return Ok(settled) };
+    let claim = desk.state.referrals().find(meant).cloned();
+    // What has come to nothing stays so, whatever another walk has met since.
+    let Some(claim) = claim.filter(|claim| claim.state != ReferralState::Rejected) else { return Ok(settled) };
     let at = scene.times.effective_at;
     let (id, mut transfers, mut outgoing) = (claim.referral.clone(), Vec::new(), Vec::new());
     let why = match command.verdict {
@@ -188,7 +259,6 @@ pub(in super::super) fn confirm(scene: &Scene<'_>, command: &SettleReferral) -> 
         Verdict::Wait => return Ok(Decision { received: false, ..settled }),
     };
     match why {
-        Some(_) if claim.state == ReferralState::Rejected => return Ok(settled),
         Some(why) => desk.post(at, Fact::ReferralRejected { referral: id, why })?,
         None => {
             desk.post(at, Fact::ReferralConfirmed { referral: id.clone() })?;

@@ -8,7 +8,9 @@ use super::super::super::command::{Brought, Commit, Outgoing, Transfer};
 use super::super::super::counters::{CounterChange, Tally, in_first};
 use super::super::super::desk::{Desk, dates};
 use super::super::super::earn::{Earned, Plan};
-use super::super::super::id::{CampaignId, CounterId, EventId, GrantId, Label, ReferralId, ReturnId, RuleId, UnitId};
+use super::super::super::id::{
+    AccountId, CampaignId, CounterId, EventId, GrantId, Label, ReferralId, ReturnId, RuleId, UnitId,
+};
 use super::super::super::ledger::{Dates, Fact};
 use super::super::super::money::{share_floor, split};
 use super::super::super::order::Order;
@@ -215,28 +217,45 @@ pub(super) fn pay(
     desk.post(at, Fact::ReferralPaid { referral: id.clone(), friend })?;
     if let Some(side) = &terms.advocate {
         let dates = held(scene, terms, &side.unit, side.life.as_ref(), at);
-        let grant = GrantId::of(&["referral", id.as_str(), "advocate"]);
-        let target = referral.advocate.clone();
-        let (unit, revision, change) = (side.unit.clone(), 1, side.units);
-        desk.post(
-            at,
-            Fact::Sent { grant: grant.clone(), target: target.clone(), unit: unit.clone(), revision, change },
-        )?;
-        transfers.push(Transfer {
-            target,
-            grant,
-            rule: rule_of(&terms.id)?,
-            kind: Kind::Advocacy,
-            unit,
-            revision,
-            net: side.units,
-            activates_at: dates.activates_at,
-            expires_at: dates.expires_at,
-            effective_at: at,
-            brought: Some(Brought::by_friend(&referral, side.units, at)),
-        });
+        for (place, (target, units)) in shared(&referral, side.units).into_iter().enumerate() {
+            // Who shares with so many that nothing is left for them is still told of the friend.
+            if units == 0 && 0 < place {
+                continue;
+            }
+            let (grant, unit, revision) = (referral.grant_of(place), side.unit.clone(), 1);
+            desk.post(
+                at,
+                Fact::Sent {
+                    grant: grant.clone(),
+                    target: target.clone(),
+                    unit: unit.clone(),
+                    revision,
+                    change: units,
+                },
+            )?;
+            transfers.push(Transfer {
+                target,
+                grant,
+                rule: rule_of(&terms.id)?,
+                kind: Kind::Advocacy,
+                unit,
+                revision,
+                net: units,
+                activates_at: dates.activates_at,
+                expires_at: dates.expires_at,
+                effective_at: at,
+                brought: Some(Brought::by_friend(&referral, units, at).for_place(place)),
+            });
+        }
     }
     Ok(())
+}
+
+/// What each of those who have the credit gets of so many units: the parts sum exactly.
+fn shared(referral: &Referral, units: i64) -> Vec<(AccountId, i64)> {
+    let credits = referral.credits();
+    let weights: Vec<i64> = credits.iter().map(|(_, ppm)| *ppm).collect();
+    credits.into_iter().map(|(advocate, _)| advocate.clone()).zip(split(units, &weights)).collect()
 }
 
 /// The campaign stands where a rule would: its id names what granted.
@@ -307,7 +326,8 @@ fn pay_commission(
         return Ok(());
     }
     let Some(amount) = commission_of(scene, desk, terms, commission, order, earned)? else { return Ok(()) };
-    if !referral.confirmed && Referral::OWED_MAX <= referral.owed.len() {
+    let owed = referral.owed.iter().filter(|owed| owed.target == referral.advocate).count();
+    if !referral.confirmed && Referral::OWED_MAX <= owed {
         let subject = Subject::Referral(referral.referral.clone());
         decided.refusals.push(Refusal::new(subject, Reason::TooLarge));
         return Ok(());
@@ -315,30 +335,38 @@ fn pay_commission(
     let shares = split(amount, &earned.earning);
     count(desk, Tally { counter: orders, day: WHENEVER, amount: 1, shares: Vec::new(), reversed: 0 }, at, done)?;
     let counter = CounterId::referral(&terms.id, "commission");
-    count(desk, Tally { counter, day: WHENEVER, amount, shares: shares.clone(), reversed: 0 }, at, done)?;
+    count(desk, Tally { counter, day: WHENEVER, amount, shares, reversed: 0 }, at, done)?;
     let dates = held(scene, terms, &commission.unit, commission.life.as_ref(), at);
-    let record = SentGrantRecord {
-        grant: GrantId::of(&["commission", referral.referral.as_str(), order.order_id.as_str()]),
-        rule: rule_of(&terms.id)?,
-        kind: Kind::Advocacy,
-        target: referral.advocate.clone(),
-        unit: commission.unit.clone(),
-        amount,
-        dates,
-        shares,
-        revision: u32::from(referral.confirmed),
-        reversed: 0,
-        brought: Some(Brought::by_order(&referral, amount, at)),
-    };
-    if referral.confirmed {
-        elsewhere::post(scene, desk, &record, amount, amount, decided)?;
-        done.outgoing.push(elsewhere::effect(&record, scene)?);
-    } else {
-        let (referral, grant, unit) = (referral.referral, record.grant.clone(), record.unit.clone());
-        desk.post(at, Fact::CommissionOwed { referral, grant, unit, change: amount, dates })?;
-        decided.effects.push(elsewhere::shown(&record, amount, amount));
+    for (place, (target, amount)) in shared(&referral, amount).into_iter().enumerate() {
+        if amount == 0 {
+            continue;
+        }
+        let name = ["commission", referral.referral.as_str(), order.order_id.as_str()];
+        let number = place.to_string();
+        let name: Vec<&str> = name.into_iter().chain((0 < place).then_some(number.as_str())).collect();
+        let record = SentGrantRecord {
+            grant: GrantId::of(&name),
+            rule: rule_of(&terms.id)?,
+            kind: Kind::Advocacy,
+            target: target.clone(),
+            unit: commission.unit.clone(),
+            amount,
+            dates,
+            shares: split(amount, &earned.earning),
+            revision: u32::from(referral.confirmed),
+            reversed: 0,
+            brought: Some(Brought::by_order(&referral, amount, at).for_place(place)),
+        };
+        if referral.confirmed {
+            elsewhere::post(scene, desk, &record, amount, amount, decided)?;
+            done.outgoing.push(elsewhere::effect(&record, scene)?);
+        } else {
+            let (referral, grant, unit) = (referral.referral.clone(), record.grant.clone(), record.unit.clone());
+            desk.post(at, Fact::CommissionOwed { referral, grant, target, unit, change: amount, dates })?;
+            decided.effects.push(elsewhere::shown(&record, amount, amount));
+        }
+        done.sent_grants.push(record);
     }
-    done.sent_grants.push(record);
     Ok(())
 }
 
@@ -366,19 +394,20 @@ pub(super) fn send_owed(
     referral: &Referral,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<(), Halt> {
-    for Owed { grant, unit, net, dates, effective_at } in referral.owed.iter().filter(|owed| 0 < owed.net) {
+    for Owed { grant, target, unit, net, dates, effective_at } in referral.owed.iter().filter(|owed| 0 < owed.net) {
+        let place = usize::from(*target != referral.advocate);
         let record = SentGrantRecord {
             grant: grant.clone(),
             rule: rule_of(&referral.campaign)?,
             kind: Kind::Advocacy,
-            target: referral.advocate.clone(),
+            target: target.clone(),
             unit: unit.clone(),
             amount: *net,
             dates: *dates,
             shares: Vec::new(),
             revision: 1,
             reversed: 0,
-            brought: Some(Brought::by_order(referral, *net, *effective_at)),
+            brought: Some(Brought::by_order(referral, *net, *effective_at).for_place(place)),
         };
         elsewhere::post(scene, desk, &record, *net, *net, &mut scene.decided())?;
         outgoing.push(elsewhere::effect(&record, scene)?);
@@ -413,8 +442,9 @@ pub(in super::super) fn unsent(
         return Ok(Unsent::Void);
     }
     let referral = referral.referral.clone();
-    let (grant, unit, dates) = (sent.grant.clone(), sent.unit.clone(), sent.dates);
-    desk.post(scene.times.effective_at, Fact::CommissionOwed { referral, grant, unit, change, dates })?;
+    let (grant, target, unit) = (sent.grant.clone(), sent.target.clone(), sent.unit.clone());
+    let dates = sent.dates;
+    desk.post(scene.times.effective_at, Fact::CommissionOwed { referral, grant, target, unit, change, dates })?;
     Ok(Unsent::Owed)
 }
 
@@ -523,30 +553,36 @@ fn claw_back(
         desk.count(at, valued.into_iter().collect())?;
     }
     reject(scene, desk, &id, why, decided)?;
-    let Some(sent) = referral.advocate_grant.clone().filter(|sent| sent.net != 0) else { return Ok(()) };
     let Some(terms) = terms_of(scene, referral) else { return Ok(()) };
-    let revision = sent.revision.checked_add(1).ok_or(OVERFLOW)?;
-    // The same dates as the first time: should this arrive before it, nothing tells that it did.
-    let life = terms.advocate.as_ref().and_then(|side| side.life.as_ref());
-    let dates = held(scene, terms, &sent.unit, life, granted_at);
-    let change = sent.net.checked_neg().ok_or(OVERFLOW)?;
-    let (target, unit) = (referral.advocate.clone(), sent.unit.clone());
-    desk.post(
-        at,
-        Fact::Sent { grant: sent.grant.clone(), target: target.clone(), unit: unit.clone(), revision, change },
-    )?;
-    transfers.push(Transfer {
-        target,
-        grant: sent.grant,
-        rule: rule_of(&referral.campaign)?,
-        kind: Kind::Advocacy,
-        unit,
-        revision,
-        net: 0,
-        activates_at: dates.activates_at,
-        expires_at: dates.expires_at,
-        effective_at: at,
-        brought: Some(Brought::by_friend(referral, 0, granted_at)),
-    });
+    for (place, (target, _)) in referral.credits().into_iter().enumerate() {
+        let Some(sent) = referral.sent(place).cloned() else { continue };
+        // The first is told that the friend counts no more, whatever they got.
+        if sent.net == 0 && 0 < place {
+            continue;
+        }
+        let revision = sent.revision.checked_add(1).ok_or(OVERFLOW)?;
+        // The same dates as the first time: should this arrive before it, nothing tells that it did.
+        let life = terms.advocate.as_ref().and_then(|side| side.life.as_ref());
+        let dates = held(scene, terms, &sent.unit, life, granted_at);
+        let change = sent.net.checked_neg().ok_or(OVERFLOW)?;
+        let (target, unit) = (target.clone(), sent.unit.clone());
+        desk.post(
+            at,
+            Fact::Sent { grant: sent.grant.clone(), target: target.clone(), unit: unit.clone(), revision, change },
+        )?;
+        transfers.push(Transfer {
+            target,
+            grant: sent.grant,
+            rule: rule_of(&referral.campaign)?,
+            kind: Kind::Advocacy,
+            unit,
+            revision,
+            net: 0,
+            activates_at: dates.activates_at,
+            expires_at: dates.expires_at,
+            effective_at: at,
+            brought: Some(Brought::by_friend(referral, 0, granted_at).for_place(place)),
+        });
+    }
     Ok(())
 }
