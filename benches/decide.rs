@@ -16,6 +16,7 @@ use guerdon::domain::decide::{Snapshot, decide};
 use guerdon::domain::id::{AccountId, Label, LineId, MemberId, OrderId, RequestId};
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use guerdon::domain::program::Timeline;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::{Instant, Times};
 use guerdon::program;
 
@@ -85,9 +86,17 @@ fn member(timeline: &Timeline) -> Snapshot {
         set_aside: Vec::new(),
         recipient: None,
         deed: None,
+        visitor: None,
+        upline: Vec::new(),
+        signals: None,
     };
-    let enroll =
-        Command::Enroll(Enroll { member, codes: Vec::new(), profile: ProfileChange::default(), visitor: None });
+    let enroll = Command::Enroll(Enroll {
+        member,
+        codes: Vec::new(),
+        profile: ProfileChange::default(),
+        visitor: None,
+        signals: Signals::None,
+    });
     let decided = decide(timeline, &snapshot, &enroll, times(), None, false).unwrap();
     Snapshot { account: decided.account, ..snapshot }
 }
@@ -107,6 +116,8 @@ fn measure(criterion: &mut Criterion, group: &str, id: BenchmarkId, timeline: Ti
         tenders: Vec::new(),
         explain: false,
         quote: None,
+        visitor: None,
+        signals: Signals::None,
     };
     let command = Command::Commit(commit);
     let mut group = criterion.benchmark_group(group);

@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::config::{ClockKind, RedisAt, RedisTopology, Settings, StoreSettings};
 use crate::domain::draw::Seed;
 use crate::domain::quote::QuoteKey;
+use crate::domain::referral::signal::SignalKey;
 use crate::service::{self, Service, Source};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::memory::MemoryStore;
@@ -417,6 +418,7 @@ fn options(settings: &Settings) -> service::Options {
         sweep_interval: limits.sweep_interval,
         // The settings have been checked: each is one.
         draw_seeds: settings.draw_seeds.iter().filter_map(|seed| Seed::parse(seed.expose())).collect(),
+        signal_keys: settings.signal_keys.iter().filter_map(|key| SignalKey::parse(key.expose())).collect(),
         quote_keys: settings.quote_keys.iter().filter_map(|key| QuoteKey::parse(key.expose())).collect(),
     }
 }

@@ -19,8 +19,8 @@ use table::{
     CREDENTIALS, DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, INSECURE_DEV, LISTEN, LOG_FILTER, LOG_FORMAT,
     METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM, QUOTE_KEYS, RECEIPT_KEEP_DAYS, REDIS_CA,
     REDIS_CERTIFICATE, REDIS_KEY, REDIS_LOGIN, REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS,
-    STORE, STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
-    TRACE_SAMPLE_PERMILLE,
+    SIGNAL_KEYS, STORE, STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TLS_CERTIFICATE, TLS_CLIENT_CA,
+    TLS_KEY, TRACE_SAMPLE_PERMILLE,
 };
 
 pub use layers::Environment;
@@ -49,6 +49,7 @@ pub struct Settings {
     pub draw_seeds: Vec<Secret>,
     /// Of quote tokens, in hexadecimal; empty: the store keeps one.
     pub quote_keys: Vec<Secret>,
+    pub signal_keys: Vec<Secret>,
     pub access: AccessSettings,
     pub tls: Option<TlsSettings>,
 }
@@ -283,6 +284,7 @@ impl Settings {
         let traces = reader.traces();
         let draw_seeds = reader.secrets(&DRAW_SEEDS, "none", "seed");
         let quote_keys = reader.secrets(&QUOTE_KEYS, "stored", "key");
+        let signal_keys = reader.secrets(&SIGNAL_KEYS, "stored", "key");
         let drain_limit = Duration::from_secs(reader.number(&DRAIN_LIMIT_S, 1..=3_600));
         let access = reader.access(listen);
         let tls = reader.tls();
@@ -307,6 +309,7 @@ impl Settings {
             access,
             tls,
             quote_keys,
+            signal_keys,
         };
         settings.cross_check(&layers)?;
         settings.warnings = settings.warnings_of(layers);

@@ -21,6 +21,8 @@ mod quotes;
 mod read;
 mod recipients;
 mod relay;
+mod reviews;
+mod signals;
 mod slices;
 mod statement;
 mod sweeper;
@@ -50,6 +52,7 @@ use crate::domain::draw::Seed;
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
 use crate::domain::quote::QuoteKey;
+use crate::domain::referral::signal::SignalKey;
 use crate::domain::time::{Instant, Times};
 use crate::store::{Layout, Partition, Store};
 use cache::Records;
@@ -144,6 +147,13 @@ pub trait Calls: Send + Sync {
     async fn referral(&self, program: &ProgramId, referral: &ReferralId) -> Result<ReferralView, Error>;
     /// Why a member was, or was not, attributed to whom: each time that it was asked, the latest first.
     async fn weighings(&self, program: &ProgramId, member: &MemberId) -> Result<Vec<WeighingView>, Error>;
+    /// Up to `limit` referrals that wait for a review, those that lapse first at the beginning, after a place.
+    async fn reviews(
+        &self,
+        program: &ProgramId,
+        after: Option<(Instant, ReferralId)>,
+        limit: usize,
+    ) -> Result<Vec<ReferralView>, Error>;
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error>;
     async fn draw(&self, program: &ProgramId, draw: &DrawId) -> Result<DrawView, Error>;
     /// Entries as asked for, and the token of the next page.
@@ -199,6 +209,9 @@ pub struct Options {
     pub draw_seeds: Vec<Seed>,
     /// Sign quotes: the first signs, all are known. Empty: one that the deployment keeps in its store.
     pub quote_keys: Vec<QuoteKey>,
+    /// Hash signals of people: what is new is written under the first, all are compared. Empty: one that the deployment keeps
+    /// in its store.
+    pub signal_keys: Vec<SignalKey>,
 }
 
 impl Default for Options {
@@ -213,6 +226,7 @@ impl Default for Options {
             sweep_interval: Duration::from_secs(5),
             draw_seeds: Vec::new(),
             quote_keys: Vec::new(),
+            signal_keys: Vec::new(),
         }
     }
 }
@@ -244,6 +258,7 @@ struct Inner {
     slices: slices::Slices,
     /// Known once they were asked for.
     quote_keys: tokio::sync::OnceCell<Vec<QuoteKey>>,
+    signal_keys: tokio::sync::OnceCell<Vec<SignalKey>>,
 }
 
 /// How far a caller's clock may be ahead; what lies further in the future is refused.
@@ -280,6 +295,7 @@ impl Service {
             relay_hints: std::sync::Mutex::new(Some(hints)),
             slices: slices::Slices::default(),
             quote_keys: tokio::sync::OnceCell::new(),
+            signal_keys: tokio::sync::OnceCell::new(),
         };
         Service { inner: Arc::new(inner) }
     }
@@ -400,6 +416,15 @@ impl Calls for Service {
 
     async fn weighings(&self, program: &ProgramId, member: &MemberId) -> Result<Vec<WeighingView>, Error> {
         touches::weighings(&self.inner, program, member).await
+    }
+
+    async fn reviews(
+        &self,
+        program: &ProgramId,
+        after: Option<(Instant, ReferralId)>,
+        limit: usize,
+    ) -> Result<Vec<ReferralView>, Error> {
+        reviews::list(&self.inner, program, after, limit).await
     }
 
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {

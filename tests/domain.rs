@@ -48,6 +48,7 @@ mod domain {
     mod rewards;
     mod stamps;
     mod stored;
+    mod suspicion;
     mod tiers;
     mod touches;
     mod traps;

@@ -42,6 +42,7 @@ mod end_to_end_cases {
     pub(crate) mod stamps;
     pub(crate) mod standing;
     pub(crate) mod stock;
+    pub(crate) mod suspicion;
     pub(crate) mod touches;
     pub(crate) mod traps;
     pub(crate) mod trips;
@@ -198,6 +199,12 @@ cases! {
         r10_two_who_name_each_other_at_once_are_not_both_attributed
         r11_rewards_are_held_multiplied_capped_and_taken_back
         r16_every_reason_is_told
+        r16_rare_reasons_are_told_too
+    }
+    suspicion {
+        r13_who_refers_themselves_is_refused_flagged_or_told
+        r13_nothing_personal_is_stored_and_keys_are_changed
+        r14_flagged_rewards_are_listed_decided_lapse_and_are_forced
     }
     prices {
         c12_member_prices_are_shown_side_by_side_and_taken_without_being_asked_for
@@ -207,6 +214,7 @@ cases! {
         r2_touches_are_kept_once_dropped_and_forgotten
         r2_many_touches_of_one_code_write_nothing_in_one_place
         r4_codes_come_before_touches_and_it_is_told_why
+        r16_touches_that_are_too_late_or_too_old_are_told
         r5_a_shared_reward_arrives_with_each_advocate_and_goes_back
     }
     quotes {

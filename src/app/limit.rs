@@ -123,6 +123,16 @@ impl Calls for Limited {
         self.calls.weighings(program, member).await
     }
 
+    async fn reviews(
+        &self,
+        program: &ProgramId,
+        after: Option<(Instant, ReferralId)>,
+        limit: usize,
+    ) -> Result<Vec<ReferralView>, Error> {
+        let _place = self.place()?;
+        self.calls.reviews(program, after, limit).await
+    }
+
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {
         let _place = self.place()?;
         self.calls.code(program, code).await

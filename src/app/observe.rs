@@ -5,9 +5,8 @@ use std::time::Duration;
 use tonic::Code;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::domain::answer::Reason;
-use crate::domain::id::ProgramId;
 use crate::domain::answer::{Reason, TouchAnswer};
+use crate::domain::id::ProgramId;
 use crate::domain::referral::touch::TouchKind;
 use crate::grpc::Observer;
 use crate::service::meter::Meter;

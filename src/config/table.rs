@@ -295,6 +295,15 @@ pub(super) const QUOTE_KEYS: Setting = Setting {
         "The secret keys of quote tokens, separated by commas: 32 to 128 hexadecimal digits each; the first signs, all are known, so put a new one first and drop the old one a day later. `stored`: one that is made by itself and kept in the store for all instances. Prefer the variable: a flag shows in the list of processes.",
     )
 };
+pub(super) const SIGNAL_KEYS: Setting = Setting {
+    secret: true,
+    ..Setting::new(
+        "signal_keys",
+        "KEYS",
+        "stored",
+        "The secret keys by which signals of people (e-mail, telephone, device...) are hashed, separated by commas: 32 to 128 hexadecimal digits each; what is new is hashed under the first, all are compared, so put a new one first and keep the old one for as long as what it has hashed is to be recognised. `stored`: one that is made by itself and kept in the store for all instances. Prefer the variable: a flag shows in the list of processes.",
+    )
+};
 
 /// All of them, in the order of documentation.
 pub const SETTINGS: &[&Setting] = &[
@@ -338,6 +347,7 @@ pub const SETTINGS: &[&Setting] = &[
     &TLS_KEY,
     &TLS_CLIENT_CA,
     &QUOTE_KEYS,
+    &SIGNAL_KEYS,
 ];
 
 /// `docs/SETTINGS.md`.

@@ -301,7 +301,7 @@ impl AccountState {
         let lots = self.units.iter().flat_map(|book| &book.lots).filter_map(Lot::next_due);
         let holds = self.holds.iter().filter(|hold| hold.is_open()).map(|hold| hold.at);
         let open = self.referrals().filter(|r| r.state == ReferralState::Attributed);
-        let referral = open.map(|r| r.qualify_by);
+        let referral = open.map(|r| r.qualify_by).chain(self.reviews_due());
         let offers = self.card_due().into_iter().chain(self.voucher_due());
         let awaiting = self.units.iter().flat_map(|book| &book.awaiting).map(|waits| waits.lapses_at);
         let idle = self.units.iter().filter_map(UnitBook::idle_due);
@@ -468,6 +468,10 @@ impl AccountState {
             Fact::CodeCreated { .. }
             | Fact::CodeChanged { .. }
             | Fact::AttributionWeighed { .. }
+            | Fact::ReferralSuspected { .. }
+            | Fact::ReviewOpened { .. }
+            | Fact::ReviewDecided { .. }
+            | Fact::ReviewLapsed { .. }
             | Fact::Attributed { .. }
             | Fact::ReferralConfirmed { .. }
             | Fact::Qualified { .. }

@@ -54,6 +54,15 @@ pub enum Answer {
     CancelVoucher(VoucherAnswer),
     Catalogue(CatalogueAnswer),
     Touch(TouchAnswer),
+    ReviewReward(ReviewAnswer),
+}
+
+/// What became of a review.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReviewAnswer {
+    /// Whether this command decided it.
+    pub changed: bool,
+    pub decided: Decided,
 }
 
 /// What became of a touch.
@@ -842,6 +851,11 @@ pub enum Reason {
     TouchOfOtherCampaign,
     /// So many later ones count that it does not.
     TouchTooOld,
+    /// What is known of friend and advocate forbids it.
+    ReferralSuspected,
+    ReferralUnknown,
+    /// It has been decided, has lapsed, or there is nothing to decide.
+    ReviewClosed,
 }
 
 impl Reason {
@@ -940,6 +954,9 @@ impl Reason {
             Reason::TouchNotTaken => "the campaign counts no touches of this kind and channel",
             Reason::TouchAfterwards => "it came after what it is to have brought about",
             Reason::TouchOfOtherCampaign => "a later touch is of another campaign",
+            Reason::ReferralSuspected => "what is known of friend and advocate forbids the referral",
+            Reason::ReferralUnknown => "the member has no such referral",
+            Reason::ReviewClosed => "there is nothing open to decide; what was decided, or has lapsed, takes force",
             Reason::TouchTooOld => "as many later touches count as are weighed",
             Reason::ReservationLapsed => "the reservation has lapsed",
             Reason::NotInAccount => "the person does not belong to the account",
@@ -1355,6 +1372,10 @@ pub enum RewardState {
     Paid,
     /// All of it was taken back.
     Reversed,
+    /// It waits for somebody to decide.
+    InReview,
+    /// A review has rejected it, or lapsed.
+    Rejected,
 }
 
 /// A code as it stands.

@@ -15,6 +15,7 @@ use super::program::{Campaign, Kind};
 use super::quota::QuotaKey;
 use super::quote::Relied;
 use super::referral::cycle::Verdict as CircleVerdict;
+use super::referral::signal::Signals;
 use super::referral::touch::TouchKind;
 use super::referral::{CodeOwner, Referral};
 use super::time::Instant;
@@ -69,6 +70,31 @@ pub enum Command {
     Catalogue(Catalogue),
     /// Somebody came by a code.
     RecordTouch(RecordTouch),
+    ReviewReward(ReviewReward),
+}
+
+/// Decides about the rewards of a referral.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReviewReward {
+    pub referral: ReferralId,
+    pub sides: Sides,
+    pub approve: bool,
+    /// Also against what was decided, or has lapsed, before.
+    pub forced: bool,
+    pub agent: Label,
+    /// Why, as a code.
+    pub reason: Label,
+}
+
+/// Sides of a referral.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sides {
+    pub friend: bool,
+    pub advocate: bool,
+}
+
+impl Sides {
+    pub const BOTH: Sides = Sides { friend: true, advocate: true };
 }
 
 /// Somebody came by a code, as a visitor.
@@ -124,6 +150,7 @@ pub struct Enroll {
     pub profile: ProfileChange,
     /// Who they were before they signed up.
     pub visitor: Option<VisitorId>,
+    pub signals: Signals,
 }
 
 /// What is to change in a profile; fields that it leaves out stay. Removals come before additions.
@@ -145,6 +172,7 @@ pub struct ProfileChange {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UpdateMember {
     pub change: ProfileChange,
+    pub signals: Signals,
 }
 
 /// Most codes in one request.
@@ -190,6 +218,7 @@ pub struct Commit {
     pub quote: Option<Relied>,
     /// Who they are to those who do not know them.
     pub visitor: Option<VisitorId>,
+    pub signals: Signals,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -355,6 +384,7 @@ pub struct Attribute {
     pub code: EnteredCode,
     /// Who of the staff says so; `None`: the friend.
     pub agent: Option<Label>,
+    pub signals: Signals,
 }
 
 /// What became of a claim that was pending.
@@ -465,6 +495,8 @@ pub enum Outgoing {
     Code(CodeEffect),
     /// A claim that is to be confirmed.
     Confirm(ConfirmReferral),
+    /// A review has opened or closed.
+    Review(ReviewEffect),
     /// Something has gone back into the stock of a reward, or to another quota.
     StockBack(StockBack),
     /// More of a quota was used than had been set aside of it.
@@ -501,6 +533,7 @@ impl Outgoing {
             Outgoing::Forget(forget) => &forget.account,
             Outgoing::Code(code) => &code.account,
             Outgoing::Confirm(confirm) => &confirm.friend,
+            Outgoing::Review(review) => &review.friend,
             Outgoing::StockBack(back) => &back.account,
             Outgoing::Overdrawn(overdrawn) => &overdrawn.account,
         }
@@ -513,6 +546,7 @@ impl Outgoing {
             Outgoing::Forget(forget) => forget.effective_at,
             Outgoing::Code(code) => code.effective_at,
             Outgoing::Confirm(confirm) => confirm.attributed_at,
+            Outgoing::Review(review) => review.effective_at,
             Outgoing::StockBack(back) => back.effective_at,
             Outgoing::Overdrawn(overdrawn) => overdrawn.effective_at,
         }
@@ -543,6 +577,14 @@ pub struct ConfirmReferral {
     pub friend: AccountId,
     pub referral: ReferralId,
     pub attributed_at: Instant,
+}
+
+/// That something has become of a review; what that is, the friend's account says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ReviewEffect {
+    pub friend: AccountId,
+    pub referral: ReferralId,
+    pub effective_at: Instant,
 }
 
 /// What one account hands over to another.

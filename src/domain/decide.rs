@@ -46,6 +46,7 @@ use super::order_record::OrderRecord;
 use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Stock, Then, Timeline};
 use super::quota::{Asked, OutstandingChange, QuotaKey, SetAside, Taken, Used, Want};
 use super::referral::CodeOwner;
+use super::referral::signal::HashedSignals;
 use super::referral::touch::VisitorState;
 use super::time::{Instant, Period, Times};
 
@@ -54,6 +55,7 @@ use quoted::Standing;
 pub use claim::claimable;
 pub use recall::{Deed, DeedFinder, Found, recall};
 pub use referral::codes::{CodeClaim, CodeWanted};
+pub use referral::suspect::Known;
 
 /// All that a decision may depend on, as loaded.
 #[derive(Clone, PartialEq, Debug)]
@@ -83,6 +85,10 @@ pub struct Snapshot {
     pub code_claim: Option<CodeClaim>,
     /// What is kept of the visitor whom the command names; `None`: it names none.
     pub visitor: Option<VisitorState>,
+    /// Those above the friend whom the command may attribute, as far as the program looks.
+    pub upline: Vec<Known>,
+    /// What the command tells of a person, hashed.
+    pub signals: Option<HashedSignals>,
 }
 
 impl Snapshot {
@@ -102,6 +108,8 @@ impl Snapshot {
             recipient: None,
             code_claim: None,
             visitor: None,
+            upline: Vec::new(),
+            signals: None,
         }
     }
 
@@ -211,6 +219,7 @@ pub fn decide(
         Command::CancelVoucher(voucher) => catalogue::cancel(&scene, voucher),
         Command::Catalogue(asked) => catalogue::list(&scene, asked),
         Command::RecordTouch(record) => referral::record_touch(&scene, record),
+        Command::ReviewReward(review) => referral::review(&scene, review),
     };
     match decided.and_then(|decision| outstanding::settle(&scene, decision)) {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -599,6 +608,7 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
         Command::RecordTouch(_) => {
             Answer::Touch(a::TouchAnswer { recorded: false, dropped: None, refusals: decided.refusals })
         }
+        Command::ReviewReward(_) => Answer::ReviewReward(a::ReviewAnswer { changed: false, decided }),
     }
 }
 
@@ -613,6 +623,7 @@ fn subject_of(command: &Command) -> Subject {
         Command::Attribute(attribute) => Subject::Code(attribute.code.raw.clone()),
         Command::UpdateCode(update) => Subject::Code(update.code.raw.clone()),
         Command::RecordTouch(record) => Subject::Code(record.code.raw.clone()),
+        Command::ReviewReward(review) => Subject::Referral(review.referral.clone()),
         Command::Enroll(_)
         | Command::CreateCode(_)
         | Command::Receive(_)

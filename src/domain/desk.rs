@@ -9,6 +9,7 @@ use super::id::{RequestId, RewardId, UnitId, VoucherId};
 use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
 use super::occasions;
 use super::program::{Activity, LifeTerms, Program, ProgramVersion, Timeline};
+use super::referral::Referral;
 use super::stock::StockItem;
 use super::time::Instant;
 
@@ -36,6 +37,7 @@ enum Due {
     CallOff,
     Expire,
     Referral,
+    Review,
     Card,
     Voucher,
     Tier,
@@ -91,7 +93,8 @@ impl Desk {
         let awaiting: usize = self.state.units.iter().map(|book| book.awaiting.len() + 1).sum();
         let tiers = self.state.ladders.len() * TIER_STEPS_MAX;
         let others = self.state.vouchers.len() + full + awaiting + tiers + OCCASIONS_MAX;
-        let referrals = self.state.referrals_merged.len();
+        // Each may run out, and its review lapse.
+        let referrals = 2 * self.state.referrals_merged.len() + 1;
         let steps_max = 2 * lots + holds + others + referrals + 2;
         self.settle(timeline, self.now)?;
         for _ in 0..steps_max {
@@ -164,7 +167,8 @@ impl Desk {
         });
         let of_holds = self.state.holds.iter().filter(|hold| hold.is_open()).map(|hold| (hold.at, Due::Lapse));
         let referral = self.state.referrals().filter(|r| r.state == ReferralState::Attributed);
-        let of_referral = referral.map(|r| (r.qualify_by, Due::Referral));
+        let of_review = self.state.reviews_due().map(|at| (at, Due::Review));
+        let of_referral = referral.map(|r| (r.qualify_by, Due::Referral)).chain(of_review);
         let of_card = self.state.card_due().map(|at| (at, Due::Card));
         let of_voucher = self.state.voucher_due().map(|at| (at, Due::Voucher));
         let awaiting = self.state.units.iter().flat_map(|book| &book.awaiting);
@@ -217,6 +221,11 @@ impl Desk {
                 let open =
                     self.state.referrals().filter(|r| r.state == ReferralState::Attributed && r.qualify_by <= at);
                 open.map(|r| Fact::ReferralExpired { referral: r.referral.clone() }).collect()
+            }
+            Due::Review => {
+                let due = |r: &&Referral| r.review.as_ref().is_some_and(|own| own.is_open() && own.due_at <= at);
+                let due = self.state.referrals().filter(due);
+                due.map(|r| Fact::ReviewLapsed { referral: r.referral.clone() }).collect()
             }
             Due::Card => {
                 let open = self.state.cards.iter().filter_map(|known| Some((&known.card, known.open.as_ref()?)));

@@ -18,6 +18,7 @@ use super::id::{
 };
 use super::program::{Kind, ProgramVersion};
 use super::quote::Pin;
+use super::referral::fraud::{Finding, Review};
 use super::referral::{OwnCode, QualifiedBy, RejectedFor, Sharer, SideGrant, Via, Weighing};
 use super::stock::StockItem;
 use super::time::{Day, Instant};
@@ -318,6 +319,31 @@ pub enum Fact {
         qualify_by: Instant,
         /// Who shares the credit with the advocate.
         sharers: Vec<Sharer>,
+    },
+    /// Something speaks against the referral.
+    ReferralSuspected {
+        referral: ReferralId,
+        findings: Vec<Finding>,
+    },
+    /// Its rewards wait for somebody to decide.
+    ReviewOpened {
+        referral: ReferralId,
+        review: Review,
+    },
+    /// Somebody decided about one side, or both.
+    ReviewDecided {
+        referral: ReferralId,
+        friend: bool,
+        advocate: bool,
+        approved: bool,
+        /// Against what was decided, or had lapsed, before.
+        forced: bool,
+        agent: Label,
+        reason: Label,
+    },
+    /// Nobody decided in time.
+    ReviewLapsed {
+        referral: ReferralId,
     },
     /// It was asked who brought the owner: what was considered, and what came of it.
     AttributionWeighed {
@@ -720,6 +746,10 @@ impl Fact {
             Fact::CodeChanged { .. } => "code_changed",
             Fact::Attributed { .. } => "attributed",
             Fact::AttributionWeighed { .. } => "attribution_weighed",
+            Fact::ReferralSuspected { .. } => "referral_suspected",
+            Fact::ReviewOpened { .. } => "review_opened",
+            Fact::ReviewDecided { .. } => "review_decided",
+            Fact::ReviewLapsed { .. } => "review_lapsed",
             Fact::ReferralConfirmed { .. } => "referral_confirmed",
             Fact::ReferralPaid { .. } => "referral_paid",
             Fact::CommissionOwed { .. } => "commission_owed",
@@ -973,6 +1003,10 @@ impl Entry {
             | Fact::CodeCreated { .. }
             | Fact::CodeChanged { .. }
             | Fact::AttributionWeighed { .. }
+            | Fact::ReferralSuspected { .. }
+            | Fact::ReviewOpened { .. }
+            | Fact::ReviewDecided { .. }
+            | Fact::ReviewLapsed { .. }
             | Fact::Attributed { .. }
             | Fact::ReferralConfirmed { .. }
             | Fact::ReferralPaid { .. }

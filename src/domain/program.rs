@@ -19,8 +19,8 @@ pub use adjustment::{AdjustmentTerms, RecoveryTerms};
 pub use award::{Beyond, CardsMax, ForEach, GiveStamps, GiveTags, GiveVoucher, StampCard, VoucherTerms};
 pub use board::{Board, BoardPeriod};
 pub use campaign::{
-    AttributeAt, Campaign, Cap, CapOf, CapPer, CodeTerms, Commission, CreditTerms, Milestone, Qualify, SideReward,
-    TouchTerms, TouchWindow,
+    AttributeAt, Campaign, Cap, CapOf, CapPer, CodeTerms, Commission, CreditTerms, FraudTerms, Milestone, Qualify,
+    SideReward, TouchTerms, TouchWindow, Velocity,
 };
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use draw::{Draw, DrawPrize};

@@ -1,9 +1,11 @@
-//! Who brought whom: codes, touches, the credit for them, claims, and the circles that claims must not close.
+//! Who brought whom: codes, touches, the credit for them, what speaks against it, claims, and the circles that claims must not close.
 
 pub mod code;
 pub mod credit;
 pub mod cycle;
+pub mod fraud;
 mod record;
+pub mod signal;
 pub mod touch;
 mod weighed;
 

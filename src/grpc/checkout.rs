@@ -13,6 +13,7 @@ use crate::domain::command::{
 };
 use crate::domain::id::{Label, LineId, MemberId, OrderEventId, OrderId, ProgramId, RequestId, ReturnId};
 use crate::domain::order::Order;
+use crate::domain::referral::signal::Signals;
 use crate::domain::time::Instant;
 use crate::service::{Calls, Error, Known, Preview, Write};
 
@@ -171,6 +172,8 @@ fn quote(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteRequest) -> O
         explain: raw.explain,
         quote: None,
         visitor: visitor?,
+        // A Quote looks at nobody else.
+        signals: Signals::None,
     };
     Some(Preview { program: program?, member: member?, occurred_at: occurred_at?, command: Command::Commit(commit) })
 }
@@ -211,6 +214,7 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
     let redeem = request::redeem(bad, raw.redeem.as_ref());
     let codes = request::codes(bad, &raw.codes);
     let visitor = request::visitor(bad, &raw.visitor_id);
+    let signals = request::signals(bad, raw.signals.as_ref());
     let tenders = request::tenders(bad, &raw.tenders);
     let methods = request::methods(bad, raw.tenders.get(..TENDERS_MAX).unwrap_or(&raw.tenders));
     let quote = request::quote_token(bad, &raw.quote_token);
@@ -229,6 +233,7 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
         explain: raw.explain,
         quote: quote?,
         visitor: visitor?,
+        signals: signals?,
     };
     Some(envelope?.write(fingerprints::commit(raw), Command::Commit(commit)))
 }

@@ -1,6 +1,7 @@
 //! Which bytes of a write make its fingerprint: every field that the caller may set, in the order of the contract.
 //! The program and the request id are left out, for they are the key that the fingerprint is stored under. What is
-//! left out of a request gives no bytes, as on the wire.
+//! left out of a request gives no bytes, as on the wire. Signals of people are no part of it: they tell of the circumstances
+//! of a request, which may be others when it is sent again, and a hash without a key would tell what they were.
 
 use prost::Message;
 
@@ -39,6 +40,30 @@ const REDEEM: u8 = 80;
 const FULFIL_VOUCHER: u8 = 81;
 const CANCEL_VOUCHER: u8 = 82;
 const RECORD_TOUCH: u8 = 90;
+const REVIEW_REWARD: u8 = 91;
+
+pub(super) fn review_reward(raw: &wire::ReviewRewardRequest) -> Fingerprint {
+    let wire::ReviewRewardRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        referral_id,
+        side,
+        verdict,
+        force,
+        agent_id,
+        reason_code,
+    } = raw;
+    Fingerprint::of(REVIEW_REWARD)
+        .field("member_id", member_id.as_bytes())
+        .field("referral_id", referral_id.as_bytes())
+        .field("side", &number(i64::from(*side)))
+        .field("verdict", &number(i64::from(*verdict)))
+        .field("force", &flag(*force))
+        .field("agent_id", agent_id.as_bytes())
+        .field("reason_code", reason_code.as_bytes())
+        .done()
+}
 
 pub(super) fn record_touch(raw: &wire::RecordTouchRequest) -> Fingerprint {
     let wire::RecordTouchRequest {
@@ -92,7 +117,16 @@ pub(super) fn cancel_voucher(raw: &wire::CancelVoucherRequest) -> Fingerprint {
 }
 
 pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
-    let wire::EnrollRequest { program_id: _, member_id, request_id: _, codes, occurred_at, profile, visitor_id } = raw;
+    let wire::EnrollRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        codes,
+        occurred_at,
+        profile,
+        visitor_id,
+        signals: _,
+    } = raw;
     Fingerprint::of(ENROLL)
         .field("member_id", member_id.as_bytes())
         .field("codes", &list(codes.iter().map(|code| code.as_bytes().to_vec())))
@@ -103,7 +137,7 @@ pub(super) fn enroll(raw: &wire::EnrollRequest) -> Fingerprint {
 }
 
 pub(super) fn update_member(raw: &wire::UpdateMemberRequest) -> Fingerprint {
-    let wire::UpdateMemberRequest { program_id: _, member_id, request_id: _, change, occurred_at } = raw;
+    let wire::UpdateMemberRequest { program_id: _, member_id, request_id: _, change, occurred_at, signals: _ } = raw;
     Fingerprint::of(UPDATE_MEMBER)
         .field("member_id", member_id.as_bytes())
         .field("change", &message(change.as_ref()))
@@ -148,6 +182,7 @@ pub(super) fn commit(raw: &wire::CommitRequest) -> Fingerprint {
         explain,
         quote_token,
         visitor_id,
+        signals: _,
     } = raw;
     Fingerprint::of(COMMIT)
         .field("member_id", member_id.as_bytes())
@@ -284,7 +319,8 @@ pub(super) fn create_code(raw: &wire::CreateCodeRequest) -> Fingerprint {
 }
 
 pub(super) fn attribute(raw: &wire::AttributeRequest) -> Fingerprint {
-    let wire::AttributeRequest { program_id: _, member_id, request_id: _, code, occurred_at, agent_id } = raw;
+    let wire::AttributeRequest { program_id: _, member_id, request_id: _, code, occurred_at, agent_id, signals: _ } =
+        raw;
     Fingerprint::of(ATTRIBUTE)
         .field("member_id", member_id.as_bytes())
         .field("code", code.as_bytes())

@@ -187,7 +187,8 @@ impl MemberService for Face {
 }
 
 fn enroll(bad: &mut Violations, calls: &dyn Calls, raw: &wire::EnrollRequest) -> Option<Write> {
-    let wire::EnrollRequest { program_id, member_id, request_id, codes, occurred_at, profile, visitor_id } = raw;
+    let wire::EnrollRequest { program_id, member_id, request_id, codes, occurred_at, profile, visitor_id, signals } =
+        raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let codes = request::codes(bad, codes);
     let profile = match profile {
@@ -195,8 +196,15 @@ fn enroll(bad: &mut Violations, calls: &dyn Calls, raw: &wire::EnrollRequest) ->
         None => Some(ProfileChange::default()),
     };
     let visitor = request::visitor(bad, visitor_id);
+    let signals = request::signals(bad, signals.as_ref());
     let envelope = envelope?;
-    let enroll = Enroll { member: envelope.member().clone(), codes: codes?, profile: profile?, visitor: visitor? };
+    let enroll = Enroll {
+        member: envelope.member().clone(),
+        codes: codes?,
+        profile: profile?,
+        visitor: visitor?,
+        signals: signals?,
+    };
     Some(envelope.write(fingerprints::enroll(raw), Command::Enroll(enroll)))
 }
 

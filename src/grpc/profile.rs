@@ -10,17 +10,19 @@ use crate::domain::id::Label;
 use crate::service::{Calls, Write};
 
 pub(super) fn update_member(bad: &mut Violations, calls: &dyn Calls, raw: &wire::UpdateMemberRequest) -> Option<Write> {
-    let wire::UpdateMemberRequest { program_id, member_id, request_id, change: asked, occurred_at } = raw;
+    let wire::UpdateMemberRequest { program_id, member_id, request_id, change: asked, occurred_at, signals } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let at = &Path::Of("change");
     let asked = match asked {
         Some(raw) => change(bad, at, raw),
+        None if signals.is_some() => Some(ProfileChange::default()),
         None => {
             bad.add(at, "is required");
             None
         }
     };
-    let update = UpdateMember { change: asked? };
+    let signals = request::signals(bad, signals.as_ref());
+    let update = UpdateMember { change: asked?, signals: signals? };
     Some(envelope?.write(fingerprints::update_member(raw), Command::UpdateMember(update)))
 }
 
@@ -114,7 +116,7 @@ pub(super) fn shown(profile: Profile) -> Option<wire::Profile> {
     if profile.is_blank() {
         return None;
     }
-    let Profile { tags, attributes, segments, birthday, zone, leaderboard_opt_out, salt: _ } = profile;
+    let Profile { tags, attributes, segments, birthday, zone, leaderboard_opt_out, signals: _, salt: _ } = profile;
     let texts = |labels: Vec<Label>| labels.iter().map(ToString::to_string).collect();
     let attributes = attributes.into_iter().map(|(name, value)| {
         use wire::attribute::Value;

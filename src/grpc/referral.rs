@@ -7,11 +7,12 @@ use super::response::referrals;
 use super::violations::{Path, Violations, read, shortened};
 use super::wire::{self, referral_service_server::ReferralService};
 use super::{Face, Reply, fingerprints, status, trace};
-use crate::domain::answer::Answer;
-use crate::domain::command::{Attribute, Command, CreateCode, RecordTouch, UpdateCode};
+use crate::domain::answer::{Answer, ReferralView};
+use crate::domain::command::{Attribute, Command, CreateCode, RecordTouch, ReviewReward, Sides, UpdateCode};
 use crate::domain::id::{CampaignId, Code, Label, MemberId, ProgramId, ReferralId};
 use crate::domain::referral::code;
 use crate::domain::referral::touch::TouchKind;
+use crate::domain::time::Instant;
 use crate::service::{Calls, Write};
 
 pub(super) const METHODS: &[&str] = &[
@@ -22,6 +23,8 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.ReferralService/GetCode",
     "guerdon.v1.ReferralService/RecordTouch",
     "guerdon.v1.ReferralService/ExplainAttribution",
+    "guerdon.v1.ReferralService/ReviewReward",
+    "guerdon.v1.ReferralService/ListReviews",
 ];
 
 #[tonic::async_trait]
@@ -94,6 +97,94 @@ impl ReferralService for Face {
         let attempts = views.into_iter().map(referrals::attempt).collect();
         Ok(Response::new(wire::ExplainAttributionResponse { attempts }))
     }
+
+    async fn review_reward(&self, raw: Request<wire::ReviewRewardRequest>) -> Reply<wire::ReviewRewardResponse> {
+        let write = read(|bad| review_reward(bad, &*self.calls, raw.get_ref()));
+        self.write(write, |answer, replayed| match answer {
+            Answer::ReviewReward(answer) => Some(referrals::review_reward(answer, replayed)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn list_reviews(&self, raw: Request<wire::ListReviewsRequest>) -> Reply<wire::ListReviewsResponse> {
+        let asked = read(|bad| list_reviews(bad, &*self.calls, raw.get_ref()));
+        let ReviewsAsked { program, after, limit } = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        // One more tells whether there is another page.
+        let views = self.calls.reviews(&program, after, limit.saturating_add(1)).await;
+        let mut views = views.map_err(|error| status::of(&error))?;
+        let more = limit < views.len();
+        views.truncate(limit);
+        let next_page_token = views.last().filter(|_| more).and_then(place_of).unwrap_or_default();
+        let referrals = views.into_iter().map(referrals::referral).collect();
+        Ok(Response::new(wire::ListReviewsResponse { referrals, next_page_token }))
+    }
+}
+
+/// Where a page ends: when its last review lapses, and of which referral it is.
+fn place_of(view: &ReferralView) -> Option<String> {
+    let due_at = view.referral.review.as_ref()?.due_at;
+    Some(format!("{}:{}", due_at.0, view.referral.referral))
+}
+
+/// A page of the queue of reviews.
+struct ReviewsAsked {
+    program: ProgramId,
+    /// Where the page before ended.
+    after: Option<(Instant, ReferralId)>,
+    limit: usize,
+}
+
+fn list_reviews(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ListReviewsRequest) -> Option<ReviewsAsked> {
+    const PAGE_SIZE_DEFAULT: usize = 50;
+    const PAGE_SIZE_MAX: i64 = 200;
+    let program = request::program(bad, calls, &raw.program_id);
+    let size = request::number(bad, &Path::Of("page_size"), i64::from(raw.page_size), 0..=PAGE_SIZE_MAX);
+    let limit = size.and_then(|size| usize::try_from(size).ok());
+    let after = match raw.page_token.as_str() {
+        "" => Some(None),
+        token => {
+            let place = token.split_once(':').and_then(|(due_at, referral)| {
+                Some((Instant(due_at.parse().ok()?), ReferralId::parse(referral).ok()?))
+            });
+            bad.take(&Path::Of("page_token"), place.ok_or("is none that this method gave")).map(Some)
+        }
+    };
+    let limit = limit.map(|limit| if limit == 0 { PAGE_SIZE_DEFAULT } else { limit });
+    Some(ReviewsAsked { program: program?, after: after?, limit: limit? })
+}
+
+fn review_reward(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReviewRewardRequest) -> Option<Write> {
+    let wire::ReviewRewardRequest { program_id, member_id, request_id, .. } = raw;
+    let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, None);
+    let referral = bad.take(&Path::Of("referral_id"), ReferralId::parse(&raw.referral_id));
+    let sides = request::known(bad, &Path::Of("side"), raw.side).map(|side| match side {
+        wire::ReferralSide::Unspecified => Sides::BOTH,
+        wire::ReferralSide::Advocate => Sides { friend: false, advocate: true },
+        wire::ReferralSide::Friend => Sides { friend: true, advocate: false },
+    });
+    let verdict_at = Path::Of("verdict");
+    let approve = match request::known(bad, &verdict_at, raw.verdict) {
+        Some(wire::ReviewVerdict::Approve) => Some(true),
+        Some(wire::ReviewVerdict::Reject) => Some(false),
+        Some(wire::ReviewVerdict::Unspecified) => {
+            bad.add(&verdict_at, "is required");
+            None
+        }
+        None => None,
+    };
+    let agent = request::agent(bad, &raw.agent_id);
+    let reason = bad.take(&Path::Of("reason_code"), Label::parse(&raw.reason_code));
+    let review = ReviewReward {
+        referral: referral?,
+        sides: sides?,
+        approve: approve?,
+        forced: raw.force,
+        agent: agent?,
+        reason: reason?,
+    };
+    Some(envelope?.write(fingerprints::review_reward(raw), Command::ReviewReward(review)))
 }
 
 fn record_touch(bad: &mut Violations, calls: &dyn Calls, raw: &wire::RecordTouchRequest) -> Option<Write> {
@@ -156,11 +247,12 @@ fn create_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CreateCodeRe
 }
 
 fn attribute(bad: &mut Violations, calls: &dyn Calls, raw: &wire::AttributeRequest) -> Option<Write> {
-    let wire::AttributeRequest { program_id, member_id, request_id, code, occurred_at, agent_id } = raw;
+    let wire::AttributeRequest { program_id, member_id, request_id, code, occurred_at, agent_id, signals } = raw;
     let envelope = Envelope::read(bad, calls, program_id, member_id, request_id, occurred_at.as_ref());
     let code = request::entered_code(bad, &Path::Of("code"), code);
     let agent = request::agent_if_any(bad, agent_id);
-    let attribute = Attribute { code: code?, agent: agent? };
+    let signals = request::signals(bad, signals.as_ref());
+    let attribute = Attribute { code: code?, agent: agent?, signals: signals? };
     Some(envelope?.write(fingerprints::attribute(raw), Command::Attribute(attribute)))
 }
 

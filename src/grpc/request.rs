@@ -19,6 +19,7 @@ use crate::domain::id::{
 use crate::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use crate::domain::quote::{self, Relied};
 use crate::domain::referral::code;
+use crate::domain::referral::signal::{RawSignals, Signals};
 use crate::domain::time::Instant;
 use crate::service::{Calls, Fingerprint, Write};
 
@@ -171,6 +172,42 @@ pub(super) fn agent_if_any(bad: &mut Violations, raw: &str) -> Option<Option<Lab
         return None;
     }
     agent(bad, raw).map(Some)
+}
+
+/// What tells who somebody is; empty texts were not sent.
+pub(super) fn signals(bad: &mut Violations, raw: Option<&wire::Signals>) -> Option<Signals> {
+    const BYTES_MAX: usize = 1_024;
+    let Some(raw) = raw else { return Some(Signals::None) };
+    let at = &Path::Of("signals");
+    let wire::Signals { email, phone, device_id, payment_instrument, address, ip, user_agent, referrer } = raw;
+    let mut fits = true;
+    for (name, text) in [
+        ("email", email),
+        ("phone", phone),
+        ("device_id", device_id),
+        ("payment_instrument", payment_instrument),
+        ("address", address),
+        ("ip", ip),
+        ("user_agent", user_agent),
+        ("referrer", referrer),
+    ] {
+        if BYTES_MAX < text.len() {
+            // Without the text: it is personal.
+            bad.add(&at.field(name), format!("is {} bytes long, at most {BYTES_MAX} are allowed", text.len()));
+            fits = false;
+        }
+    }
+    let raw = RawSignals {
+        email: email.clone(),
+        phone: phone.clone(),
+        device_id: device_id.clone(),
+        payment_instrument: payment_instrument.clone(),
+        address: address.clone(),
+        ip: ip.clone(),
+        user_agent: user_agent.clone(),
+        referrer: referrer.clone(),
+    };
+    fits.then(|| if raw == RawSignals::default() { Signals::None } else { Signals::Raw(Box::new(raw)) })
 }
 
 /// Who a member is to those who do not know them. The outer `None` is a fault.

@@ -241,6 +241,7 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::SetRole(answer) => Some(Known::SetRole(set_role(answer, true))),
         Answer::Amend(answer) => Some(Known::AmendOrder(amend_order(answer, true))),
         Answer::UpdateCode(answer) => Some(Known::UpdateCode(referrals::update_code(answer, true))),
+        Answer::ReviewReward(answer) => Some(Known::ReviewReward(referrals::review_reward(answer, true))),
         Answer::RedeemReward(answer) => Some(Known::Redeem(redeem(answer, true))),
         Answer::FulfilVoucher(answer) => Some(Known::FulfilVoucher(fulfil_voucher(answer, true))),
         Answer::CancelVoucher(answer) => Some(Known::CancelVoucher(cancel_voucher(answer, true))),
@@ -278,6 +279,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::Amend(answer) => &answer.decided.refusals,
         Answer::UpdateCode(answer) => &answer.refusals,
         Answer::Touch(answer) => &answer.refusals,
+        Answer::ReviewReward(answer) => &answer.decided.refusals,
         Answer::RedeemReward(answer) | Answer::FulfilVoucher(answer) | Answer::CancelVoucher(answer) => {
             &answer.decided.refusals
         }
@@ -707,6 +709,9 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::TouchAfterwards => Wire::TouchAfterwards,
         Reason::TouchOfOtherCampaign => Wire::TouchOfOtherCampaign,
         Reason::TouchTooOld => Wire::TouchTooOld,
+        Reason::ReferralSuspected => Wire::ReferralSuspected,
+        Reason::ReferralUnknown => Wire::ReferralUnknown,
+        Reason::ReviewClosed => Wire::ReviewClosed,
         Reason::NothingReserved => Wire::NothingReserved,
         Reason::TooManyReservations => Wire::TooManyReservations,
         Reason::LineUnknown => Wire::LineUnknown,

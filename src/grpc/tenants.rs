@@ -95,6 +95,15 @@ impl Calls for Tenants {
         self.of(program)?.weighings(program, member).await
     }
 
+    async fn reviews(
+        &self,
+        program: &ProgramId,
+        after: Option<(Instant, ReferralId)>,
+        limit: usize,
+    ) -> Result<Vec<ReferralView>, Error> {
+        self.of(program)?.reviews(program, after, limit).await
+    }
+
     async fn code(&self, program: &ProgramId, code: &Code) -> Result<CodeView, Error> {
         self.of(program)?.code(program, code).await
     }

@@ -68,6 +68,7 @@ mod combine;
 mod counter;
 mod draw;
 mod event;
+mod fraud;
 mod gives;
 mod lines;
 mod member;

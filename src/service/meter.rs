@@ -1,7 +1,7 @@
 //! What the service tells whoever measures it. Every method does nothing unless overridden.
 
-use crate::domain::id::ProgramId;
 use crate::domain::answer::TouchAnswer;
+use crate::domain::id::ProgramId;
 use crate::domain::referral::touch::TouchKind;
 
 /// Receives counts; must be cheap and must not block.

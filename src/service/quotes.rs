@@ -8,7 +8,7 @@ use crate::domain::answer::{Answer, CommitStatus};
 use crate::domain::command::{Command, Commit as CommitOrder, Reserve};
 use crate::domain::quote::{self, Pin, Quote, QuoteKey, Relied};
 use crate::domain::time::{Instant, SECOND_MS};
-use crate::store::{self, Commit, Expected, Outcome, Record, Token, Write};
+use crate::store::{self, Commit, Expected, Key, Outcome, Record, Token, Write};
 
 /// Bytes of a key that is made here.
 const KEY_BYTES: usize = 32;
@@ -63,14 +63,18 @@ async fn keys(inner: &Inner) -> Result<&Vec<QuoteKey>, Error> {
     inner.quote_keys.get_or_try_init(|| known).await
 }
 
-/// The key that all instances on this store share; the first that asks makes it.
 async fn of_deployment(inner: &Inner) -> Result<QuoteKey, Error> {
-    let key = inner.layout.quote_key();
-    let damaged = || Error::Store(store::Error::Corrupt { what: "the key of quotes".to_owned() });
+    let what = "the key of quotes";
+    let secret = secret_of_deployment(inner, &inner.layout.quote_key(), what).await?;
+    QuoteKey::of(&secret).ok_or_else(|| Error::Store(store::Error::Corrupt { what: what.to_owned() }))
+}
+
+/// A secret that all instances on this store share; the first that asks makes it.
+pub(super) async fn secret_of_deployment(inner: &Inner, key: &Key, what: &str) -> Result<Vec<u8>, Error> {
     for _ in 0..2 {
-        let found = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
+        let found = inner.store.load(key.partition, std::slice::from_ref(key)).await?.into_iter().next().flatten();
         if let Some(record) = found {
-            return QuoteKey::of(&record.body).ok_or_else(damaged);
+            return Ok(record.body);
         }
         let mut body = vec![0; KEY_BYTES];
         getrandom::fill(&mut body).map_err(|_| Error::Internal("the machine gives no random bytes".to_owned()))?;
@@ -86,9 +90,9 @@ async fn of_deployment(inner: &Inner) -> Result<QuoteKey, Error> {
         match send(inner, &commit, &mut 0).await? {
             Outcome::Applied | Outcome::Conflict(_) => {}
             Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
-                return Err(Error::Internal("the key of quotes met a condition that it did not state".to_owned()));
+                return Err(Error::Internal(format!("{what} met a condition that it did not state")));
             }
         }
     }
-    Err(damaged())
+    Err(Error::Store(store::Error::Corrupt { what: what.to_owned() }))
 }

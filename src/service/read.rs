@@ -13,13 +13,15 @@ use crate::domain::command::Command;
 use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
 use crate::domain::draw::Seed;
 use crate::domain::event_record::DeedRecord;
-use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId};
+use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, UnitId};
 use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
+use crate::domain::money::split;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::{Draw, Program, Timeline};
 use crate::domain::progress;
-use crate::domain::referral::SentGrant;
 use crate::domain::referral::credit::WHOLE_PPM;
+use crate::domain::referral::fraud::SideState;
+use crate::domain::referral::{Referral, SentGrant};
 use crate::domain::time::Instant;
 use crate::domain::value::Profile;
 use crate::store::{self, Key};
@@ -34,7 +36,7 @@ pub(super) async fn stored(
     Ok(find(inner, program, account, Wanted { order, ..Wanted::default() }).await?.into_found())
 }
 
-fn damaged(error: DecideError) -> Error {
+pub(super) fn damaged(error: DecideError) -> Error {
     match error {
         DecideError::NoProgram => Error::ProgramUnknown,
         DecideError::Inconsistent(what) => Error::Store(store::Error::Corrupt { what: what.to_owned() }),
@@ -73,6 +75,9 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         recipient: recipients::named(inner, &preview.program, &preview.command, None).await?,
         code_claim: None,
         visitor,
+        // A preview looks at nobody else, and keeps nothing.
+        upline: Vec::new(),
+        signals: None,
     };
     let times = inner.times(preview.occurred_at);
     let mut decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
@@ -263,7 +268,43 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
         state: reward_state(side.amount, side.amount.saturating_sub(side.reversed), side.dates.activates_at, now),
         due_at: side.dates.activates_at,
     }));
+    rewards.extend(in_review(&timeline, &referral, &friend));
     Ok(ReferralView { referral, friend, rewards })
+}
+
+/// What would be paid, and waits for a review or was rejected by one.
+fn in_review(timeline: &Timeline, referral: &Referral, friend: &AccountId) -> Vec<ReferralRewardView> {
+    let Some(review) = &referral.review else { return Vec::new() };
+    let terms = timeline.at(referral.attributed_at).and_then(|program| program.campaign(&referral.campaign));
+    let Some(terms) = terms else { return Vec::new() };
+    let stands = |side: &Option<SideState>| match side {
+        Some(SideState::Open) => Some(RewardState::InReview),
+        Some(SideState::Rejected | SideState::Lapsed) => Some(RewardState::Rejected),
+        Some(SideState::Approved) | None => None,
+    };
+    let view = |to_advocate, beneficiary: &AccountId, share_ppm, unit: &UnitId, amount, state| ReferralRewardView {
+        to_advocate,
+        beneficiary: beneficiary.clone(),
+        share_ppm,
+        unit: unit.clone(),
+        amount,
+        reversed: 0,
+        limited: 0,
+        state,
+        due_at: Instant::MAX,
+    };
+    let mut views = Vec::new();
+    if let (Some(side), Some(state), None) = (&terms.advocate, stands(&review.advocate), &referral.advocate_grant) {
+        let credits = referral.credits();
+        let weights: Vec<i64> = credits.iter().map(|(_, ppm)| *ppm).collect();
+        for ((advocate, ppm), amount) in credits.into_iter().zip(split(side.units, &weights)) {
+            views.push(view(true, advocate, ppm, &side.unit, amount, state));
+        }
+    }
+    if let (Some(side), Some(state), None) = (&terms.friend, stands(&review.friend), &referral.friend) {
+        views.push(view(false, friend, WHOLE_PPM, &side.unit, side.units, state));
+    }
+    views
 }
 
 /// What the advocate has of it: their account says, once it has arrived there.

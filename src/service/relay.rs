@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tracing::{error, warn};
 
 use super::write::{Cause, settle};
-use super::{Error, Inner, Service, boards, codes, confirm, erase, notices, slices};
+use super::{Error, Inner, Service, boards, codes, confirm, erase, notices, reviews, slices};
 use crate::domain::command::{Command, Outgoing};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
@@ -224,6 +224,7 @@ pub(super) async fn deliver_one(inner: &Inner, program: &ProgramId, effect: Outg
         Outgoing::Forget(forget) => return erase::forget(inner, program, &forget).await.map(|()| true),
         Outgoing::Code(effect) => return codes::apply(inner, program, &effect).await.map(|()| true),
         Outgoing::Confirm(claim) => return confirm::confirm(inner, program, &claim).await,
+        Outgoing::Review(review) => return reviews::apply(inner, program, &review).await,
     };
     let settled = settle(inner, &cause, &member, &command, &times).await?;
     Ok(settled.received)

@@ -73,6 +73,8 @@ pub(super) async fn record(
             recipient: None,
             code_claim: None,
             visitor: Some(visitor),
+            upline: Vec::new(),
+            signals: None,
         };
         let times = inner.times(write.occurred_at);
         let request = Some(&write.request_id);

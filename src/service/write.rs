@@ -8,7 +8,8 @@ use tracing::{Instrument, debug, error};
 use super::cache::Seen;
 use super::quotas::{self, Claims};
 use super::{
-    Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, slices, touches,
+    Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, reviews, signals,
+    slices, touches,
 };
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
@@ -70,6 +71,7 @@ async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
         Command::RecordTouch(record) => touches::record(inner, &cause, write, record).await?,
         command => {
             let command = quotes::opened(inner, command).await?;
+            let command = signals::hashed(inner, &write.program, command).await?;
             settle(inner, &cause, &write.member, &command, &times).await?
         }
     };
@@ -132,7 +134,7 @@ fn salt_for(command: &Command) -> Result<Salt, Error> {
     let mut salt = Salt::default();
     let may =
         matches!(command, Command::Enroll(_) | Command::UpdateMember(_) | Command::RecordEvent(_) | Command::Take(_));
-    if may {
+    if may || signals::sent(command).is_some() {
         getrandom::fill(&mut salt).map_err(|_| Error::Internal("the machine gives no random bytes".to_owned()))?;
     }
     Ok(salt)
@@ -253,9 +255,12 @@ pub(super) async fn once(
     let settled = |settled| Ok(Once::Settled(Box::new(settled)));
     let visitor = touches::of(inner, cause.program, command).await?;
     let codes = codes::named(inner, cause.program, command, visitor.as_ref()).await?;
+    let upline = signals::upline(inner, cause.program, command, basis.state(), &codes).await?;
+    let signals = signals::sent(command);
     let recipient = recipients::named(inner, cause.program, command, basis.deed()).await?;
     let (member, salt) = (Some(member.clone()), salt_for(command)?);
-    let snapshot = Snapshot { member, salt, recipient, visitor, ..basis.snapshot(cause.program, codes) };
+    let snapshot =
+        Snapshot { member, salt, recipient, visitor, upline, signals, ..basis.snapshot(cause.program, codes) };
     let decision = match with_claims(inner, cause, basis, snapshot, command, times, set_aside).await? {
         Step::Decided(decision) => *decision,
         Step::Answered(before) => return settled(*before),
@@ -474,6 +479,7 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::FulfilVoucher(_)
         | Command::CancelVoucher(_)
         | Command::RecordTouch(_)
+        | Command::ReviewReward(_)
         | Command::Catalogue(_) => None,
     }
 }
@@ -798,6 +804,8 @@ impl Basis {
             set_aside: Vec::new(),
             code_claim: None,
             visitor: None,
+            upline: Vec::new(),
+            signals: None,
             deed: self.deed().cloned(),
             recipient: None,
         }
@@ -921,6 +929,7 @@ fn to_commit(
         commit.deltas.extend(back.map(|(quota, amount)| slices::back(inner, quota, amount, partition)));
         commit.deltas.extend(overdrawn(decision).map(|change| slices::over(inner, change, partition)));
         commit.feed.extend(notices::of(program, account_id, &decision.entries));
+        commit.feed.extend(reviews::of(program, account_id, &decision.entries));
         commit.feed.extend(boards::of(program, cause.timeline, basis.state(), state));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
         let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));

@@ -64,6 +64,26 @@ impl Layout {
         Key { partition: Partition(0), name: "qkey".into() }
     }
 
+    /// `skey`: what hashes signals of people, where no setting says otherwise.
+    pub fn signal_key(self) -> Key {
+        Key { partition: Partition(0), name: "skey".into() }
+    }
+
+    /// Over so many records the queue of reviews is spread.
+    pub const SHARDS: u16 = 64;
+
+    /// Which of them a referral is in.
+    pub fn shard_of(referral: &str) -> u16 {
+        let [high, low, ..]: [u8; 32] = Sha256::digest(referral).into();
+        u16::from_be_bytes([high, low]) % Layout::SHARDS
+    }
+
+    /// `rvw|bakery|7`: referrals that wait for somebody to decide.
+    pub fn reviews(self, program: &ProgramId, shard: u16) -> Key {
+        let partition = self.place(program, &format!("reviews|{shard}"));
+        Key { partition, name: format!("rvw|{program}|{shard}").into() }
+    }
+
     /// `acct|bakery|mia-7`: the record found under a member id, an account or an alias to one.
     pub fn member(self, program: &ProgramId, member: &MemberId) -> Key {
         Key { partition: self.place(program, member.as_str()), name: format!("acct|{program}|{member}").into() }

@@ -4,6 +4,7 @@ use guerdon::domain::account::AccountState;
 use guerdon::domain::boards::{BoardRecord, Place, Standing, changes, ranked};
 use guerdon::domain::command::{Command, ProfileChange, ReturnWhat, UpdateMember};
 use guerdon::domain::id::BoardId;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::{Day, Instant};
 use guerdon::program::compile;
 use proptest::prelude::*;
@@ -75,7 +76,7 @@ fn d6_a_board_is_told_the_whole_of_what_changed_and_nothing_else() {
 fn d6_who_asks_not_to_be_shown_is_erased_or_merged_vanishes_from_all_periods() {
     let change = |hide: bool| {
         let change = ProfileChange { leaderboard_opt_out: Some(hide), ..ProfileChange::default() };
-        Command::UpdateMember(UpdateMember { change })
+        Command::UpdateMember(UpdateMember { change, signals: Signals::None })
     };
     let mut world = World::new(BOARDS).with("mia", 0).with("leo", 0);
     world.buy("mia", order_for("o1", 700));

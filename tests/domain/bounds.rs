@@ -6,6 +6,7 @@ use guerdon::domain::answer::Effect;
 use guerdon::domain::command::{Command, Commit, ProfileChange, ReturnWhat, UpdateMember};
 use guerdon::domain::decide::Decision;
 use guerdon::domain::order::Order;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::{DAY_MS, HOUR_MS, Instant, Times};
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -282,7 +283,7 @@ rules:
         let mut world = World::new(sections).on("2026-01-01").with("mia", 0);
         if let Some(zone) = lives_in {
             let change = ProfileChange { zone: Some(Some(zone.to_owned())), ..ProfileChange::default() };
-            world.decide("mia", Command::UpdateMember(UpdateMember { change }));
+            world.decide("mia", Command::UpdateMember(UpdateMember { change, signals: Signals::None }));
         }
         // Where the order comes from does not matter to who lives elsewhere.
         let order = Order { zone: lives_in.and_then(|_| TimeZone::get("Asia/Kolkata").ok()), ..order_for("o", 100) };

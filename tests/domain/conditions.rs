@@ -6,6 +6,7 @@ use guerdon::domain::command::{Command, Enroll, ProfileChange};
 use guerdon::domain::decide::Decision;
 use guerdon::domain::id::MemberId;
 use guerdon::domain::order::{Currency, Order, OrderKind};
+use guerdon::domain::referral::signal::Signals;
 
 use super::kit::*;
 
@@ -248,7 +249,13 @@ rules:
             let member = MemberId::parse("mia").expect("an id");
             world.decide(
                 "mia",
-                Command::Enroll(Enroll { member, codes: Vec::new(), profile: profile.clone(), visitor: None }),
+                Command::Enroll(Enroll {
+                    member,
+                    codes: Vec::new(),
+                    profile: profile.clone(),
+                    visitor: None,
+                    signals: Signals::None,
+                }),
             );
             world.go("2026-06-04");
             let decision = world.commit("mia", commit(bare()));
@@ -268,8 +275,10 @@ rules:
         );
         let profile = ProfileChange { add_tags: vec![label(tag)], ..ProfileChange::default() };
         let member = MemberId::parse("mia").expect("an id");
-        let decision =
-            world.decide("mia", Command::Enroll(Enroll { member, codes: Vec::new(), profile, visitor: None }));
+        let decision = world.decide(
+            "mia",
+            Command::Enroll(Enroll { member, codes: Vec::new(), profile, visitor: None, signals: Signals::None }),
+        );
         assert_eq!(applied(&decision), expected, "{tag}");
     }
 }

@@ -13,7 +13,7 @@ use guerdon::domain::command::{
     PayAmount, PayWithUnits, ProfileChange, RecordTouch, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause,
     ReturnWhat, SettleReferral, Tender, Transfer,
 };
-use guerdon::domain::decide::{CodeClaim, CodeWanted, DecideError, Decision, Snapshot, decide};
+use guerdon::domain::decide::{CodeClaim, CodeWanted, DecideError, Decision, Known, Snapshot, decide};
 use guerdon::domain::event_record::DeedRecord;
 use guerdon::domain::id::{
     AccountId, CampaignId, Code, EventId, GrantId, Label, LevelId, LineId, MemberId, OrderId, ProgramId, RequestId,
@@ -26,6 +26,7 @@ use guerdon::domain::program::{Program, Timeline};
 use guerdon::domain::quota::{QuotaKey, SetAside, Want};
 use guerdon::domain::referral::code::{ATTEMPTS_MAX, Maker, made};
 use guerdon::domain::referral::cycle::{End, HOPS_MAX, Link, Verdict, verdict};
+use guerdon::domain::referral::signal::{HashedSignals, RawSignals, SignalKey, Signals};
 use guerdon::domain::referral::touch::{TouchKind, VisitorState};
 use guerdon::domain::referral::{CodeOwner, CodeState};
 use guerdon::domain::time::{Instant, Times};
@@ -146,7 +147,17 @@ pub(crate) fn order_for(id: &str, amount_minor: i64) -> Order {
 
 pub(crate) fn commit(order: Order) -> Commit {
     let (codes, tenders, visitor) = (Vec::new(), Vec::new(), None);
-    Commit { order, redeem: None, codes, paid: false, tenders, explain: false, quote: None, visitor }
+    Commit {
+        order,
+        redeem: None,
+        codes,
+        paid: false,
+        tenders,
+        explain: false,
+        quote: None,
+        visitor,
+        signals: Signals::None,
+    }
 }
 
 pub(crate) fn reserve(order: Order, redeem: Redeem) -> Reserve {
@@ -199,7 +210,7 @@ pub(crate) fn entered(raw: &str) -> EnteredCode {
 
 /// A friend names a code, after sign-up.
 pub(crate) fn named(code: &str) -> Command {
-    Command::Attribute(guerdon::domain::command::Attribute { code: entered(code), agent: None })
+    Command::Attribute(guerdon::domain::command::Attribute { code: entered(code), agent: None, signals: Signals::None })
 }
 
 /// An advocate asks for a code.
@@ -211,6 +222,28 @@ pub(crate) fn wish(campaign: Option<&str>, vanity: Option<&str>) -> guerdon::dom
         expires_at: None,
         uses_max: None,
     }
+}
+
+/// What a command tells of a person.
+fn signals_of(command: &Command) -> Option<HashedSignals> {
+    match command {
+        Command::Enroll(c) => c.signals.hashed().cloned(),
+        Command::Commit(c) => c.signals.hashed().cloned(),
+        Command::Attribute(c) => c.signals.hashed().cloned(),
+        Command::UpdateMember(c) => c.signals.hashed().cloned(),
+        _ => None,
+    }
+}
+
+/// Signals under the key of the tests.
+pub(crate) fn hashed(raw: RawSignals) -> Signals {
+    hashed_under(raw, &[[1; 16]])
+}
+
+/// The first key writes, all are compared.
+pub(crate) fn hashed_under(raw: RawSignals, keys: &[[u8; 16]]) -> Signals {
+    let keys: Vec<SignalKey> = keys.iter().map(|key| SignalKey::of(key).unwrap()).collect();
+    Signals::Hashed(Box::new(raw.hashed(&ProgramId::parse("p").unwrap(), &keys)))
 }
 
 /// A code that is good.
@@ -346,6 +379,8 @@ impl World {
             set_aside: Vec::new(),
             code_claim: None,
             visitor,
+            upline: self.upline(member, command),
+            signals: signals_of(command),
             deed: match (command.event(), member) {
                 (Some(event), Some(member)) => self.events.get(&(member.clone(), event.clone())).cloned(),
                 (None, Some(member)) => {
@@ -355,6 +390,27 @@ impl World {
             },
             recipient: self.recipient_of(command, member),
         }
+    }
+
+    /// Those above a friend, as the service finds them.
+    fn upline(&self, friend: Option<&AccountId>, command: &Command) -> Vec<Known> {
+        if !matches!(command, Command::Enroll(_) | Command::Commit(_) | Command::Attribute(_)) {
+            return Vec::new();
+        }
+        let own = friend.and_then(|friend| self.accounts.get(friend)).and_then(|state| state.referral.as_ref());
+        let named = self.codes.values().map(|owner| owner.account.clone());
+        let attributed = own.into_iter().flat_map(|own| own.credits()).map(|(advocate, _)| advocate.clone());
+        let advocates: std::collections::BTreeSet<AccountId> = named.chain(attributed).collect();
+        let mut found = Vec::new();
+        for advocate in advocates {
+            let mut next = self.accounts.get(&advocate);
+            for hops in 1..=8 {
+                let Some(state) = next else { break };
+                found.push(Known { advocate: advocate.clone(), hops, state: state.clone() });
+                next = state.referral.as_ref().and_then(|referral| self.accounts.get(&referral.advocate));
+            }
+        }
+        found
     }
 
     /// What would be decided; nothing changes.
@@ -536,7 +592,8 @@ impl World {
         let codes = codes.iter().map(|raw| entered(raw)).collect();
         let member_id = MemberId::parse(member).unwrap();
         let (profile, visitor) = (ProfileChange::default(), None);
-        let enroll = guerdon::domain::command::Enroll { member: member_id, codes, profile, visitor };
+        let enroll =
+            guerdon::domain::command::Enroll { member: member_id, codes, profile, visitor, signals: Signals::None };
         self.decide(member, Command::Enroll(enroll))
     }
 
@@ -545,7 +602,8 @@ impl World {
         let codes = codes.iter().map(|raw| entered(raw)).collect();
         let (profile, visitor) = (ProfileChange::default(), Some(VisitorId::parse(visitor).unwrap()));
         let member_id = MemberId::parse(member).unwrap();
-        let enroll = guerdon::domain::command::Enroll { member: member_id, codes, profile, visitor };
+        let enroll =
+            guerdon::domain::command::Enroll { member: member_id, codes, profile, visitor, signals: Signals::None };
         self.decide(member, Command::Enroll(enroll))
     }
 
@@ -641,6 +699,7 @@ impl World {
             Outgoing::Transfer(transfer) => Command::Receive(transfer),
             Outgoing::Parcel(parcel) => Command::Take(parcel),
             Outgoing::StockBack(_) | Outgoing::Overdrawn(_) => panic!("the service tells the pools"),
+            Outgoing::Review(_) => panic!("the service keeps the queue of reviews"),
             Outgoing::Forget(forget) => {
                 for code in &forget.codes {
                     self.codes.get_mut(code).unwrap().state = CodeState::Erased;

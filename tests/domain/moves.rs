@@ -9,6 +9,7 @@ use guerdon::domain::command::{
 use guerdon::domain::decide::Decision;
 use guerdon::domain::id::MemberId;
 use guerdon::domain::ledger::{Book, Fact};
+use guerdon::domain::referral::signal::Signals;
 use proptest::prelude::*;
 
 use super::kit::*;
@@ -326,7 +327,7 @@ fn b8_a_household_pools_and_its_roles_bind() {
 fn b8_who_leaves_begins_anew_and_the_pool_stays() {
     let mut w = World::new(&format!("attributes: {{plan: text}}\n{BASE}")).with("ann", 100).with("ben", 20);
     let change = ProfileChange { add_tags: vec![label("vip")], ..ProfileChange::default() };
-    w.decide("ben", Command::UpdateMember(UpdateMember { change }));
+    w.decide("ben", Command::UpdateMember(UpdateMember { change, signals: Signals::None }));
     w.household("home");
     w.join("ann", "home", Role::Owner, "");
     w.join("ben", "home", Role::Member, "ann");
@@ -350,7 +351,7 @@ fn b11_erasure_forgets_forfeits_and_still_takes_returns() {
     let sections = format!("attributes: {{plan: text}}\n{PAY}{BASE}");
     let mut w = World::new(&sections).with("ann", 100);
     let change = ProfileChange { add_tags: vec![label("vip")], ..ProfileChange::default() };
-    w.decide("ann", Command::UpdateMember(UpdateMember { change }));
+    w.decide("ann", Command::UpdateMember(UpdateMember { change, signals: Signals::None }));
     let pays = guerdon::domain::command::Commit { redeem: Some(pay_exactly(30)), ..commit(order_for("o", 1_000)) };
     w.commit("ann", pays);
     w.reserve("ann", order_for("held", 1_000), pay_exactly(10));
@@ -402,12 +403,12 @@ fn b11_the_ledger_of_the_erased_holds_no_trace_of_them() {
     let mut w = World::new("attributes: {plan: text}\n").with("ann", 100);
     let plan = guerdon::domain::account::AttributeValue::Text("secret-plan".into());
     let change = ProfileChange { set_attributes: vec![(label("plan"), plan)], ..ProfileChange::default() };
-    w.decide("ann", Command::UpdateMember(UpdateMember { change }));
+    w.decide("ann", Command::UpdateMember(UpdateMember { change, signals: Signals::None }));
     w.with("ben", 0).clone().merge("ann", "ben");
     let mut w = World::new("attributes: {plan: text}\n").with("ann", 1).with("ben", 1);
     let plan = guerdon::domain::account::AttributeValue::Text("secret-plan".into());
     let change = ProfileChange { set_attributes: vec![(label("plan"), plan)], ..ProfileChange::default() };
-    w.decide("ann", Command::UpdateMember(UpdateMember { change }));
+    w.decide("ann", Command::UpdateMember(UpdateMember { change, signals: Signals::None }));
     w.merge("ann", "ben");
     assert!(format!("{:?}", w.accounts).contains("secret-plan"), "the merged profile is ben's");
     w.erase("ben");

@@ -6,6 +6,7 @@ use guerdon::domain::id::MemberId;
 use guerdon::domain::ledger::Fact;
 use guerdon::domain::occasions::{WAKE_MS, next_due};
 use guerdon::domain::program::Timeline;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::Instant;
 
 use super::kit::*;
@@ -33,12 +34,12 @@ fn living_in(zone: &str, change: ProfileChange) -> ProfileChange {
 impl World {
     fn enrol_as(&mut self, member: &str, profile: ProfileChange) {
         let id = MemberId::parse(member).unwrap();
-        let enroll = Enroll { member: id, codes: Vec::new(), profile, visitor: None };
+        let enroll = Enroll { member: id, codes: Vec::new(), profile, visitor: None, signals: Signals::None };
         self.decide(member, Command::Enroll(enroll));
     }
 
     fn change(&mut self, member: &str, change: ProfileChange) {
-        self.decide(member, Command::UpdateMember(UpdateMember { change }));
+        self.decide(member, Command::UpdateMember(UpdateMember { change, signals: Signals::None }));
     }
 
     /// What came and was announced, and as of when; `!` marks a notice.

@@ -5,6 +5,7 @@ use guerdon::domain::answer::Answer;
 use guerdon::domain::command::{Command, Enroll, ProfileChange, UpdateMember};
 use guerdon::domain::id::{Label, MemberId};
 use guerdon::domain::ledger::Fact;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::program::compile;
 
 use super::kit::*;
@@ -26,7 +27,7 @@ fn text(value: &str) -> AttributeValue {
 
 impl World {
     fn update(&mut self, member: &str, change: ProfileChange) -> (bool, Vec<String>) {
-        let decision = self.decide(member, Command::UpdateMember(UpdateMember { change }));
+        let decision = self.decide(member, Command::UpdateMember(UpdateMember { change, signals: Signals::None }));
         let Answer::UpdateMember(answer) = &decision.answer else { panic!("{:?}", decision.answer) };
         (answer.updated, told(&decision))
     }
@@ -99,8 +100,10 @@ fn what_cannot_be_is_answered_by_name_and_nothing_is_changed() {
 
     // Who enrols becomes a member all the same, with what can be known of them.
     let member = MemberId::parse("ben").unwrap();
-    let decision =
-        world.decide("ben", Command::Enroll(Enroll { member, codes: Vec::new(), profile: wrong, visitor: None }));
+    let decision = world.decide(
+        "ben",
+        Command::Enroll(Enroll { member, codes: Vec::new(), profile: wrong, visitor: None, signals: Signals::None }),
+    );
     let Answer::Enroll(answer) = &decision.answer else { panic!() };
     assert!(answer.enrolled);
     assert_eq!(told(&decision), &expected[..3]);

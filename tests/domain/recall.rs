@@ -9,6 +9,7 @@ use guerdon::domain::decide::{DeedFinder, Found, recall};
 use guerdon::domain::id::ProgramId;
 use guerdon::domain::ledger::Fact;
 use guerdon::domain::program::Timeline;
+use guerdon::domain::referral::signal::Signals;
 
 use super::kit::*;
 
@@ -91,7 +92,10 @@ fn e4_what_was_personal_and_has_changed_since_is_said() {
     let mut world = World::new(PROGRAM).with("mia", 0);
     let update = |vip: bool| {
         let set_attributes = vec![(label("vip"), AttributeValue::Bool(vip))];
-        Command::UpdateMember(UpdateMember { change: ProfileChange { set_attributes, ..Default::default() } })
+        Command::UpdateMember(UpdateMember {
+            change: ProfileChange { set_attributes, ..Default::default() },
+            signals: Signals::None,
+        })
     };
     world.decide("mia", update(true));
     let decision = world.commit("mia", explained(order_for("o", 1_000)));

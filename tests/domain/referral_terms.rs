@@ -5,6 +5,7 @@ use guerdon::domain::answer::ReferralState;
 use guerdon::domain::command::{Attribute, Command, Commit, RecordEvent, ReturnWhat, SettleReferral};
 use guerdon::domain::id::{EventId, UnitId};
 use guerdon::domain::referral::cycle::Verdict;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::referral::{RejectedFor, Via};
 
 use super::kit::*;
@@ -46,7 +47,9 @@ fn r4_a_code_at_checkout_comes_before_one_at_sign_up_and_an_agent_before_both() 
         w.enrol(member, &[]);
         code(&mut w, member, named);
     }
-    let by_agent = |code: &str| Command::Attribute(Attribute { code: entered(code), agent: Some(label("zoe")) });
+    let by_agent = |code: &str| {
+        Command::Attribute(Attribute { code: entered(code), agent: Some(label("zoe")), signals: Signals::None })
+    };
     let at_checkout =
         |id: &str, amount: i64, code: &str| Commit { codes: vec![entered(code)], ..commit(order_for(id, amount)) };
     w.enrol("ben", &["ADA0"]);

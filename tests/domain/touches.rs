@@ -5,6 +5,7 @@ use guerdon::domain::command::{Claim, Command, Commit, CreateCode, GuestOrder, R
 use guerdon::domain::id::{AccountId, VisitorId};
 use guerdon::domain::ledger::Fact;
 use guerdon::domain::order::Order;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::referral::touch::{Dropped, TouchKind};
 use guerdon::domain::referral::{Outcome, Referral, Via, Weighing};
 
@@ -170,7 +171,8 @@ fn r3_what_came_afterwards_brought_nobody() {
     let visitor = Some(VisitorId::parse("v").unwrap());
     let profile = guerdon::domain::command::ProfileChange::default();
     let member = guerdon::domain::id::MemberId::parse("ben").unwrap();
-    let enroll = guerdon::domain::command::Enroll { member, codes: Vec::new(), profile, visitor };
+    let enroll =
+        guerdon::domain::command::Enroll { member, codes: Vec::new(), profile, visitor, signals: Signals::None };
     w.decide_as_of("ben", Command::Enroll(enroll), at("2026-05-05"));
     assert_eq!(outcomes(&w, "ben"), [Outcome::Not(Reason::TouchAfterwards)]);
 }

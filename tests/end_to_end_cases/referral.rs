@@ -207,6 +207,68 @@ pub(crate) async fn r11_rewards_are_held_multiplied_capped_and_taken_back<W: Wor
     }
 }
 
+const RARE: &str = "guerdon: 1
+program: circles
+title: Circles
+time_zone: UTC
+currencies: [EUR]
+events: {review: {approval: auto}}
+referrals:
+  - {id: friends, title: F, friend: {units: 10}, codes: {per_member_max: 1}}
+  - {id: reviews, title: R, friend: {units: 10}, qualify: {event: review}}
+";
+
+/// The reasons that take more to come by.
+pub(crate) async fn r16_rare_reasons_are_told_too<W: World>() {
+    use wire::ReferralRejection as J;
+    let world = W::start();
+    let server = Server::start_idle_with(world.store(), world.clock(), options(), RARE).await;
+    server.service.start_jobs();
+    let clients = &server.clients;
+    clients.enroll("ann").await;
+    let refusals = async |write: Write| clients.send(&write).await.refusals();
+    assert_eq!(refusals(Write::CreateCode(asked("ann", "which", "", ""))).await, [R::CampaignUnknown]);
+    assert_eq!(refusals(Write::CreateCode(asked("ann", "none", "nothing", ""))).await, [R::CampaignUnknown]);
+    let reviews = code_of(&server, "ann", "reviews").await;
+    code_of(&server, "ann", "friends").await;
+    assert_eq!(refusals(Write::CreateCode(asked("ann", "more", "friends", "ANN-MORE"))).await, [R::TooManyCodes]);
+
+    // What qualified it is revoked.
+    clients.enroll("ben").await;
+    clients.send(&attribute("ben", "name", &reviews)).await;
+    clients.send(&Write::RecordEvent(event("ben", "tell", "e1", "review"))).await;
+    assert_eq!(clients.referral("reviews:ben").await.state(), wire::ReferralState::Qualified);
+    clients.send(&revoke("ben", "revoke", "e1")).await;
+    assert_eq!(clients.referral("reviews:ben").await.rejected_for(), J::Revoked);
+
+    // Its owner is erased.
+    clients.send(&erase("ann", "erase")).await;
+    clients.enroll("cat").await;
+    let mut tries = 0;
+    eventually("the code leads nowhere", async || {
+        tries += 1;
+        refusals(attribute("cat", &format!("name-{tries}"), &reviews)).await == [R::CodeNotActive]
+    })
+    .await;
+
+    // More advocates stand above a friend than are walked. Who has no code yet when they are brought needs no walk.
+    clients.enroll("m0").await;
+    let mut code = code_of(&server, "m0", "friends").await;
+    for n in 1..258 {
+        let member = format!("m{n}");
+        clients.enroll(&member).await;
+        let own = if n < 256 { None } else { Some(code_of(&server, &member, "friends").await) };
+        clients.send(&attribute(&member, "name", &code)).await;
+        code = match own {
+            Some(own) => own,
+            None => code_of(&server, &member, "friends").await,
+        };
+    }
+    let last = async |n: usize| clients.referral(&format!("friends:m{n}")).await;
+    eventually("256 are walked", async || last(256).await.confirmed).await;
+    eventually("257 are too many", async || last(257).await.rejected_for() == J::ChainTooLong).await;
+}
+
 /// Both said "I came by the other" before either had ordered; both were paid.
 pub(crate) async fn r10_two_who_name_each_other_at_once_are_not_both_attributed<W: World>() {
     let world = W::start();

@@ -281,3 +281,30 @@ pub(crate) async fn r5_a_shared_reward_arrives_with_each_advocate_and_goes_back<
         clients.verify(member).await;
     }
 }
+
+pub(crate) async fn r16_touches_that_are_too_late_or_too_old_are_told<W: World>() {
+    let world = W::start();
+    let server = serve(&world).await;
+    let clients = &server.clients;
+    let codes = [code_of(clients, "ann", "friends").await, code_of(clients, "zoe", "friends").await];
+    // Four an hour: the first of 24 are older than what is weighed.
+    for n in 0..24usize {
+        world.clock().set(BEGIN.plus_ms(i64::try_from(n / 4).unwrap() * 3_600_000 + i64::try_from(n).unwrap()));
+        assert!(record(clients, touch("v", &format!("t{n}"), &codes[n % 2])).await.recorded, "{n}");
+    }
+    let last = world.clock().now(None);
+    let early = |member: &str, at| match joining(member, &[], "v") {
+        Write::Enroll(raw) => Write::Enroll(wire::EnrollRequest { occurred_at: Some(timestamp(at)), ..raw }),
+        other => other,
+    };
+    // One who had signed up before any of it, and one who signed up before the last of it.
+    assert_eq!(clients.send(&early("ben", BEGIN.minus_ms(1_000))).await.refusals(), [R::TouchAfterwards]);
+    clients.send(&early("cat", last.minus_ms(1))).await;
+    let considered = explained(clients, "cat").await.remove(0).considered;
+    let reasons: Vec<R> = considered.iter().map(|one| one.reason()).collect();
+    assert_eq!(reasons[..3], [R::TouchTooOld; 3]);
+    assert_eq!(reasons[3..23], [R::Unspecified; 20]);
+    assert_eq!(reasons[23], R::TouchAfterwards);
+    assert_eq!(considered.iter().map(|one| one.share_ppm).sum::<i64>(), 1_000_000);
+    clients.verify("cat").await;
+}

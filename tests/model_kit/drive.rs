@@ -15,6 +15,7 @@ use guerdon::domain::id::{
 use guerdon::domain::ledger::Book;
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use guerdon::domain::referral::code;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::{DAY_MS, HOUR_MS, Instant, MINUTE_MS};
 use guerdon::service::{Answered, Calls, Error, Fingerprint, Known, Preview, Write};
 
@@ -442,7 +443,16 @@ impl Run<'_> {
             Act::Enroll { member, advocate } => {
                 let codes = code(advocate).into_iter().collect();
                 let profile = ProfileChange::default();
-                (*member, Command::Enroll(Enroll { member: member_id(*member), codes, profile, visitor: None }))
+                (
+                    *member,
+                    Command::Enroll(Enroll {
+                        member: member_id(*member),
+                        codes,
+                        profile,
+                        visitor: None,
+                        signals: Signals::None,
+                    }),
+                )
             }
             Act::CreateCode { member } => {
                 if !self.subject.versions[0].contains("\nreferrals:") {
@@ -453,7 +463,7 @@ impl Run<'_> {
             }
             Act::Attribute { member, advocate } => {
                 let Some(code) = code(&Some(*advocate)) else { return Ok(None) };
-                (*member, Command::Attribute(Attribute { code, agent: None }))
+                (*member, Command::Attribute(Attribute { code, agent: None, signals: Signals::None }))
             }
             Act::Adjust { amount: 0, .. } => return Ok(None),
             Act::Adjust { member, credit, amount, days } => {
@@ -494,6 +504,7 @@ impl Run<'_> {
                     explain: false,
                     quote: None,
                     visitor: None,
+                    signals: Signals::None,
                 });
                 (member, command)
             }

@@ -129,6 +129,8 @@ fn value(field: &FieldDescriptor, program: &str, depth: usize) -> Option<Value> 
             "agent_id" if field.parent_message().name() == "AttributeRequest" => None,
             "agent_id" => text("zoe"),
             "code" => text("ABCD1234"),
+            "visitor_id" => text("visitor-1"),
+            "reason_code" => text("known-family"),
             "campaign_id" => text("bring-a-friend"),
             "referral_id" => text("bring-a-friend.mia"),
             "draw_id" => text("spring"),

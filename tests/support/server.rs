@@ -435,6 +435,9 @@ impl Clients {
             Write::UpdateCode(raw) => Answer::UpdateCode(self.referral.clone().update_code(raw).await?.into_inner()),
             Write::CreateCode(raw) => Answer::CreateCode(self.referral.clone().create_code(raw).await?.into_inner()),
             Write::Attribute(raw) => Answer::Attribute(self.referral.clone().attribute(raw).await?.into_inner()),
+            Write::ReviewReward(raw) => {
+                Answer::ReviewReward(self.referral.clone().review_reward(raw).await?.into_inner())
+            }
             Write::RecordOrderEvent(raw) => {
                 Answer::RecordOrderEvent(self.checkout.clone().record_order_event(raw).await?.into_inner())
             }
@@ -525,6 +528,7 @@ pub enum Write {
     UpdateCode(wire::UpdateCodeRequest),
     CreateCode(wire::CreateCodeRequest),
     Attribute(wire::AttributeRequest),
+    ReviewReward(wire::ReviewRewardRequest),
     UpdateMember(wire::UpdateMemberRequest),
     RecordEvent(wire::RecordEventRequest),
     ReviewEvent(wire::ReviewEventRequest),
@@ -559,6 +563,7 @@ macro_rules! each_write {
             Write::UpdateCode($raw) => $body,
             Write::CreateCode($raw) => $body,
             Write::Attribute($raw) => $body,
+            Write::ReviewReward($raw) => $body,
             Write::UpdateMember($raw) => $body,
             Write::RecordEvent($raw) => $body,
             Write::ReviewEvent($raw) => $body,
@@ -632,6 +637,10 @@ impl Happens for wire::ReviewEventRequest {
     fn happened(&mut self, _: Instant) {}
 }
 
+impl Happens for wire::ReviewRewardRequest {
+    fn happened(&mut self, _: Instant) {}
+}
+
 impl Happens for wire::RevokeEventRequest {
     fn happened(&mut self, _: Instant) {}
 }
@@ -649,6 +658,7 @@ pub enum Answer {
     UpdateCode(wire::UpdateCodeResponse),
     CreateCode(wire::CreateCodeResponse),
     Attribute(wire::AttributeResponse),
+    ReviewReward(wire::ReviewRewardResponse),
     UpdateMember(wire::UpdateMemberResponse),
     RecordEvent(wire::RecordEventResponse),
     ReviewEvent(wire::ReviewEventResponse),
@@ -718,6 +728,7 @@ answers! {
     UpdateCode update_code UpdateCodeResponse
     CreateCode create_code CreateCodeResponse
     Attribute attribute AttributeResponse
+    ReviewReward review_reward ReviewRewardResponse
     UpdateMember update_member UpdateMemberResponse
     RecordEvent record_event RecordEventResponse
     ReviewEvent review_event ReviewEventResponse
@@ -753,6 +764,7 @@ impl Answer {
             Of::UpdateCode(answer) => Answer::UpdateCode(answer),
             Of::CreateCode(answer) => Answer::CreateCode(answer),
             Of::Attribute(answer) => Answer::Attribute(answer),
+            Of::ReviewReward(answer) => Answer::ReviewReward(answer),
             Of::UpdateMember(answer) => Answer::UpdateMember(answer),
             Of::RecordEvent(answer) => Answer::RecordEvent(answer),
             Of::ReviewEvent(answer) => Answer::ReviewEvent(answer),
@@ -786,6 +798,7 @@ impl Answer {
             Answer::AmendOrder(answer) => decided(&answer.decision),
             Answer::Adjust(answer) => decided(&answer.decision),
             Answer::Attribute(answer) => decided(&answer.decision),
+            Answer::ReviewReward(answer) => decided(&answer.decision),
             Answer::UpdateMember(answer) => decided(&answer.decision),
             Answer::RecordEvent(answer) => decided(&answer.decision),
             Answer::ReviewEvent(answer) => decided(&answer.decision),

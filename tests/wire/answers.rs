@@ -10,7 +10,10 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 130] = [
+const REASONS: [Reason; 134] = [
+    Reason::ReferralSuspected,
+    Reason::ReferralUnknown,
+    Reason::ReviewClosed,
     Reason::TouchWindowOver,
     Reason::TouchNotTaken,
     Reason::TouchAfterwards,
@@ -588,6 +591,32 @@ fn reads() {
         let credit = wire::AdvocateCredit { member_id: "mia".into(), share_ppm: 1_000_000 };
         let model = wire::ModelOutcome { model: "linear".into(), in_force: true, credits: vec![credit] };
         assert_eq!(why.models, [model]);
+        // Of three there is room for two; the page tells where it ended.
+        let asked = wire::ListReviewsRequest { page_size: 2, ..list_reviews() };
+        let page = asked.clone().send(routes(&fake)).await.unwrap();
+        assert_eq!((page.referrals.len(), page.next_page_token.as_str()), (2, "1800000000000:friends:cat"));
+        let next = wire::ListReviewsRequest { page_token: page.next_page_token, ..asked };
+        let next = next.send(routes(&fake)).await.unwrap();
+        assert_eq!((next.referrals.len(), next.next_page_token.as_str()), (1, ""));
+        let first = &page.referrals[0];
+        let finding = wire::FraudFinding {
+            suspicion: wire::Suspicion::Velocity.into(),
+            action: wire::FraudAction::Flag.into(),
+            advocate_member_id: "mia".into(),
+            hops: 1,
+        };
+        assert_eq!((first.via(), &first.findings), (wire::AttributedVia::Touch, &vec![finding]));
+        let review = wire::ReferralReview {
+            opened_at: timestamp(1_767_225_600, 123_000_000),
+            lapses_at: timestamp(1_800_000_000, 0),
+            friend: wire::ReviewState::Approved.into(),
+            advocate: wire::ReviewState::Open.into(),
+            agent_id: "agent-7".into(),
+            reason_code: "known-family".into(),
+            forced: true,
+            decided_at: timestamp(1_767_225_600, 123_000_000),
+        };
+        assert_eq!(first.review, Some(review));
         let verified = verify_member().send(routes(&fake)).await.unwrap();
         assert_eq!((verified.verified, verified.entries, verified.head_hash), (true, 3, "ab".repeat(32)));
     });

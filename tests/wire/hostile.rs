@@ -143,7 +143,7 @@ prop_compose! {
     ) -> wire::CommitRequest {
         let tender = |(tender_id, amount_minor)| wire::Tender { method: String::clone(&tender_id), tender_id, amount_minor };
         let tenders = tenders.into_iter().map(tender).collect();
-        wire::CommitRequest { program_id, member_id, request_id, order, redeem, codes, occurred_at, paid, tenders, explain, quote_token, visitor_id }
+        wire::CommitRequest { program_id, member_id, request_id, order, redeem, codes, occurred_at, paid, tenders, explain, quote_token, visitor_id, signals: None }
     }
 }
 
@@ -238,8 +238,13 @@ proptest! {
         let (program_id, member_id, request_id) = (a, b, c);
         send(wire::EnrollRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), codes, occurred_at: when,
-            profile: None, visitor_id: d.clone(),
+            profile: None, visitor_id: d.clone(), signals: Some(wire::Signals { email: d.clone(), ip: d.clone(), ..signals() }),
         })?;
+        send(wire::ReviewRewardRequest {
+            program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
+            referral_id: d.clone(), side: reason, verdict: page_size, force: true, agent_id: d.clone(), reason_code: d.clone(),
+        })?;
+        send(wire::ListReviewsRequest { program_id: program_id.clone(), page_size, page_token: d.clone() })?;
         send(wire::RecordTouchRequest {
             program_id: program_id.clone(), visitor_id: member_id.clone(), request_id: request_id.clone(), kind: page_size,
             code: d.clone(), channel: d.clone(), source: d.clone(), user_agent: d.clone(), occurred_at: when,
@@ -247,6 +252,7 @@ proptest! {
         send(wire::ExplainAttributionRequest { program_id: program_id.clone(), member_id: member_id.clone() })?;
         send(wire::UpdateMemberRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(), occurred_at: when,
+            signals: None,
             change: Some(wire::ProfileChange {
                 set_attributes: vec![wire::Attribute {
                     name: d.clone(), value: Some(wire::attribute::Value::TextValue(d.clone())),
@@ -291,7 +297,7 @@ proptest! {
         })?;
         send(wire::AttributeRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),
-            code: d.clone(), occurred_at: when, agent_id: d.clone(),
+            code: d.clone(), occurred_at: when, agent_id: d.clone(), signals: None,
         })?;
         send(wire::UpdateCodeRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), request_id: request_id.clone(),

@@ -8,13 +8,16 @@ use guerdon::domain::account::{AccountKind, Role};
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
 use guerdon::domain::id::{
-    AccountId, BoardId, CampaignId, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId,
+    AccountId, BoardId, CampaignId, DrawId, Label, MemberId, OrderId, ProgramId, ReferralId, RequestId,
 };
 use guerdon::domain::order::{Currency, OrderKind};
 use guerdon::domain::program::ProgramVersion;
 use guerdon::domain::referral::credit::CreditModel;
+use guerdon::domain::referral::fraud::{self, Action, Finding, Review, SideState, Suspicion};
 use guerdon::domain::referral::touch::TouchKind;
-use guerdon::domain::referral::{CodeOwner, CodeState, Considered, ModelSays, Outcome, TouchSeen, Via, Weighing};
+use guerdon::domain::referral::{
+    CodeOwner, CodeState, Considered, ModelSays, Outcome, Referral, TouchSeen, Via, Weighing,
+};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
@@ -198,11 +201,14 @@ impl Calls for Fake {
         self.act().await?;
         let code = guerdon::domain::id::Code::parse("M1AC00KS").unwrap();
         let (mia, campaign) = (AccountId::parse("mia").unwrap(), CampaignId::parse("friends").unwrap());
-        let channel = Some(guerdon::domain::id::Label::parse("email").unwrap());
+        let channel = Some(Label::parse("email").unwrap());
         let seen = TouchSeen { kind: TouchKind::Invite, channel, source: None, at: at() };
         let of = Some((mia.clone(), campaign));
-        let named = Considered { code: None, of: None, touch: None, outcome: Outcome::Not(Reason::CodeUnknown) };
-        let touched = Considered { code: Some(code), of, touch: Some(seen), outcome: Outcome::Counts(1_000_000) };
+        let findings = Vec::new();
+        let outcome = Outcome::Not(Reason::CodeUnknown);
+        let named = Considered { code: None, of: None, touch: None, outcome, findings: findings.clone() };
+        let touched =
+            Considered { code: Some(code), of, touch: Some(seen), outcome: Outcome::Counts(1_000_000), findings };
         let model = ModelSays { model: CreditModel::Linear, in_force: true, credits: vec![(mia, 1_000_000)] };
         let weighing = Weighing {
             via: Via::SignUp,
@@ -212,6 +218,18 @@ impl Calls for Fake {
         };
         let version = ProgramVersion("0123456789abcdef".into());
         Ok(vec![WeighingView { effective_at: at(), version, request: None, weighing }])
+    }
+
+    async fn reviews(
+        &self,
+        _: &ProgramId,
+        after: Option<(Instant, ReferralId)>,
+        limit: usize,
+    ) -> Result<Vec<ReferralView>, Error> {
+        self.act().await?;
+        let first = after.is_none();
+        let names = if first { ["ben", "cat", "dan"].as_slice() } else { &["eve"] };
+        Ok(names.iter().take(limit).map(|name| in_review(name)).collect())
     }
 
     async fn code(&self, _: &ProgramId, code: &guerdon::domain::id::Code) -> Result<CodeView, Error> {
@@ -285,6 +303,48 @@ impl Calls for Fake {
         self.days.lock().unwrap().push(through);
         Ok((2, 3))
     }
+}
+
+/// A referral that waits for a review.
+fn in_review(friend: &str) -> ReferralView {
+    let mia = AccountId::parse("mia").unwrap();
+    let finding = Finding { suspicion: Suspicion::Velocity, action: Action::Flag, advocate: mia.clone(), hops: 1 };
+    let decided = Some(fraud::Decided {
+        agent: Label::parse("agent-7").unwrap(),
+        reason: Label::parse("known-family").unwrap(),
+        forced: true,
+        at: at(),
+    });
+    let review = Review {
+        opened_at: at(),
+        due_at: Instant(1_800_000_000_000),
+        friend: Some(SideState::Approved),
+        advocate: Some(SideState::Open),
+        decided,
+        released: false,
+    };
+    let referral = Referral {
+        referral: ReferralId::parse(&format!("friends:{friend}")).unwrap(),
+        campaign: CampaignId::parse("friends").unwrap(),
+        code: guerdon::domain::id::Code::parse("M1AC00KS").unwrap(),
+        advocate: mia,
+        via: Via::Touch,
+        state: ReferralState::Qualified,
+        confirmed: true,
+        attributed_at: at(),
+        qualify_by: Instant::MAX,
+        qualified_at: Some(at()),
+        qualified_by: None,
+        rejected_for: None,
+        paid: false,
+        friend: None,
+        advocate_grant: None,
+        owed: Vec::new(),
+        sharers: Vec::new(),
+        findings: vec![finding],
+        review: Some(review),
+    };
+    ReferralView { referral, friend: AccountId::parse(friend).unwrap(), rewards: Vec::new() }
 }
 
 pub(crate) fn at() -> Instant {
@@ -363,6 +423,7 @@ fn fitting(command: &Command) -> Answer {
         Command::CancelVoucher(_) => {
             Answer::CancelVoucher(VoucherAnswer { changed: true, voucher: None, decided, balances })
         }
+        Command::ReviewReward(_) => Answer::ReviewReward(ReviewAnswer { changed: true, decided }),
         Command::RecordTouch(_) => Answer::Touch(TouchAnswer { recorded: true, dropped: None, refusals: Vec::new() }),
         Command::Catalogue(_) => Answer::Catalogue(CatalogueAnswer { offers: Vec::new(), prices: Vec::new(), decided }),
         Command::Receive(_)
@@ -458,6 +519,8 @@ rpc! {
     GetCodeRequest, GetCodeResponse, ReferralServiceClient, get_code;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
     RecordTouchRequest, RecordTouchResponse, ReferralServiceClient, record_touch;
+    ReviewRewardRequest, ReviewRewardResponse, ReferralServiceClient, review_reward;
+    ListReviewsRequest, ListReviewsResponse, ReferralServiceClient, list_reviews;
     ExplainAttributionRequest, ExplainAttributionResponse, ReferralServiceClient, explain_attribution;
     GetLeaderboardRequest, GetLeaderboardResponse, MemberServiceClient, get_leaderboard;
     ListRewardsRequest, ListRewardsResponse, RewardServiceClient, list_rewards;
@@ -577,6 +640,7 @@ pub(crate) fn commit() -> wire::CommitRequest {
         explain: false,
         quote_token: "c0ffee".into(),
         visitor_id: "v-1".into(),
+        signals: None,
     }
 }
 
@@ -668,6 +732,7 @@ pub(crate) fn enroll() -> wire::EnrollRequest {
         occurred_at: None,
         profile: None,
         visitor_id: "v-1".into(),
+        signals: None,
     }
 }
 
@@ -698,6 +763,7 @@ pub(crate) fn update_member() -> wire::UpdateMemberRequest {
         request_id: "r-1".into(),
         change: Some(change()),
         occurred_at: None,
+        signals: None,
     }
 }
 
@@ -805,6 +871,7 @@ pub(crate) fn attribute() -> wire::AttributeRequest {
         code: "MIA-C00KS".into(),
         occurred_at: None,
         agent_id: String::new(),
+        signals: None,
     }
 }
 
@@ -831,6 +898,37 @@ pub(crate) fn record_touch() -> wire::RecordTouchRequest {
         source: "spring letter".into(),
         user_agent: "Mozilla/5.0".into(),
         occurred_at: None,
+    }
+}
+
+pub(crate) fn review_reward() -> wire::ReviewRewardRequest {
+    wire::ReviewRewardRequest {
+        program_id: "bakery".into(),
+        member_id: "ben".into(),
+        request_id: "r-1".into(),
+        referral_id: "friends:ben".into(),
+        side: wire::ReferralSide::Advocate.into(),
+        verdict: wire::ReviewVerdict::Approve.into(),
+        force: true,
+        agent_id: "agent-7".into(),
+        reason_code: "known-family".into(),
+    }
+}
+
+pub(crate) fn list_reviews() -> wire::ListReviewsRequest {
+    wire::ListReviewsRequest { program_id: "bakery".into(), page_size: 0, page_token: String::new() }
+}
+
+pub(crate) fn signals() -> wire::Signals {
+    wire::Signals {
+        email: "mia@example.org".into(),
+        phone: "+44 20 7946 0018".into(),
+        device_id: "d-1".into(),
+        payment_instrument: "fp-1".into(),
+        address: "1 High Street".into(),
+        ip: "192.0.2.7".into(),
+        user_agent: "Firefox".into(),
+        referrer: "blog.example".into(),
     }
 }
 

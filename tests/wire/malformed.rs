@@ -74,6 +74,40 @@ fn touches() {
             &["member_id"],
         ),
     ]);
+    use wire::ReviewRewardRequest as V;
+    check(vec![
+        ("as it should be", review_reward(), &[]),
+        ("both sides", V { side: 0, ..review_reward() }, &[]),
+        ("an unknown side", V { side: 9, ..review_reward() }, &["side"]),
+        ("no verdict", V { verdict: 0, ..review_reward() }, &["verdict"]),
+        ("an unknown verdict", V { verdict: 9, ..review_reward() }, &["verdict"]),
+        ("no reason", V { reason_code: String::new(), ..review_reward() }, &["reason_code"]),
+        ("nothing", V::default(), &["member_id", "request_id", "referral_id", "verdict", "agent_id", "reason_code"]),
+    ]);
+    let page = |page_size: i32, page_token: &str| wire::ListReviewsRequest {
+        page_size,
+        page_token: page_token.into(),
+        ..list_reviews()
+    };
+    check(vec![
+        ("200", page(200, ""), &[]),
+        ("201", page(201, ""), &["page_size"]),
+        ("fewer than none", page(-1, ""), &["page_size"]),
+        ("another's token", page(1, "next"), &["page_token"]),
+        ("a token", page(1, "5:friends:ben"), &[]),
+    ]);
+    let telling = |signals: wire::Signals| wire::EnrollRequest { signals: Some(signals), ..enroll() };
+    check(vec![
+        ("signals", telling(signals()), &[]),
+        ("1024 bytes", telling(wire::Signals { address: long(1_024), ..signals() }), &[]),
+        (
+            "1025 bytes",
+            telling(wire::Signals { address: long(1_025), ip: long(1_025), ..signals() }),
+            &["signals.address", "signals.ip"],
+        ),
+    ]);
+    let known = |signals| wire::UpdateMemberRequest { change: None, signals, ..update_member() };
+    check(vec![("signals alone", known(Some(signals())), &[]), ("nothing to change", known(None), &["change"])]);
     let visitor = |visitor_id: &str| wire::EnrollRequest { visitor_id: visitor_id.into(), ..enroll() };
     check(vec![("none", visitor(""), &[]), ("a space", visitor("a b"), &["visitor_id"])]);
 }

@@ -5,6 +5,7 @@ use guerdon::domain::id::*;
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use guerdon::domain::quote::Relied;
 use guerdon::domain::referral::code;
+use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, pay_with_units::Amount};
 use jiff::tz::TimeZone;
@@ -90,6 +91,7 @@ fn a_commit() {
         explain: false,
         quote: Some(Relied::Token("c0ffee".into())),
         visitor: Some(VisitorId::parse("v-1").unwrap()),
+        signals: Signals::None,
     };
     assert!(expected.codes[0].code.is_some(), "the code can be read");
     assert_eq!(write.command, Command::Commit(expected));
@@ -135,6 +137,7 @@ fn a_quote_previews_the_commit() {
         explain: true,
         quote: None,
         visitor: Some(VisitorId::parse("v-1").unwrap()),
+        signals: Signals::None,
     };
     assert_eq!(preview.command, Command::Commit(expected));
     assert_eq!(previewed(wire::QuoteRequest { member_id: String::new(), ..quote() }).member, None, "a guest");
@@ -222,6 +225,7 @@ fn members_and_referrals() {
         codes: vec![entered("ABCD-1234")],
         profile: ProfileChange::default(),
         visitor: Some(VisitorId::parse("v-1").unwrap()),
+        signals: Signals::None,
     };
     assert_eq!(enroll.command, Command::Enroll(expected));
 
@@ -279,4 +283,48 @@ fn the_end_of_a_day() {
     let response = wait(end_day().send(routes(&fake))).unwrap();
     assert_eq!((response.effects_delivered, response.accounts_swept), (2, 3));
     assert_eq!(*fake.days.lock().unwrap(), [Instant(1_767_225_600_000)]);
+}
+
+#[test]
+fn signals_arrive_as_they_were_sent_and_are_shown_to_nobody() {
+    let written = written(wire::EnrollRequest { signals: Some(signals()), ..enroll() });
+    assert!(!format!("{written:?}").contains("example"), "{written:?}");
+    let Command::Enroll(enroll) = written.command else { panic!("another command") };
+    let raw = enroll.signals.raw().unwrap();
+    let told =
+        [&raw.email, &raw.phone, &raw.device_id, &raw.payment_instrument, &raw.address, &raw.ip, &raw.user_agent];
+    let wire::Signals { email, phone, device_id, payment_instrument, address, ip, user_agent, referrer } = signals();
+    assert_eq!(told, [&email, &phone, &device_id, &payment_instrument, &address, &ip, &user_agent]);
+    assert_eq!(raw.referrer, referrer);
+    let nothing =
+        self::written(wire::EnrollRequest { signals: Some(wire::Signals::default()), ..super::kit::enroll() });
+    let Command::Enroll(enroll) = nothing.command else { panic!("another command") };
+    assert_eq!(enroll.signals, Signals::None);
+}
+
+#[test]
+fn a_review_and_a_touch() {
+    let expected = ReviewReward {
+        referral: ReferralId::parse("friends:ben").unwrap(),
+        sides: Sides { friend: false, advocate: true },
+        approve: true,
+        forced: true,
+        agent: label("agent-7"),
+        reason: label("known-family"),
+    };
+    assert_eq!(written(review_reward()).command, Command::ReviewReward(expected.clone()));
+    let both = wire::ReviewRewardRequest { side: 0, verdict: 2, force: false, ..review_reward() };
+    let both = written(both).command;
+    assert_eq!(
+        both,
+        Command::ReviewReward(ReviewReward { sides: Sides::BOTH, approve: false, forced: false, ..expected })
+    );
+    let touch = written(record_touch());
+    assert_eq!(touch.member, MemberId::visitor(&VisitorId::parse("v-1").unwrap()));
+    let Command::RecordTouch(record) = touch.command else { panic!("another command") };
+    assert_eq!(
+        (record.code.raw.as_str(), record.channel, record.source),
+        ("MIA-C00KS", Some(label("email")), Some(label("spring letter")))
+    );
+    assert_eq!(record.user_agent, "Mozilla/5.0");
 }

@@ -520,6 +520,7 @@ pub async fn enroll(
         occurred_at: Some(stamp(at)),
         profile: None,
         visitor_id: String::new(),
+        signals: None,
     };
     let answer = client.enroll(request).await?;
     expect(answer.enrolled, &format!("{member_id} to be a new member"))?;
@@ -562,6 +563,7 @@ fn commit_request(member_id: &str, at: Instant, order: wire::Order) -> wire::Com
         explain: false,
         quote_token: String::new(),
         visitor_id: String::new(),
+        signals: None,
     }
 }
 

@@ -176,6 +176,7 @@ impl Driver {
             occurred_at: Some(stamp(at)),
             profile: None,
             visitor_id: String::new(),
+            signals: None,
         };
         let answer = self.client.enroll(request).await?;
         self.note_replayed(answer.replayed);
@@ -231,6 +232,7 @@ impl Driver {
             explain: false,
             quote_token: String::new(),
             visitor_id: String::new(),
+            signals: None,
         };
         let answer = self.client.commit(request).await?;
         self.note_replayed(answer.replayed);

@@ -12,6 +12,7 @@ use crate::domain::command::ProfileChange;
 use crate::domain::id::{Label, MemberId, UnitId};
 use crate::domain::ledger::{Hash, digest, encode};
 use crate::domain::program::{AttributeType, Program};
+use crate::domain::referral::signal::SignalHash;
 use crate::domain::time::{Day, Instant};
 
 /// What kind of owner an account has.
@@ -81,6 +82,8 @@ pub struct Profile {
     pub zone: Option<String>,
     /// Not to be shown on leaderboards.
     pub leaderboard_opt_out: bool,
+    /// By which people are told to be one, as keyed hashes; at most [`Profile::SIGNALS_MAX`] of each kind, the latest last.
+    pub signals: Vec<SignalHash>,
     /// Of the last change.
     pub salt: Salt,
 }
@@ -137,6 +140,31 @@ impl Profile {
     pub const LABELS_MAX: usize = 64;
     pub const ATTRIBUTES_MAX: usize = 64;
     pub const TEXT_BYTES_MAX: usize = 256;
+    /// Of one kind.
+    pub const SIGNALS_MAX: usize = 5;
+
+    /// The profile with these signals the latest of their kinds.
+    #[must_use]
+    pub fn knowing(&self, signals: &[SignalHash], salt: Salt) -> Profile {
+        let mut to = self.clone();
+        for signal in signals {
+            let latest = to.signals.iter().rfind(|known| known.kind == signal.kind);
+            if latest == Some(signal) {
+                continue;
+            }
+            to.signals.retain(|known| known != signal);
+            to.signals.push(*signal);
+            let of_kind = to.signals.iter().filter(|known| known.kind == signal.kind).count();
+            let oldest = to.signals.iter().position(|known| known.kind == signal.kind);
+            if let (true, Some(oldest)) = (Profile::SIGNALS_MAX < of_kind, oldest) {
+                to.signals.remove(oldest);
+            }
+        }
+        if to != *self {
+            to.salt = salt;
+        }
+        to
+    }
 
     /// Whether it says nothing.
     pub fn is_blank(&self) -> bool {
@@ -219,6 +247,9 @@ impl Profile {
                 to.attributes.insert(at, (name.clone(), value.clone()));
             }
         }
+        // The other's first: this one's stay the latest.
+        let (own, none) = (std::mem::take(&mut to.signals), Salt::default());
+        to.signals = Profile::default().knowing(&other.signals, none).knowing(&own, none).signals;
         to.birthday = to.birthday.or(other.birthday);
         to.zone = to.zone.or_else(|| other.zone.clone());
         // Who has once asked not to be shown is not shown.

@@ -4,7 +4,9 @@ use super::{AccountState, ApplyError};
 use crate::domain::answer::ReferralState;
 use crate::domain::id::{GrantId, ReferralId, UnitId};
 use crate::domain::ledger::{Entry, Fact};
-use crate::domain::referral::{Owed, Referral, SentGrant};
+use crate::domain::referral::fraud::{Decided, Review, SideState};
+use crate::domain::referral::{Owed, Referral, RejectedFor, SentGrant};
+use crate::domain::time::Instant;
 
 impl AccountState {
     pub(super) fn apply_referral(&mut self, entry: &Entry) -> Result<(), ApplyError> {
@@ -44,12 +46,16 @@ impl AccountState {
                     advocate_grant: None,
                     owed: Vec::new(),
                     sharers: sharers.clone(),
+                    findings: Vec::new(),
+                    review: None,
                 });
             }
             Fact::ReferralConfirmed { referral } => {
                 let referral = self.referral_of(referral)?;
                 referral.confirmed = true;
-                referral.owed.clear();
+                if referral.sends() {
+                    referral.owed.clear();
+                }
             }
             Fact::Qualified { referral, by } => {
                 let referral = self.referral_of(referral)?;
@@ -60,7 +66,7 @@ impl AccountState {
             Fact::ReferralPaid { referral, friend } => {
                 let referral = self.referral_of(referral)?;
                 referral.paid = true;
-                referral.friend = friend.clone();
+                referral.friend = friend.clone().or(referral.friend.take());
             }
             Fact::CommissionOwed { referral, grant, target, unit, change, dates } => {
                 let effective_at = entry.effective_at;
@@ -81,7 +87,20 @@ impl AccountState {
                 referral.state = ReferralState::Rejected;
                 referral.rejected_for = Some(why.clone());
                 referral.owed.clear();
+                if let Some(review) = &mut referral.review {
+                    review.close();
+                }
             }
+            Fact::ReferralSuspected { referral, findings } => {
+                self.referral_of(referral)?.findings.extend(findings.iter().cloned());
+            }
+            Fact::ReviewOpened { referral, review } => self.referral_of(referral)?.review = Some(review.clone()),
+            Fact::ReviewDecided { referral, friend, advocate, approved, forced, agent, reason } => {
+                let at = entry.effective_at;
+                let decided = Decided { agent: agent.clone(), reason: reason.clone(), forced: *forced, at };
+                self.referral_of(referral)?.decide(*friend, *advocate, *approved, decided);
+            }
+            Fact::ReviewLapsed { referral } => self.referral_of(referral)?.lapse(),
             _ => return Err(ApplyError::Inconsistent("a fact that is not about a referral")),
         }
         Ok(())
@@ -111,8 +130,60 @@ impl AccountState {
         Ok(())
     }
 
+    /// When reviews lapse.
+    pub(crate) fn reviews_due(&self) -> impl Iterator<Item = Instant> {
+        let open = self.referrals().filter_map(|known| known.review.as_ref()).filter(|review| review.is_open());
+        open.map(|review| review.due_at)
+    }
+
     fn referral_of(&mut self, id: &ReferralId) -> Result<&mut Referral, ApplyError> {
         let found = self.referrals_mut().find(|referral| referral.referral == *id);
         found.ok_or(ApplyError::Inconsistent("there is no such referral"))
+    }
+}
+
+impl Referral {
+    /// What somebody decided. What was paid without a review is one now.
+    fn decide(&mut self, friend: bool, advocate: bool, approved: bool, decided: Decided) {
+        let paid = |is: bool| is.then_some(SideState::Approved);
+        let (own, theirs) = (paid(self.friend.is_some()), paid(self.advocate_grant.is_some()));
+        let (opened_at, due_at) = (decided.at, Instant::MAX);
+        let released = theirs.is_some();
+        let unreviewed = || Review { opened_at, due_at, friend: own, advocate: theirs, decided: None, released };
+        let review = self.review.get_or_insert_with(unreviewed);
+        let to = if approved { SideState::Approved } else { SideState::Rejected };
+        for (side, is_meant) in [(&mut review.friend, friend), (&mut review.advocate, advocate)] {
+            if is_meant && let Some(side) = side {
+                *side = to.clone();
+            }
+        }
+        review.decided = Some(decided);
+        if advocate && approved {
+            review.released = true;
+            if self.confirmed {
+                self.owed.clear();
+            }
+        }
+        self.reviewed();
+    }
+
+    fn lapse(&mut self) {
+        if let Some(review) = &mut self.review {
+            review.close();
+        }
+        self.reviewed();
+    }
+
+    /// A referral of which nothing is approved, and nothing can be any more without force, has come to nothing.
+    fn reviewed(&mut self) {
+        let Some(review) = &self.review else { return };
+        if review.is_approved() && self.rejected_for == Some(RejectedFor::Review) {
+            (self.state, self.rejected_for) = (ReferralState::Qualified, None);
+        } else if !review.is_approved() && !review.is_open() {
+            (self.state, self.rejected_for) = (ReferralState::Rejected, Some(RejectedFor::Review));
+            self.owed.clear();
+        } else if self.advocate_is_out() {
+            self.owed.clear();
+        }
     }
 }

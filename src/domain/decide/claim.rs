@@ -11,6 +11,7 @@ use super::super::ledger::{Fact, digest, encode};
 use super::super::order_record::{LineRecord, OrderRecord};
 use super::super::program::{Activity, GrantTo, Timeline};
 use super::super::redeem::Redemption;
+use super::super::referral::signal::Signals;
 use super::super::time::Instant;
 use super::awards::Given;
 use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses, use_stock};
@@ -122,6 +123,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         quote: None,
         // What was kept of them lies with the order.
         visitor: None,
+        signals: Signals::None,
     };
     let order = &commit.order;
     let account = AccountId::from(&guest.member);

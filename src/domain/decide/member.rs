@@ -34,6 +34,7 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
     // What cannot be known of them as stated is answered and left out; it never refuses the enrolment.
     let refusals = people::change_profile(scene, &mut desk, &command.member, &command.profile)?;
     decided.refusals.extend(refusals);
+    referral::keep(scene, &mut desk, &command.member, &command.signals)?;
     let before = ripple::look(scene, &desk);
     rules::fire(scene, &mut desk, |rule| rule.on == Trigger::Enrolment, &["enrolment"], at, &mut decided)?;
     ripple::settle(scene, &mut desk, before, &mut decided)?;

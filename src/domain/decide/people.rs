@@ -37,6 +37,7 @@ pub(super) fn update(scene: &Scene<'_>, command: &UpdateMember) -> Result<Decisi
         let answer = Answer::UpdateMember(UpdateMemberAnswer { updated: false, decided });
         return Ok(scene.unchanged(answer, true));
     }
+    super::referral::keep(scene, &mut desk, &member, &command.signals)?;
     let answer = Answer::UpdateMember(UpdateMemberAnswer { updated: true, decided });
     Ok(scene.done(desk, answer))
 }

@@ -117,6 +117,8 @@ pub fn recall(
         recipient: None,
         code_claim: None,
         visitor: None,
+        upline: Vec::new(),
+        signals: None,
     };
     snapshot.recipient = recipient_of(&snapshot, record);
     let times = Times { now, effective_at: record.committed_at, stated: true };

@@ -4,10 +4,14 @@ pub(super) use attribute::{attribute, confirm, take_codes};
 pub(super) use codes::{create_code, update_code};
 pub(super) use qualify::{OnOrder, Unsent, on_event, on_order, on_return, on_revoke, unsent};
 pub(super) use receive::receive;
+pub(super) use review::review;
+pub(super) use suspect::keep;
 pub(super) use visit::record_touch;
 
 mod attribute;
 pub(super) mod codes;
 mod qualify;
 mod receive;
+mod review;
+pub(super) mod suspect;
 mod visit;

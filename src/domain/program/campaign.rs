@@ -6,6 +6,8 @@ use super::{LifeTerms, MonthDay, PerCurrency};
 use crate::domain::id::{CampaignId, Label, UnitId};
 use crate::domain::referral::code::Pattern;
 use crate::domain::referral::credit::CreditModel;
+use crate::domain::referral::fraud::Action;
+use crate::domain::referral::signal::SignalKind;
 use crate::domain::referral::touch::{Touch, TouchKind};
 use crate::domain::time::{CalendarPeriod, Day, Instant, Period};
 
@@ -45,6 +47,7 @@ pub struct Campaign {
     /// For how long touches count; the first that takes a touch is its own.
     pub windows: Vec<TouchWindow>,
     pub credit: CreditTerms,
+    pub fraud: FraudTerms,
 }
 
 /// For how long touches of these kinds and channels count.
@@ -65,6 +68,69 @@ impl TouchWindow {
         let kind = touch.kind != TouchKind::Share && (self.kinds.is_empty() || self.kinds.contains(&touch.kind));
         let channel = |own: &Label| self.channels.contains(own);
         kind && (self.channels.is_empty() || touch.channel.as_ref().is_some_and(channel))
+    }
+}
+
+/// What makes a referral suspicious, and what follows; `None`: it is not looked at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FraudTerms {
+    pub email: Option<Action>,
+    pub mailbox: Option<Action>,
+    pub phone: Option<Action>,
+    pub device: Option<Action>,
+    pub payment_instrument: Option<Action>,
+    pub address: Option<Action>,
+    pub ip_with_user_agent: Option<Action>,
+    pub ring: Option<Action>,
+    /// How far up a ring is looked for.
+    pub ring_hops: usize,
+    pub disposable_email: Option<Action>,
+    /// In lower case.
+    pub disposable_domains: Vec<String>,
+    pub leaked_code: Option<Action>,
+    /// In lower case.
+    pub leak_domains: Vec<String>,
+    pub velocity: Option<Velocity>,
+    /// From when it would have been paid.
+    pub review_within: Period,
+    /// Whether what nobody has decided by then is rejected; otherwise it stays open.
+    pub lapses: bool,
+}
+
+/// How many friends an advocate may bring in some days.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Velocity {
+    pub most: i64,
+    /// Today included.
+    pub days: i32,
+    pub action: Action,
+}
+
+impl FraudTerms {
+    /// So many are looked at above a friend.
+    pub const HOPS_MAX: usize = 8;
+
+    /// What follows when friend and advocate have this in common.
+    pub fn of(&self, kind: SignalKind) -> Option<Action> {
+        match kind {
+            SignalKind::Email => self.email,
+            SignalKind::Mailbox => self.mailbox,
+            SignalKind::Phone => self.phone,
+            SignalKind::Device => self.device,
+            SignalKind::PaymentInstrument => self.payment_instrument,
+            SignalKind::Address => self.address,
+            SignalKind::IpWithUserAgent => self.ip_with_user_agent,
+        }
+    }
+
+    /// Whether it takes a look at the advocates.
+    pub fn looks_up(&self) -> bool {
+        self.ring.is_some() || self.velocity.is_some() || SignalKind::ALL.iter().any(|kind| self.of(*kind).is_some())
+    }
+
+    /// How far up to look.
+    pub fn hops(&self) -> usize {
+        if self.ring.is_some() { self.ring_hops.min(FraudTerms::HOPS_MAX) } else { 1 }
     }
 }
 

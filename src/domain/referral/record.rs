@@ -7,6 +7,7 @@ use super::super::id::{AccountId, CampaignId, Code, EventId, GrantId, Label, Ord
 use super::super::ledger::Dates;
 use super::super::time::{Day, Instant};
 use super::credit::WHOLE_PPM;
+use super::fraud::{Action, Finding, Review, SideState};
 
 /// Whose a code is, as it lies in the code's own partition. The owner's account says what holds; this follows it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -120,6 +121,10 @@ pub struct Referral {
     pub owed: Vec<Owed>,
     /// Other advocates who share the credit; the rest of it is the advocate's own.
     pub sharers: Vec<Sharer>,
+    /// What speaks against it, each suspicion once.
+    pub findings: Vec<Finding>,
+    /// `Some`: the rewards wait, or have waited, for somebody to decide.
+    pub review: Option<Review>,
 }
 
 /// An advocate who has a part of the credit for a friend, beside the one to whom the friend is attributed.
@@ -151,6 +156,28 @@ impl Referral {
             0 => GrantId::of(&["referral", id, "advocate"]),
             place => GrantId::of(&["referral", id, "advocate", &place.to_string()]),
         }
+    }
+
+    /// Whether it has not come to nothing.
+    pub fn is_undecided(&self) -> bool {
+        !matches!(self.state, ReferralState::Rejected | ReferralState::Superseded)
+    }
+
+    /// Whether its rewards must wait for a review.
+    pub fn is_flagged(&self) -> bool {
+        self.findings.iter().any(|finding| Action::Flag <= finding.action)
+    }
+
+    /// Whether commission goes to the advocates as it is earned; otherwise it is owed until that is certain.
+    pub fn sends(&self) -> bool {
+        let released = self.review.as_ref().map_or(self.paid || !self.is_flagged(), |review| review.released);
+        self.confirmed && released
+    }
+
+    /// Whether the advocates get nothing any more.
+    pub fn advocate_is_out(&self) -> bool {
+        let side = self.review.as_ref().and_then(|review| review.advocate.as_ref());
+        matches!(side, Some(SideState::Rejected | SideState::Lapsed))
     }
 
     /// What was sent under each of those names.
@@ -204,6 +231,10 @@ pub enum RejectedFor {
     Circle,
     /// Too many stand between the friend and whoever was brought by nobody.
     ChainTooLong,
+    /// What is known of friend and advocate forbids it.
+    Suspected,
+    /// A review has approved nothing of it, or nobody decided in time.
+    Review,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

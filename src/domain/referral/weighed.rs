@@ -8,6 +8,7 @@ use super::super::id::{AccountId, CampaignId, Code, Label, ReferralId};
 use super::super::time::Instant;
 use super::Via;
 use super::credit::CreditModel;
+use super::fraud::Finding;
 use super::touch::TouchKind;
 
 /// One time at which it was asked who brought a friend.
@@ -34,6 +35,8 @@ pub struct Considered {
     /// `None`: the code was named.
     pub touch: Option<TouchSeen>,
     pub outcome: Outcome,
+    /// What speaks against it.
+    pub findings: Vec<Finding>,
 }
 
 /// What is told of a touch.

@@ -2,10 +2,12 @@
 
 use super::{all, decision, expiry, referral_state, refusal, refusal_reason, text, timestamp, wire};
 use crate::domain::answer::{
-    AttributeAnswer, CodeView, CreateCodeAnswer, Reason, ReferralRewardView, ReferralView, RewardState, TouchAnswer,
-    UpdateCodeAnswer, WeighingView,
+    AttributeAnswer, CodeView, CreateCodeAnswer, Reason, ReferralRewardView, ReferralView, ReviewAnswer, RewardState,
+    TouchAnswer, UpdateCodeAnswer, WeighingView,
 };
 use crate::domain::id::AccountId;
+use crate::domain::referral::fraud::{Action, Finding, Review, SideState, Suspicion};
+use crate::domain::referral::signal::SignalKind;
 use crate::domain::referral::touch::{Dropped, TouchKind};
 use crate::domain::referral::{CodeState, Considered, ModelSays, Outcome, QualifiedBy, RejectedFor, TouchSeen, Via};
 use crate::domain::time::Instant;
@@ -59,6 +61,8 @@ pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
         Some(RejectedFor::Budget) => wire::ReferralRejection::Budget,
         Some(RejectedFor::Circle) => wire::ReferralRejection::Circle,
         Some(RejectedFor::ChainTooLong) => wire::ReferralRejection::ChainTooLong,
+        Some(RejectedFor::Suspected) => wire::ReferralRejection::Suspected,
+        Some(RejectedFor::Review) => wire::ReferralRejection::Review,
     };
     wire::Referral {
         order_id: text(referral.order().cloned()),
@@ -77,6 +81,8 @@ pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
         qualify_by: expiry(referral.qualify_by),
         rejected_for: rejected_for.into(),
         event_id: event,
+        findings: all(referral.findings, finding),
+        review: referral.review.map(review),
     }
 }
 
@@ -116,7 +122,7 @@ pub(in crate::grpc) fn attempt(view: WeighingView) -> wire::AttributionAttempt {
 }
 
 fn considered(considered: Considered) -> wire::ConsideredClaim {
-    let Considered { code, of, touch, outcome } = considered;
+    let Considered { code, of, touch, outcome, findings } = considered;
     let (advocate, campaign) = of.unzip();
     let (counts, share_ppm, refused) = match outcome {
         Outcome::Counts(ppm) => (true, ppm, None),
@@ -138,7 +144,61 @@ fn considered(considered: Considered) -> wire::ConsideredClaim {
         share_ppm,
         reason: refused.map_or(wire::RefusalReason::Unspecified, refusal_reason).into(),
         message: refused.map_or("", Reason::message).to_owned(),
+        findings: all(findings, finding),
     }
+}
+
+fn finding(found: Finding) -> wire::FraudFinding {
+    let suspicion = match found.suspicion {
+        Suspicion::Same(SignalKind::Email) => wire::Suspicion::SameEmail,
+        Suspicion::Same(SignalKind::Mailbox) => wire::Suspicion::SimilarEmail,
+        Suspicion::Same(SignalKind::Phone) => wire::Suspicion::SamePhone,
+        Suspicion::Same(SignalKind::Device) => wire::Suspicion::SameDevice,
+        Suspicion::Same(SignalKind::PaymentInstrument) => wire::Suspicion::SamePaymentInstrument,
+        Suspicion::Same(SignalKind::Address) => wire::Suspicion::SameAddress,
+        Suspicion::Same(SignalKind::IpWithUserAgent) => wire::Suspicion::SameIpWithUserAgent,
+        Suspicion::Ring => wire::Suspicion::Ring,
+        Suspicion::Velocity => wire::Suspicion::Velocity,
+        Suspicion::DisposableEmail => wire::Suspicion::DisposableEmail,
+        Suspicion::LeakedCode => wire::Suspicion::LeakedCode,
+    };
+    let action = match found.action {
+        Action::Shadow => wire::FraudAction::Shadow,
+        Action::Flag => wire::FraudAction::Flag,
+        Action::Block => wire::FraudAction::Block,
+    };
+    wire::FraudFinding {
+        suspicion: suspicion.into(),
+        action: action.into(),
+        advocate_member_id: found.advocate.to_string(),
+        hops: i32::try_from(found.hops).unwrap_or(i32::MAX),
+    }
+}
+
+fn review(review: Review) -> wire::ReferralReview {
+    let side = |side: Option<SideState>| match side {
+        None => wire::ReviewState::Unspecified,
+        Some(SideState::Open) => wire::ReviewState::Open,
+        Some(SideState::Approved) => wire::ReviewState::Approved,
+        Some(SideState::Rejected) => wire::ReviewState::Rejected,
+        Some(SideState::Lapsed) => wire::ReviewState::Lapsed,
+    };
+    let Review { opened_at, due_at, friend, advocate, decided, released: _ } = review;
+    wire::ReferralReview {
+        opened_at: Some(timestamp(opened_at)),
+        lapses_at: expiry(due_at),
+        friend: side(friend).into(),
+        advocate: side(advocate).into(),
+        forced: decided.as_ref().is_some_and(|decided| decided.forced),
+        decided_at: decided.as_ref().map(|decided| timestamp(decided.at)),
+        agent_id: text(decided.as_ref().map(|decided| decided.agent.clone())),
+        reason_code: text(decided.map(|decided| decided.reason)),
+    }
+}
+
+pub(in crate::grpc) fn review_reward(answer: ReviewAnswer, replayed: bool) -> wire::ReviewRewardResponse {
+    let ReviewAnswer { changed, decided } = answer;
+    wire::ReviewRewardResponse { changed, decision: Some(decision(decided)), replayed }
 }
 
 fn touch_kind(kind: TouchKind) -> wire::TouchKind {
@@ -166,6 +226,8 @@ fn reward(reward: ReferralRewardView) -> wire::ReferralReward {
         RewardState::Pending => wire::RewardState::Pending,
         RewardState::Paid => wire::RewardState::Paid,
         RewardState::Reversed => wire::RewardState::Reversed,
+        RewardState::InReview => wire::RewardState::InReview,
+        RewardState::Rejected => wire::RewardState::Rejected,
     };
     let known = reward.due_at != Instant::MAX;
     wire::ReferralReward {

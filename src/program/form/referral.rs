@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::fraud::FraudSection;
 use super::touch::{CreditSection, WindowSection};
 use super::*;
 use crate::domain::account::AccountState;
@@ -69,6 +70,8 @@ section! {
         windows: Items<WindowSection, 1, WINDOWS_MAX>, Without("one of 30 days to sign-up, for every kind and channel");
         /// Who has the credit for a friend whom several touches may have brought. A code that is named has all of it.
         credit: CreditSection, Default("{}");
+        /// What makes a referral suspicious, and what follows.
+        fraud: FraudSection, Default("{}");
     }
 }
 
@@ -119,6 +122,7 @@ impl Build for CampaignSection {
             claw_back: self.claw_back?.value,
             windows: self.windows.map_or_else(touch::windows_default, |at| at.value),
             credit: self.credit?.value,
+            fraud: self.fraud?.value,
         })
     }
 }

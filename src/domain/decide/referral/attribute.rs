@@ -14,12 +14,14 @@ use super::super::super::program::{AttributeAt, Campaign};
 use super::super::super::quota::QuotaKey;
 use super::super::super::referral::credit::WHOLE_PPM;
 use super::super::super::referral::cycle::Verdict;
+use super::super::super::referral::fraud::Finding;
 use super::super::super::referral::{
     CodeOwner, CodeState, Considered, Outcome, Referral, RejectedFor, Sharer, Via, Weighing,
 };
 use super::super::super::time::Instant;
 use super::super::{Decision, Halt, Scene};
 use super::qualify::{self, OnOrder};
+use super::suspect;
 
 mod touches;
 
@@ -44,10 +46,17 @@ pub(in super::super) fn take_codes(
     let mut considered = Vec::new();
     for entered in codes {
         let found = checked(scene, desk, entered.code.as_ref(), via, via);
+        let mut findings = Vec::new();
+        let found = found.and_then(|found| {
+            findings = suspect::findings(scene, desk, found.campaign, &found.owner.account, None);
+            let blocked = suspect::blocks(&findings);
+            if blocked { Err(Reason::ReferralSuspected) } else { Ok(found) }
+        });
         let found = found.and_then(|found| use_up(scene, desk, &found).map(|()| found));
         let outcome = match found {
             Ok(found) => {
-                taken = Some(claim(scene, desk, &Claimed::by_code(scene, &found, via), decided, done)?);
+                let claimed = Claimed { findings: findings.clone(), ..Claimed::by_code(scene, &found, via) };
+                taken = Some(claim(scene, desk, &claimed, decided, done)?);
                 Outcome::Counts(WHOLE_PPM)
             }
             Err(reason) => {
@@ -59,7 +68,7 @@ pub(in super::super) fn take_codes(
             }
         };
         let of = entered.code.as_ref().and_then(|code| owned(scene, code));
-        considered.push(Considered { code: entered.code.clone(), of, touch: None, outcome });
+        considered.push(Considered { code: entered.code.clone(), of, touch: None, outcome, findings });
     }
     let mut models = Vec::new();
     if let Some(visitor) = &scene.snapshot.visitor {
@@ -91,6 +100,8 @@ struct Claimed<'a> {
     advocate: AccountId,
     via: Via,
     sharers: Vec<Sharer>,
+    /// What speaks against it.
+    findings: Vec<Finding>,
     /// When it must have qualified.
     qualify_by: Instant,
 }
@@ -104,6 +115,7 @@ impl<'a> Claimed<'a> {
             advocate: owner.account.clone(),
             via: via.clone(),
             sharers: Vec::new(),
+            findings: Vec::new(),
             qualify_by: qualify_by(scene, campaign),
         }
     }
@@ -142,6 +154,7 @@ fn claim(
             sharers: claimed.sharers.clone(),
         },
     )?;
+    suspect::note(scene, desk, &referral, claimed.findings.clone())?;
     if !confirmed {
         let (friend, referral) = (desk.state.account.clone(), referral.clone());
         done.outgoing.push(Outgoing::Confirm(ConfirmReferral { friend, referral, attributed_at: at }));
@@ -231,6 +244,9 @@ pub(in super::super) fn attribute(scene: &Scene<'_>, command: &Attribute) -> Res
     let mut desk = scene.desk()?;
     let mut decided = scene.decided();
     let mut done = OnOrder::default();
+    if let Ok(member) = scene.acting(&desk.state) {
+        suspect::keep(scene, &mut desk, &member, &command.signals)?;
+    }
     let via = command.agent.clone().map_or(Via::Named, Via::Agent);
     let codes = std::slice::from_ref(&command.code);
     let attributed = take_codes(scene, &mut desk, codes, &via, &mut decided, &mut done)?;
@@ -262,7 +278,10 @@ pub(in super::super) fn confirm(scene: &Scene<'_>, command: &SettleReferral) -> 
         Some(why) => desk.post(at, Fact::ReferralRejected { referral: id, why })?,
         None => {
             desk.post(at, Fact::ReferralConfirmed { referral: id.clone() })?;
-            qualify::send_owed(scene, &mut desk, &claim, &mut outgoing)?;
+            // What waits for a review as well goes on waiting.
+            if desk.state.referrals().any(|known| known.referral == id && known.sends()) {
+                qualify::send_owed(scene, &mut desk, &claim, &mut outgoing)?;
+            }
             qualify::pay(scene, &mut desk, &id, &mut scene.decided(), &mut transfers)?;
         }
     }

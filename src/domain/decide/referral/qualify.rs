@@ -4,7 +4,7 @@
 //! an order remembers what it added to them, by line. So what comes back is taken off exactly, in whatever steps.
 
 use super::super::super::answer::{Decided, Effect, Granted, Reason, ReferralState, Refusal, Subject};
-use super::super::super::command::{Brought, Commit, Outgoing, Transfer};
+use super::super::super::command::{Brought, Commit, Outgoing, Sides, Transfer};
 use super::super::super::counters::{CounterChange, Tally, in_first};
 use super::super::super::desk::{Desk, dates};
 use super::super::super::earn::{Earned, Plan};
@@ -24,6 +24,7 @@ use super::super::checkout::grant_dated;
 use super::super::giveback::{TakeBack, take_back};
 use super::super::{Halt, OVERFLOW, Scene, elsewhere};
 use super::attribute::take_codes;
+use super::{review, suspect};
 
 /// What an order has brought about for a referral.
 #[derive(Default)]
@@ -49,7 +50,11 @@ pub(in super::super) fn on_order(
     decided: &mut Decided,
 ) -> Result<OnOrder, Halt> {
     let mut done = OnOrder::default();
+    if let Ok(member) = scene.acting(&desk.state) {
+        suspect::keep(scene, desk, &member, &command.signals)?;
+    }
     take_codes(scene, desk, &command.codes, &Via::Checkout, decided, &mut done)?;
+    suspect::look_again(scene, desk, decided)?;
     let at = scene.times.effective_at;
     // What counts is when the order happened: one that is told of late qualifies although the time has run out.
     if let Some((referral, terms)) = open(scene, desk, at) {
@@ -70,7 +75,7 @@ fn open<'s>(scene: &'s Scene<'_>, desk: &Desk, at: Instant) -> Option<(Referral,
     Some((referral, terms))
 }
 
-fn terms_of<'s>(scene: &'s Scene<'_>, referral: &Referral) -> Option<&'s Campaign> {
+pub(super) fn terms_of<'s>(scene: &'s Scene<'_>, referral: &Referral) -> Option<&'s Campaign> {
     scene.timeline.at(referral.attributed_at)?.campaign(&referral.campaign)
 }
 
@@ -192,39 +197,68 @@ pub(super) fn pay(
     decided: &mut Decided,
     transfers: &mut Vec<Transfer>,
 ) -> Result<(), Halt> {
-    let at = scene.times.effective_at;
     let ready = |known: &&Referral| {
-        known.referral == *id && known.state == ReferralState::Qualified && known.confirmed && !known.paid
+        let waits = known.paid || known.review.is_some();
+        known.referral == *id && known.state == ReferralState::Qualified && known.confirmed && !waits
     };
     let Some(referral) = desk.state.referrals().find(ready).cloned() else { return Ok(()) };
     let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
-    let sides = [&terms.friend, &terms.advocate];
-    let all = total(&sides.map(|side| side.as_ref().map_or(0, |side| side.units)))?;
+    if referral.is_flagged() {
+        return review::open(scene, desk, terms, &referral);
+    }
+    match pay_sides(scene, desk, &referral, terms, Sides::BOTH, decided, transfers)? {
+        Some(refusal) => {
+            decided.refusals.push(refusal);
+            reject(scene, desk, id, RejectedFor::Budget, decided)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Pays sides of a referral, as of when it qualified. What the budget does not cover is refused, and nothing is paid.
+pub(super) fn pay_sides(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    terms: &Campaign,
+    sides: Sides,
+    decided: &mut Decided,
+    transfers: &mut Vec<Transfer>,
+) -> Result<Option<Refusal>, Halt> {
+    let id = &referral.referral;
+    let (now, at) = (scene.times.effective_at, referral.qualified_at.unwrap_or(scene.times.effective_at));
+    let of_friend = terms.friend.as_ref().filter(|_| sides.friend);
+    let of_advocate = terms.advocate.as_ref().filter(|_| sides.advocate);
+    let all = total(&[of_friend, of_advocate].map(|side| side.map_or(0, |side| side.units)))?;
     if let Some(budget) = terms.budget.filter(|_| 0 < all) {
         let quota = QuotaKey::ever(&scene.program.id, &["referral", terms.id.as_str()]);
-        let taken = scene.take(all, vec![scene.want(quota, &["referral", id.as_str()], budget, true)]);
+        let side = match sides {
+            Sides { friend: true, advocate: false } => Some("friend"),
+            Sides { friend: false, .. } => Some("advocate"),
+            Sides::BOTH => None,
+        };
+        let deed: Vec<&str> = ["referral", id.as_str()].into_iter().chain(side).collect();
+        let taken = scene.take(all, vec![scene.want(quota, &deed, budget, true)]);
         if taken.granted < all {
-            let subject = Subject::Referral(id.clone());
             let left = taken.short.unwrap_or(0);
-            decided.refusals.push(Refusal::short(subject, Reason::ReferralBudgetSpent, all, left));
-            return reject(scene, desk, id, RejectedFor::Budget, decided);
+            return Ok(Some(Refusal::short(Subject::Referral(id.clone()), Reason::ReferralBudgetSpent, all, left)));
         }
     }
-    let friend = match &terms.friend {
-        Some(side) => Some(grant_side(scene, desk, terms, id, side, decided)?),
+    let friend = match of_friend {
+        Some(side) => Some(grant_side(scene, desk, terms, id, side, at, decided)?),
         None => None,
     };
-    desk.post(at, Fact::ReferralPaid { referral: id.clone(), friend })?;
-    if let Some(side) = &terms.advocate {
+    desk.post(now, Fact::ReferralPaid { referral: id.clone(), friend })?;
+    if let Some(side) = of_advocate {
         let dates = held(scene, terms, &side.unit, side.life.as_ref(), at);
-        for (place, (target, units)) in shared(&referral, side.units).into_iter().enumerate() {
+        for (place, (target, units)) in shared(referral, side.units).into_iter().enumerate() {
             // Who shares with so many that nothing is left for them is still told of the friend.
             if units == 0 && 0 < place {
                 continue;
             }
             let (grant, unit, revision) = (referral.grant_of(place), side.unit.clone(), 1);
             desk.post(
-                at,
+                now,
                 Fact::Sent {
                     grant: grant.clone(),
                     target: target.clone(),
@@ -243,12 +277,12 @@ pub(super) fn pay(
                 net: units,
                 activates_at: dates.activates_at,
                 expires_at: dates.expires_at,
-                effective_at: at,
-                brought: Some(Brought::by_friend(&referral, units, at).for_place(place)),
+                effective_at: now,
+                brought: Some(Brought::by_friend(referral, units, at).for_place(place)),
             });
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What each of those who have the credit gets of so many units: the parts sum exactly.
@@ -281,6 +315,7 @@ fn grant_side(
     terms: &Campaign,
     referral: &ReferralId,
     side: &SideReward,
+    at: Instant,
     decided: &mut Decided,
 ) -> Result<SideGrant, Halt> {
     let plan = Plan {
@@ -293,7 +328,7 @@ fn grant_side(
         to: GrantTo::Account,
         builds: None,
     };
-    let dates = held(scene, terms, &side.unit, side.life.as_ref(), scene.times.effective_at);
+    let dates = held(scene, terms, &side.unit, side.life.as_ref(), at);
     let grant = GrantId::of(&["referral", referral.as_str(), "friend"]);
     let granted: Granted = grant_dated(scene, desk, grant, &plan, dates)?;
     let valued = value::of_kind(scene.program, plan.kind, &plan.unit, plan.amount, dates.activates_at);
@@ -316,7 +351,7 @@ fn pay_commission(
     let qualified = |referral: &&Referral| referral.state == ReferralState::Qualified && referral.attributed_at <= at;
     let Some(referral) = desk.state.referrals().find(qualified).cloned() else { return Ok(()) };
     let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
-    let Some(commission) = &terms.commission else { return Ok(()) };
+    let Some(commission) = terms.commission.as_ref().filter(|_| !referral.advocate_is_out()) else { return Ok(()) };
     let zone = &scene.program.zone;
     if commission.within.is_some_and(|within| within.after(referral.attributed_at, zone) <= at) {
         return Ok(());
@@ -327,7 +362,7 @@ fn pay_commission(
     }
     let Some(amount) = commission_of(scene, desk, terms, commission, order, earned)? else { return Ok(()) };
     let owed = referral.owed.iter().filter(|owed| owed.target == referral.advocate).count();
-    if !referral.confirmed && Referral::OWED_MAX <= owed {
+    if !referral.sends() && Referral::OWED_MAX <= owed {
         let subject = Subject::Referral(referral.referral.clone());
         decided.refusals.push(Refusal::new(subject, Reason::TooLarge));
         return Ok(());
@@ -353,11 +388,11 @@ fn pay_commission(
             amount,
             dates,
             shares: split(amount, &earned.earning),
-            revision: u32::from(referral.confirmed),
+            revision: u32::from(referral.sends()),
             reversed: 0,
             brought: Some(Brought::by_order(&referral, amount, at).for_place(place)),
         };
-        if referral.confirmed {
+        if referral.sends() {
             elsewhere::post(scene, desk, &record, amount, amount, decided)?;
             done.outgoing.push(elsewhere::effect(&record, scene)?);
         } else {
@@ -435,7 +470,7 @@ pub(in super::super) fn unsent(
     let Some(brought) = sent.brought.as_ref().filter(|_| sent.revision == 0) else { return Ok(Unsent::No) };
     let referral = desk.state.referrals().find(|known| known.referral == brought.referral);
     let Some(referral) = referral else { return Ok(Unsent::Void) };
-    if referral.confirmed {
+    if referral.sends() {
         return Ok(Unsent::No);
     }
     if !referral.owed.iter().any(|owed| owed.grant == sent.grant) {
@@ -521,7 +556,7 @@ pub(in super::super) fn on_revoke(
     Ok(transfers)
 }
 
-fn reject(
+pub(super) fn reject(
     scene: &Scene<'_>,
     desk: &mut Desk,
     id: &ReferralId,
@@ -542,18 +577,42 @@ fn claw_back(
     decided: &mut Decided,
     transfers: &mut Vec<Transfer>,
 ) -> Result<(), Halt> {
-    let at = scene.times.effective_at;
-    let id = referral.referral.clone();
-    let granted_at = referral.qualified_at.unwrap_or(at);
-    if let Some(side) = &referral.friend {
-        let amount = side.amount.checked_sub(side.reversed).ok_or(OVERFLOW)?;
-        take_back(scene, desk, &side.grant, &side.unit, side.dates, granted_at, amount, TakeBack::Clawback, decided)?;
-        let back = amount.checked_neg().ok_or(OVERFLOW)?;
-        let valued = value::of_kind(scene.program, Kind::Advocacy, &side.unit, back, side.dates.activates_at);
-        desk.count(at, valued.into_iter().collect())?;
-    }
-    reject(scene, desk, &id, why, decided)?;
+    claw_friend(scene, desk, referral, decided)?;
+    reject(scene, desk, &referral.referral, why, decided)?;
     let Some(terms) = terms_of(scene, referral) else { return Ok(()) };
+    claw_advocates(scene, desk, referral, terms, transfers)
+}
+
+/// Takes the friend's reward back.
+pub(super) fn claw_friend(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    decided: &mut Decided,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let granted_at = referral.qualified_at.unwrap_or(at);
+    let Some(side) = &referral.friend else { return Ok(()) };
+    let amount = side.amount.checked_sub(side.reversed).ok_or(OVERFLOW)?;
+    if amount == 0 {
+        return Ok(());
+    }
+    take_back(scene, desk, &side.grant, &side.unit, side.dates, granted_at, amount, TakeBack::Clawback, decided)?;
+    let back = amount.checked_neg().ok_or(OVERFLOW)?;
+    let valued = value::of_kind(scene.program, Kind::Advocacy, &side.unit, back, side.dates.activates_at);
+    Ok(desk.count(at, valued.into_iter().collect())?)
+}
+
+/// Takes the reward of each advocate back.
+pub(super) fn claw_advocates(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    terms: &Campaign,
+    transfers: &mut Vec<Transfer>,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
+    let granted_at = referral.qualified_at.unwrap_or(at);
     for (place, (target, _)) in referral.credits().into_iter().enumerate() {
         let Some(sent) = referral.sent(place).cloned() else { continue };
         // The first is told that the friend counts no more, whatever they got.

@@ -2,13 +2,15 @@
 
 use super::super::super::super::answer::{Reason, Refusal, Subject};
 use super::super::super::super::desk::Desk;
-use super::super::super::super::id::{AccountId, Code};
+use super::super::super::super::id::{AccountId, Code, Label};
 use super::super::super::super::program::TouchWindow;
 use super::super::super::super::referral::credit::{CreditModel, WHOLE_PPM};
+use super::super::super::super::referral::fraud::Finding;
 use super::super::super::super::referral::touch::Touch;
 use super::super::super::super::referral::{Considered, ModelSays, Outcome, Referral, Sharer, TouchSeen, Via};
 use super::super::super::super::time::Instant;
 use super::super::super::Scene;
+use super::super::suspect;
 use super::{Claimed, Found, checked, owned, qualify_by, use_up};
 
 /// What was found of a visitor's touches.
@@ -37,6 +39,7 @@ struct Counting<'a> {
     found: Found<'a>,
     /// When the purchase must be made.
     purchase_by: Option<Instant>,
+    findings: Vec<Finding>,
 }
 
 /// Weighs touches. `place`: on what occasion; `by_code`: whether a code has attributed already.
@@ -49,13 +52,24 @@ pub(super) fn weigh<'a>(
 ) -> Weighed<'a> {
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(touches.len());
     let mut counting: Vec<Counting<'_>> = Vec::new();
+    let mut all_findings: Vec<Vec<Finding>> = Vec::with_capacity(touches.len());
     for (number, touch) in touches.iter().enumerate() {
         match may_count(scene, desk, touch, place, by_code) {
             Ok((found, purchase_by)) => {
-                counting.push(Counting { place: number, touch, found, purchase_by });
+                let source = touch.source.as_ref().map(Label::as_str);
+                let findings = suspect::findings(scene, desk, found.campaign, &found.owner.account, source);
+                all_findings.push(findings.clone());
+                if suspect::blocks(&findings) {
+                    outcomes.push(Outcome::Not(Reason::ReferralSuspected));
+                    continue;
+                }
+                counting.push(Counting { place: number, touch, found, purchase_by, findings });
                 outcomes.push(Outcome::Counts(0));
             }
-            Err(reason) => outcomes.push(Outcome::Not(reason)),
+            Err(reason) => {
+                all_findings.push(Vec::new());
+                outcomes.push(Outcome::Not(reason));
+            }
         }
     }
     let mut refuse = |counting: &mut Vec<Counting<'_>>, reason: Reason, is: &dyn Fn(&Counting<'_>) -> bool| {
@@ -102,11 +116,13 @@ pub(super) fn weigh<'a>(
         source: touch.source.clone(),
         at: touch.at,
     };
-    let considered = touches.iter().zip(outcomes).map(|(touch, outcome)| Considered {
+    let considered = touches.iter().zip(outcomes.into_iter().zip(all_findings));
+    let considered = considered.map(|(touch, (outcome, findings))| Considered {
         code: Some(touch.code.clone()),
         of: owned(scene, &touch.code),
         touch: Some(seen(touch)),
         outcome,
+        findings,
     });
     Weighed { considered: considered.collect(), models, claimed }
 }
@@ -211,6 +227,12 @@ fn claimed<'a>(scene: &Scene<'_>, counting: &[Counting<'a>], parts: &[i64]) -> O
         advocate,
         via: Via::Touch,
         sharers: sharers.collect(),
+        findings: counting
+            .iter()
+            .zip(parts)
+            .filter(|(_, part)| 0 < **part)
+            .flat_map(|(one, _)| one.findings.clone())
+            .collect(),
         qualify_by: last.purchase_by.unwrap_or(by_campaign),
     })
 }
