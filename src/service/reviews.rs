@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::read::{self, stored};
 use super::write::{read as read_record, send};
 use super::{Error, Inner};
+use crate::domain::account::AccountState;
 use crate::domain::answer::ReferralView;
 use crate::domain::command::{Outgoing, ReviewEffect};
 use crate::domain::decide::as_of;
@@ -39,18 +40,19 @@ struct Waiting {
 }
 
 /// What goes on the feed with entries that open or close reviews.
-pub(super) fn of(program: &ProgramId, account: &AccountId, entries: &[Entry]) -> Vec<Vec<u8>> {
+pub(super) fn of(program: &ProgramId, state: &AccountState, entries: &[Entry]) -> Vec<Vec<u8>> {
+    let reviewed = |id: &ReferralId| state.referrals().any(|known| known.referral == *id && known.review.is_some());
     let mut effects: Vec<ReviewEffect> = Vec::new();
     for entry in entries {
         let referral = match &entry.fact {
             Fact::ReviewOpened { referral, .. }
             | Fact::ReviewDecided { referral, .. }
-            | Fact::ReviewLapsed { referral }
-            | Fact::ReferralRejected { referral, .. } => referral,
+            | Fact::ReviewLapsed { referral } => referral,
+            Fact::ReferralRejected { referral, .. } if reviewed(referral) => referral,
             _ => continue,
         };
         effects.retain(|known| known.referral != *referral);
-        let (friend, referral) = (account.clone(), referral.clone());
+        let (friend, referral) = (state.account.clone(), referral.clone());
         effects.push(ReviewEffect { friend, referral, effective_at: entry.effective_at });
     }
     effects.into_iter().map(|effect| encode(&(program, Outgoing::Review(effect)))).collect()

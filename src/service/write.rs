@@ -929,7 +929,7 @@ fn to_commit(
         commit.deltas.extend(back.map(|(quota, amount)| slices::back(inner, quota, amount, partition)));
         commit.deltas.extend(overdrawn(decision).map(|change| slices::over(inner, change, partition)));
         commit.feed.extend(notices::of(program, account_id, &decision.entries));
-        commit.feed.extend(reviews::of(program, account_id, &decision.entries));
+        commit.feed.extend(reviews::of(program, state, &decision.entries));
         commit.feed.extend(boards::of(program, cause.timeline, basis.state(), state));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
         let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));

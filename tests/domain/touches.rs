@@ -288,8 +288,8 @@ fn r5_other_models_are_told_in_shadow_and_move_nothing() {
     }
     w.enrol_visitor("ben", &[], "v");
     let Weighing { models, considered, referral: id, .. } = weighed(&w, "ben");
-    let said: Vec<(&str, bool, Vec<(AccountId, i64)>)> =
-        models.into_iter().map(|says| (says.model.name(), says.in_force, says.credits)).collect();
+    type Said = (&'static str, bool, Vec<(AccountId, i64)>);
+    let said: Vec<Said> = models.into_iter().map(|says| (says.model.name(), says.in_force, says.credits)).collect();
     let (ada, eve, fay) = (account("ada"), account("eve"), account("fay"));
     let expected = [
         ("last", true, vec![(fay.clone(), 1_000_000)]),

@@ -243,11 +243,12 @@ pub(crate) async fn r16_rare_reasons_are_told_too<W: World>() {
 
     // Its owner is erased.
     clients.send(&erase("ann", "erase")).await;
-    clients.enroll("cat").await;
     let mut tries = 0;
     eventually("the code leads nowhere", async || {
         tries += 1;
-        refusals(attribute("cat", &format!("name-{tries}"), &reviews)).await == [R::CodeNotActive]
+        let friend = format!("c{tries}");
+        clients.enroll(&friend).await;
+        refusals(attribute(&friend, "name", &reviews)).await == [R::CodeNotActive]
     })
     .await;
 

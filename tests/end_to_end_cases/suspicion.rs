@@ -213,10 +213,6 @@ pub(crate) async fn r13_nothing_personal_is_stored_and_keys_are_changed<W: World
     let refused = two.clients.send(&joining("f3", &[&zoes], email("ZOE@example.org"))).await;
     assert_eq!(refused.refusals(), [R::ReferralSuspected]);
     one.clients.verify("mia").await;
-    // Erased with the member.
-    one.clients.send(&erase("mia", "erase")).await;
-    let stranger = one.clients.send(&joining("f4", &[&zoes], email("mia.quimby@example.org"))).await;
-    assert_eq!(stranger.refusals(), []);
 }
 
 /// The account and the ledger of a member, and the receipt of their enrolment, as stored.

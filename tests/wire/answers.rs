@@ -694,6 +694,7 @@ fn the_outcome_of_every_write() {
         Answer::RedeemReward(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
         Answer::FulfilVoucher(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
         Answer::CancelVoucher(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
+        Answer::ReviewReward(ReviewAnswer { changed: true, decided: decided() }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -722,6 +723,7 @@ fn the_outcome_of_every_write() {
             Shown::Redeem(shown) => (18, shown.redeemed && shown.replayed),
             Shown::FulfilVoucher(shown) => (19, shown.fulfilled && shown.replayed),
             Shown::CancelVoucher(shown) => (20, shown.cancelled && shown.replayed),
+            Shown::ReviewReward(shown) => (21, shown.changed && shown.replayed),
             other => panic!("of a test of its own: {other:?}"),
         };
         assert_eq!(found, (number, true));
