@@ -233,6 +233,7 @@ cases! {
         c9_no_two_get_the_same_code_of_a_partner
         c9_what_dies_half_way_loses_no_stock_and_doubles_none
         c3_a_quote_tells_what_else_is_on_offer
+        c9_what_lapsed_reservations_held_is_there_for_others_without_a_sweep
     }
     trips {
         a_warm_commit_is_one_trip_and_a_cold_one_two

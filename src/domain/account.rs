@@ -164,6 +164,8 @@ pub struct Hold {
     pub stock: Vec<StockItem>,
     /// The quote that its Commit is decided under.
     pub pin: Option<Box<Pin>>,
+    /// Who reserved it, in an account that several share.
+    pub by: Option<MemberId>,
 }
 
 impl Hold {
@@ -355,7 +357,7 @@ impl AccountState {
                 book.take(*dates, *amount)?;
                 book.lapse(*dates, *amount)?;
             }
-            Fact::Held { order, revision, expires_at, redeem, units, promises, stock, pin } => {
+            Fact::Held { order, revision, expires_at, redeem, units, promises, stock, pin, by } => {
                 for held in units {
                     let book = self.unit(&held.unit);
                     held.parts.iter().try_for_each(|part| book.hold(part.dates, part.amount))?;
@@ -373,6 +375,7 @@ impl AccountState {
                     promises: promises.clone(),
                     stock: stock.clone(),
                     pin: pin.clone(),
+                    by: by.clone(),
                 });
             }
             Fact::Unheld { order, why, units } => {
@@ -392,6 +395,7 @@ impl AccountState {
                         units: Vec::new(),
                         promises: before.as_ref().map_or_else(Vec::new, |hold| hold.promises.clone()),
                         pin: before.as_ref().and_then(|hold| hold.pin.clone()),
+                        by: before.as_ref().and_then(|hold| hold.by.clone()),
                         redeem: before.and_then(|hold| hold.redeem),
                         stock: Vec::new(),
                     });

@@ -437,7 +437,8 @@ impl Scene<'_> {
 
     /// Takes one out of a stock, for a deed named so. `Err`: what is left. Until the claim has been made there is one.
     fn take_stock(&self, stock: &Stock, quota: &QuotaKey, deed: &[&str]) -> Result<Option<i64>, i64> {
-        let want = Want { numbered: stock.is_codes, ..self.want(quota.clone(), deed, stock.items, true) };
+        let want = self.want(quota.clone(), deed, stock.items, true);
+        let want = Want { numbered: stock.is_codes, comes_back: !stock.is_codes, ..want };
         let number = self.snapshot.set_aside.iter().find(|claim| want.is_of(claim)).and_then(|claim| claim.number);
         let taken = self.take(1, vec![want]);
         if 0 < taken.granted { Ok(number) } else { Err(taken.short.unwrap_or(0)) }
@@ -467,7 +468,17 @@ impl Scene<'_> {
     /// A want under the program that decides.
     fn want(&self, quota: QuotaKey, deed: &[&str], capacity: i64, whole: bool) -> Want {
         let since = self.timeline.since(self.times.effective_at);
-        Want { quota, deed: deed.join("|").into(), capacity, since, amount: 0, whole, numbered: false, pause: None }
+        Want {
+            quota,
+            deed: deed.join("|").into(),
+            capacity,
+            since,
+            amount: 0,
+            whole,
+            numbered: false,
+            pause: None,
+            comes_back: false,
+        }
     }
 
     fn decided(&self) -> Decided {

@@ -230,6 +230,8 @@ pub enum Fact {
         stock: Vec<StockItem>,
         /// The quote that its Commit is decided under.
         pin: Option<Box<Pin>>,
+        /// Who reserved it, in an account that several share.
+        by: Option<MemberId>,
     },
     /// A hold ends; `units` go back to their lots. Without a hold: the mark of a release that came first.
     Unheld {

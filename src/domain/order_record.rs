@@ -179,7 +179,7 @@ pub struct UseRecord {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct VoucherUse {
     pub issue: VoucherIssue,
-    /// What it took off each line; minor units.
+    /// What it took off each line, minor units; where that is nothing, the items that it gave.
     pub shares: Vec<i64>,
     pub given_back: bool,
 }

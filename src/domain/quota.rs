@@ -76,6 +76,8 @@ pub struct Want {
     /// Where it is noted, once this one is used up, that those of later periods give nothing either; `None`: each period
     /// begins anew.
     pub pause: Option<QuotaKey>,
+    /// Whether what was taken may come back when time passes.
+    pub comes_back: bool,
 }
 
 impl Want {
@@ -189,6 +191,7 @@ mod tests {
             whole,
             numbered: false,
             pause: None,
+            comes_back: false,
         }
     }
 

@@ -78,6 +78,14 @@ pub struct PaymentUse {
     pub unit_shares: Vec<i64>,
 }
 
+impl RewardUse {
+    /// What has to come back before it counts as returned, by line: what it took off, or where that is nothing the items that
+    /// it gave. All zero: it rests on no line, but on the whole order.
+    pub fn rests_on(&self) -> &[i64] {
+        if self.shares.iter().any(|share| 0 < *share) { &self.shares } else { &self.free }
+    }
+}
+
 impl Redemption {
     pub fn is_empty(&self) -> bool {
         self.rewards.is_empty() && self.payment.is_none()
@@ -157,6 +165,12 @@ pub trait Purse {
     fn available(&self, unit: &UnitId) -> i64;
     /// What a voucher is for, by the terms that it was issued under; or why it cannot be used.
     fn voucher(&self, id: &VoucherId) -> Result<Reward, Reason>;
+    /// What was given for a voucher and has been given back since: it is due again where the voucher stands all the same.
+    fn voucher_price(&self, id: &VoucherId) -> Option<(UnitId, i64)>;
+    /// Rewards that stand on the order already, before what is redeemed now.
+    fn standing(&self) -> Vec<Reward>;
+    /// What units have paid of the order already: unit, how many, and how much.
+    fn paid_before(&self) -> &[(UnitId, i64, i64)];
     /// Whether it is a member's: guests pay the ordinary price.
     fn is_of_member(&self) -> bool;
     /// Whether the member's level allows a reward; vouchers are not asked.

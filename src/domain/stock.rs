@@ -21,7 +21,8 @@ pub struct StockItem {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct StockUse {
     pub taken: StockItem,
-    /// What the reward took off each line; minor units. It is back once all of that is.
+    /// What the reward took off each line, minor units; where that is nothing, the items that it gave. It is back once all of
+    /// that is.
     pub shares: Vec<i64>,
     /// Whether it goes back into stock when the goods come back; else it is written off.
     pub comes_back: bool,

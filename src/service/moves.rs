@@ -42,7 +42,7 @@ pub(super) async fn relocate(
         match once(inner, cause, &mut basis, &write.member, &moving, times, &mut resent, &mut set_aside).await? {
             Once::Settled(settled) => return Ok(*settled),
             // Whatever has happened to it, the other is asked again after it was read.
-            Once::Newer | Once::Gone => {}
+            Once::Newer | Once::Gone | Once::UsedUp => {}
         }
     }
     Err(Error::Contention)

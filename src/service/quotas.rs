@@ -68,7 +68,16 @@ enum Mark {
 
 /// Claims that a write has made or found.
 #[derive(Default)]
-pub(super) struct Claims(Vec<Held>);
+pub(super) struct Claims(Vec<Held>, Look);
+
+/// Whether stock that was refused has been looked for where it may lie unused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Look {
+    #[default]
+    NotNeeded,
+    Needed,
+    Done,
+}
 
 struct Held {
     claim: SetAside,
@@ -91,6 +100,17 @@ impl Claims {
 
     pub(super) fn granted(&self) -> Vec<SetAside> {
         self.0.iter().map(|held| held.claim.clone()).collect()
+    }
+
+    /// Whether something that could come back by itself is refused, and nobody has looked for it yet.
+    pub(super) fn wants_a_look(&self) -> bool {
+        self.1 == Look::Needed
+    }
+
+    /// Forgets what could not be had: it is asked for once more.
+    pub(super) fn looked(&mut self) {
+        self.0.retain(|held| !matches!(held.source, Source::Nothing));
+        self.1 = Look::Done;
     }
 
     /// Closes them, for one was closed or used by somebody else: what is wanted next is claimed anew.
@@ -226,6 +246,10 @@ pub(super) async fn claim(
                 Some(key) => Held::of_slice(want, key),
                 None => claim_one(inner, account, want, now).await?,
             };
+            // Of a reservation that has lapsed, whose account nobody has asked about since.
+            if held.claim.granted < want.amount && want.comes_back && claims.1 == Look::NotNeeded {
+                claims.1 = Look::Needed;
+            }
             claims.0.push(held);
         }
     }

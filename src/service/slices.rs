@@ -74,8 +74,8 @@ pub(super) struct Slices {
     known: Mutex<HashMap<Key, i64>>,
     /// Quotas that are served by their pools, for so many wants.
     direct: Mutex<HashMap<QuotaKey, u32>>,
-    /// One at a time gives or takes slices of a quota.
-    turns: Mutex<HashMap<QuotaKey, Arc<tokio::sync::Mutex<()>>>>,
+    /// One at a time gives or drains slices of a quota, and one at a time fills the slice of a partition.
+    turns: Mutex<HashMap<(QuotaKey, Option<Partition>), Arc<tokio::sync::Mutex<()>>>>,
     /// What is noted as paused. A pause is never taken back: who goes on does so under another name.
     paused: Mutex<HashSet<QuotaKey>>,
 }
@@ -131,12 +131,12 @@ impl Slices {
         lock(&self.paused).insert(quota.clone());
     }
 
-    fn turn(&self, quota: &QuotaKey) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, quota: &QuotaKey, partition: Option<Partition>) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = lock(&self.turns);
         if KNOWN_MAX <= turns.len() {
             turns.retain(|_, turn| 1 < Arc::strong_count(turn));
         }
-        Arc::clone(turns.entry(quota.clone()).or_default())
+        Arc::clone(turns.entry((quota.clone(), partition)).or_default())
     }
 }
 
@@ -161,12 +161,16 @@ pub(super) async fn filled(inner: &Inner, want: &Want, partition: Partition) -> 
     {
         return Ok(None);
     }
-    let turn = inner.slices.turn(&want.quota);
+    let turn = inner.slices.turn(&want.quota, Some(partition));
     let _turn = turn.lock().await;
     if let Some(key) = at_hand(inner, want, partition) {
         return Ok(Some(key));
     }
-    let Some(given) = given_to(inner, want, partition).await? else {
+    let given = match waits_for(inner, want, partition).await? {
+        Some(given) => Some(given),
+        None => given_to(inner, want, partition).await?,
+    };
+    let Some(given) = given else {
         inner.slices.serve_directly(&want.quota);
         return Ok(None);
     };
@@ -176,9 +180,20 @@ pub(super) async fn filled(inner: &Inner, want: &Want, partition: Partition) -> 
     Ok((want.amount <= left).then_some(key))
 }
 
+/// What the pool has given to a slice, ever, where the slice has not taken in all of it: then there is nothing to queue for.
+async fn waits_for(inner: &Inner, want: &Want, partition: Partition) -> Result<Option<i64>, Error> {
+    let ((slice, _), pool) =
+        futures_util::future::try_join(look(inner, want, partition), Pool::read(inner, &want.quota)).await?;
+    let known = pool.ledger.slices.get(&(want.since, partition.0)).copied().unwrap_or_default();
+    let taken_in = slice.map_or(0, |(_, slice)| slice.taken_in);
+    Ok((taken_in < known.given).then_some(known.given))
+}
+
 /// What the pool has given to a slice, ever; it gives more if the slice has taken in all of it. `None`: the pool is too
 /// small for slices, or of another version.
 async fn given_to(inner: &Inner, want: &Want, partition: Partition) -> Result<Option<i64>, Error> {
+    let turn = inner.slices.turn(&want.quota, None);
+    let _turn = turn.lock().await;
     let place = (want.since, partition.0);
     let (slice, _) = look(inner, want, partition).await?;
     let taken_in = slice.map_or(0, |(_, slice)| slice.taken_in);
@@ -258,7 +273,7 @@ async fn take_in(inner: &Inner, want: &Want, partition: Partition, given: i64) -
 /// Brings back to the pool what slices hold; answers whether anything has come back. Whoever is refused by the pool asks
 /// for this first.
 pub(super) async fn drain(inner: &Inner, quota: &QuotaKey) -> Result<bool, Error> {
-    let turn = inner.slices.turn(quota);
+    let turn = inner.slices.turn(quota, None);
     let _turn = turn.lock().await;
     let mut came = false;
     for _ in 0..ATTEMPTS_MAX {
@@ -371,7 +386,7 @@ pub(super) fn over(inner: &Inner, change: &OutstandingChange, partition: Partiti
 /// Tells the pool that something lies there again. It may be told again: it looks, and counts nothing.
 pub(super) async fn came_back(inner: &Inner, back: &StockBack) -> Result<(), Error> {
     let place = (RETURNED, inner.layout.of_account(&back.quota.program, &back.account).0);
-    let turn = inner.slices.turn(&back.quota);
+    let turn = inner.slices.turn(&back.quota, None);
     let _turn = turn.lock().await;
     for _ in 0..ATTEMPTS_MAX {
         let pool = Pool::read(inner, &back.quota).await?;
@@ -395,7 +410,7 @@ pub(super) async fn overdrawn(inner: &Inner, told: &Overdrawn) -> Result<(), Err
     let Overdrawn { account, quota, capacity, since, effective_at: _ } = told;
     let partition = inner.layout.of_account(&quota.program, account);
     let place = (OVERDRAWN, partition.0);
-    let turn = inner.slices.turn(quota);
+    let turn = inner.slices.turn(quota, None);
     let _turn = turn.lock().await;
     for _ in 0..ATTEMPTS_MAX {
         let used = inner.store.left(&inner.layout.slice_left(quota, OVERDRAWN, partition)).await?;

@@ -69,6 +69,27 @@ pub(super) async fn sweep_through(inner: &Inner, through: Instant) -> Result<u64
     Ok(swept)
 }
 
+/// Pages of what is due that a look reads: a bound on what it costs whoever waits for it.
+const LOOK_PAGES: usize = 4;
+
+/// Brings up to date what fell due first, wherever it lies, so that what lapsed reservations held is there again. It is no
+/// sweep: of much that is due at once it sees the beginning.
+pub(super) async fn look(inner: &Inner) -> Result<(), Error> {
+    let through = inner.clock.now(None);
+    let mut from = Partition::default();
+    for _ in 0..LOOK_PAGES {
+        let page = inner.store.due_page(from, through.0, PAGE).await?;
+        for item in page.items {
+            sweep(inner, &item, through).await?;
+        }
+        match page.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
 /// Whether the account could be brought up to date.
 async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, Error> {
     if let Some(key) = Layout::due_board(item.partition, &item.subject) {

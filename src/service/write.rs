@@ -9,7 +9,7 @@ use super::cache::Seen;
 use super::quotas::{self, Claims};
 use super::{
     Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, reviews, signals,
-    slices, touches,
+    slices, sweeper, touches,
 };
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
@@ -170,6 +170,14 @@ pub(super) async fn settle(
         match once(inner, cause, &mut basis, member, command, times(), &mut resent, &mut set_aside).await? {
             Once::Settled(settled) => return Ok(*settled),
             Once::Newer => {}
+            Once::UsedUp => {
+                // Whoever brings others up to date holds no turn of their own.
+                drop(turn);
+                Box::pin(sweeper::look(inner)).await?;
+                set_aside.looked();
+                turn = inner.queues.turn(&basis.key).await.ok_or(Error::Overloaded)?;
+                basis = load(inner, cause.program, &AccountId::from(member), command).await?;
+            }
             Once::Gone => basis = load(inner, cause.program, &AccountId::from(member), command).await?,
         }
     }
@@ -236,6 +244,8 @@ pub(super) enum Once {
     Settled(Box<Settled>),
     /// Records were newer: the basis has them now.
     Newer,
+    /// Stock is refused that may lie in reservations that have lapsed: they are looked for before it is.
+    UsedUp,
     /// The account has become part of another since, or another part of it: everything is to be looked for again.
     Gone,
 }
@@ -265,6 +275,9 @@ pub(super) async fn once(
         Step::Decided(decision) => *decision,
         Step::Answered(before) => return settled(*before),
     };
+    if set_aside.wants_a_look() {
+        return Ok(Once::UsedUp);
+    }
     if !decision.remember {
         // Something is missing. It may be there by now, and the request may have been answered before.
         if !basis.fresh {

@@ -263,3 +263,17 @@ pub(crate) async fn c3_a_quote_tells_what_else_is_on_offer<W: World>() {
     let asked = wire::Redeem { reward_ids: vec!["three-off".into()], ..Default::default() };
     assert_eq!(quote(900, Some(asked), true).await.rewards, [], "it is to be used already");
 }
+
+pub(crate) async fn c9_what_lapsed_reservations_held_is_there_for_others_without_a_sweep<W: World>() {
+    let world = W::start();
+    // Nothing sweeps on either.
+    let (one, two) = pair(&world, 1).await;
+    let names = members(&one, 2).await;
+    let held = one.clients.send(&reserve(&names[0], "r1", order("o1", 2_000), off())).await;
+    assert!(held.reserve().reserved);
+    let late = two.clients.send(&reserve(&names[1], "r2", order("o2", 2_000), off())).await;
+    assert_eq!(late.refusals(), [wire::RefusalReason::OutOfStock]);
+    pass(&world, 16 * 60_000);
+    let now = two.clients.send(&reserve(&names[1], "r3", order("o2", 2_000), off())).await;
+    assert!(now.clone().reserve().reserved, "{now:?}");
+}

@@ -24,7 +24,7 @@ use super::super::sent_order::SentOrder;
 use super::super::time::Times;
 use super::super::value;
 use super::checkout::{give_as, line_records, note_redeemed, show_uses, spend, use_stock, use_vouchers};
-use super::purse::{self, Wallet};
+use super::purse::{self, Before, Wallet};
 use super::readjudicate::{self, As};
 use super::{
     Decision, Halt, OVERFLOW, Scene, awards, elsewhere, giveback, limits, no, referral, refusal_answer, ripple,
@@ -68,7 +68,8 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
     let refund = Refund { units, ..giveback::refund(&mut record)? };
 
     let added = Order { lines: command.add.clone(), ..record.order() };
-    let (redemption, whole) = redemption_of(scene, &desk, command, &added);
+    let standing = Before::of(scene, &record)?;
+    let (redemption, whole) = redemption_of(scene, &desk, command, &added, &standing);
     decided.refusals.extend(redemption.refusals.iter().cloned());
     if redemption.falls_short && whole {
         scene.ask_nothing();
@@ -177,13 +178,21 @@ fn behind(places: usize, shares: Vec<i64>) -> Vec<i64> {
 }
 
 /// What is used on the lines that come in, and whether it is that or nothing.
-fn redemption_of(scene: &Scene<'_>, desk: &Desk, command: &Amend, added: &Order) -> (Redemption, bool) {
+fn redemption_of(
+    scene: &Scene<'_>,
+    desk: &Desk,
+    command: &Amend,
+    added: &Order,
+    before: &Before,
+) -> (Redemption, bool) {
     let amendment = &command.amendment_id;
     let nothing = Redeem::default();
     let asked = command.redeem.as_ref().unwrap_or(&nothing);
     let at = scene.times.effective_at;
     let wallet = Wallet {
         own: &[],
+        before,
+        counted: true,
         scene,
         desk,
         order: Some(&added.order_id),

@@ -600,7 +600,7 @@ pub(super) fn cover_owed(desk: &mut Desk, at: Instant, decided: &mut Decided) ->
 }
 
 /// Gives back the vouchers that were used on what has come back, as far as the program does: each when all that it
-/// lowered is back.
+/// lowered is back, or all of the order where it lowered nothing.
 pub(super) fn return_vouchers(
     scene: &Scene<'_>,
     desk: &mut Desk,
@@ -614,7 +614,8 @@ pub(super) fn return_vouchers(
             continue;
         };
         let whole = used.shares.iter().try_fold(0i64, |sum, n| sum.checked_add(*n)).ok_or(OVERFLOW)?;
-        if record.returned_of(&used.shares).ok_or(OVERFLOW)? < whole {
+        let back = record.returned_of(&used.shares).ok_or(OVERFLOW)?;
+        if !record.is_all_returned() && (whole == 0 || back < whole) {
             continue;
         }
         let mut issue = used.issue.clone();

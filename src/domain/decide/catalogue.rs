@@ -18,7 +18,7 @@ use super::super::stock::StockItem;
 use super::super::time::Instant;
 use super::checkout::{check_enrolled, may_redeem, note_redeemed};
 use super::giveback::{Back, back_of, revive};
-use super::purse::{Wallet, reward_counter};
+use super::purse::{NOTHING_BEFORE, Wallet, reward_counter};
 use super::{Decision, Halt, OVERFLOW, Scene, no, same_order};
 
 /// What is on offer, as of the instant asked about.
@@ -210,7 +210,20 @@ fn wallet<'a>(
 ) -> Wallet<'a> {
     let at = scene.times.effective_at;
     let (stock, deed) = (RefCell::new(held), "stock".to_owned());
-    Wallet { scene, desk, order, at, promised: None, kept: false, stock, deed, store, own: &[] }
+    Wallet {
+        scene,
+        desk,
+        order,
+        at,
+        promised: None,
+        kept: false,
+        counted: true,
+        stock,
+        deed,
+        store,
+        own: &[],
+        before: NOTHING_BEFORE,
+    }
 }
 
 fn show(desk: &Desk, voucher: &VoucherId, decided: &mut Decided) {

@@ -27,7 +27,7 @@ use super::super::value;
 use super::awards::{self, Given};
 use super::elsewhere::{Place, grant_of};
 use super::limits::{self, Gift};
-use super::purse::{self, Wallet};
+use super::purse::{self, NOTHING_BEFORE, Wallet};
 use super::quoted::Standing;
 use super::{
     Decision, Halt, OVERFLOW, Scene, claim, elsewhere, no, order_event, promise, recall, referral, refusal_answer,
@@ -79,7 +79,10 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve, standing: &Standing<
             at,
             promised: None,
             kept: false,
-            stock: RefCell::new(before.as_ref().map_or_else(Vec::new, |hold| hold.stock.clone())),
+            counted: true,
+            before: NOTHING_BEFORE,
+            // What the order held, by now or until a moment ago.
+            stock: RefCell::new(desk.freed.clone()),
             deed: format!("stock|{}|{revision}", order.order_id),
             store: order.store.as_ref(),
             own,
@@ -115,7 +118,8 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve, standing: &Standing<
         Standing::Pinned(pin) => Some(Box::new((*pin).clone())),
         Standing::Free | Standing::Lost(..) => None,
     };
-    desk.post(at, Fact::Held { order: order_id, revision, expires_at, redeem, units, promises, stock, pin })?;
+    let by = if desk.state.is_shared() { scene.member().clone() } else { None };
+    desk.post(at, Fact::Held { order: order_id, revision, expires_at, redeem, units, promises, stock, pin, by })?;
     show_uses(order, &redemption, &mut decided, &[]);
     let same = standing.wants_the_same(Some(&command.redeem));
     decided.changes = standing.changes(&decided, false, same).unwrap_or_default();
@@ -477,7 +481,6 @@ pub(super) fn redemption_of(
     let at = scene.times.effective_at;
     // What was reserved stands once it is paid, whatever has become of the voucher since.
     let promised = reserved.and_then(|hold| hold.redeem.as_ref()).filter(|_| command.paid);
-    let held = reserved.map_or_else(Vec::new, |hold| hold.stock.clone());
     let wallet = Wallet {
         scene,
         desk,
@@ -485,7 +488,10 @@ pub(super) fn redemption_of(
         at,
         promised,
         kept: false,
-        stock: RefCell::new(held),
+        counted: true,
+        before: NOTHING_BEFORE,
+        // What the order held, by now or until a moment ago.
+        stock: RefCell::new(desk.freed.clone()),
         deed: format!("stock|{}", order.order_id),
         store: order.store.as_ref(),
         own,
@@ -510,14 +516,17 @@ pub(super) fn redemption_of(
     // Lines may have become fewer since: what fits is used, the rest is released.
     let kept = Redeem { mode: RedeemMode::AsPossible, ..kept.clone() };
     let program = scene.timeline.at(hold.effective_at).unwrap_or(scene.program);
-    let wallet = Wallet { at: hold.effective_at, kept: true, ..wallet };
+    let wallet = Wallet { at: hold.effective_at, kept: true, counted: !lapsed, ..wallet };
     let mut redemption = redeem(program, order, hold.effective_at, &kept, &wallet, Cover::Debt);
     let short = redemption.units().into_iter().find(|(unit, units)| wallet.available(unit) < *units);
     // A voucher that went with the reservation is no fewer lines.
     let gone = |refusal: &Refusal| matches!(&refusal.subject, Subject::Voucher(id) if wallet.voucher(id).is_err());
     // Nor is a reward of which none is left.
     let none_left = |refusal: &Refusal| refusal.reason == Reason::OutOfStock;
-    let lost = |refusal: &Refusal| gone(refusal) || none_left(refusal);
+    // Nor is one that others have had instead since the reservation lapsed.
+    let limits = [Reason::RewardLimit, Reason::DiscountedOrdersMax];
+    let used_up = |refusal: &Refusal| lapsed && limits.contains(&refusal.reason);
+    let lost = |refusal: &Refusal| gone(refusal) || none_left(refusal) || used_up(refusal);
     redemption.falls_short = !command.paid && redemption.refusals.iter().any(lost);
     if let (Some((unit, units)), false) = (short, command.paid) {
         let there = wallet.available(&unit);
@@ -556,6 +565,12 @@ pub(super) fn use_vouchers(
         let Some(known) = used.voucher.as_ref().and_then(|id| desk.state.voucher(id)).cloned() else { continue };
         let issue = known.issue();
         let Voucher { voucher, reward, expires_at, .. } = known;
+        // One that was given back since stands as it was promised, is paid for again, and is nothing that could come back.
+        if known.state == VoucherState::Cancelled {
+            let refusal = Refusal::new(Subject::Voucher(voucher), Reason::VoucherCancelled);
+            decided.refusals.push(refusal);
+            continue;
+        }
         decided.effects.push(Effect::Voucher(VoucherEffect {
             voucher: voucher.clone(),
             reward,
@@ -568,7 +583,7 @@ pub(super) fn use_vouchers(
         if !matches!(known.state, VoucherState::Used | VoucherState::Held) {
             desk.post(at, Fact::VoucherUsed { voucher, order: order.order_id.clone() })?;
         }
-        uses.push(VoucherUse { issue, shares: used.shares.clone(), given_back: false });
+        uses.push(VoucherUse { issue, shares: used.rests_on().to_vec(), given_back: false });
     }
     Ok(uses)
 }
@@ -580,7 +595,7 @@ pub(super) fn use_stock(program: &Program, desk: &mut Desk, redemption: &Redempt
         let taken = used.stock.clone()?;
         let terms = program.reward(&taken.reward).and_then(|reward| reward.stock.as_ref());
         let comes_back = terms.is_some_and(|stock| stock.comes_back);
-        Some(StockUse { taken, shares: used.shares.clone(), comes_back, given_back: false })
+        Some(StockUse { taken, shares: used.rests_on().to_vec(), comes_back, given_back: false })
     });
     uses.collect()
 }
@@ -614,12 +629,20 @@ pub(super) fn may_redeem(scene: &Scene<'_>, desk: &Desk, needs: Vec<(UnitId, i64
     for (unit, units) in needs {
         let Some(max) = terms.redeem_per_day_max.get(&unit) else { continue };
         let used = person.redeemed.iter().find(|(of, on, _)| *of == unit && *on == day).map_or(0, |(_, _, n)| *n);
+        let used = used.saturating_add(held_by(desk, &person.member, &unit));
         let left = max.saturating_sub(used).max(0);
         if left < units {
             return Err(Refusal::short(Subject::Payment(unit), Reason::DailyLimit, units, left));
         }
     }
     Ok(())
+}
+
+/// What a person has reserved of a unit and not committed yet.
+fn held_by(desk: &Desk, member: &MemberId, unit: &UnitId) -> i64 {
+    let open = desk.state.holds.iter().filter(|hold| hold.is_open() && hold.by.as_ref() == Some(member));
+    let parts = open.flat_map(|hold| &hold.units).filter(|held| held.unit == *unit).flat_map(|held| &held.parts);
+    parts.fold(0i64, |sum, part| sum.saturating_add(part.amount))
 }
 
 /// Counts what the person who acts has redeemed, where their role has a limit by day.

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 
-use super::super::account::Hold;
-use super::super::answer::Reason;
+use super::super::account::{Hold, VoucherState};
+use super::super::answer::{Effect, Reason, Share};
 use super::super::command::Redeem;
 use super::super::counters::{Tally, bucket_of};
 use super::super::desk::Desk;
 use super::super::id::{CounterId, Label, OrderId, RewardId, UnitId, VoucherId};
-use super::super::ledger::Book;
+use super::super::ledger::{Book, sum};
+use super::super::order_record::OrderRecord;
 use super::super::program::{CounterWindow, Levels, Reward, RewardLimit};
 use super::super::redeem::{Purse, Redemption};
 use super::super::stock::{self, StockItem};
@@ -27,6 +28,8 @@ pub(super) struct Wallet<'a> {
     pub(super) promised: Option<&'a Redeem>,
     /// Whoever was told of a price when reserving keeps it, whatever became of levels and limits.
     pub(super) kept: bool,
+    /// Whether the reservation counted against limits until now: one that has lapsed does not.
+    pub(super) counted: bool,
     /// Of the stock of rewards, what is there for the order already.
     pub(super) stock: RefCell<Vec<StockItem>>,
     /// Names what is done, the same for every resend: what is taken out of stock for it is taken once.
@@ -35,6 +38,58 @@ pub(super) struct Wallet<'a> {
     pub(super) store: Option<&'a Label>,
     /// What the order itself earns and may be used on it, besides the balance.
     pub(super) own: &'a [(UnitId, i64)],
+    /// What was redeemed on the order before.
+    pub(super) before: &'a Before,
+}
+
+/// What stands on an order that is amended.
+#[derive(Clone, Default)]
+pub(super) struct Before {
+    rewards: Vec<Reward>,
+    /// Unit, how many, and how much they paid.
+    paid: Vec<(UnitId, i64, i64)>,
+    /// Whether the order counts as one with a discount.
+    discounted: bool,
+}
+
+/// What an order is that was not amended.
+pub(super) const NOTHING_BEFORE: &Before = &Before { rewards: Vec::new(), paid: Vec::new(), discounted: false };
+
+impl Before {
+    /// What was redeemed on an order and has not come back.
+    pub(super) fn of(scene: &Scene<'_>, record: &OrderRecord) -> Result<Before, Halt> {
+        let then = scene.timeline.at(record.committed_at).unwrap_or(scene.program);
+        let orders = discounted_orders()?;
+        let counted = record.counts.iter().any(|tally| tally.counter == orders && tally.reversed < tally.amount);
+        let mut before = Before { discounted: counted, ..Before::default() };
+        let line = |share: &Share| record.lines.iter().find(|line| line.line_id == share.line_id);
+        let left = |shares: &[Share]| {
+            shares.iter().fold(0i64, |sum, share| {
+                let back = line(share).and_then(|line| line.returned_of(share.amount)).unwrap_or(0);
+                sum.saturating_add(share.amount.saturating_sub(back))
+            })
+        };
+        let amendments = record.amendments.iter().flat_map(|amendment| &amendment.decided.effects);
+        for effect in record.decided.effects.iter().chain(amendments) {
+            match effect {
+                Effect::Discount(discount) => {
+                    let rests_on = if discount.shares.is_empty() { &discount.free } else { &discount.shares };
+                    let reward = scene.program.reward(&discount.reward).or_else(|| then.reward(&discount.reward));
+                    if rests_on.is_empty() || 0 < left(rests_on) {
+                        before.rewards.extend(reward.cloned());
+                    }
+                }
+                Effect::Redeemed(paid) => {
+                    let (units, minor) = (left(&paid.unit_shares), left(&paid.value_shares));
+                    if 0 < units {
+                        before.paid.push((paid.unit.clone(), units, minor));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(before)
+    }
 }
 
 impl Purse for Wallet<'_> {
@@ -53,6 +108,20 @@ impl Purse for Wallet<'_> {
         program.reward(&known.reward).cloned().ok_or(Reason::RewardUnknown)
     }
 
+    fn voucher_price(&self, id: &VoucherId) -> Option<(UnitId, i64)> {
+        let known = self.desk.state.voucher(id).filter(|known| known.state == VoucherState::Cancelled)?;
+        let paid = known.bought.as_ref()?.paid.as_ref()?;
+        Some((paid.unit.clone(), sum(&paid.parts)?))
+    }
+
+    fn standing(&self) -> Vec<Reward> {
+        self.before.rewards.clone()
+    }
+
+    fn paid_before(&self) -> &[(UnitId, i64, i64)] {
+        &self.before.paid
+    }
+
     fn is_of_member(&self) -> bool {
         !self.desk.state.account.is_guest()
     }
@@ -66,7 +135,7 @@ impl Purse for Wallet<'_> {
     }
 
     fn had(&self, reward: &Reward, limit: RewardLimit) -> i64 {
-        if self.kept {
+        if self.kept && self.counted {
             return 0;
         }
         let asked = |redeem: &Redeem| redeem.rewards.contains(&reward.id);
@@ -74,7 +143,7 @@ impl Purse for Wallet<'_> {
     }
 
     fn discounted(&self, window: CounterWindow) -> i64 {
-        if self.kept {
+        if (self.kept && self.counted) || self.before.discounted {
             return 0;
         }
         let lowers =

@@ -7,7 +7,7 @@ use crate::domain::command::Redeem;
 use crate::domain::conditions::money;
 use crate::domain::id::UnitId;
 use crate::domain::order::{Currency, Order};
-use crate::domain::program::{Program, Reward, RewardBy, RewardKind};
+use crate::domain::program::{ApplyOrder, Program, Reward, RewardBy, RewardKind};
 use crate::domain::time::Instant;
 
 /// What is on offer on an order, besides what is to be used on it already. What can be had could be had alone with that.
@@ -20,10 +20,26 @@ pub fn on_order(
     stock_left: &dyn Fn(&Reward) -> Option<i64>,
 ) -> Vec<Offer> {
     let mut till = Till::new(program, order, at, purse, Cover::Balance);
-    for asked in stack::in_order(program, redeem, purse) {
-        // What is refused takes nothing off.
-        till.take(asked).ok();
-    }
+    // What is refused takes nothing off.
+    let in_order = stack::in_order(program, redeem, purse).into_iter();
+    let refused: Vec<Refusal> = in_order.filter_map(|asked| till.take(asked).err()).collect();
+    let beside = |reward: &Reward| {
+        let with = Redeem { rewards: redeem.rewards.iter().chain([&reward.id]).cloned().collect(), ..redeem.clone() };
+        let mut till = Till::new(program, order, at, purse, Cover::Balance);
+        let mut amount_minor = None;
+        let mut refusals = Vec::new();
+        for asked in stack::in_order(program, &with, purse) {
+            match till.take(asked) {
+                Ok(used) if used.reward == reward.id && used.voucher.is_none() => {
+                    amount_minor = Some(used.amount_minor)
+                }
+                Ok(_) => {}
+                Err(refusal) if refused.contains(&refusal) => {}
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        (amount_minor, refusals)
+    };
     let apart = |reward: &Reward| matches!(reward.kind, RewardKind::HandedOver(_));
     let open = listed(program).filter(|reward| !redeem.rewards.contains(&reward.id) && !apart(reward));
     let offers = open.map(|reward| {
@@ -41,7 +57,13 @@ pub fn on_order(
                 till.check_price(price.as_ref(), subject),
             ],
         ];
-        offer(reward, price, amount_minor, stock_left(reward), refusals.concat(), Some(order.currency))
+        let mut made = offer(reward, price, amount_minor, stock_left(reward), refusals.concat(), Some(order.currency));
+        // What acts before others that are asked for takes from them, too.
+        if program.redemption.apply == ApplyOrder::Listed && made.refusals.is_empty() {
+            let (amount_minor, refusals) = beside(reward);
+            (made.amount_minor, made.refusals) = (amount_minor, refusals);
+        }
+        made
     });
     offers.collect()
 }

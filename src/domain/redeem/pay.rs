@@ -117,11 +117,16 @@ impl Till<'_> {
                 tightest = Bound { units, reason };
             }
         };
+        let before = self.purse.paid_before().iter().filter(|(unit, ..)| *unit == terms.unit);
+        let (units, minor) = before.fold((0i64, 0i64), |(units, minor), (_, of_units, of_minor)| {
+            (units.saturating_add(*of_units), minor.saturating_add(*of_minor))
+        });
         if let Some(most) = terms.units_max {
-            also(floor_to(i128::from(most), terms.step), Reason::AbovePaymentMax);
+            also(floor_to(i128::from(most.saturating_sub(units).max(0)), terms.step), Reason::AbovePaymentMax);
         }
         if let Some(most) = &terms.worth_max {
-            also(in_units(i128::from(listed(most, self.order.currency)?)), Reason::AbovePaymentMax);
+            let left = listed(most, self.order.currency)?.saturating_sub(minor).max(0);
+            also(in_units(i128::from(left)), Reason::AbovePaymentMax);
         }
         if lowers {
             let open = weights.iter().zip(&self.room.lines).map(|(weight, room)| *weight.min(room));

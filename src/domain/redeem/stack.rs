@@ -47,6 +47,8 @@ pub(super) struct Stack {
     groups: Vec<Label>,
     alone: bool,
     without_units: bool,
+    /// Whether units have paid of the order before.
+    pub(super) units_paid: bool,
 }
 
 impl Stack {
@@ -59,6 +61,9 @@ impl Stack {
     ) -> Result<(), Refusal> {
         if self.alone || (reward.alone && !self.sorts.is_empty()) {
             return Err(Refusal::new(subject(), Reason::NotWithOthers));
+        }
+        if self.units_paid && !reward.with_units {
+            return Err(Refusal::new(subject(), Reason::NotWithUnits));
         }
         if reward.group.as_ref().is_some_and(|group| self.groups.contains(group)) {
             return Err(Refusal::new(subject(), Reason::GroupTaken));

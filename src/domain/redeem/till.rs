@@ -51,6 +51,9 @@ impl<'a> Till<'a> {
             mine.map_or(line.amount_minor, |used| used.member_minor)
         };
         let prices: Vec<i64> = order.lines.iter().map(cost).collect();
+        let mut stack = Stack::default();
+        purse.standing().iter().for_each(|reward| stack.add(reward));
+        stack.units_paid = !purse.paid_before().is_empty();
         Till {
             program,
             order,
@@ -60,7 +63,7 @@ impl<'a> Till<'a> {
             used: Vec::new(),
             room,
             member_prices,
-            stack: Stack::default(),
+            stack,
             purse,
             cover,
             short_of_stock: Vec::new(),
@@ -92,8 +95,17 @@ impl<'a> Till<'a> {
         match asked {
             Asked::Voucher(id) => {
                 let reward = self.purse.voucher(id).map_err(|reason| Refusal::new(subject(), reason))?;
-                let reward = Reward { price: None, ..reward };
-                let used = RewardUse { voucher: Some(id.clone()), ..self.give(&reward, subject)? };
+                let due = self.purse.voucher_price(id);
+                let reward = Reward { price: due.clone(), tier_prices: Vec::new(), ..reward };
+                let mut used = RewardUse { voucher: Some(id.clone()), ..self.give(&reward, subject)? };
+                if due.is_some() {
+                    match self.purse.take_stock(&reward) {
+                        Ok(stock) => used.stock = stock,
+                        Err(left) => {
+                            self.short_of_stock.push(Refusal::short(subject(), Reason::OutOfStock, 1, left));
+                        }
+                    }
+                }
                 self.keep(&reward, &used);
                 Ok(used)
             }
@@ -141,11 +153,12 @@ impl<'a> Till<'a> {
         if self.cover == Cover::Balance {
             self.check_price(price.as_ref(), &subject)?;
         }
-        let unit_shares = price.as_ref().map_or_else(|| vec![0; shares.len()], |(_, n)| self.spread(*n, &shares));
         let (free, to_add) = match cut {
             Cut::Whole { .. } => (vec![0; shares.len()], None),
             Cut::Items { free, to_add, .. } => (free, to_add),
         };
+        let spread = |(_, units): &(UnitId, i64)| self.spread(*units, &shares, &free);
+        let unit_shares = price.as_ref().map_or_else(|| vec![0; shares.len()], spread);
         Ok(RewardUse {
             reward: reward.id.clone(),
             amount_minor: shares.iter().sum(),
@@ -176,6 +189,9 @@ impl<'a> Till<'a> {
         let redemption = &self.program.redemption;
         let cart = self.cart();
         let reach = cart.reach(&reward.lines);
+        if self.order.lines.is_empty() {
+            return Err(no(Reason::NoMatchingLine));
+        }
         let cut = cut(&reward.kind, &cart, &reach, redemption.percent_of).map_err(no)?;
         if cut.is_nothing() {
             return Err(no(self.why_nothing(reward)));
@@ -211,11 +227,13 @@ impl<'a> Till<'a> {
         Ok(())
     }
 
-    /// How a price in units falls on the lines: as the reduction does; where nothing is reduced, for the product is yet
-    /// to be added or costs nothing, as the order's lines cost.
-    fn spread(&self, units: i64, shares: &[i64]) -> Vec<i64> {
-        if shares.iter().any(|share| 0 < *share) {
-            return split(units, shares);
+    /// How a price in units falls on the lines: as the reduction does; where nothing is reduced, for what is given costs
+    /// nothing, on the items given; and where those are yet to be added, as the order's lines cost.
+    fn spread(&self, units: i64, shares: &[i64], free: &[i64]) -> Vec<i64> {
+        for weights in [shares, free] {
+            if weights.iter().any(|weight| 0 < *weight) {
+                return split(units, weights);
+            }
         }
         let lines = self.order.lines.iter();
         let goods = lines.map(|line| if line.kind == LineKind::GiftCard { 0 } else { line.amount_minor });

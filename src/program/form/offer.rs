@@ -104,7 +104,8 @@ section! {
         price: PriceSection, Without("free");
         /// The least that the selected lines must cost, before anything that this program takes off; equal is enough.
         spend_at_least: Money, Without("any amount");
-        /// The lines it acts on, and that `spend_at_least` counts. What names lines or a product of its own acts on those.
+        /// The lines it acts on, and that `spend_at_least` counts: all but gift cards, shipping and fees included, where none
+        /// are named. What names lines or a product of its own acts on those.
         lines: LinesSection, Default("{}");
         /// From this instant on.
         starts_at: Moment, Without("since ever");

@@ -75,7 +75,8 @@ section! {
         shortfall: ShortfallWord, Default("debt");
         /// How long spent units live from the return when they have expired in the meantime; `none`: they are gone.
         lapsed_grace: LengthOrNone, Default("30 days");
-        /// Whether what is taken back may be given again under the limits that it was given under.
+        /// Whether what is taken back may be given again to the member under the limits that it was given under. Limits
+        /// over all members (`of: program`, `of: store`) are never filled up again by a return.
         frees_limits: Flag, Default("true");
         /// What a return leaves of units that the order earned: with `true`, what its rules would grant for what is kept (a
         /// bonus from 50.00 on is gone once less is kept); with `false`, each line's part of what was granted. Stamps and
