@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         "errors",
         "ledger_service",
         "member_service",
+        "payout_service",
         "referral_service",
         "reward_service",
         "simulation_service",

@@ -10,7 +10,9 @@ pub mod health;
 pub mod key;
 pub mod load;
 pub mod local;
+pub mod payouts;
 pub mod reach;
+pub mod referrals;
 pub mod replay;
 pub mod schema;
 
@@ -42,11 +44,13 @@ enum Command {
     Health(health::HealthArgs),
     Test(cases::CasesArgs),
     Replay(Box<replay::ReplayArgs>),
+    ReplayReferrals(Box<referrals::ReferralsArgs>),
     Demo(demo::DemoArgs),
     Explain(explain::ExplainArgs),
     Draw(draw::DrawArgs),
     Key(key::KeyArgs),
     Load(load::LoadArgs),
+    Payouts(payouts::PayoutsArgs),
 }
 
 /// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
@@ -79,10 +83,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             args.reach = args.reach.with_key_of(environment);
             in_runtime(async { exit(replay::run(*args).await) })
         }
+        Command::ReplayReferrals(mut args) => {
+            args.reach = args.reach.with_key_of(environment);
+            in_runtime(async { exit(referrals::run(*args, &mut out).await) })
+        }
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
         Command::Load(mut args) => {
             args.reach = args.reach.with_key_of(environment);
             in_runtime(async { exit(load::load_command(&args, &mut out).await) })
+        }
+        Command::Payouts(mut args) => {
+            args.reach = args.reach.with_key_of(environment);
+            in_runtime(async { exit(payouts::payouts_command(&args, &mut out).await) })
         }
         Command::Draw(args) => exit(draw::draw_command(&args, &mut io::stdin(), &mut out, &mut io::stderr())),
         Command::Explain(mut args) => {

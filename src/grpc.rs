@@ -7,6 +7,7 @@ mod fingerprints;
 mod guard;
 mod ledger;
 mod member;
+mod payout;
 mod profile;
 mod referral;
 mod request;
@@ -87,6 +88,7 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
     use wire::checkout_service_server::CheckoutServiceServer;
     use wire::ledger_service_server::LedgerServiceServer;
     use wire::member_service_server::MemberServiceServer;
+    use wire::payout_service_server::PayoutServiceServer;
     use wire::referral_service_server::ReferralServiceServer;
     use wire::reward_service_server::RewardServiceServer;
     use wire::simulation_service_server::SimulationServiceServer;
@@ -96,6 +98,7 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
         .add_service(guarded!(AccountServiceServer::new(face.clone()), account::METHODS, deadline))
         .add_service(guarded!(ReferralServiceServer::new(face.clone()), referral::METHODS, deadline))
         .add_service(guarded!(RewardServiceServer::new(face.clone()), reward::METHODS, deadline))
+        .add_service(guarded!(PayoutServiceServer::new(face.clone()), payout::METHODS, deadline))
         .add_service(guarded!(LedgerServiceServer::new(face.clone()), ledger::METHODS, deadline));
     if !calls.follows_requests() {
         return routes;
@@ -112,6 +115,7 @@ pub fn service_names(calls: &dyn Calls) -> Vec<&'static str> {
         wire::account_service_server::SERVICE_NAME,
         wire::referral_service_server::SERVICE_NAME,
         wire::reward_service_server::SERVICE_NAME,
+        wire::payout_service_server::SERVICE_NAME,
         wire::ledger_service_server::SERVICE_NAME,
     ];
     if calls.follows_requests() {

@@ -1,6 +1,7 @@
 //! Use cases: load, decide, commit, with bounded retry on conflict; and the two background jobs, the relay and the
 //! sweeper.
 
+mod accruals;
 mod boards;
 mod cache;
 mod claims;
@@ -25,8 +26,10 @@ mod reviews;
 mod signals;
 mod slices;
 mod statement;
+mod stats;
 mod sweeper;
 mod touches;
+mod trees;
 mod verify;
 mod write;
 
@@ -45,7 +48,7 @@ pub use programs::Source;
 use crate::clock::Clock;
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    ReferralView, TicketView, VerifyView, WeighingView,
+    PayoutsView, ReferralView, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
@@ -53,6 +56,7 @@ use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, Pro
 use crate::domain::program::Timeline;
 use crate::domain::quote::QuoteKey;
 use crate::domain::referral::signal::SignalKey;
+use crate::domain::referral::tree::Node;
 use crate::domain::time::{Instant, Times};
 use crate::store::{Layout, Partition, Store};
 use cache::Records;
@@ -183,6 +187,12 @@ pub trait Calls: Send + Sync {
         limit: usize,
     ) -> Result<Vec<TicketView>, Error>;
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error>;
+    /// Friends below a member, each right before those whom they have brought, and the token of the next page.
+    async fn referral_tree(&self, program: &ProgramId, member: &MemberId, asked: &Tree) -> Result<TreePage, Error>;
+    /// Figures of referrals in the month of an instant.
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error>;
+    /// The payouts of a partner, and where their commission stands.
+    async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error>;
     /// Delivers effects from before `through`, then sweeps what is due by then: delivered, swept.
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error>;
 }
@@ -230,6 +240,19 @@ impl Default for Options {
         }
     }
 }
+
+/// Which friends below a member are asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tree {
+    /// 1: those whom the member has brought.
+    pub depth: usize,
+    pub limit: usize,
+    /// Where the page before ended; `None`: from the beginning.
+    pub token: Option<String>,
+}
+
+/// Friends, and the token of the next page.
+pub type TreePage = (Vec<Node>, Option<String>);
 
 /// The use cases over one store. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -470,6 +493,19 @@ impl Calls for Service {
         limit: usize,
     ) -> Result<Vec<TicketView>, Error> {
         drums::list(&self.inner, program, draw, after, limit).await
+    }
+
+    async fn referral_tree(&self, program: &ProgramId, member: &MemberId, asked: &Tree) -> Result<TreePage, Error> {
+        let Tree { depth, limit, token } = asked;
+        trees::view(&self.inner, program, member, *depth, *limit, token.as_deref()).await
+    }
+
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
+        stats::view(&self.inner, program, at).await
+    }
+
+    async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error> {
+        accruals::view(&self.inner, program, member).await
     }
 
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {

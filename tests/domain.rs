@@ -34,6 +34,7 @@ mod domain {
     mod merges;
     mod moves;
     mod occasions;
+    mod payouts;
     mod people;
     mod prices;
     mod properties;
@@ -47,6 +48,7 @@ mod domain {
     mod returns;
     mod rewards;
     mod stamps;
+    mod stats;
     mod stored;
     mod suspicion;
     mod tiers;

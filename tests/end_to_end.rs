@@ -32,6 +32,7 @@ mod end_to_end_cases {
     pub(crate) mod occasions;
     pub(crate) mod once;
     pub(crate) mod outages;
+    pub(crate) mod payouts;
     pub(crate) mod people;
     pub(crate) mod prices;
     pub(crate) mod quotas;
@@ -41,10 +42,12 @@ mod end_to_end_cases {
     pub(crate) mod referral;
     pub(crate) mod stamps;
     pub(crate) mod standing;
+    pub(crate) mod stats;
     pub(crate) mod stock;
     pub(crate) mod suspicion;
     pub(crate) mod touches;
     pub(crate) mod traps;
+    pub(crate) mod trees;
     pub(crate) mod trips;
 }
 
@@ -162,6 +165,11 @@ cases! {
         b8_a_household_is_made_joined_shared_and_left
         b11_erasure_leaves_a_sound_ledger_and_nothing_personal
     }
+    payouts {
+        r19_commission_is_pending_due_paid_or_voided_and_carried_over
+        r19_commission_is_counted_once_whoever_sweeps_it_and_however_often
+        r19_commission_of_a_pending_claim_accrues_once_it_is_confirmed
+    }
     people {
         a_profile_is_set_changed_shown_and_verified
     }
@@ -225,6 +233,10 @@ cases! {
         e11_the_value_profile_is_shown_moved_by_returns_and_verified
         d3_status_and_goals_are_shown_set_lost_and_verified
     }
+    stats {
+        r18_figures_follow_what_happens_and_go_back_with_it
+        r18_figures_are_exact_whoever_folds_them_and_however_often
+    }
     stock {
         c9_two_hundred_ask_at_once_for_fifty_and_exactly_fifty_have_one
         c9_reservations_hold_stock_and_what_they_give_back_is_had_again
@@ -234,6 +246,11 @@ cases! {
         c9_what_dies_half_way_loses_no_stock_and_doubles_none
         c3_a_quote_tells_what_else_is_on_offer
         c9_what_lapsed_reservations_held_is_there_for_others_without_a_sweep
+    }
+    trees {
+        r17_a_tree_is_shown_to_a_depth_in_pages_and_follows_what_happens
+        r17_a_friend_stands_in_a_tree_once_whoever_writes_it_and_however_often
+        r17_a_board_of_who_brings_the_most
     }
     trips {
         a_warm_commit_is_one_trip_and_a_cold_one_two

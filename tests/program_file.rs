@@ -1052,3 +1052,52 @@ fn c6_quotes_are_not_honoured_for_longer_than_back_dating_reaches() {
     let expected = "back_dating_max: quotes are honoured for longer, as of when they were made";
     assert!(said.iter().any(|one| one.starts_with(expected)), "{said:?}");
 }
+
+#[test]
+fn r19_a_campaign_for_partners_pays_money_and_does_not_know_friends_one_by_one() {
+    let money = "cents: {paid_out: {currency: EUR}}";
+    // Of the unit, of the campaign, what is wrong; empty: nothing.
+    for (unit, terms, expected) in [
+        (money, "commission: {percent: 5%, unit: cents}", ""),
+        (money, "advocate: {units: 100, unit: cents}, friend: {units: 5}, hold: 14 days", ""),
+        (money, "commission: {percent: 5%}", "referrals[0].partners: `points` is not paid out"),
+        ("cents: {}", "commission: {percent: 5%, unit: cents}", "referrals[0].partners: `cents` is not paid out"),
+        (
+            money,
+            "advocate: {units: 1, unit: cents}, milestones: [{from: 2, times: 2}]",
+            "referrals[0].milestones: a partner's account does not know",
+        ),
+        (
+            money,
+            "commission: {percent: 5%, unit: cents}, generations: [10%]",
+            "referrals[0].generations: a partner's account does not know",
+        ),
+        (
+            money,
+            "commission: {percent: 5%, unit: cents}, caps: [{counts: units, most: 5, per: month}]",
+            "referrals[0].caps: a partner's account does not know",
+        ),
+        (
+            "cents: {paid_out: {currency: USD}}",
+            "commission: {percent: 5%, unit: cents}",
+            "units.cents.paid_out.currency: USD is not the program's first currency",
+        ),
+        (
+            "cents: {expires_after: 1 year, paid_out: {currency: EUR}}",
+            "commission: {percent: 5%, unit: cents}",
+            "units.cents.paid_out: money that is paid out neither waits, expires nor is forgiven",
+        ),
+    ] {
+        let text = format!(
+            "guerdon: 1\nprogram: p\ntitle: P\ntime_zone: UTC\ncurrencies: [EUR]\nunits: {{points: {{}}, {unit}}}\n\
+             referrals: [{{id: a, title: A, partners: true, {terms}}}]\n"
+        );
+        match program::compile(&text) {
+            Ok(_) => assert_eq!(expected, "", "it compiles:\n{text}"),
+            Err(_) => {
+                let said = said(&text);
+                assert!(!expected.is_empty() && said.iter().any(|one| one.starts_with(expected)), "{said:?}\n{text}");
+            }
+        }
+    }
+}

@@ -18,6 +18,7 @@ mod wire {
     mod hostile;
     mod malformed;
     mod meaning;
+    mod payouts;
     mod people;
     mod rewards;
     mod server;

@@ -8,11 +8,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    ReferralView, TicketView, VerifyView, WeighingView,
+    PayoutsView, ReferralView, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
-use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
+use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Tree, TreePage, Write};
 use crate::telemetry::metrics;
 
 /// Passes on at most so many calls at once.
@@ -188,6 +188,21 @@ impl Calls for Limited {
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
         let _place = self.place()?;
         self.calls.account(program, account).await
+    }
+
+    async fn referral_tree(&self, program: &ProgramId, member: &MemberId, asked: &Tree) -> Result<TreePage, Error> {
+        let _place = self.place()?;
+        self.calls.referral_tree(program, member, asked).await
+    }
+
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
+        let _place = self.place()?;
+        self.calls.stats(program, at).await
+    }
+
+    async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error> {
+        let _place = self.place()?;
+        self.calls.payouts(program, member).await
     }
 
     async fn end_day(&self, through: Instant) -> Result<(u64, u64), Error> {

@@ -21,6 +21,7 @@ use crate::grpc::wire;
 use wire::checkout_service_client::CheckoutServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
 use wire::member_service_client::MemberServiceClient;
+use wire::payout_service_client::PayoutServiceClient;
 use wire::referral_service_client::ReferralServiceClient;
 use wire::simulation_service_client::SimulationServiceClient;
 
@@ -130,6 +131,7 @@ pub struct Client {
     checkout: CheckoutServiceClient<Shown>,
     members: MemberServiceClient<Shown>,
     referrals: ReferralServiceClient<Shown>,
+    payouts: PayoutServiceClient<Shown>,
     ledger: LedgerServiceClient<Shown>,
     simulation: SimulationServiceClient<Shown>,
     patience: Patience,
@@ -167,6 +169,7 @@ methods! {
     create_code: referrals, "CreateCode", CreateCodeRequest -> CreateCodeResponse;
     attribute: referrals, "Attribute", AttributeRequest -> AttributeResponse;
     get_referral: referrals, "GetReferral", GetReferralRequest -> GetReferralResponse;
+    list_payouts: payouts, "ListPayouts", ListPayoutsRequest -> ListPayoutsResponse;
     verify_member: ledger, "VerifyMember", VerifyMemberRequest -> VerifyMemberResponse;
 }
 
@@ -193,6 +196,7 @@ impl Client {
             checkout: CheckoutServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER_BYTES_MAX),
             members: MemberServiceClient::new(channel.clone()),
             referrals: ReferralServiceClient::new(channel.clone()),
+            payouts: PayoutServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel.clone()),
             simulation: SimulationServiceClient::new(channel),
             patience,

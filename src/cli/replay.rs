@@ -222,7 +222,8 @@ fn check_usage(args: &ReplayArgs) -> Result<(), Stop> {
     }
 }
 
-fn read_program(path: &Path) -> Result<(String, crate::domain::program::Program), Stop> {
+/// The text of a program file, and what it compiles to.
+pub(super) fn read_program(path: &Path) -> Result<(String, crate::domain::program::Program), Stop> {
     let text = std::fs::read_to_string(path).map_err(|error| bad_input(path, &error))?;
     let compiled = program::compile(&text).map_err(|faults| Stop {
         code: EXIT_BAD_INPUT,

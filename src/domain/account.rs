@@ -15,6 +15,7 @@ use super::time::{DAY_MS, Day, Instant};
 pub use activity::{LastEvent, OccasionState};
 pub use belongings::{Away, Belongings, Home, HomeWhy, OwnedUnits};
 pub use cards::{CardState, FilledCard, LapsedStamps, NewCard, OpenCard, StampsOn, TakenStamps};
+pub use payouts::{Payout, PayoutState};
 pub use people::{AccountKind, AttributeValue, Birthday, Person, Profile, Role, Salt};
 pub use tiers::{
     Arrival, Carry, Ended, Gift, Gifts, GoalChange, GoalState, Holding, LadderState, Met, Source, TierChange,
@@ -27,6 +28,7 @@ mod activity;
 mod belongings;
 mod cards;
 mod moves;
+mod payouts;
 mod people;
 mod referral;
 mod tags;
@@ -106,6 +108,8 @@ pub struct AccountState {
     pub outstanding: Vec<(UnitId, i64)>,
     /// Entries that tell why the owner was, or was not, attributed; the latest [`AccountState::WEIGHED_MAX`].
     pub weighed: Vec<u64>,
+    /// Of a partner; at most [`AccountState::PAYOUTS_MAX`].
+    pub payouts: Vec<Payout>,
 }
 
 /// What an account has of one unit.
@@ -273,6 +277,7 @@ impl AccountState {
             ordered_at: Instant(0),
             outstanding: Vec::new(),
             weighed: Vec::new(),
+            payouts: Vec::new(),
         }
     }
 
@@ -548,6 +553,10 @@ impl AccountState {
             | Fact::TransferReturned { .. }
             | Fact::PersonRedeemed { .. } => self.apply_move(entry)?,
             Fact::GrantedElsewhere { .. } => {}
+            Fact::Accrued { grant, unit, revision, change, .. } => {
+                self.note_accrued(grant, unit, *revision, *change)?
+            }
+            Fact::PayoutPrepared { .. } | Fact::PayoutSettled { .. } => self.apply_payout(entry)?,
         }
         Ok(())
     }
@@ -807,6 +816,8 @@ impl UnitBook {
             lifetime_forgiven: self.amount(Book::Forgiven).saturating_neg(),
             lifetime_forfeited: self.amount(Book::Forfeited),
             lifetime_fees: self.amount(Book::Fees),
+            in_payout: self.amount(Book::InPayout),
+            lifetime_paid_out: self.amount(Book::PaidOut),
             activations,
             expiries,
             awaiting: self.awaiting.iter().fold(0, |sum, waits| sum.saturating_add(waits.amount)),

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::{AccountKind, Person, Role, Source, Voucher, VoucherState};
+use super::account::{AccountKind, Payout, Person, Role, Source, Voucher, VoucherState};
 use super::command::{ReturnCause, Tender};
 use super::event_record::{EventState, RecoveryRecord};
 use super::id::{
-    AccountId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId, OrderId, PriceId,
-    ReferralId, ReturnId, RewardId, RuleId, Sku, UnitId, VoucherId,
+    AccountId, CampaignId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId,
+    OrderId, PayoutId, PriceId, ReferralId, ReturnId, RewardId, RuleId, Sku, UnitId, VoucherId,
 };
 use super::ledger::MoveWhy;
 use super::order::{Currency, OrderKind};
+use super::payouts::Commission;
 use super::program::{Kind, ProgramVersion, SettlesAs};
 use super::referral::touch::Dropped;
 use super::referral::{CodeOwner, Referral, Weighing};
+use super::stats::Figure;
 use super::time::Instant;
 
 /// The answer to a write or to its preview.
@@ -55,6 +57,8 @@ pub enum Answer {
     Catalogue(CatalogueAnswer),
     Touch(TouchAnswer),
     ReviewReward(ReviewAnswer),
+    PreparePayout(PayoutAnswer),
+    ConfirmPayout(PayoutAnswer),
 }
 
 /// What became of a review.
@@ -73,6 +77,44 @@ pub struct TouchAnswer {
     /// Why it was counted and not kept.
     pub dropped: Option<Dropped>,
     pub refusals: Vec<Refusal>,
+}
+
+/// What became of a payout.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PayoutAnswer {
+    /// Whether this command changed it.
+    pub changed: bool,
+    /// As it stands; `None`: there is none.
+    pub payout: Option<Payout>,
+    pub decided: Decided,
+    pub balances: Vec<Balance>,
+}
+
+/// The payouts of a partner, and where their commission stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PayoutsView {
+    pub payouts: Vec<Payout>,
+    /// By unit that is paid out, with its currency.
+    pub commissions: Vec<(UnitId, Currency, Commission)>,
+}
+
+/// Figures of referrals in a month.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StatsView {
+    /// Whether the program keeps them.
+    pub kept: bool,
+    pub starts_at: Instant,
+    pub ends_at: Instant,
+    /// Campaigns of the program, in its order.
+    pub campaigns: Vec<CampaignId>,
+    /// Of all partitions together, ascending.
+    pub figures: Vec<(Figure, i64)>,
+}
+
+impl PayoutAnswer {
+    pub fn of_nothing(decided: Decided) -> PayoutAnswer {
+        PayoutAnswer { changed: false, payout: None, decided, balances: Vec::new() }
+    }
 }
 
 /// What became of a voucher.
@@ -695,6 +737,7 @@ pub enum Subject {
     Referral(ReferralId),
     /// Who came by codes before it was known who they were.
     Visitor,
+    Payout(PayoutId),
 }
 
 /// What kept a rule from giving all that it would, or anything.
@@ -856,6 +899,12 @@ pub enum Reason {
     ReferralUnknown,
     /// It has been decided, has lapsed, or there is nothing to decide.
     ReviewClosed,
+    NotAPartner,
+    UnitNotPaidOut,
+    PayoutOpen,
+    PayoutTooSmall,
+    PayoutUnknown,
+    PayoutSettled,
 }
 
 impl Reason {
@@ -866,6 +915,7 @@ impl Reason {
             self,
             Reason::MemberUnknown
                 | Reason::OrderUnknown
+                | Reason::PayoutUnknown
                 | Reason::LineUnknown
                 | Reason::InFuture
                 | Reason::EventUnknown
@@ -949,6 +999,12 @@ impl Reason {
             Reason::QuoteForeign => "the quote was given to another member, or under another program",
             Reason::QuoteExpired => "the quote is honoured no longer; ask for another one",
             Reason::QuoteOfOtherCart => "the quote was of another cart; ask for another one",
+            Reason::NotAPartner => "only partners have that",
+            Reason::UnitNotPaidOut => "the unit is not paid out, or several are and none was named",
+            Reason::PayoutOpen => "another payout is prepared and has to be confirmed first",
+            Reason::PayoutTooSmall => "less is due than a payout has at least",
+            Reason::PayoutUnknown => "the account lists no such payout",
+            Reason::PayoutSettled => "it was said before what became of the payout",
             Reason::AccountChanged => "the account is not as it was when this was quoted",
             Reason::TouchWindowOver => "the time in which the touch counts is over",
             Reason::TouchNotTaken => "the campaign counts no touches of this kind and channel",
@@ -1065,6 +1121,9 @@ pub struct Balance {
     pub lifetime_forfeited: i64,
     /// Paid for transfers.
     pub lifetime_fees: i64,
+    /// In payouts that are prepared.
+    pub in_payout: i64,
+    pub lifetime_paid_out: i64,
     /// At most [`Balance::DATED_MAX`].
     pub activations: Vec<(Instant, i64)>,
     /// At most [`Balance::DATED_MAX`].

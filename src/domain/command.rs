@@ -6,7 +6,7 @@ use super::account::{AccountKind, AttributeValue, Belongings, Birthday, Profile,
 use super::answer::Refusal;
 use super::id::{
     AccountId, CampaignId, Code, EventId, GrantId, Label, LadderId, LevelId, LineId, MemberId, OrderEventId, OrderId,
-    ReferralId, ReturnId, RewardId, RuleId, UnitId, VisitorId, VoucherId,
+    PayoutId, ReferralId, ReturnId, RewardId, RuleId, UnitId, VisitorId, VoucherId,
 };
 use super::ledger::{MoveWhy, Part};
 use super::order::{Line, Order};
@@ -71,6 +71,8 @@ pub enum Command {
     /// Somebody came by a code.
     RecordTouch(RecordTouch),
     ReviewReward(ReviewReward),
+    PreparePayout(PreparePayout),
+    ConfirmPayout(ConfirmPayout),
 }
 
 /// Decides about the rewards of a referral.
@@ -121,6 +123,24 @@ impl std::fmt::Debug for RecordTouch {
 
 impl RecordTouch {
     pub const USER_AGENT_BYTES_MAX: usize = 1_024;
+}
+
+/// All that a partner has coming and that is due is to be paid out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PreparePayout {
+    pub payout: PayoutId,
+    /// `None`: the only unit that is paid out.
+    pub unit: Option<UnitId>,
+}
+
+/// What became of a payout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConfirmPayout {
+    pub payout: PayoutId,
+    /// Otherwise it failed, and is due again.
+    pub paid: bool,
+    /// What it is called where it was paid.
+    pub reference: Option<Label>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

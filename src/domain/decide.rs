@@ -18,6 +18,7 @@ mod moves;
 pub(in crate::domain) mod occasions;
 mod order_event;
 mod outstanding;
+mod payouts;
 mod people;
 mod promise;
 mod purse;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 
 use super::account::{AccountState, ApplyError, Inbound, Salt};
 use super::answer::{Answer, Decided, Explain, Reason, Refusal, Subject};
-use super::command::{Command, Outgoing, Recipient, Transfer};
+use super::command::{Command, ConfirmPayout, Outgoing, PreparePayout, Recipient, Transfer};
 use super::conditions::{Seen, SeenEvent, View};
 use super::desk::Desk;
 use super::event_record::{DeedRecord, EventRecord};
@@ -220,6 +221,8 @@ pub fn decide(
         Command::Catalogue(asked) => catalogue::list(&scene, asked),
         Command::RecordTouch(record) => referral::record_touch(&scene, record),
         Command::ReviewReward(review) => referral::review(&scene, review),
+        Command::PreparePayout(prepare) => payouts::prepare(&scene, prepare),
+        Command::ConfirmPayout(confirm) => payouts::confirm(&scene, confirm),
     };
     match decided.and_then(|decision| outstanding::settle(&scene, decision)) {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
@@ -620,6 +623,8 @@ fn refusal_answer(command: &Command, mut decided: Decided, refusals: Vec<Refusal
             Answer::Touch(a::TouchAnswer { recorded: false, dropped: None, refusals: decided.refusals })
         }
         Command::ReviewReward(_) => Answer::ReviewReward(a::ReviewAnswer { changed: false, decided }),
+        Command::PreparePayout(_) => Answer::PreparePayout(a::PayoutAnswer::of_nothing(decided)),
+        Command::ConfirmPayout(_) => Answer::ConfirmPayout(a::PayoutAnswer::of_nothing(decided)),
     }
 }
 
@@ -653,5 +658,8 @@ fn subject_of(command: &Command) -> Subject {
         Command::RedeemReward(redeem) => Subject::Reward(redeem.reward.clone()),
         Command::FulfilVoucher(voucher) | Command::CancelVoucher(voucher) => Subject::Voucher(voucher.clone()),
         Command::Catalogue(_) => Subject::Member,
+        Command::PreparePayout(PreparePayout { payout, .. }) | Command::ConfirmPayout(ConfirmPayout { payout, .. }) => {
+            Subject::Payout(payout.clone())
+        }
     }
 }

@@ -176,6 +176,10 @@ id! {
     VisitorId, 64
 }
 id! {
+    /// A batch of commission that is paid out, unique within its account.
+    PayoutId, 64
+}
+id! {
     /// A code as stored: upper case, without separators.
     Code, 40
 }

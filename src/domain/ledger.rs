@@ -14,8 +14,9 @@ use super::event_record::EventState;
 use super::id::EventId;
 use super::id::{
     AccountId, CampaignId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, MemberId, OrderEventId, OrderId,
-    ReferralId, RequestId, ReturnId, RuleId, UnitId, VoucherId,
+    PayoutId, ReferralId, RequestId, ReturnId, RuleId, UnitId, VoucherId,
 };
+use super::order::Currency;
 use super::program::{Kind, ProgramVersion};
 use super::quote::Pin;
 use super::referral::fraud::{Finding, Review};
@@ -60,10 +61,14 @@ pub enum Book {
     Forfeited,
     /// Paid for transfers.
     Fees,
+    /// In payouts that are prepared.
+    InPayout,
+    /// Paid out in money.
+    PaidOut,
 }
 
 impl Book {
-    pub const COUNT: usize = 13;
+    pub const COUNT: usize = 15;
     pub const ALL: [Book; Book::COUNT] = [
         Book::Available,
         Book::Pending,
@@ -78,6 +83,8 @@ impl Book {
         Book::InTransit,
         Book::Forfeited,
         Book::Fees,
+        Book::InPayout,
+        Book::PaidOut,
     ];
 
     pub fn name(self) -> &'static str {
@@ -95,6 +102,8 @@ impl Book {
             Book::InTransit => "in_transit",
             Book::Forfeited => "forfeited",
             Book::Fees => "fees",
+            Book::InPayout => "in_payout",
+            Book::PaidOut => "paid_out",
         }
     }
 }
@@ -406,6 +415,7 @@ pub enum Fact {
     /// An effect came in that lowers it, to `net` in all.
     Recalled {
         grant: GrantId,
+        rule: RuleId,
         unit: UnitId,
         revision: u32,
         net: i64,
@@ -725,6 +735,33 @@ pub enum Fact {
         amendment_id: ReturnId,
         digest: Hash,
     },
+    /// What a friend brings a partner: `change` units since the revision before. It gathers beside this account until it is
+    /// due.
+    Accrued {
+        grant: GrantId,
+        campaign: CampaignId,
+        partner: AccountId,
+        unit: UnitId,
+        revision: u32,
+        change: i64,
+        due_at: Instant,
+    },
+    /// All that was due is set aside to be paid out.
+    PayoutPrepared {
+        payout: PayoutId,
+        number: u32,
+        unit: UnitId,
+        currency: Currency,
+        parts: Vec<Part>,
+    },
+    /// A payout was paid, or it failed: `back` is what went to lots again, and what repaid a debt.
+    PayoutSettled {
+        payout: PayoutId,
+        unit: UnitId,
+        amount: i64,
+        back: Option<(Vec<Part>, i64)>,
+        reference: Option<Label>,
+    },
 }
 
 impl Fact {
@@ -809,6 +846,10 @@ impl Fact {
             Fact::TransferReturned { .. } => "transfer_returned",
             Fact::GrantedElsewhere { .. } => "granted_elsewhere",
             Fact::PersonRedeemed { .. } => "person_redeemed",
+            Fact::Accrued { .. } => "accrued",
+            Fact::PayoutPrepared { .. } => "payout_prepared",
+            Fact::PayoutSettled { back: None, .. } => "payout_paid",
+            Fact::PayoutSettled { back: Some(_), .. } => "payout_failed",
         }
     }
 }
@@ -977,7 +1018,23 @@ impl Entry {
                 to.add(Book::Debt, unit, *repaid);
                 to.add(Book::Available, unit, lots);
             }
-            Fact::Sent { unit, change, .. } | Fact::GrantedElsewhere { unit, change, .. } => {
+            Fact::PayoutPrepared { unit, parts, .. } => {
+                to.add(Book::Available, unit, sum(parts)?.checked_neg()?);
+                to.add(Book::InPayout, unit, sum(parts)?);
+            }
+            Fact::PayoutSettled { unit, amount, back, .. } => {
+                to.add(Book::InPayout, unit, amount.checked_neg()?);
+                match back {
+                    None => to.add(Book::PaidOut, unit, *amount),
+                    Some((parts, repaid)) => {
+                        to.add(Book::Available, unit, sum(parts)?);
+                        to.add(Book::Debt, unit, *repaid);
+                    }
+                }
+            }
+            Fact::Sent { unit, change, .. }
+            | Fact::GrantedElsewhere { unit, change, .. }
+            | Fact::Accrued { unit, change, .. } => {
                 // What is called back was never this member's: it counts as not issued, rather than as granted
                 // here and reversed.
                 to.add(Book::Issued, unit, change.checked_neg()?);

@@ -17,6 +17,7 @@ use super::order::Currency;
 use super::program::{Kind, LifeTerms};
 use super::referral::touch::Touch;
 use super::sent_order::SentOrder;
+use super::stats::Measured;
 use super::stock::StockUse;
 use super::time::Instant;
 
@@ -59,6 +60,8 @@ pub struct OrderRecord {
     pub amendments: Vec<AmendmentRecord>,
     /// Of the stock of rewards.
     pub stock: Vec<StockUse>,
+    /// `None`: it is in no figures.
+    pub measured: Option<Measured>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

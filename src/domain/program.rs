@@ -26,7 +26,7 @@ pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
 pub use index::RuleIndex;
-pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, UnitTerms};
+pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, PayoutTerms, UnitTerms};
 pub use price::{LowerPrice, MemberPrice};
 pub use redemption::{ApplyOrder, Floor, FloorPrice, PercentBase, Rails, RedemptionTerms};
 pub use reward::{
@@ -100,6 +100,8 @@ pub struct Program {
     pub rewards: Vec<Reward>,
     pub campaigns: Vec<Campaign>,
     pub touches: TouchTerms,
+    /// Whether figures of referrals are kept.
+    pub referral_figures: bool,
     pub reservations: ReservationTerms,
     pub quotes: QuoteTerms,
     pub returns: ReturnTerms,

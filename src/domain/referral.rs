@@ -7,6 +7,7 @@ pub mod fraud;
 mod record;
 pub mod signal;
 pub mod touch;
+pub mod tree;
 mod weighed;
 
 pub use record::{

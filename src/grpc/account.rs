@@ -77,6 +77,7 @@ fn create_account(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CreateAcc
     let kind = request::known(bad, at, *kind).and_then(|kind| match kind {
         wire::AccountKind::Household => Some(AccountKind::Household),
         wire::AccountKind::Company => Some(AccountKind::Company),
+        wire::AccountKind::Partner => Some(AccountKind::Partner),
         wire::AccountKind::Unspecified | wire::AccountKind::Person | wire::AccountKind::Guest => {
             bad.add(at, "must be ACCOUNT_KIND_HOUSEHOLD or ACCOUNT_KIND_COMPANY");
             None

@@ -41,6 +41,8 @@ const FULFIL_VOUCHER: u8 = 81;
 const CANCEL_VOUCHER: u8 = 82;
 const RECORD_TOUCH: u8 = 90;
 const REVIEW_REWARD: u8 = 91;
+const PREPARE_PAYOUT: u8 = 110;
+const CONFIRM_PAYOUT: u8 = 111;
 
 pub(super) fn review_reward(raw: &wire::ReviewRewardRequest) -> Fingerprint {
     let wire::ReviewRewardRequest {
@@ -94,6 +96,35 @@ pub(super) fn redeem(raw: &wire::RedeemRequest) -> Fingerprint {
         .field("member_id", member_id.as_bytes())
         .field("reward_id", reward_id.as_bytes())
         .field("store_id", store_id.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn prepare_payout(raw: &wire::PreparePayoutRequest) -> Fingerprint {
+    let wire::PreparePayoutRequest { program_id: _, member_id, request_id: _, payout_id, unit, occurred_at } = raw;
+    Fingerprint::of(PREPARE_PAYOUT)
+        .field("member_id", member_id.as_bytes())
+        .field("payout_id", payout_id.as_bytes())
+        .field("unit", unit.as_bytes())
+        .field("occurred_at", &message(occurred_at.as_ref()))
+        .done()
+}
+
+pub(super) fn confirm_payout(raw: &wire::ConfirmPayoutRequest) -> Fingerprint {
+    let wire::ConfirmPayoutRequest {
+        program_id: _,
+        member_id,
+        request_id: _,
+        payout_id,
+        state,
+        reference,
+        occurred_at,
+    } = raw;
+    Fingerprint::of(CONFIRM_PAYOUT)
+        .field("member_id", member_id.as_bytes())
+        .field("payout_id", payout_id.as_bytes())
+        .field("state", &number(i64::from(*state)))
+        .field("reference", reference.as_bytes())
         .field("occurred_at", &message(occurred_at.as_ref()))
         .done()
 }

@@ -156,6 +156,7 @@ pub(super) fn account_kind(kind: AccountKind) -> wire::AccountKind {
         AccountKind::Person => wire::AccountKind::Person,
         AccountKind::Household => wire::AccountKind::Household,
         AccountKind::Company => wire::AccountKind::Company,
+        AccountKind::Partner => wire::AccountKind::Partner,
         AccountKind::Guest => wire::AccountKind::Guest,
     }
 }

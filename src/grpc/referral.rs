@@ -3,7 +3,7 @@
 use tonic::{Request, Response};
 
 use super::request::{self, Envelope};
-use super::response::referrals;
+use super::response::{figures, referrals};
 use super::violations::{Path, Violations, read, shortened};
 use super::wire::{self, referral_service_server::ReferralService};
 use super::{Face, Reply, fingerprints, status, trace};
@@ -13,7 +13,7 @@ use crate::domain::id::{CampaignId, Code, Label, MemberId, ProgramId, ReferralId
 use crate::domain::referral::code;
 use crate::domain::referral::touch::TouchKind;
 use crate::domain::time::Instant;
-use crate::service::{Calls, Write};
+use crate::service::{Calls, Tree, Write};
 
 pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.ReferralService/CreateCode",
@@ -25,6 +25,8 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.ReferralService/ExplainAttribution",
     "guerdon.v1.ReferralService/ReviewReward",
     "guerdon.v1.ReferralService/ListReviews",
+    "guerdon.v1.ReferralService/GetReferralTree",
+    "guerdon.v1.ReferralService/GetStats",
 ];
 
 #[tonic::async_trait]
@@ -62,6 +64,25 @@ impl ReferralService for Face {
         trace(&program, None);
         let view = self.calls.code(&program, &code).await.map_err(|error| status::of(&error))?;
         Ok(Response::new(referrals::code(view)))
+    }
+
+    async fn get_referral_tree(
+        &self,
+        raw: Request<wire::GetReferralTreeRequest>,
+    ) -> Reply<wire::GetReferralTreeResponse> {
+        let asked = read(|bad| get_referral_tree(bad, &*self.calls, raw.get_ref()));
+        let (program, member, asked) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let page = self.calls.referral_tree(&program, &member, &asked).await.map_err(|error| status::of(&error))?;
+        Ok(Response::new(referrals::tree(page)))
+    }
+
+    async fn get_stats(&self, raw: Request<wire::GetStatsRequest>) -> Reply<wire::GetStatsResponse> {
+        let asked = read(|bad| get_stats(bad, &*self.calls, raw.get_ref()));
+        let (program, at) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let view = self.calls.stats(&program, at).await.map_err(|error| status::of(&error))?;
+        Ok(Response::new(figures::stats(view)))
     }
 
     async fn get_referral(&self, raw: Request<wire::GetReferralRequest>) -> Reply<wire::GetReferralResponse> {
@@ -279,6 +300,44 @@ fn get_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::GetCodeRequest)
     let code = Some(raw.code.as_str()).filter(|raw| raw.len() <= request::CODE_BYTES_MAX).and_then(code::read);
     let problem = || format!("is {}, must be 4 to 24 letters and digits", shortened(&raw.code));
     Some((program?, bad.take(&Path::Of("code"), code.ok_or_else(problem))?))
+}
+
+/// How far below the member unless the caller says otherwise, and how far at most.
+const DEPTH_DEFAULT: i64 = 3;
+const DEPTH_MAX: i64 = 8;
+/// Friends on a page unless the caller says otherwise, and at most.
+const TREE_PAGE_DEFAULT: i64 = 100;
+const TREE_PAGE_MAX: i64 = 500;
+/// A token names a position in each of the lists on the way.
+const TREE_TOKEN_BYTES_MAX: usize = 4_096;
+
+fn get_referral_tree(
+    bad: &mut Violations,
+    calls: &dyn Calls,
+    raw: &wire::GetReferralTreeRequest,
+) -> Option<(ProgramId, MemberId, Tree)> {
+    let wire::GetReferralTreeRequest { program_id, member_id, depth, page_size, page_token } = raw;
+    let program = request::program(bad, calls, program_id);
+    let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
+    let or = |stated: i64, default: i64| usize::try_from(if stated == 0 { default } else { stated }).ok();
+    let depth = request::number(bad, &Path::Of("depth"), i64::from(*depth), 0..=DEPTH_MAX);
+    let limit = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=TREE_PAGE_MAX);
+    if TREE_TOKEN_BYTES_MAX < page_token.len() {
+        bad.add(&Path::Of("page_token"), "is not one that an answer gave");
+    }
+    let token = Some(page_token.clone()).filter(|token| !token.is_empty());
+    let asked = Tree { depth: or(depth?, DEPTH_DEFAULT)?, limit: or(limit?, TREE_PAGE_DEFAULT)?, token };
+    Some((program?, member?, asked))
+}
+
+fn get_stats(
+    bad: &mut Violations,
+    calls: &dyn Calls,
+    raw: &wire::GetStatsRequest,
+) -> Option<(ProgramId, Option<Instant>)> {
+    let program = request::program(bad, calls, &raw.program_id);
+    let at = request::instant(bad, &Path::Of("at"), raw.at.as_ref());
+    Some((program?, at?))
 }
 
 fn get_referral(

@@ -1,6 +1,8 @@
 //! Answers, from domain to wire.
 
+pub(super) mod figures;
 mod offers;
+pub(super) mod payouts;
 pub(super) mod referrals;
 
 pub(super) use offers::{cancel_voucher, draw, drawn_ticket, fulfil_voucher, redeem, rewards, voucher};
@@ -245,6 +247,8 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         Answer::RedeemReward(answer) => Some(Known::Redeem(redeem(answer, true))),
         Answer::FulfilVoucher(answer) => Some(Known::FulfilVoucher(fulfil_voucher(answer, true))),
         Answer::CancelVoucher(answer) => Some(Known::CancelVoucher(cancel_voucher(answer, true))),
+        Answer::PreparePayout(answer) => Some(Known::PreparePayout(payouts::prepare_payout(answer, true))),
+        Answer::ConfirmPayout(answer) => Some(Known::ConfirmPayout(payouts::confirm_payout(answer, true))),
         // A touch has no member to ask for it by.
         Answer::Announced(_) | Answer::Catalogue(_) | Answer::Touch(_) => None,
         Answer::Done | Answer::Fenced => None,
@@ -283,6 +287,7 @@ pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
         Answer::RedeemReward(answer) | Answer::FulfilVoucher(answer) | Answer::CancelVoucher(answer) => {
             &answer.decided.refusals
         }
+        Answer::PreparePayout(answer) | Answer::ConfirmPayout(answer) => &answer.decided.refusals,
         // What is on offer and cannot be had was not asked for.
         Answer::Catalogue(answer) => &answer.decided.refusals,
         Answer::Done | Answer::Fenced => &[],
@@ -659,6 +664,7 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
         Subject::Quote => (wire::Subject::Quote, String::new()),
         Subject::Visitor => (wire::Subject::Visitor, String::new()),
         Subject::Referral(referral) => (wire::Subject::Referral, referral.to_string()),
+        Subject::Payout(payout) => (wire::Subject::Payout, payout.to_string()),
     }
 }
 
@@ -703,6 +709,12 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::QuoteForeign => Wire::QuoteForeign,
         Reason::QuoteExpired => Wire::QuoteExpired,
         Reason::QuoteOfOtherCart => Wire::QuoteOfOtherCart,
+        Reason::NotAPartner => Wire::NotAPartner,
+        Reason::UnitNotPaidOut => Wire::UnitNotPaidOut,
+        Reason::PayoutOpen => Wire::PayoutOpen,
+        Reason::PayoutTooSmall => Wire::PayoutTooSmall,
+        Reason::PayoutUnknown => Wire::PayoutUnknown,
+        Reason::PayoutSettled => Wire::PayoutSettled,
         Reason::AccountChanged => Wire::AccountChanged,
         Reason::TouchWindowOver => Wire::TouchWindowOver,
         Reason::TouchNotTaken => Wire::TouchNotTaken,
@@ -849,6 +861,8 @@ pub(super) fn balance(balance: Balance) -> wire::Balance {
         lifetime_forgiven: balance.lifetime_forgiven,
         lifetime_forfeited: balance.lifetime_forfeited,
         lifetime_fees: balance.lifetime_fees,
+        in_payout: balance.in_payout,
+        lifetime_paid_out: balance.lifetime_paid_out,
         activations: all(balance.activations, dated),
         expiries: all(balance.expiries, dated),
         awaiting_event: balance.awaiting,

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use crate::access::{self, Programs};
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    ReferralView, TicketView, VerifyView, WeighingView,
+    PayoutsView, ReferralView, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
-use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
+use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Tree, TreePage, Write};
 
 /// Every call passes here, and none says of which program it is without being asked whether it may.
 pub(super) struct Tenants {
@@ -151,6 +151,18 @@ impl Calls for Tenants {
 
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {
         self.of(program)?.account(program, account).await
+    }
+
+    async fn referral_tree(&self, program: &ProgramId, member: &MemberId, asked: &Tree) -> Result<TreePage, Error> {
+        self.of(program)?.referral_tree(program, member, asked).await
+    }
+
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
+        self.of(program)?.stats(program, at).await
+    }
+
+    async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error> {
+        self.of(program)?.payouts(program, member).await
     }
 
     /// Of all programs at once: the table of methods lets nobody in who is for some only.

@@ -26,9 +26,9 @@ use crate::domain::order::{Currency, OrderKind};
 use crate::domain::program::{
     Activity, AwaitTerms, Bonus, Campaign, Conditions, CounterCondition, CounterTerms, CounterWindow, Counts,
     DebtTerms, Earn, EarningTerms, GuestTerms, IdleTerms, Kind, LifeTerms, LineMatch, MonthDay, Multiply, OnLapsed,
-    OrderNumber, Overdraw, PaymentTerms, PerCurrency, Program, ProgramVersion, QuoteTerms, ReservationTerms,
-    ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin, SpendOf, StoreTerms,
-    Then, Trigger, UnitTerms,
+    OrderNumber, Overdraw, PaymentTerms, PayoutTerms, PerCurrency, Program, ProgramVersion, QuoteTerms,
+    ReservationTerms, ReturnTerms, Reward, RewardKind, RoundPer, Rule, RuleIndex, Selector, SideReward, SpendMin,
+    SpendOf, StoreTerms, Then, Trigger, UnitTerms,
 };
 use crate::domain::time::{Instant, LocalWindow, Period};
 
@@ -137,6 +137,9 @@ section! {
         referrals: Identified<CampaignSection, CAMPAIGNS_MAX>, Default("[]");
         /// Which touches of codes are kept, of all that are recorded.
         touches: TouchesSection, Default("{}");
+        /// Whether figures of referrals are kept, month by month: who came and by which way, what they cost, what they buy. See
+        /// ReferralService.GetStats. They begin when this is set, and cost the relay one more thing to do for an order.
+        referral_figures: Flag, Default("false");
         /// How long a checkout may hold units.
         reservations: ReservationSection, Default("{}");
         /// Whether what a Quote says is honoured.
@@ -248,6 +251,7 @@ impl Build for FileSection {
             rewards: without_places(rewards),
             campaigns: without_places(self.referrals?.value),
             touches: self.touches?.value,
+            referral_figures: self.referral_figures?.value,
             reservations: self.reservations?.value,
             quotes,
             returns: self.returns?.value,

@@ -297,6 +297,8 @@ pub(super) struct Names {
     pub(super) zone: Option<TimeZone>,
     /// Filled as units are read, which is before rules are.
     pub(super) lives: BTreeMap<UnitId, LifeTerms>,
+    /// Units that are paid out.
+    pub(super) paid_out: Vec<UnitId>,
     /// By section of the file: the keys of its mapping, or the ids in its list.
     declared: BTreeMap<String, BTreeSet<String>>,
     /// Counters that sum up what is spent.
@@ -344,6 +346,7 @@ impl Names {
             stores: stores.collect(),
             zone,
             lives: BTreeMap::new(),
+            paid_out: Vec::new(),
             declared,
             spend: spend_of(root),
             attributes: attributes_of(root),

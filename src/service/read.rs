@@ -358,6 +358,14 @@ fn reward_state(gross: i64, stands: i64, due_at: Instant, now: Instant) -> Rewar
     }
 }
 
+/// The inverse of [`hex`].
+pub(super) fn from_hex_bytes(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.is_ascii() {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
+}
+
 pub(super) fn from_hex(text: &str) -> Option<Hash> {
     let mut hash = GENESIS;
     if text.len() != 2 * hash.len() || !text.is_ascii() {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tracing::{error, warn};
 
 use super::write::{Cause, settle};
-use super::{Error, Inner, Service, boards, codes, confirm, erase, notices, reviews, slices};
+use super::{Error, Inner, Service, accruals, boards, codes, confirm, erase, notices, reviews, slices, stats, trees};
 use crate::domain::command::{Command, Outgoing};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
@@ -110,6 +110,7 @@ async fn deliver(
     let mut delivered = 0;
     let mut done: Option<(Partition, Vec<u64>)> = None;
     let mut standings: Vec<FeedItem> = Vec::new();
+    let mut lists: Vec<FeedItem> = Vec::new();
     for item in items {
         if inner.stop.is_cancelled() {
             break;
@@ -118,7 +119,11 @@ async fn deliver(
         if standings.first().is_some_and(|first| full || first.partition != item.partition) {
             delivered += fold(inner, &mut standings).await?;
         }
-        if boards::is_on_feed(&item.body) {
+        if trees::is_on_feed(&item.body) {
+            lists.push(item);
+            continue;
+        }
+        if is_projected(&item.body) {
             standings.push(item);
             continue;
         }
@@ -184,20 +189,41 @@ async fn deliver(
     }
     acknowledge(inner, done).await?;
     delivered += fold(inner, &mut standings).await?;
+    // Friends of one advocate lie in many partitions: their list is written once for all of them.
+    let written = trees::deliver(inner, &lists).await?;
+    for of_partition in written.chunk_by(|(a, _), (b, _)| a == b) {
+        let Some((partition, _)) = of_partition.first() else { continue };
+        delivered += of_partition.len() as u64;
+        acknowledge(inner, Some((*partition, of_partition.iter().map(|(_, position)| *position).collect()))).await?;
+    }
     Ok(delivered)
 }
 
-/// Tells boards what they have not been told; what cannot be told now waits.
+/// Whether an item goes into records beside it, rather than to another account.
+fn is_projected(body: &[u8]) -> bool {
+    boards::is_on_feed(body) || accruals::is_on_feed(body) || stats::is_on_feed(body)
+}
+
+/// Tells boards and partners' records what they have not been told; what cannot be told now waits.
 async fn fold(inner: &Inner, standings: &mut Vec<FeedItem>) -> Result<u64, Error> {
     let items = std::mem::take(standings);
-    let Some(first) = items.first() else { return Ok(0) };
-    match boards::fold(inner, first.partition, &items).await {
-        Err(error) if !is_everywhere(&error) => {
-            warn!(%error, partition = first.partition.0, "boards could not be told; what they are told waits");
-            Ok(0)
+    let Some(partition) = items.first().map(|first| first.partition) else { return Ok(0) };
+    let (of_boards, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| boards::is_on_feed(&item.body));
+    let (figures, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|item| stats::is_on_feed(&item.body));
+    let mut folded = 0;
+    for (what, outcome) in [
+        ("boards", boards::fold(inner, partition, &of_boards).await),
+        ("records of partners", accruals::fold(inner, partition, &others).await),
+        ("figures", stats::fold(inner, partition, &figures).await),
+    ] {
+        match outcome {
+            Err(error) if !is_everywhere(&error) => {
+                warn!(%error, partition = partition.0, what, "what is told waits, for it could not be told");
+            }
+            outcome => folded += outcome?,
         }
-        folded => folded,
     }
+    Ok(folded)
 }
 
 /// Whether whatever is delivered would fail like this.

@@ -4,7 +4,7 @@
 use tracing::warn;
 
 use super::write::{Cause, read_member, settle};
-use super::{Error, Inner, Service, boards, quotas, touches};
+use super::{Error, Inner, Service, accruals, boards, quotas, touches};
 use crate::domain::account::MemberRecord;
 use crate::domain::command::Command;
 use crate::domain::id::{AccountId, MemberId, ProgramId};
@@ -97,6 +97,15 @@ async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, 
     }
     if let Some((key, program)) = Layout::due_visitor(item.partition, &item.subject) {
         return touches::sweep(inner, item, &key, &program, through).await;
+    }
+    if let Some(key) = Layout::due_accrual(item.partition, &item.subject) {
+        return match accruals::sweep(inner, item, &key, through).await {
+            Err(error) if !is_everywhere(&error) => {
+                warn!(%error, subject = %item.subject, "what is due to a partner could not be sent; others are");
+                Ok(false)
+            }
+            sent => sent,
+        };
     }
     if let Some(key) = Layout::due_claim(item.partition, &item.subject) {
         return match quotas::sweep(inner, item, &key).await {

@@ -8,8 +8,8 @@ use tracing::{Instrument, debug, error};
 use super::cache::Seen;
 use super::quotas::{self, Claims};
 use super::{
-    Answered, Error, Inner, Known, Write, boards, claims, codes, moves, notices, quotes, recipients, reviews, signals,
-    slices, sweeper, touches,
+    Answered, Error, Inner, Known, Write, accruals, boards, claims, codes, moves, notices, quotes, recipients, reviews,
+    signals, slices, stats, sweeper, touches, trees,
 };
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
@@ -22,6 +22,7 @@ use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
 use crate::domain::quota::{OutstandingChange, QuotaKey, Used};
+use crate::domain::stats::Orders;
 use crate::domain::time::Times;
 use crate::store::{
     self, Append, Commit, Due, Expected, Key, NewReceipt, Outcome, Receipt, Record, Token, Write as RecordWrite,
@@ -493,6 +494,8 @@ fn order_of(command: &Command) -> Option<&OrderId> {
         | Command::CancelVoucher(_)
         | Command::RecordTouch(_)
         | Command::ReviewReward(_)
+        | Command::PreparePayout(_)
+        | Command::ConfirmPayout(_)
         | Command::Catalogue(_) => None,
     }
 }
@@ -560,6 +563,8 @@ fn can_guess(command: &Command) -> bool {
                 | Command::RedeemReward(_)
                 | Command::FulfilVoucher(_)
                 | Command::CancelVoucher(_)
+                | Command::PreparePayout(_)
+                | Command::ConfirmPayout(_)
         )
 }
 
@@ -943,6 +948,11 @@ fn to_commit(
         commit.deltas.extend(overdrawn(decision).map(|change| slices::over(inner, change, partition)));
         commit.feed.extend(notices::of(program, account_id, &decision.entries));
         commit.feed.extend(reviews::of(program, state, &decision.entries));
+        commit.feed.extend(accruals::of(program, &decision.entries));
+        let order = basis.order.as_ref().and_then(|(_, found)| found.as_ref()).map(|(_, order)| order);
+        let orders = Orders { before: order, after: decision.order.as_ref() };
+        commit.feed.extend(stats::of(program, cause.timeline, (basis.state(), state), &decision.entries, orders));
+        commit.feed.extend(trees::of(program, basis.state(), state));
         commit.feed.extend(boards::of(program, cause.timeline, basis.state(), state));
         let due = occasions::next_due(cause.timeline, state, state.posted_at);
         let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));

@@ -6,7 +6,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::id::{AccountId, BoardId, Code, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
+use crate::domain::id::{
+    AccountId, BoardId, Code, EventId, GrantId, MemberId, OrderId, ProgramId, ReferralId, RequestId, UnitId,
+};
 use crate::domain::quota::QuotaKey;
 use crate::domain::time::{Day, Instant};
 
@@ -230,6 +232,39 @@ impl Layout {
             return None;
         };
         Some((Key { partition, name: subject.into() }, ProgramId::parse(program).ok()?))
+    }
+
+    /// `acr|bakery|acme|cents`: what a partner has coming from friends in this partition; the name is that of the due subject,
+    /// too.
+    pub fn accrual(self, partition: Partition, program: &ProgramId, partner: &AccountId, unit: &UnitId) -> Key {
+        Key { partition, name: format!("acr|{program}|{partner}|{unit}").into() }
+    }
+
+    /// What a due subject names that is a partner's; `None`: it names something else.
+    pub fn due_accrual(partition: Partition, subject: &str) -> Option<Key> {
+        // An account is `program|account`, and a program may be called `acr`.
+        let parts = subject.split('|').count();
+        (subject.starts_with("acr|") && parts == 4).then(|| Key { partition, name: subject.into() })
+    }
+
+    /// `kidh|bakery|mia-7`: how many friends an advocate has brought, and how often the list was written.
+    pub fn children_head(self, program: &ProgramId, advocate: &AccountId) -> Key {
+        self.in_account(program, advocate, format!("kidh|{program}|{advocate}"))
+    }
+
+    /// `kid|bakery|mia-7|12`: the twelfth friend whom an advocate has brought.
+    pub fn child(self, program: &ProgramId, advocate: &AccountId, place: u64) -> Key {
+        self.in_account(program, advocate, format!("kid|{program}|{advocate}|{place}"))
+    }
+
+    /// `kidi|bakery|mia-7|friends:leo`: the place of a referral in the list of an advocate.
+    pub fn child_index(self, program: &ProgramId, advocate: &AccountId, referral: &ReferralId) -> Key {
+        self.in_account(program, advocate, format!("kidi|{program}|{advocate}|{referral}"))
+    }
+
+    /// `sts|bakery|20574`: figures of a month, named by its first day, of the accounts in this partition.
+    pub fn stats(self, partition: Partition, program: &ProgramId, month: Day) -> Key {
+        Key { partition, name: format!("sts|{program}|{}", month.0).into() }
     }
 
     fn in_quota(self, quota: &QuotaKey, kind: &str, rest: &str) -> Key {

@@ -34,6 +34,8 @@ fn f5_decisions_of_people_over_members_are_audited_and_not_for_checkouts() {
         "Review",
         "Revoke",
         "UpdateCode",
+        "PreparePayout",
+        "ConfirmPayout",
     ];
     for method in METHODS {
         let name = method.name.rsplit('/').next().unwrap();

@@ -840,6 +840,7 @@ pub(crate) fn decided(answer: &Answer) -> Decided {
         Answer::CreateAccount(a) => a.decided.clone(),
         Answer::SetRole(a) => a.decided.clone(),
         Answer::RedeemReward(a) | Answer::FulfilVoucher(a) | Answer::CancelVoucher(a) => a.decided.clone(),
+        Answer::PreparePayout(a) | Answer::ConfirmPayout(a) => a.decided.clone(),
         Answer::Catalogue(a) => a.decided.clone(),
         other => panic!("{other:?} decides nothing"),
     }

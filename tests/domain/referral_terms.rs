@@ -2,8 +2,10 @@
 
 use guerdon::domain::account::AccountState;
 use guerdon::domain::answer::ReferralState;
-use guerdon::domain::command::{Attribute, Command, Commit, RecordEvent, ReturnWhat, SettleReferral};
-use guerdon::domain::id::{EventId, UnitId};
+use guerdon::domain::command::{Amend, Attribute, Command, Commit, Measure, RecordEvent, ReturnWhat, SettleReferral};
+use guerdon::domain::id::{EventId, LineId, ReturnId, UnitId};
+use guerdon::domain::ledger::Book;
+use guerdon::domain::order::Line;
 use guerdon::domain::referral::cycle::Verdict;
 use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::referral::{RejectedFor, Via};
@@ -38,6 +40,37 @@ fn credit() -> UnitId {
 fn bought(world: &mut World, member: &str, order: &str, amount: i64) {
     world.buy(member, order_for(order, amount));
     world.relay();
+}
+
+/// Two calls of one friend overtook each other: whoever was named second stood.
+#[test]
+fn r4_of_two_codes_alike_the_one_that_was_named_first_stands_whenever_it_is_told_of() {
+    // When the second is said to have happened; what has come of the first; who stands.
+    for (at_second, qualified, expected) in [
+        ("2026-05-03T12:00:00Z", false, "eve"),
+        ("2026-05-04T12:00:00Z", false, "ada"),
+        ("2026-05-04T12:00:01Z", false, "ada"),
+        ("2026-05-03T12:00:00Z", true, "ada"),
+    ] {
+        let mut w = world("friend: {units: 1}, spend_at_least: GBP 5.00");
+        w.enrol("eve", &[]);
+        code(&mut w, "eve", "EVE0");
+        w.enrol("ben", &[]);
+        w.decide("ben", named("ADA0"));
+        if qualified {
+            bought(&mut w, "ben", "o", 500);
+        }
+        w.go("2026-05-05T12:00:00Z");
+        let decision = w.decide_as_of("ben", named("EVE0"), at(at_second));
+        let stands = referral(&w, "ben");
+        assert_eq!(stands.advocate, account(expected), "{at_second} {qualified}");
+        if expected == "eve" {
+            assert_eq!(told(&decision), ["ref:ben is Superseded", "ref:ben is Attributed"]);
+            assert_eq!(stands.attributed_at, at(at_second));
+        } else {
+            assert_eq!(told(&decision), ["no code EVE0: AlreadyAttributed"]);
+        }
+    }
 }
 
 #[test]
@@ -472,5 +505,57 @@ fn r15_the_nth_order_and_the_sum_are_held_against_what_is_kept() {
         w.give_back("ben", everything("o1", "r"));
         w.relay();
         assert_eq!((w.has("ben").as_str(), w.has("ada").as_str()), ("nothing", "nothing"), "{terms}");
+    }
+}
+
+/// Lines that came into an order later brought the advocate nothing, and an exchange took the referral back.
+#[test]
+fn r7_r8_what_an_amendment_brings_counts_as_if_it_had_been_ordered_at_once() {
+    // Terms; the order; what is taken out of it and what comes in; what Ada has of it, what Ben has.
+    let commission = "friend: {units: 1}, spend_at_least: GBP 10.00, commission: {percent: 10%, unit: credit}";
+    let spend = "friend: {units: 1}, qualify: {spend: true}, spend_at_least: GBP 10.00";
+    for (terms, minor, remove, add, credit_of_ada, points_of_ben) in [
+        (commission, 1_000, 0, 500, 150, 1),
+        // The order did not reach it, and does now: the whole of it brings commission.
+        (commission, 900, 0, 300, 120, 1),
+        (commission, 900, 0, 99, 0, 0),
+        // Rounded once, over what is kept.
+        (commission, 1_005, 0, 5, 101, 1),
+        (commission, 1_005, 0, 4, 100, 1),
+        // Exchanged for as much, for more, and for less.
+        (commission, 1_000, 1, 1_000, 100, 1),
+        (commission, 1_000, 1, 1_200, 120, 1),
+        (commission, 1_000, 1, 900, 0, 0),
+        (spend, 1_000, 1, 1_000, 0, 1),
+        (spend, 1_000, 1, 999, 0, 0),
+        (spend, 600, 0, 400, 0, 1),
+        (spend, 600, 0, 399, 0, 0),
+    ] {
+        let case = format!("{terms}: {minor} less {remove} lines and {add} more");
+        let mut w = world(terms);
+        w.enrol("ben", &["ADA0"]);
+        bought(&mut w, "ben", "o", minor);
+        w.decide("ben", Command::Amend(exchange("o", "a1", remove == 1, add)));
+        w.relay();
+        let has = |w: &World, who: &str, unit: &UnitId| w.accounts[&account(who)].amount(unit, Book::Available);
+        assert_eq!(has(&w, "ada", &credit()), credit_of_ada, "{case}");
+        assert_eq!(has(&w, "ben", &UnitId::points()), points_of_ben, "{case}");
+        w.give_back("ben", everything("o", "r"));
+        w.relay();
+        assert_eq!((has(&w, "ada", &credit()), has(&w, "ben", &UnitId::points())), (0, 0), "{case}: all comes back");
+    }
+}
+
+/// Takes out the order's only line, or nothing, and puts one in.
+fn exchange(order: &str, id: &str, whole: bool, minor: i64) -> Amend {
+    let of_order = order_for(order, minor).lines.remove(0);
+    let out = (of_order.line_id.clone(), Measure::Quantity(of_order.quantity));
+    Amend {
+        order_id: order_id(order),
+        amendment_id: ReturnId::parse(id).unwrap(),
+        remove: if whole { vec![out] } else { Vec::new() },
+        add: vec![Line { line_id: LineId::parse("new").unwrap(), ..of_order }],
+        redeem: None,
+        tenders: Vec::new(),
     }
 }

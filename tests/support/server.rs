@@ -23,6 +23,7 @@ use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
 use guerdon::grpc::wire::ledger_service_client::LedgerServiceClient;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
+use guerdon::grpc::wire::payout_service_client::PayoutServiceClient;
 use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
 use guerdon::grpc::wire::reward_service_client::RewardServiceClient;
 use guerdon::grpc::wire::{self, get_outcome_response};
@@ -333,6 +334,7 @@ pub struct Clients {
     pub member: MemberServiceClient<Channel>,
     pub referral: ReferralServiceClient<Channel>,
     pub rewards: RewardServiceClient<Channel>,
+    pub payouts: PayoutServiceClient<Channel>,
     pub ledger: LedgerServiceClient<Channel>,
     pub account: AccountServiceClient<Channel>,
 }
@@ -353,6 +355,7 @@ impl Clients {
             member: MemberServiceClient::new(channel.clone()),
             referral: ReferralServiceClient::new(channel.clone()),
             rewards: RewardServiceClient::new(channel.clone()),
+            payouts: PayoutServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel.clone()),
             account: AccountServiceClient::new(channel),
         }
@@ -469,6 +472,12 @@ impl Clients {
             Write::CancelVoucher(raw) => {
                 Answer::CancelVoucher(self.rewards.clone().cancel_voucher(raw).await?.into_inner())
             }
+            Write::PreparePayout(raw) => {
+                Answer::PreparePayout(self.payouts.clone().prepare_payout(raw).await?.into_inner())
+            }
+            Write::ConfirmPayout(raw) => {
+                Answer::ConfirmPayout(self.payouts.clone().confirm_payout(raw).await?.into_inner())
+            }
         })
     }
 
@@ -548,6 +557,8 @@ pub enum Write {
     Redeem(wire::RedeemRequest),
     FulfilVoucher(wire::FulfilVoucherRequest),
     CancelVoucher(wire::CancelVoucherRequest),
+    PreparePayout(wire::PreparePayoutRequest),
+    ConfirmPayout(wire::ConfirmPayoutRequest),
 }
 
 macro_rules! each_write {
@@ -583,6 +594,8 @@ macro_rules! each_write {
             Write::Redeem($raw) => $body,
             Write::FulfilVoucher($raw) => $body,
             Write::CancelVoucher($raw) => $body,
+            Write::PreparePayout($raw) => $body,
+            Write::ConfirmPayout($raw) => $body,
         }
     };
 }
@@ -630,7 +643,7 @@ happens! { AmendOrderRequest UpdateCodeRequest EnrollRequest ReserveRequest Comm
 
 happens! {
     MergeRequest UnmergeRequest EraseRequest TransferRequest JoinAccountRequest LeaveAccountRequest SetRoleRequest
-    RedeemRequest FulfilVoucherRequest CancelVoucherRequest
+    RedeemRequest FulfilVoucherRequest CancelVoucherRequest PreparePayoutRequest ConfirmPayoutRequest
 }
 
 impl Happens for wire::ReviewEventRequest {
@@ -678,6 +691,8 @@ pub enum Answer {
     Redeem(wire::RedeemResponse),
     FulfilVoucher(wire::FulfilVoucherResponse),
     CancelVoucher(wire::CancelVoucherResponse),
+    PreparePayout(wire::PreparePayoutResponse),
+    ConfirmPayout(wire::ConfirmPayoutResponse),
 }
 
 macro_rules! answers {
@@ -748,6 +763,8 @@ answers! {
     Redeem redeem RedeemResponse
     FulfilVoucher fulfil_voucher FulfilVoucherResponse
     CancelVoucher cancel_voucher CancelVoucherResponse
+    PreparePayout prepare_payout PreparePayoutResponse
+    ConfirmPayout confirm_payout ConfirmPayoutResponse
 }
 
 impl Answer {
@@ -784,6 +801,8 @@ impl Answer {
             Of::Redeem(answer) => Answer::Redeem(answer),
             Of::FulfilVoucher(answer) => Answer::FulfilVoucher(answer),
             Of::CancelVoucher(answer) => Answer::CancelVoucher(answer),
+            Of::PreparePayout(answer) => Answer::PreparePayout(answer),
+            Of::ConfirmPayout(answer) => Answer::ConfirmPayout(answer),
             Of::CreateAccount(answer) => panic!("not of a member: {answer:?}"),
         }
     }
@@ -818,6 +837,8 @@ impl Answer {
             Answer::Redeem(answer) => decided(&answer.decision),
             Answer::FulfilVoucher(answer) => decided(&answer.decision),
             Answer::CancelVoucher(answer) => decided(&answer.decision),
+            Answer::PreparePayout(answer) => decided(&answer.decision),
+            Answer::ConfirmPayout(answer) => decided(&answer.decision),
             Answer::Release(answer) => answer.refusals.clone(),
             Answer::UpdateCode(answer) => answer.refusals.clone(),
             Answer::CreateCode(answer) => answer.refusals.clone(),
@@ -843,7 +864,9 @@ pub fn assert_adds_up(balances: &[wire::Balance]) {
             + b.lifetime_adjusted
             + b.lifetime_forgiven
             - b.lifetime_forfeited
-            - b.lifetime_fees;
+            - b.lifetime_fees
+            - b.in_payout
+            - b.lifetime_paid_out;
         assert_eq!(there, should, "{b:?}");
         assert!([b.available, b.pending, b.held, b.debt].iter().all(|n| 0 <= *n), "{b:?}");
     }

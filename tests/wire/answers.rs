@@ -10,7 +10,7 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 134] = [
+const REASONS: [Reason; 140] = [
     Reason::ReferralSuspected,
     Reason::ReferralUnknown,
     Reason::ReviewClosed,
@@ -19,6 +19,12 @@ const REASONS: [Reason; 134] = [
     Reason::TouchAfterwards,
     Reason::TouchOfOtherCampaign,
     Reason::TouchTooOld,
+    Reason::NotAPartner,
+    Reason::UnitNotPaidOut,
+    Reason::PayoutOpen,
+    Reason::PayoutTooSmall,
+    Reason::PayoutUnknown,
+    Reason::PayoutSettled,
     Reason::OutOfStock,
     Reason::NotOnOrders,
     Reason::MemberUnknown,
@@ -524,6 +530,8 @@ fn balances() {
     let balance = Balance {
         lifetime_forfeited: 21,
         lifetime_fees: 22,
+        in_payout: 23,
+        lifetime_paid_out: 24,
         unit: unit("points"),
         available: 1,
         pending: 2,
@@ -544,6 +552,8 @@ fn balances() {
     let expected = wire::Balance {
         lifetime_forfeited: 21,
         lifetime_fees: 22,
+        in_payout: 23,
+        lifetime_paid_out: 24,
         unit: "points".into(),
         available: 1,
         pending: 2,
@@ -695,6 +705,8 @@ fn the_outcome_of_every_write() {
         Answer::FulfilVoucher(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
         Answer::CancelVoucher(VoucherAnswer { changed: true, ..VoucherAnswer::of_nothing(decided()) }),
         Answer::ReviewReward(ReviewAnswer { changed: true, decided: decided() }),
+        Answer::PreparePayout(PayoutAnswer { changed: true, ..PayoutAnswer::of_nothing(decided()) }),
+        Answer::ConfirmPayout(PayoutAnswer { changed: true, ..PayoutAnswer::of_nothing(decided()) }),
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         let fake = Fake::that(Does::Knows(Known::Answered(answer)));
@@ -724,6 +736,8 @@ fn the_outcome_of_every_write() {
             Shown::FulfilVoucher(shown) => (19, shown.fulfilled && shown.replayed),
             Shown::CancelVoucher(shown) => (20, shown.cancelled && shown.replayed),
             Shown::ReviewReward(shown) => (21, shown.changed && shown.replayed),
+            Shown::PreparePayout(shown) => (22, shown.prepared && shown.replayed),
+            Shown::ConfirmPayout(shown) => (23, shown.confirmed && shown.replayed),
             other => panic!("of a test of its own: {other:?}"),
         };
         assert_eq!(found, (number, true));

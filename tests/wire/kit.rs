@@ -4,30 +4,34 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use guerdon::access::Access;
-use guerdon::domain::account::{AccountKind, Role};
+use guerdon::domain::account::{AccountKind, Payout, PayoutState, Role};
 use guerdon::domain::answer::*;
 use guerdon::domain::command::Command;
 use guerdon::domain::id::{
     AccountId, BoardId, CampaignId, DrawId, Label, MemberId, OrderId, ProgramId, ReferralId, RequestId,
 };
 use guerdon::domain::order::{Currency, OrderKind};
+use guerdon::domain::payouts::Commission;
 use guerdon::domain::program::ProgramVersion;
 use guerdon::domain::referral::credit::CreditModel;
 use guerdon::domain::referral::fraud::{self, Action, Finding, Review, SideState, Suspicion};
 use guerdon::domain::referral::touch::TouchKind;
+use guerdon::domain::referral::tree::{Child, Node};
 use guerdon::domain::referral::{
     CodeOwner, CodeState, Considered, ModelSays, Outcome, Referral, TouchSeen, Via, Weighing,
 };
+use guerdon::domain::stats::{Channel, Figure, Measure};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
 use guerdon::grpc::wire::ledger_service_client::LedgerServiceClient;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
+use guerdon::grpc::wire::payout_service_client::PayoutServiceClient;
 use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
 use guerdon::grpc::wire::reward_service_client::RewardServiceClient;
 use guerdon::grpc::wire::simulation_service_client::SimulationServiceClient;
 use guerdon::grpc::{self, Observer, wire};
-use guerdon::service::{Answered, Calls, Entries, Error, Known, Preview, Write};
+use guerdon::service::{Answered, Calls, Entries, Error, Known, Preview, Tree, TreePage, Write};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -165,6 +169,75 @@ impl Calls for Fake {
             people: vec![(MemberId::parse("mia").unwrap(), Role::Owner, at())],
             balances: Vec::new(),
             entries: 1,
+        })
+    }
+
+    async fn referral_tree(&self, _: &ProgramId, member: &MemberId, asked: &Tree) -> Result<TreePage, Error> {
+        self.act().await?;
+        let child = Child {
+            referral: ReferralId::parse("friends:leo").unwrap(),
+            campaign: guerdon::domain::id::CampaignId::parse("friends").unwrap(),
+            friend: AccountId::parse("leo").unwrap(),
+            state: ReferralState::Attributed,
+            confirmed: true,
+            attributed_at: at(),
+            qualified_at: None,
+            nameless: asked.depth == 2,
+            said: (at(), 1),
+        };
+        let generation = u32::try_from(asked.depth).unwrap();
+        let node = Node { generation, parent: Some(AccountId::from(member)), child, brought: asked.limit as u64 };
+        Ok((vec![node], asked.token.clone()))
+    }
+
+    async fn stats(&self, _: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
+        self.act().await?;
+        let friends = guerdon::domain::id::CampaignId::parse("friends").unwrap();
+        let of = |channel, measure| Figure { campaign: Some(friends.clone()), channel, measure };
+        let all = |measure| Figure { campaign: None, channel: None, measure };
+        Ok(StatsView {
+            kept: at.is_some(),
+            starts_at: Instant(1_000),
+            ends_at: Instant(2_000),
+            campaigns: vec![friends.clone()],
+            figures: vec![
+                (all(Measure::Members), 7),
+                (all(Measure::OtherOrders), 8),
+                (all(Measure::OtherSpend), 9),
+                (of(None, Measure::Cost(guerdon::domain::id::UnitId::points())), 10),
+                (of(None, Measure::ReferredOrders), 11),
+                (of(None, Measure::ReferredSpend), 12),
+                (of(Some(Channel::SignUp), Measure::SignUps), 5),
+                (of(Some(Channel::SignUp), Measure::Qualified), 2),
+                (of(Some(Channel::Agent), Measure::SignUps), 1),
+                (of(Some(Channel::Agent), Measure::Qualified), 1),
+            ],
+        })
+    }
+
+    async fn payouts(&self, _: &ProgramId, _: &MemberId) -> Result<PayoutsView, Error> {
+        self.act().await?;
+        let payout = |number: u32, state| Payout {
+            payout: guerdon::domain::id::PayoutId::parse(&format!("p{number}")).unwrap(),
+            number,
+            unit: guerdon::domain::id::UnitId::parse("pence").unwrap(),
+            currency: Currency::parse("GBP").unwrap(),
+            amount: 1_000,
+            state,
+            prepared_at: at(),
+            settled_at: (state != PayoutState::Prepared).then(at),
+            reference: None,
+            parts: Vec::new(),
+        };
+        let commission = Commission { pending: 1, due: -2, in_payout: 3, paid: 4, voided: 5 };
+        let unit = guerdon::domain::id::UnitId::parse("pence").unwrap();
+        Ok(PayoutsView {
+            payouts: vec![
+                payout(1, PayoutState::Paid),
+                payout(2, PayoutState::Failed),
+                payout(3, PayoutState::Prepared),
+            ],
+            commissions: vec![(unit, Currency::parse("GBP").unwrap(), commission)],
         })
     }
 
@@ -425,6 +498,12 @@ fn fitting(command: &Command) -> Answer {
         }
         Command::ReviewReward(_) => Answer::ReviewReward(ReviewAnswer { changed: true, decided }),
         Command::RecordTouch(_) => Answer::Touch(TouchAnswer { recorded: true, dropped: None, refusals: Vec::new() }),
+        Command::PreparePayout(_) => {
+            Answer::PreparePayout(PayoutAnswer { changed: true, payout: None, decided, balances })
+        }
+        Command::ConfirmPayout(_) => {
+            Answer::ConfirmPayout(PayoutAnswer { changed: true, payout: None, decided, balances })
+        }
         Command::Catalogue(_) => Answer::Catalogue(CatalogueAnswer { offers: Vec::new(), prices: Vec::new(), decided }),
         Command::Receive(_)
         | Command::Advance
@@ -517,11 +596,16 @@ rpc! {
     AttributeRequest, AttributeResponse, ReferralServiceClient, attribute;
     UpdateCodeRequest, UpdateCodeResponse, ReferralServiceClient, update_code;
     GetCodeRequest, GetCodeResponse, ReferralServiceClient, get_code;
+    GetReferralTreeRequest, GetReferralTreeResponse, ReferralServiceClient, get_referral_tree;
+    GetStatsRequest, GetStatsResponse, ReferralServiceClient, get_stats;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
     RecordTouchRequest, RecordTouchResponse, ReferralServiceClient, record_touch;
     ReviewRewardRequest, ReviewRewardResponse, ReferralServiceClient, review_reward;
     ListReviewsRequest, ListReviewsResponse, ReferralServiceClient, list_reviews;
     ExplainAttributionRequest, ExplainAttributionResponse, ReferralServiceClient, explain_attribution;
+    PreparePayoutRequest, PreparePayoutResponse, PayoutServiceClient, prepare_payout;
+    ConfirmPayoutRequest, ConfirmPayoutResponse, PayoutServiceClient, confirm_payout;
+    ListPayoutsRequest, ListPayoutsResponse, PayoutServiceClient, list_payouts;
     GetLeaderboardRequest, GetLeaderboardResponse, MemberServiceClient, get_leaderboard;
     ListRewardsRequest, ListRewardsResponse, RewardServiceClient, list_rewards;
     RedeemRequest, RedeemResponse, RewardServiceClient, redeem;

@@ -71,6 +71,14 @@ fn rows() -> Vec<Row> {
     let redeem_reward = wire::RedeemRequest { reward_id: "mug".into(), store_id: "soho".into(), ..Default::default() };
     let fulfil = wire::FulfilVoucherRequest { voucher_id: "mia:redeem:r-1".into(), ..Default::default() };
     let cancel = wire::CancelVoucherRequest { voucher_id: "mia:redeem:r-1".into(), ..Default::default() };
+    let prepare_payout =
+        wire::PreparePayoutRequest { payout_id: "may".into(), unit: "pence".into(), ..Default::default() };
+    let confirm_payout = wire::ConfirmPayoutRequest {
+        payout_id: "may".into(),
+        state: wire::PayoutState::Paid.into(),
+        reference: "bank-1".into(),
+        ..Default::default()
+    };
     macro_rules! of {
         ($sample:expr, $type:ident) => {
             wire::$type {
@@ -129,6 +137,8 @@ fn rows() -> Vec<Row> {
         row("RewardService/Redeem", of!(redeem_reward, RedeemRequest)),
         row("RewardService/FulfilVoucher", of!(fulfil, FulfilVoucherRequest)),
         row("RewardService/CancelVoucher", of!(cancel, CancelVoucherRequest)),
+        row("PayoutService/PreparePayout", of!(prepare_payout, PreparePayoutRequest)),
+        row("PayoutService/ConfirmPayout", of!(confirm_payout, ConfirmPayoutRequest)),
         row("ReferralService/CreateCode", create_code()),
         row("ReferralService/UpdateCode", update_code()),
         row("ReferralService/Attribute", attribute()),

@@ -189,6 +189,8 @@ impl AccountState {
             transfers: _,
             // Names entries of this very ledger.
             weighed: _,
+            // Partners do not move.
+            payouts: _,
             // That it is away, and how often it was, is told by its own entries.
             away: _,
             departures: _,

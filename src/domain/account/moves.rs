@@ -132,6 +132,7 @@ impl AccountState {
             ladders: _,
             goals: _,
             transfers: _,
+            payouts: _,
             // What the account is, and when.
             enrolled_at: _,
             sequence: _,
@@ -174,7 +175,7 @@ impl AccountState {
 
     /// Whether people can join it.
     pub fn is_shared(&self) -> bool {
-        matches!(self.kind, AccountKind::Household | AccountKind::Company)
+        matches!(self.kind, AccountKind::Household | AccountKind::Company | AccountKind::Partner)
     }
 
     /// The person who acts under a member id: themselves, or who they were merged into.

@@ -23,6 +23,8 @@ pub enum AccountKind {
     Person,
     Household,
     Company,
+    /// Who brings friends for money; people may join it.
+    Partner,
     /// Somebody who is not enrolled.
     Guest,
 }

@@ -136,6 +136,18 @@ impl AccountState {
         open.map(|review| review.due_at)
     }
 
+    /// As [`AccountState::note_sent`], where it is the reward for the friend as such; commission is told by its order.
+    pub(super) fn note_accrued(
+        &mut self,
+        grant: &GrantId,
+        unit: &UnitId,
+        revision: u32,
+        change: i64,
+    ) -> Result<(), ApplyError> {
+        let is_reward = grant.as_str().starts_with("referral:");
+        if is_reward { self.note_sent(grant, unit, revision, change) } else { Ok(()) }
+    }
+
     fn referral_of(&mut self, id: &ReferralId) -> Result<&mut Referral, ApplyError> {
         let found = self.referrals_mut().find(|referral| referral.referral == *id);
         found.ok_or(ApplyError::Inconsistent("there is no such referral"))

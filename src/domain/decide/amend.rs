@@ -120,9 +120,10 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
     tallies.extend(redeemed);
     record.counts.extend(tallies.into_iter().map(|tally| Tally { shares: behind(places, tally.shares), ..tally }));
     grant_more(scene, &mut desk, &mut record, command, &before, &mut decided)?;
-    let outgoing = elsewhere::on_return(scene, &mut desk, &mut record, &mut decided)?;
-    let mut transfers = Vec::new();
-    referral::on_return(scene, &mut desk, &mut record, &command.amendment_id, &mut decided, &mut transfers)?;
+    let mut outgoing = elsewhere::on_return(scene, &mut desk, &mut record, &mut decided)?;
+    let amendment = &command.amendment_id;
+    let brought = referral::on_amend(scene, &mut desk, &mut record, amendment, places, &mut decided)?;
+    outgoing.extend(brought.outgoing);
     ripple::settle(scene, &mut desk, looked, &mut decided)?;
 
     record.amendments.push(AmendmentRecord {
@@ -146,6 +147,7 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
         order_state: Some(record.state),
         balances: desk.state.balances(),
     });
+    let transfers = brought.transfers;
     Ok(Decision { order: Some(record), transfers, outgoing, ..scene.done(desk, answer) })
 }
 

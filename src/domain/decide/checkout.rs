@@ -20,6 +20,7 @@ use super::super::order_record::{GrantRecord, LineRecord, OrderRecord, Returned,
 use super::super::program::{Activity, GrantTo, OnLapsed, Overdraw, Program, Rule, SettlesAs};
 use super::super::redeem::{Cover, Purse, Redemption, redeem};
 use super::super::sent_order::SentOrder;
+use super::super::stats;
 use super::super::stock::{self, StockUse};
 use super::super::tiers;
 use super::super::time::{Day, Instant, SECOND_MS};
@@ -300,7 +301,8 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     let lines = line_records(order, &redemption, &earned);
     let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
     let bare = record_of(command, content, member, lines, at, &decided);
-    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, stock, ..bare };
+    let measured = stats::measured(scene.program, &desk.state, at);
+    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, stock, measured, ..bare };
     desk.stir(scene.program, None, Activity::Order, at)?;
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
@@ -458,6 +460,7 @@ pub(super) fn record_of(
         codes: Vec::new(),
         touches: Vec::new(),
         claimed_at: None,
+        measured: None,
         consequences: Vec::new(),
         vouchers: Vec::new(),
         events: Vec::new(),

@@ -12,6 +12,7 @@ use super::super::order_record::{LineRecord, OrderRecord};
 use super::super::program::{Activity, GrantTo, Timeline};
 use super::super::redeem::Redemption;
 use super::super::referral::signal::Signals;
+use super::super::stats;
 use super::super::time::Instant;
 use super::awards::Given;
 use super::checkout::{earn_on, give_all, line_records, record_of, redemption_of, shares_of, show_uses, use_stock};
@@ -158,6 +159,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
         codes: Vec::new(),
         touches: Vec::new(),
         claimed_at: Some(command.claimed_at),
+        measured: stats::measured(scene.program, &desk.state, at),
         ..(**guest).clone()
     };
     // What has happened to the order since releases what waits for it.

@@ -121,8 +121,36 @@ fn lower(
         }
         Unsent::Void => return Ok(None),
     }
-    post(scene, desk, sent, change, change, decided)?;
-    effect(sent, scene).map(Some)
+    send(scene, desk, sent, change, change, decided)
+}
+
+/// Posts that so much more, or less, is granted elsewhere. Answers the effect that goes there; `None`: it is a partner's,
+/// and gathers beside this account until it is due.
+pub(super) fn send(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    sent: &SentGrantRecord,
+    change: i64,
+    desired: i64,
+    decided: &mut Decided,
+) -> Result<Option<Outgoing>, Halt> {
+    let partners = sent.brought.as_ref().filter(|brought| referral::is_for_partners(scene, brought));
+    let Some(brought) = partners else {
+        post(scene, desk, sent, change, desired, decided)?;
+        return effect(sent, scene).map(Some);
+    };
+    decided.effects.push(shown(sent, change, desired));
+    let fact = Fact::Accrued {
+        grant: sent.grant.clone(),
+        campaign: brought.campaign.clone(),
+        partner: sent.target.clone(),
+        unit: sent.unit.clone(),
+        revision: sent.revision,
+        change,
+        due_at: referral::due(scene, sent.dates.activates_at),
+    };
+    desk.post(scene.times.effective_at, fact)?;
+    Ok(None)
 }
 
 /// For the answer: what was granted to another account, or (negative) is taken back.
@@ -131,7 +159,7 @@ pub(super) fn shown(sent: &SentGrantRecord, amount: i64, desired: i64) -> Effect
     Effect::GrantedTo(GrantedTo { to: sent.target.clone(), grant, rule, kind: sent.kind, unit, amount, desired })
 }
 
-pub(super) fn post(
+fn post(
     scene: &Scene<'_>,
     desk: &mut Desk,
     sent: &SentGrantRecord,
@@ -150,7 +178,7 @@ pub(super) fn effects(sent: &[SentGrantRecord], scene: &Scene<'_>) -> Result<Vec
     sent.iter().map(|sent| effect(sent, scene)).collect()
 }
 
-pub(super) fn effect(sent: &SentGrantRecord, scene: &Scene<'_>) -> Result<Outgoing, Halt> {
+fn effect(sent: &SentGrantRecord, scene: &Scene<'_>) -> Result<Outgoing, Halt> {
     let SentGrantRecord { grant, rule, kind, target, unit, dates, revision, .. } = sent.clone();
     let net = sent.amount.checked_sub(sent.reversed).ok_or(OVERFLOW)?;
     Ok(Outgoing::Transfer(Transfer {

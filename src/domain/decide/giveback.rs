@@ -400,12 +400,16 @@ pub(super) fn sources(
             left -= here;
         }
     }
-    let terms = scene.program.unit(unit).map(|terms| terms.debt).unwrap_or_default();
+    let of_unit = scene.program.unit(unit);
+    let terms = of_unit.map(|terms| terms.debt).unwrap_or_default();
     let stated = match cause {
         TakeBack::Return => terms.on_return,
         TakeBack::Clawback => terms.on_clawback,
     };
-    let overdraw = stated.unwrap_or(match scene.program.returns.shortfall {
+    // What is money is owed: the next payout is so much less.
+    let is_money = of_unit.is_some_and(|terms| terms.paid_out.is_some());
+    let overdraw = if is_money { Some(Overdraw::Allow) } else { stated };
+    let overdraw = overdraw.unwrap_or(match scene.program.returns.shortfall {
         Shortfall::Debt => Overdraw::Allow,
         Shortfall::Forgive => Overdraw::Clamp,
     });

@@ -2,7 +2,9 @@
 
 pub(super) use attribute::{attribute, confirm, take_codes};
 pub(super) use codes::{create_code, update_code};
-pub(super) use qualify::{OnOrder, Unsent, on_event, on_order, on_return, on_revoke, unsent};
+pub(super) use qualify::{
+    OnOrder, Unsent, due, is_for_partners, on_amend, on_event, on_order, on_return, on_revoke, unsent,
+};
 pub(super) use receive::receive;
 pub(super) use review::review;
 pub(super) use suspect::keep;

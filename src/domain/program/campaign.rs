@@ -42,6 +42,8 @@ pub struct Campaign {
     pub caps: Vec<Cap>,
     /// Units of all rewards of the campaign together; `None`: no limit.
     pub budget: Option<i64>,
+    /// Only partners have its codes. What it brings them accrues where the friend is, and reaches them once a day.
+    pub for_partners: bool,
     /// A return that takes the qualifying order below the minimum takes both rewards back (default).
     pub claw_back: bool,
     /// For how long touches count; the first that takes a touch is its own.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::id::{Label, UnitId};
 use super::super::ledger::Dates;
+use super::super::order::Currency;
 use super::super::time::{Instant, Period, RoundUpTo};
 
 /// The terms of one unit.
@@ -16,12 +17,22 @@ pub struct UnitTerms {
     /// `None`: units never expire for want of activity.
     pub idle: Option<IdleTerms>,
     pub debt: DebtTerms,
+    /// `None`: it is no money.
+    pub paid_out: Option<PayoutTerms>,
+}
+
+/// Units that are money: one unit is one minor unit of the currency.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PayoutTerms {
+    pub currency: Currency,
+    /// Units that a payout has at least; at least 1.
+    pub least: i64,
 }
 
 impl UnitTerms {
     /// Spendable at once and for ever.
     pub fn simple(unit: UnitId) -> UnitTerms {
-        UnitTerms { unit, life: LifeTerms::default(), idle: None, debt: DebtTerms::default() }
+        UnitTerms { unit, life: LifeTerms::default(), idle: None, debt: DebtTerms::default(), paid_out: None }
     }
 }
 

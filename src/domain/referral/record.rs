@@ -65,7 +65,8 @@ impl OwnCode {
     }
 }
 
-/// How a friend came to be attributed. Of two claims the higher one stands, while nothing has come of the lower.
+/// How a friend came to be attributed. Of two claims the higher one stands, of two alike the earlier, while nothing has
+/// come of the other.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Via {
     /// A code named at sign-up.

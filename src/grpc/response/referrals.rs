@@ -9,8 +9,10 @@ use crate::domain::id::AccountId;
 use crate::domain::referral::fraud::{Action, Finding, Review, SideState, Suspicion};
 use crate::domain::referral::signal::SignalKind;
 use crate::domain::referral::touch::{Dropped, TouchKind};
+use crate::domain::referral::tree::Node;
 use crate::domain::referral::{CodeState, Considered, ModelSays, Outcome, QualifiedBy, RejectedFor, TouchSeen, Via};
 use crate::domain::time::Instant;
+use crate::service::TreePage;
 
 pub(in crate::grpc) fn create_code(answer: CreateCodeAnswer, replayed: bool) -> wire::CreateCodeResponse {
     let CreateCodeAnswer { code, created, refusals } = answer;
@@ -218,6 +220,21 @@ fn model(says: ModelSays) -> wire::ModelOutcome {
         in_force: says.in_force,
         credits: all(says.credits, credit),
     }
+}
+
+pub(in crate::grpc) fn tree((nodes, token): TreePage) -> wire::GetReferralTreeResponse {
+    let node = |Node { generation, parent, child, brought }| wire::ReferralNode {
+        member_id: if child.nameless { String::new() } else { child.friend.to_string() },
+        parent_member_id: text(parent),
+        generation: i32::try_from(generation).unwrap_or(i32::MAX),
+        campaign_id: child.campaign.to_string(),
+        state: referral_state(child.state).into(),
+        confirmed: child.confirmed,
+        attributed_at: Some(timestamp(child.attributed_at)),
+        qualified_at: child.qualified_at.map(timestamp),
+        brought: i64::try_from(brought).unwrap_or(i64::MAX),
+    };
+    wire::GetReferralTreeResponse { nodes: all(nodes, node), next_page_token: token.unwrap_or_default() }
 }
 
 fn reward(reward: ReferralRewardView) -> wire::ReferralReward {

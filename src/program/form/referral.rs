@@ -62,6 +62,10 @@ section! {
         caps: Items<CapSection, 0, CAPS_MAX>, Default("[]");
         /// Units of both sides' rewards together, for all friends. A friend whose rewards it does not cover brings nothing.
         budget: Units, Without("no limit");
+        /// Whether it is for partners: only accounts of that kind have its codes, and what it brings them is money that is
+        /// paid out. It accrues beside each friend, falls due as a day begins by the program's calendar, and reaches the
+        /// partner in one sum a day for all friends of a partition: a partner may have any number of friends.
+        partners: Flag, Default("false");
         /// Whether a return after which the terms are no longer met takes both rewards back. Commission goes back with
         /// the order in any case.
         claw_back: Flag, Default("true");
@@ -100,6 +104,28 @@ impl Build for CampaignSection {
         if !milestones.value.is_empty() && advocate.is_none() {
             r.fault_at(&milestones, "there is no reward of an advocate to multiply", Some("state `advocate`"));
         }
+        let partners = self.partners?;
+        let caps = self.caps?;
+        if partners.value {
+            let hint = Some("leave it out, or `partners`");
+            let a_friend = "a partner's account does not know its friends one by one";
+            if !milestones.value.is_empty() {
+                r.fault_at(&milestones, format!("{a_friend}: there are no milestones"), hint);
+            }
+            if !generations.value.is_empty() {
+                r.fault_at(&generations, format!("{a_friend}: nobody else gets a share"), hint);
+            }
+            if !caps.value.is_empty() {
+                r.fault_at(&caps, format!("{a_friend}: there are no caps"), hint);
+            }
+            let sides = [advocate.as_ref().map(|side| &side.unit), commission.as_ref().map(|of| &of.unit)];
+            for unit in sides.into_iter().flatten() {
+                if !r.names.paid_out.contains(unit) {
+                    let message = format!("{} is not paid out, and partners are paid in money", quoted(unit.as_str()));
+                    r.fault_at(&partners, message, Some("state `paid_out` for the unit, or name another"));
+                }
+            }
+        }
         Some(Campaign {
             id,
             title: self.title?.value,
@@ -117,8 +143,9 @@ impl Build for CampaignSection {
             milestones: milestones.value,
             generations: generations.value,
             hold: self.hold.map(|at| at.value),
-            caps: self.caps?.value,
+            caps: caps.value,
             budget: self.budget.map(|at| at.value),
+            for_partners: partners.value,
             claw_back: self.claw_back?.value,
             windows: self.windows.map_or_else(touch::windows_default, |at| at.value),
             credit: self.credit?.value,

@@ -13,6 +13,8 @@ impl Value for UnitList {
     fn read(node: &Node, r: &mut Reader) -> Option<Vec<UnitTerms>> {
         let units = UnitsByName::read(node, r)?;
         let units = units.into_iter().map(|(unit, terms)| UnitTerms { unit, ..terms }).collect::<Vec<_>>();
+        let money = units.iter().filter(|terms| terms.paid_out.is_some());
+        r.names.paid_out = money.map(|terms| terms.unit.clone()).collect();
         r.names.lives = units.iter().map(|terms| (terms.unit.clone(), terms.life.clone())).collect();
         Some(units)
     }
@@ -56,6 +58,9 @@ section! {
         expires_when_idle: IdleSection, Without("never");
         /// What happens when more units must be taken than there are.
         debt: DebtSection, Default("{}");
+        /// That the unit is money, and partners are paid it out: see `partners` of a referral campaign. What comes back
+        /// after it was paid is owed, and the next payout is so much less.
+        paid_out: PaidOutSection, Without("it is no money");
     }
 }
 
@@ -88,7 +93,46 @@ impl Build for UnitSection {
             lives_at_least: self.lives_at_least.map(|at| at.value),
         };
         let idle = self.expires_when_idle.map(|at| at.value);
-        Some(UnitTerms { unit: UnitId::points(), life, idle, debt: self.debt?.value })
+        let debt = self.debt?;
+        if let Some(paid_out) = &self.paid_out {
+            let plain = life == LifeTerms::default() && idle.is_none() && debt.value == DebtTerms::default();
+            if !plain {
+                let hint = Some("leave out the unit's other terms, or `paid_out`");
+                r.fault_at(paid_out, "money that is paid out neither waits, expires nor is forgiven", hint);
+            }
+        }
+        Some(UnitTerms {
+            unit: UnitId::points(),
+            life,
+            idle,
+            debt: debt.value,
+            paid_out: self.paid_out.map(|at| at.value),
+        })
+    }
+}
+
+section! {
+    /// What a unit is worth, and from which amount on it is paid out.
+    PaidOutSection = "paid_out" {
+        /// One unit is one minor unit of this currency, which is the program's first: commission is a part of amounts in
+        /// that.
+        currency: CurrencyCode, Required;
+        /// Units that a payout has at least.
+        at_least: Units, Default("1");
+    }
+}
+
+impl Build for PaidOutSection {
+    type Out = PayoutTerms;
+
+    fn build(self, _: Pos, r: &mut Reader) -> Option<PayoutTerms> {
+        let currency = self.currency?;
+        let first = r.names.currencies.iter().flatten().next().copied();
+        if first.is_some_and(|first| first != currency.value) {
+            let message = format!("{} is not the program's first currency", currency.value);
+            r.fault_at(&currency, message, Some("commission is a part of amounts in that"));
+        }
+        Some(PayoutTerms { currency: currency.value, least: self.at_least?.value })
     }
 }
 

@@ -203,7 +203,7 @@ fn checked<'a>(
     if own || desk.state.is_home_of(&owner.account) {
         return Err(Reason::SelfReferral);
     }
-    if desk.state.referral.as_ref().is_some_and(|standing| !yields(standing, owner, via)) {
+    if desk.state.referral.as_ref().is_some_and(|standing| !yields(standing, owner, via, at)) {
         return Err(Reason::AlreadyAttributed);
     }
     if !is_new(scene, &desk.state, campaign) {
@@ -224,11 +224,13 @@ fn use_up(scene: &Scene<'_>, desk: &Desk, found: &Found<'_>) -> Result<(), Reaso
     Ok(())
 }
 
-/// Whether a claim that stands gives way: to a higher one, while nothing has come of it.
-fn yields(standing: &Referral, owner: &CodeOwner, via: &Via) -> bool {
+/// Whether a claim that stands gives way while nothing has come of it: to a higher one, and of two alike to the earlier.
+/// So calls may be told of out of order, and whoever was named first stands.
+fn yields(standing: &Referral, owner: &CodeOwner, via: &Via, at: Instant) -> bool {
     let open = matches!(standing.state, ReferralState::Attributed | ReferralState::Expired);
     let other = standing.advocate != owner.account || standing.campaign != owner.campaign;
-    open && other && standing.via.rank() < via.rank()
+    let earlier = standing.via.rank() == via.rank() && at < standing.attributed_at;
+    open && other && (standing.via.rank() < via.rank() || earlier)
 }
 
 /// No earlier order in the look-back.

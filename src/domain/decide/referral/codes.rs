@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::super::account::AccountState;
+use super::super::super::account::{AccountKind, AccountState};
 use super::super::super::answer::{Answer, CreateCodeAnswer, Reason, Refusal, Subject, UpdateCodeAnswer};
 use super::super::super::command::{CodeEffect, CreateCode, Outgoing, UpdateCode};
 use super::super::super::id::{CampaignId, Code, Label};
@@ -65,6 +65,9 @@ pub(in super::super) fn create_code(scene: &Scene<'_>, command: &CreateCode) -> 
     };
     if let Some(own) = existing(&desk.state, &campaign.id, command) {
         return Ok(scene.unchanged(answer(Some(own.code.clone()), false), true));
+    }
+    if campaign.for_partners && desk.state.kind != AccountKind::Partner {
+        return Err(no(Subject::Account, Reason::NotAPartner));
     }
     if command.vanity.is_some() && !campaign.codes.vanity {
         return Err(no(subject(), Reason::VanityNotAllowed));

@@ -14,7 +14,7 @@ use super::super::super::id::{
 use super::super::super::ledger::{Dates, Fact};
 use super::super::super::money::{share_floor, split};
 use super::super::super::order::Order;
-use super::super::super::order_record::{OrderRecord, SentGrantRecord};
+use super::super::super::order_record::{OrderRecord, Returned, SentGrantRecord};
 use super::super::super::program::{Campaign, Commission, GrantTo, Kind, LifeTerms, Qualify, SideReward};
 use super::super::super::quota::QuotaKey;
 use super::super::super::referral::{Owed, QualifiedBy, Referral, RejectedFor, SideGrant, Via};
@@ -257,6 +257,12 @@ pub(super) fn pay_sides(
                 continue;
             }
             let (grant, unit, revision) = (referral.grant_of(place), side.unit.clone(), 1);
+            if terms.for_partners {
+                let (campaign, due_at) = (terms.id.clone(), due(scene, dates.activates_at));
+                let fact = Fact::Accrued { grant, campaign, partner: target, unit, revision, change: units, due_at };
+                desk.post(now, fact)?;
+                continue;
+            }
             desk.post(
                 now,
                 Fact::Sent {
@@ -307,6 +313,19 @@ pub(super) fn held(scene: &Scene<'_>, terms: &Campaign, unit: &UnitId, life: Opt
         if day.begins(zone) == over { over } else { day.begins_next(zone) }
     });
     dates(scene.program, unit, life, from)
+}
+
+/// Whether what a friend brings is a partner's.
+pub(in super::super) fn is_for_partners(scene: &Scene<'_>, brought: &Brought) -> bool {
+    let terms = scene.timeline.at(brought.terms_at).and_then(|program| program.campaign(&brought.campaign));
+    terms.is_some_and(|terms| terms.for_partners)
+}
+
+/// When what a partner has coming falls due: as the day begins, so that there is one sum for each.
+pub(in super::super) fn due(scene: &Scene<'_>, from: Instant) -> Instant {
+    let zone = &scene.program.zone;
+    let day = Day::at(from, zone);
+    if day.begins(zone) == from { from } else { day.begins_next(zone) }
 }
 
 fn grant_side(
@@ -371,14 +390,30 @@ fn pay_commission(
     count(desk, Tally { counter: orders, day: WHENEVER, amount: 1, shares: Vec::new(), reversed: 0 }, at, done)?;
     let counter = CounterId::referral(&terms.id, "commission");
     count(desk, Tally { counter, day: WHENEVER, amount, shares, reversed: 0 }, at, done)?;
+    let cause = ["commission", referral.referral.as_str(), order.order_id.as_str()];
+    send_commission(scene, desk, &referral, terms, commission, (&cause, amount, &earned.earning), decided, done)
+}
+
+/// Commission goes on its way to each of those who have the credit, or waits until it may. It falls on lines by `weights`.
+#[expect(clippy::too_many_arguments, reason = "the referral, its terms, and what comes of both")]
+fn send_commission(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    terms: &Campaign,
+    commission: &Commission,
+    (cause, amount, weights): (&[&str], i64, &[i64]),
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    let at = scene.times.effective_at;
     let dates = held(scene, terms, &commission.unit, commission.life.as_ref(), at);
-    for (place, (target, amount)) in shared(&referral, amount).into_iter().enumerate() {
+    for (place, (target, amount)) in shared(referral, amount).into_iter().enumerate() {
         if amount == 0 {
             continue;
         }
-        let name = ["commission", referral.referral.as_str(), order.order_id.as_str()];
         let number = place.to_string();
-        let name: Vec<&str> = name.into_iter().chain((0 < place).then_some(number.as_str())).collect();
+        let name: Vec<&str> = cause.iter().copied().chain((0 < place).then_some(number.as_str())).collect();
         let record = SentGrantRecord {
             grant: GrantId::of(&name),
             rule: rule_of(&terms.id)?,
@@ -387,14 +422,13 @@ fn pay_commission(
             unit: commission.unit.clone(),
             amount,
             dates,
-            shares: split(amount, &earned.earning),
+            shares: split(amount, weights),
             revision: u32::from(referral.sends()),
             reversed: 0,
-            brought: Some(Brought::by_order(&referral, amount, at).for_place(place)),
+            brought: Some(Brought::by_order(referral, amount, at).for_place(place)),
         };
         if referral.sends() {
-            elsewhere::post(scene, desk, &record, amount, amount, decided)?;
-            done.outgoing.push(elsewhere::effect(&record, scene)?);
+            done.outgoing.extend(elsewhere::send(scene, desk, &record, amount, amount, decided)?);
         } else {
             let (referral, grant, unit) = (referral.referral.clone(), record.grant.clone(), record.unit.clone());
             desk.post(at, Fact::CommissionOwed { referral, grant, target, unit, change: amount, dates })?;
@@ -403,6 +437,156 @@ fn pay_commission(
         done.sent_grants.push(record);
     }
     Ok(())
+}
+
+/// The referral side of an amendment: what came in counts as if it had been ordered at once, and what no longer meets the
+/// terms is taken back. `places`: lines from before.
+pub(in super::super) fn on_amend(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    record: &mut OrderRecord,
+    amendment: &ReturnId,
+    places: usize,
+    decided: &mut Decided,
+) -> Result<OnOrder, Halt> {
+    let mut done = OnOrder::default();
+    let came_in = places < record.lines.len();
+    let counted = |known: &&Referral| {
+        let spend = CounterId::referral(&known.campaign, "spend");
+        known.state == ReferralState::Qualified && record.counts.iter().any(|tally| tally.counter == spend)
+    };
+    // What has qualified by the spend of this order among others goes on counting it: an exchange takes nothing back.
+    let settled = desk.state.referrals().find(counted).cloned();
+    let settled = settled.and_then(|known| terms_of(scene, &known).map(|terms| (known, terms)));
+    let counting = open(scene, desk, record.committed_at).or(settled).filter(|_| came_in);
+    if let Some((referral, terms)) = counting {
+        count_amended(scene, desk, &referral, terms, record, places, decided, &mut done)?;
+        record.counts.append(&mut done.counts);
+    }
+    on_return(scene, desk, record, amendment, decided, &mut done.transfers)?;
+    if came_in {
+        more_commission(scene, desk, record, amendment, places, decided, &mut done)?;
+        record.counts.append(&mut done.counts);
+        record.sent_grants.append(&mut done.sent_grants);
+    }
+    Ok(done)
+}
+
+/// Of each line what earns, of those that came in alone.
+fn added(record: &OrderRecord, places: usize) -> Vec<i64> {
+    let lines = record.lines.iter().enumerate();
+    lines.map(|(at, line)| if at < places { 0 } else { line.earning_minor }).collect()
+}
+
+/// What of an order is kept and earns.
+fn kept(record: &OrderRecord) -> Result<i64, Halt> {
+    let earning: Vec<i64> = record.lines.iter().map(|line| line.earning_minor).collect();
+    let back = record.returned_of(&earning).ok_or(OVERFLOW)?;
+    total(&earning)?.checked_sub(back).ok_or(OVERFLOW)
+}
+
+#[expect(clippy::too_many_arguments, reason = "an order, the referral that it is held against, and what comes of both")]
+fn count_amended(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    referral: &Referral,
+    terms: &Campaign,
+    record: &OrderRecord,
+    places: usize,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    let (now, at) = (scene.times.effective_at, record.committed_at);
+    let is_open = referral.state != ReferralState::Qualified;
+    let Some(then) = scene.timeline.at(at) else { return Ok(()) };
+    let Some(currency) = then.earning_currency(record.currency, at) else { return Ok(()) };
+    let Some(required) = terms.spend_min.get(currency) else { return Ok(()) };
+    let met = match terms.qualify {
+        Qualify::Orders(number) if is_open => {
+            let counter = CounterId::referral(&terms.id, "orders");
+            let counted = record.counts.iter().any(|t| t.counter == counter && t.reversed < t.amount);
+            let there = kept(record)?;
+            if !counted && there < required {
+                decided.refusals.push(below(referral, required, there));
+            }
+            let counts = !counted && required <= there;
+            let tally = Tally { counter, day: WHENEVER, amount: 1, shares: Vec::new(), reversed: 0 };
+            counts && number <= count(desk, tally, now, done)?
+        }
+        Qualify::Spend => {
+            let earning = added(record, places);
+            let Some(amount) = in_first(then, &record.order(), total(&earning)?, at) else { return Ok(()) };
+            let counter = CounterId::referral(&terms.id, "spend");
+            let shares = split(amount, &earning);
+            let so_far = count(desk, Tally { counter, day: WHENEVER, amount, shares, reversed: 0 }, now, done)?;
+            is_open && in_first_of(scene, terms).unwrap_or(required) <= so_far
+        }
+        Qualify::Orders(_) | Qualify::SignUp | Qualify::Event(_) => false,
+    };
+    if met {
+        qualify(scene, desk, &referral.referral, QualifiedBy::Order(record.order_id.clone()), decided, done)?;
+    }
+    Ok(())
+}
+
+/// The advocate's part of an order as it is now, less what stands of it: so it is rounded once, whatever came and went.
+fn more_commission(
+    scene: &Scene<'_>,
+    desk: &mut Desk,
+    record: &OrderRecord,
+    amendment: &ReturnId,
+    places: usize,
+    decided: &mut Decided,
+    done: &mut OnOrder,
+) -> Result<(), Halt> {
+    let at = record.committed_at;
+    let qualified = |referral: &&Referral| referral.state == ReferralState::Qualified && referral.attributed_at <= at;
+    let Some(referral) = desk.state.referrals().find(qualified).cloned() else { return Ok(()) };
+    let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
+    let Some(commission) = terms.commission.as_ref().filter(|_| !referral.advocate_is_out()) else { return Ok(()) };
+    let brought = |sent: &&SentGrantRecord| sent.brought.as_ref().is_some_and(|of| of.referral == referral.referral);
+    let standing: Vec<i64> = record
+        .sent_grants
+        .iter()
+        .filter(brought)
+        .map(|sent| sent.amount.checked_sub(sent.reversed).ok_or(OVERFLOW))
+        .collect::<Result<_, _>>()?;
+    let is_first = standing.is_empty();
+    // An order from before it qualified brings nothing, unless it is this one that has qualified it.
+    if is_first && referral.order() != Some(&record.order_id) {
+        return Ok(());
+    }
+    let Some(then) = scene.timeline.at(at) else { return Ok(()) };
+    let Some(base) = in_first(then, &record.order(), kept(record)?, at) else { return Ok(()) };
+    let whole = share_floor(commission.bps, base.max(0), 10_000).ok_or(OVERFLOW)?;
+    let before = desk.state.counted_ever(&CounterId::referral(&terms.id, "commission"));
+    let left = commission.units_max.map_or(i64::MAX, |most| most.saturating_sub(before));
+    let amount = whole.checked_sub(total(&standing)?).ok_or(OVERFLOW)?.min(left);
+    if amount <= 0 {
+        return Ok(());
+    }
+    let owed = referral.owed.iter().filter(|owed| owed.target == referral.advocate).count();
+    if !referral.sends() && Referral::OWED_MAX <= owed {
+        let subject = Subject::Referral(referral.referral.clone());
+        decided.refusals.push(Refusal::new(subject, Reason::TooLarge));
+        return Ok(());
+    }
+    let whole_lines = record.lines.iter().map(|line| match line.returned {
+        Returned::None => line.earning_minor,
+        Returned::Quantity(_) | Returned::Amount(_) | Returned::All => 0,
+    });
+    let weights = if is_first { whole_lines.collect() } else { added(record, places) };
+    let shares = split(amount, &weights);
+    let now = scene.times.effective_at;
+    if is_first {
+        let counter = CounterId::referral(&terms.id, "commissioned");
+        count(desk, Tally { counter, day: WHENEVER, amount: 1, shares: Vec::new(), reversed: 0 }, now, done)?;
+    }
+    let counter = CounterId::referral(&terms.id, "commission");
+    count(desk, Tally { counter, day: WHENEVER, amount, shares, reversed: 0 }, now, done)?;
+    let order = record.order_id.as_str();
+    let cause = ["commission", referral.referral.as_str(), order, "amended", amendment.as_str()];
+    send_commission(scene, desk, &referral, terms, commission, (&cause, amount, &weights), decided, done)
 }
 
 /// So many units; `None`: nothing.
@@ -444,8 +628,7 @@ pub(super) fn send_owed(
             reversed: 0,
             brought: Some(Brought::by_order(referral, *net, *effective_at).for_place(place)),
         };
-        elsewhere::post(scene, desk, &record, *net, *net, &mut scene.decided())?;
-        outgoing.push(elsewhere::effect(&record, scene)?);
+        outgoing.extend(elsewhere::send(scene, desk, &record, *net, *net, &mut scene.decided())?);
     }
     Ok(())
 }
@@ -625,6 +808,12 @@ pub(super) fn claw_advocates(
         let dates = held(scene, terms, &sent.unit, life, granted_at);
         let change = sent.net.checked_neg().ok_or(OVERFLOW)?;
         let (target, unit) = (target.clone(), sent.unit.clone());
+        if terms.for_partners {
+            let (grant, campaign, due_at) = (sent.grant, terms.id.clone(), due(scene, dates.activates_at));
+            let fact = Fact::Accrued { grant, campaign, partner: target, unit, revision, change, due_at };
+            desk.post(at, fact)?;
+            continue;
+        }
         desk.post(
             at,
             Fact::Sent { grant: sent.grant.clone(), target: target.clone(), unit: unit.clone(), revision, change },

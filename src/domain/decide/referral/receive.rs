@@ -98,6 +98,7 @@ fn take_in(
             at,
             Fact::Recalled {
                 grant,
+                rule: transfer.rule.clone(),
                 unit,
                 revision,
                 net,
