@@ -170,8 +170,7 @@ pub(crate) async fn a_request_id_used_for_something_else_is_refused_naming_the_f
             Write::Merge(_) | Write::Unmerge(_) | Write::Erase(_) | Write::Transfer(_) => {}
             Write::JoinAccount(_) | Write::LeaveAccount(_) | Write::SetRole(_) => {}
             Write::Redeem(_) | Write::FulfilVoucher(_) | Write::CancelVoucher(_) => {}
-            Write::ReviewReward(_) => {}
-            Write::PreparePayout(_) | Write::ConfirmPayout(_) => {}
+            Write::PreparePayout(_) | Write::ConfirmPayout(_) | Write::ReviewReward(_) => {}
             Write::UpdateMember(raw) => {
                 let change = Some(wire::ProfileChange { add_tags: vec!["new".into()], ..Default::default() });
                 others.push((Write::UpdateMember(wire::UpdateMemberRequest { change, ..raw }), "change"));

@@ -176,7 +176,7 @@ impl Calls for Fake {
         self.act().await?;
         let child = Child {
             referral: ReferralId::parse("friends:leo").unwrap(),
-            campaign: guerdon::domain::id::CampaignId::parse("friends").unwrap(),
+            campaign: CampaignId::parse("friends").unwrap(),
             friend: AccountId::parse("leo").unwrap(),
             state: ReferralState::Attributed,
             confirmed: true,
@@ -192,7 +192,7 @@ impl Calls for Fake {
 
     async fn stats(&self, _: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
         self.act().await?;
-        let friends = guerdon::domain::id::CampaignId::parse("friends").unwrap();
+        let friends = CampaignId::parse("friends").unwrap();
         let of = |channel, measure| Figure { campaign: Some(friends.clone()), channel, measure };
         let all = |measure| Figure { campaign: None, channel: None, measure };
         Ok(StatsView {
