@@ -34,11 +34,14 @@ fn say(change: &Change) -> String {
     format!("{of} {measure}")
 }
 
+/// Who, about which order, what they do, and what that changes.
+type Step<'a> = (&'a str, Option<&'a str>, fn(&mut World), &'a [&'a str]);
+
 #[test]
 fn r18_each_step_moves_the_figures_and_its_undoing_moves_them_back() {
     let mut w = World::new(PROGRAM).with("ada", 0);
     w.code("ADA0", "ada", "ref");
-    let steps: [(&str, Option<&str>, fn(&mut World), &[&str]); 6] = [
+    let steps: [Step<'_>; 6] = [
         ("ben", None, |w| drop(w.enrol("ben", &["ADA0"])), &["all Members None 1", "ref SignUps Some(SignUp) 1"]),
         (
             "ben",
