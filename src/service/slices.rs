@@ -67,6 +67,9 @@ struct Slice {
     given_back: i64,
 }
 
+/// Whoever holds it goes on, the others wait.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// What this instance knows of slices. Hints: what is wrong costs a trip, for each taking is guarded by the store.
 #[derive(Default)]
 pub(super) struct Slices {
@@ -75,7 +78,7 @@ pub(super) struct Slices {
     /// Quotas that are served by their pools, for so many wants.
     direct: Mutex<HashMap<QuotaKey, u32>>,
     /// One at a time gives or drains slices of a quota, and one at a time fills the slice of a partition.
-    turns: Mutex<HashMap<(QuotaKey, Option<Partition>), Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<(QuotaKey, Option<Partition>), Turn>>,
     /// What is noted as paused. A pause is never taken back: who goes on does so under another name.
     paused: Mutex<HashSet<QuotaKey>>,
 }
@@ -131,7 +134,7 @@ impl Slices {
         lock(&self.paused).insert(quota.clone());
     }
 
-    fn turn(&self, quota: &QuotaKey, partition: Option<Partition>) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, quota: &QuotaKey, partition: Option<Partition>) -> Turn {
         let mut turns = lock(&self.turns);
         if KNOWN_MAX <= turns.len() {
             turns.retain(|_, turn| 1 < Arc::strong_count(turn));
