@@ -136,6 +136,7 @@ fn value(field: &FieldDescriptor, program: &str, depth: usize) -> Option<Value> 
             "draw_id" => text("spring"),
             "reward_id" => text("free-delivery"),
             "voucher_id" => text("voucher-1"),
+            "payout_id" => text("payout-1"),
             "leaderboard_id" => text("bakers"),
             "ladder" => text("status"),
             "level" => text("gold"),
@@ -144,6 +145,8 @@ fn value(field: &FieldDescriptor, program: &str, depth: usize) -> Option<Value> 
         },
         // A person is no account of several.
         Kind::Enum(kind) if kind.name() == "AccountKind" => Some(Value::EnumNumber(2)),
+        // Nobody says of a payout that it is prepared.
+        Kind::Enum(kind) if kind.name() == "PayoutState" => Some(Value::EnumNumber(2)),
         Kind::Enum(kind) => {
             kind.values().find(|value| value.number() == 1).map(|value| Value::EnumNumber(value.number()))
         }
