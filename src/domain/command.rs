@@ -542,6 +542,8 @@ pub struct Overdrawn {
 pub struct StockBack {
     pub account: AccountId,
     pub quota: QuotaKey,
+    /// Whether callers may wait for it: what comes back of stock is there for others before the answer.
+    pub at_once: bool,
     pub effective_at: Instant,
 }
 

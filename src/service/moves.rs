@@ -93,8 +93,12 @@ pub(super) async fn send(
 /// delivered by the relay: it is on the feed.
 pub(super) async fn finish(inner: &Inner, cause: &Cause<'_>, mut done: Settled) -> Settled {
     let mut waiting: Vec<Outgoing> = done.outgoing.drain(..).collect();
-    // A gift that comes back is an effect of its own, which the relay delivers.
-    let later = |effect: &Outgoing| matches!(effect, Outgoing::Transfer(_) | Outgoing::Confirm(_));
+    // A gift that comes back is an effect of its own, which the relay delivers; nor does anybody wait for sums over all.
+    let later = |effect: &Outgoing| match effect {
+        Outgoing::Transfer(_) | Outgoing::Confirm(_) | Outgoing::Overdrawn(_) => true,
+        Outgoing::StockBack(back) => !back.at_once,
+        _ => false,
+    };
     for effect in waiting.drain(..).filter(|effect| !later(effect)) {
         if let Err(error) = deliver_one(inner, cause.program, effect).await {
             warn!(%error, "an effect could not be delivered at once; the relay will");

@@ -4,7 +4,7 @@
 use tracing::warn;
 
 use super::write::{Cause, read_member, settle};
-use super::{Error, Inner, Service, accruals, boards, quotas, touches};
+use super::{Error, Inner, Service, accruals, boards, moves, quotas, touches};
 use crate::domain::account::MemberRecord;
 use crate::domain::command::Command;
 use crate::domain::id::{AccountId, MemberId, ProgramId};
@@ -137,7 +137,8 @@ async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, 
     };
     match settle(inner, &cause, &member, &Command::Advance, &times).await {
         Ok(settled) if settled.entries == 0 => correct_due(inner, item, &program, &member, &timeline, through).await,
-        Ok(_) => {
+        Ok(settled) => {
+            moves::finish(inner, &cause, settled).await;
             inner.meter.swept(through.0.saturating_sub(item.at_ms));
             Ok(true)
         }

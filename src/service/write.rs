@@ -428,7 +428,8 @@ fn told(decision: &Decision) -> Vec<Outgoing> {
     let Some((state, last)) = decision.account.as_ref().zip(decision.entries.last()) else { return Vec::new() };
     let (account, effective_at) = (&state.account, last.effective_at);
     let back = came_back(decision).into_iter().map(|(quota, _)| {
-        Outgoing::StockBack(StockBack { account: account.clone(), quota: quota.clone(), effective_at })
+        let at_once = decision.stock_back.contains(quota);
+        Outgoing::StockBack(StockBack { account: account.clone(), quota: quota.clone(), at_once, effective_at })
     });
     let overdrawn = overdrawn(decision).map(|change| {
         let OutstandingChange { quota, capacity, since, back: _ } = change.clone();

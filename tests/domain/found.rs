@@ -2,9 +2,7 @@
 
 use guerdon::domain::account::{Voucher, VoucherState};
 use guerdon::domain::answer::{Answer, CommitStatus, OrderState};
-use guerdon::domain::command::{
-    Amend, Catalogue, Command, Commit, CreateAccount, Measure, Redeem, RedeemReward, Reserve, ReturnWhat,
-};
+use guerdon::domain::command::{Amend, Catalogue, Command, Commit, Measure, Redeem, RedeemReward, Reserve, ReturnWhat};
 use guerdon::domain::decide::Decision;
 use guerdon::domain::id::{LineId, ReturnId, RewardId};
 use guerdon::domain::order::Line;
@@ -135,22 +133,6 @@ fn c2_a_product_at_none_rested_on_other_goods() {
         world.give_back("mia", returned("o", "r2", ReturnWhat::Lines(vec![quantity("m", 2)])));
         assert_eq!(state_of(&world, &voucher), VoucherState::Issued, "{later}");
     }
-}
-
-#[test]
-fn b8_a_daily_limit_of_a_role_was_passed_by_reservations() {
-    let roles = format!("accounts: {{roles: {{owner: {{redeem_per_day_max: {{points: 20}}}}}}}}\n{SHOP}");
-    let mut world = World::new(&roles).with("mia", 0);
-    let create = CreateAccount { account: account("home"), kind: guerdon::domain::account::AccountKind::Household };
-    world.decide("mia", Command::CreateAccount(create));
-    world.adjust("mia", 200, None);
-    let first = world.reserve("mia", order_for("o1", 1_000), pay_exactly(15));
-    assert!(reserved(&first).reserved, "{:?}", told(&first));
-    let second = world.reserve("mia", order_for("o2", 1_000), pay_exactly(6));
-    assert_eq!(told(&second), ["no payment points: DailyLimit, asks 6, has 5"]);
-    assert!(reserved(&world.reserve("mia", order_for("o2", 1_000), pay_exactly(5))).reserved);
-    world.release("mia", "o1");
-    assert!(reserved(&world.reserve("mia", order_for("o3", 1_000), pay_exactly(15))).reserved);
 }
 
 #[test]

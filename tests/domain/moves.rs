@@ -536,3 +536,20 @@ proptest! {
         prop_assert!(w.outbox.iter().all(|effect| !matches!(effect, Outgoing::Parcel(_))));
     }
 }
+
+#[test]
+fn b8_a_daily_limit_of_a_role_was_passed_by_reservations() {
+    let roles = "accounts: {roles: {member: {redeem_per_day_max: {points: 50}}}}\n";
+    let mut w = World::new(&format!("{roles}{PAY}{BASE}")).with("ann", 500).with("ben", 20);
+    w.household("home");
+    w.join("ann", "home", Role::Member, "");
+    w.join("ben", "home", Role::Member, "ann");
+    assert!(reserved(&w.reserve("ben", order_for("o1", 1_000), pay_exactly(30))).reserved);
+    let second = w.reserve("ben", order_for("o2", 1_000), pay_exactly(30));
+    assert_eq!(told(&second), ["no payment points: DailyLimit, asks 30, has 20"]);
+    // Of others nothing is counted, nor what the same reservation held before.
+    assert!(reserved(&w.reserve("ann", order_for("o3", 1_000), pay_exactly(90))).reserved);
+    assert!(reserved(&w.reserve("ben", order_for("o1", 1_000), pay_exactly(50))).reserved);
+    w.release("ben", "o1");
+    assert!(reserved(&w.reserve("ben", order_for("o2", 1_000), pay_exactly(50))).reserved);
+}
