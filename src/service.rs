@@ -16,6 +16,7 @@ pub mod meter;
 mod moves;
 mod notices;
 mod programs;
+mod projection;
 mod queue;
 mod quotas;
 mod quotes;

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use ring::hmac;
 use sha2::{Digest, Sha256};
 
 use super::id::{AccountId, DrawId, GrantId};
@@ -90,18 +91,10 @@ pub fn drum_ticket(seed: &Seed, draw: &DrawId, number: i64, of: i64) -> i64 {
 pub const ROUNDS: u32 = 8;
 
 pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    const BLOCK: usize = 64;
-    let mut block = [0u8; BLOCK];
-    let hashed: [u8; 32];
-    let key = if BLOCK < key.len() {
-        hashed = Sha256::digest(key).into();
-        &hashed[..]
-    } else {
-        key
-    };
-    block.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
-    let inner = Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)).chain_update(message).finalize();
-    Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)).chain_update(inner).finalize().into()
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
+    let mut bytes = [0u8; 32];
+    bytes.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+    bytes
 }
 
 #[cfg(test)]

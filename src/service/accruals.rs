@@ -8,25 +8,20 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 use tracing::error;
 
+use super::projection::{self, Mark};
 use super::write::{read, send};
 use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::answer::PayoutsView;
 use crate::domain::command::{Outgoing, Transfer};
 use crate::domain::id::{AccountId, GrantId, MemberId, ProgramId, RuleId, UnitId};
-use crate::domain::ledger::{Book, Entry, decode, digest, encode};
+use crate::domain::ledger::{Book, Entry, digest, encode};
 use crate::domain::payouts::{Accrual, AccrualRecord, Commission, accruals};
 use crate::domain::program::Kind;
 use crate::domain::time::Instant;
 use crate::store::{Commit, Due, DueItem, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
-
-/// The first byte of such an item on the feed; effects begin with their format, others with other marks.
-const MARK: u8 = b'a';
-/// Readers of partitions at a time, for one call.
-const READERS: u16 = 16;
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Told {
@@ -40,13 +35,7 @@ pub(super) fn of(program: &ProgramId, entries: &[Entry]) -> Option<Vec<u8>> {
     if accruals.is_empty() {
         return None;
     }
-    let mut body = vec![MARK];
-    body.extend(encode(&Told { program: program.clone(), accruals }));
-    Some(body)
-}
-
-pub(super) fn is_on_feed(body: &[u8]) -> bool {
-    body.first() == Some(&MARK)
+    Some(Mark::ACCRUALS.item(&Told { program: program.clone(), accruals }))
 }
 
 fn written(record: &AccrualRecord) -> Record {
@@ -65,7 +54,7 @@ pub(super) async fn fold(inner: &Inner, partition: Partition, items: &[FeedItem]
     let mut told: Vec<(u64, Key, Accrual)> = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
     for item in items {
-        let Ok(Told { program, accruals }) = decode(item.body.get(1..).unwrap_or_default()) else {
+        let Ok(Told { program, accruals }) = Mark::ACCRUALS.read(&item.body) else {
             error!(partition = partition.0, position = item.position, "what accrues cannot be read");
             continue;
         };
@@ -98,14 +87,7 @@ pub(super) async fn fold(inner: &Inner, partition: Partition, items: &[FeedItem]
         commit.expect.push((key.clone(), expected));
         commit.writes.push(Write { key, record: Some(written(&record)) });
     }
-    match send(inner, &commit, &mut 0).await? {
-        Outcome::Applied => Ok(commit.feed_done.len() as u64),
-        // Somebody else folds this partition, or sends what is due; what is left is seen by the next walk.
-        Outcome::Conflict(_) => Ok(0),
-        Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
-            Err(Error::Internal("what accrues met a condition that it did not state".to_owned()))
-        }
-    }
+    projection::settle(inner, &commit).await
 }
 
 /// Sends the partner what is due; answers whether that is done.
@@ -184,7 +166,7 @@ fn standing(state: &AccountState, unit: &UnitId, gathered: Commission) -> Commis
     }
 }
 
-/// What all partitions have for a partner, read by a few at a time.
+/// What all partitions have for a partner.
 async fn collect(
     inner: &Arc<Inner>,
     program: &ProgramId,
@@ -192,32 +174,13 @@ async fn collect(
     unit: &UnitId,
     now: Instant,
 ) -> Result<Commission, Error> {
-    let mut readers = JoinSet::new();
-    for reader in 0..READERS {
-        let (inner, program, partner, unit) = (Arc::clone(inner), program.clone(), partner.clone(), unit.clone());
-        readers.spawn(async move {
-            let mut sum = Commission::default();
-            for partition in (reader..inner.layout.partitions()).step_by(usize::from(READERS)).map(Partition) {
-                let key = inner.layout.accrual(partition, &program, &partner, &unit);
-                let found = inner.store.load(partition, std::slice::from_ref(&key)).await?;
-                let Some((_, record)) = read::<AccrualRecord>(&key, found.into_iter().next().flatten())? else {
-                    continue;
-                };
-                add(&mut sum, record.not_due(now), record.is_due(now), record.voided);
-            }
-            Ok::<_, Error>(sum)
-        });
-    }
+    let (layout, program, partner, unit) = (inner.layout, program.clone(), partner.clone(), unit.clone());
+    let key = move |partition| layout.accrual(partition, &program, &partner, &unit);
     let mut all = Commission::default();
-    while let Some(read) = readers.join_next().await {
-        let read = read.map_err(|_| Error::Internal("a reader of commission stopped".to_owned()))??;
-        add(&mut all, read.pending, read.due, read.voided);
+    for record in projection::of_all_partitions::<AccrualRecord, _>(inner, key).await? {
+        all.pending = all.pending.saturating_add(record.not_due(now));
+        all.due = all.due.saturating_add(record.is_due(now));
+        all.voided = all.voided.saturating_add(record.voided);
     }
     Ok(all)
-}
-
-fn add(sum: &mut Commission, pending: i64, due: i64, voided: i64) {
-    sum.pending = sum.pending.saturating_add(pending);
-    sum.due = sum.due.saturating_add(due);
-    sum.voided = sum.voided.saturating_add(voided);
 }

@@ -8,26 +8,22 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 use tracing::error;
 
+use super::projection::{self, Mark};
 use super::write::{read, send};
 use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::answer::{BoardView, OwnPlace};
 use crate::domain::boards::{BoardRecord, Place, Standing, changes, ranked};
 use crate::domain::id::{AccountId, BoardId, MemberId, ProgramId};
-use crate::domain::ledger::{decode, digest, encode};
+use crate::domain::ledger::{digest, encode};
 use crate::domain::program::{Board, Program, Timeline};
 use crate::domain::time::{Day, Instant};
 use crate::store::{Commit, Due, DueItem, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
 
-/// The first byte of such an item on the feed; effects begin with their format, notices with another.
-const MARK: u8 = b'b';
 /// Items folded at a time.
 pub(super) const BATCH: usize = 64;
-/// Readers of partitions at a time, for one call.
-const READERS: u16 = 16;
 
 /// What a commit tells boards.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -47,13 +43,7 @@ pub(super) fn of(
     if standings.is_empty() {
         return None;
     }
-    let mut body = vec![MARK];
-    body.extend(encode(&Told { program: program.clone(), standings }));
-    Some(body)
-}
-
-pub(super) fn is_on_feed(body: &[u8]) -> bool {
-    body.first() == Some(&MARK)
+    Some(Mark::BOARDS.item(&Told { program: program.clone(), standings }))
 }
 
 /// Folds items of one partition, in their order; answers how many left the feed.
@@ -62,7 +52,7 @@ pub(super) async fn fold(inner: &Inner, partition: Partition, items: &[FeedItem]
     let mut told: Vec<(u64, usize, Standing)> = Vec::new();
     let mut commit = Commit { partition, ..Commit::default() };
     for item in items {
-        let Ok(Told { program, standings }) = decode(item.body.get(1..).unwrap_or_default()) else {
+        let Ok(Told { program, standings }) = Mark::BOARDS.read(&item.body) else {
             error!(partition = partition.0, position = item.position, "what boards are told cannot be read");
             continue;
         };
@@ -111,14 +101,7 @@ pub(super) async fn fold(inner: &Inner, partition: Partition, items: &[FeedItem]
         commit.expect.push((key.clone(), expected));
         commit.writes.push(Write { key, record: Some(Record { token, body }) });
     }
-    match send(inner, &commit, &mut 0).await? {
-        Outcome::Applied => Ok(commit.feed_done.len() as u64),
-        // Somebody else folds this partition; what is left is seen by the next walk.
-        Outcome::Conflict(_) => Ok(0),
-        Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
-            Err(Error::Internal("a board met a condition that it did not state".to_owned()))
-        }
-    }
+    projection::settle(inner, &commit).await
 }
 
 /// Removes a record whose period is kept no more; answers whether it is gone.
@@ -173,26 +156,10 @@ pub(super) async fn view(
     })
 }
 
-/// What all partitions have, read by a few at a time.
+/// What all partitions have.
 async fn collect(inner: &Arc<Inner>, program: &ProgramId, board: &BoardId, first: Day) -> Result<Vec<Place>, Error> {
-    let mut readers = JoinSet::new();
-    for reader in 0..READERS {
-        let (inner, program, board) = (Arc::clone(inner), program.clone(), board.clone());
-        readers.spawn(async move {
-            let mut places: Vec<Place> = Vec::new();
-            for partition in (reader..inner.layout.partitions()).step_by(usize::from(READERS)).map(Partition) {
-                let key = inner.layout.board(partition, &program, &board, first);
-                let found = inner.store.load(partition, std::slice::from_ref(&key)).await?;
-                let found = read::<BoardRecord>(&key, found.into_iter().next().flatten())?;
-                places.extend(found.into_iter().flat_map(|(_, record)| record.places));
-            }
-            Ok::<_, Error>(places)
-        });
-    }
-    let mut places = Vec::new();
-    while let Some(read) = readers.join_next().await {
-        let read = read.map_err(|_| Error::Internal("a reader of a board stopped".to_owned()))?;
-        places.extend(read?);
-    }
-    Ok(places)
+    let (layout, program, board) = (inner.layout, program.clone(), board.clone());
+    let key = move |partition| layout.board(partition, &program, &board, first);
+    let records = projection::of_all_partitions::<BoardRecord, _>(inner, key).await?;
+    Ok(records.into_iter().flat_map(|record| record.places).collect())
 }

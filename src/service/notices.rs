@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::projection::Mark;
 use super::write::{read, send};
 use super::{Error, Inner};
 use crate::domain::answer::NoticeView;
@@ -13,8 +14,6 @@ use crate::domain::ledger::{Entry, Fact, decode, digest, encode};
 use crate::domain::time::Instant;
 use crate::store::{self, Append, Commit, Expected, NewReceipt, Outcome, Receipt, Record, Token, Write};
 
-/// The first byte of a notice on the feed; effects begin with their format, which is another.
-const MARK: u8 = b'n';
 /// Far longer than a notice that was appended may stay on the feed.
 const RECEIPT_KEEP_S: u64 = 90 * 24 * 3600;
 /// Tries while others append to the same log.
@@ -42,16 +41,14 @@ pub(super) fn of(program: &ProgramId, account: &AccountId, entries: &[Entry]) ->
             occasion_at: *occasion_at,
             noticed_at: entry.effective_at,
         };
-        let mut body = vec![MARK];
-        body.extend(encode(&notice));
-        Some(body)
+        Some(Mark::NOTICES.item(&notice))
     })
 }
 
 /// The notice that a feed item is; `None`: it is an effect.
 pub(super) fn on_feed(body: &[u8]) -> Option<Result<Notice, Error>> {
-    let stored = body.strip_prefix(&[MARK])?;
-    Some(decode(stored).map_err(|e| Error::Store(store::Error::Corrupt { what: format!("a notice {e}") })))
+    let damaged = |e| Error::Store(store::Error::Corrupt { what: format!("a notice {e}") });
+    Mark::NOTICES.is_on(body).then(|| Mark::NOTICES.read(body).map_err(damaged))
 }
 
 /// Appends a notice to the log of its program; one that is there already stays as it is.

@@ -68,7 +68,10 @@ enum Mark {
 
 /// Claims that a write has made or found.
 #[derive(Default)]
-pub(super) struct Claims(Vec<Held>, Look);
+pub(super) struct Claims {
+    held: Vec<Held>,
+    look: Look,
+}
 
 /// Whether stock that was refused has been looked for where it may lie unused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -95,27 +98,27 @@ enum Source {
 
 impl Claims {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.held.is_empty()
     }
 
     pub(super) fn granted(&self) -> Vec<SetAside> {
-        self.0.iter().map(|held| held.claim.clone()).collect()
+        self.held.iter().map(|held| held.claim.clone()).collect()
     }
 
     /// Whether something that could come back by itself is refused, and nobody has looked for it yet.
     pub(super) fn wants_a_look(&self) -> bool {
-        self.1 == Look::Needed
+        self.look == Look::Needed
     }
 
     /// Forgets what could not be had: it is asked for once more.
     pub(super) fn looked(&mut self) {
-        self.0.retain(|held| !matches!(held.source, Source::Nothing));
-        self.1 = Look::Done;
+        self.held.retain(|held| !matches!(held.source, Source::Nothing));
+        self.look = Look::Done;
     }
 
     /// Closes them, for one was closed or used by somebody else: what is wanted next is claimed anew.
     pub(super) async fn give_up(&mut self, inner: &Inner) -> Result<(), Error> {
-        for held in self.0.drain(..) {
+        for held in self.held.drain(..) {
             if let Source::Claim(key, token, open) = held.source {
                 close_found(inner, &key, token, &open).await?;
             }
@@ -140,7 +143,7 @@ impl Claims {
     }
 
     fn held(&self, quota: &QuotaKey, deed: &str) -> Option<&Held> {
-        self.0.iter().find(|held| held.claim.quota == *quota && *held.claim.deed == *deed)
+        self.held.iter().find(|held| held.claim.quota == *quota && *held.claim.deed == *deed)
     }
 
     /// What the commit of a decision takes from slices; each of them once.
@@ -158,26 +161,26 @@ impl Claims {
 
     /// Forgets what was to come from slices: it is looked for anew.
     pub(super) fn drop_slices(&mut self) {
-        self.0.retain(|held| !matches!(held.source, Source::Slice(_)));
+        self.held.retain(|held| !matches!(held.source, Source::Slice(_)));
     }
 
     /// Whether all that is wanted lies in slices that are known to hold it; then it is taken note of.
     pub(super) fn take_at_hand(&mut self, inner: &Inner, account: &AccountId, wants: &[Want]) -> bool {
-        let before = self.0.len();
+        let before = self.held.len();
         for want in wants {
             let partition = inner.layout.of_account(&want.quota.program, account);
             let Some(key) = slices::at_hand(inner, &self.with_others(want), partition) else {
-                self.0.truncate(before);
+                self.held.truncate(before);
                 return false;
             };
-            self.0.push(Held::of_slice(want, key));
+            self.held.push(Held::of_slice(want, key));
         }
         true
     }
 
     /// The want, and what else of the same decision comes from the same slice.
     fn with_others(&self, want: &Want) -> Want {
-        let others = self.0.iter().filter(|held| held.claim.quota == want.quota);
+        let others = self.held.iter().filter(|held| held.claim.quota == want.quota);
         let others = others.filter(|held| matches!(held.source, Source::Slice(_)));
         let amount = others.fold(want.amount, |sum, held| sum.saturating_add(held.claim.granted));
         Want { amount, ..want.clone() }
@@ -185,7 +188,7 @@ impl Claims {
 
     /// After a commit: closes the claims. What fails here is left to the sweeper.
     pub(super) fn close(self, inner: &Arc<Inner>, used: &[Used]) {
-        for held in self.0 {
+        for held in self.held {
             let Source::Claim(key, token, open) = held.source else { continue };
             let used_of = used.iter().find(|used| used.quota == open.quota && used.deed == held.claim.deed);
             let used = used_of.map(|used| used.amount);
@@ -240,17 +243,17 @@ pub(super) async fn claim(
     claims: &mut Claims,
 ) -> Result<(), Error> {
     for want in wants {
-        if claims.0.iter().all(|held| !want.is_of(&held.claim)) {
+        if claims.held.iter().all(|held| !want.is_of(&held.claim)) {
             let partition = inner.layout.of_account(&want.quota.program, account);
             let held = match slices::filled(inner, &claims.with_others(want), partition).await? {
                 Some(key) => Held::of_slice(want, key),
                 None => claim_one(inner, account, want, now).await?,
             };
             // Of a reservation that has lapsed, whose account nobody has asked about since.
-            if held.claim.granted < want.amount && want.comes_back && claims.1 == Look::NotNeeded {
-                claims.1 = Look::Needed;
+            if held.claim.granted < want.amount && want.comes_back && claims.look == Look::NotNeeded {
+                claims.look = Look::Needed;
             }
-            claims.0.push(held);
+            claims.held.push(held);
         }
     }
     Ok(())

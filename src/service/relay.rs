@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use tracing::{error, warn};
 
+use super::projection::Mark;
 use super::write::{Cause, settle};
 use super::{Error, Inner, Service, accruals, boards, codes, confirm, erase, notices, reviews, slices, stats, trees};
 use crate::domain::command::{Command, Outgoing};
@@ -119,7 +120,7 @@ async fn deliver(
         if standings.first().is_some_and(|first| full || first.partition != item.partition) {
             delivered += fold(inner, &mut standings).await?;
         }
-        if trees::is_on_feed(&item.body) {
+        if Mark::TREES.is_on(&item.body) {
             lists.push(item);
             continue;
         }
@@ -201,15 +202,15 @@ async fn deliver(
 
 /// Whether an item goes into records beside it, rather than to another account.
 fn is_projected(body: &[u8]) -> bool {
-    boards::is_on_feed(body) || accruals::is_on_feed(body) || stats::is_on_feed(body)
+    [Mark::BOARDS, Mark::ACCRUALS, Mark::STATS].iter().any(|mark| mark.is_on(body))
 }
 
 /// Tells boards and partners' records what they have not been told; what cannot be told now waits.
 async fn fold(inner: &Inner, standings: &mut Vec<FeedItem>) -> Result<u64, Error> {
     let items = std::mem::take(standings);
     let Some(partition) = items.first().map(|first| first.partition) else { return Ok(0) };
-    let (of_boards, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| boards::is_on_feed(&item.body));
-    let (figures, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|item| stats::is_on_feed(&item.body));
+    let (of_boards, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| Mark::BOARDS.is_on(&item.body));
+    let (figures, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|item| Mark::STATS.is_on(&item.body));
     let mut folded = 0;
     for (what, outcome) in [
         ("boards", boards::fold(inner, partition, &of_boards).await),

@@ -7,24 +7,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 use tracing::error;
 
-use super::write::{read, send};
+use super::projection::{self, Mark};
+use super::write::read;
 use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::answer::StatsView;
 use crate::domain::id::ProgramId;
-use crate::domain::ledger::{Entry, decode, digest, encode};
+use crate::domain::ledger::{Entry, digest, encode};
 use crate::domain::program::Timeline;
 use crate::domain::stats::{Change, Figure, Orders, StatsRecord, changes, month_of};
 use crate::domain::time::{CalendarPeriod, Day, Instant};
-use crate::store::{Commit, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
-
-/// The first byte of such an item on the feed; effects begin with their format, others with other marks.
-const MARK: u8 = b's';
-/// Readers of partitions at a time, for one call.
-const READERS: u16 = 16;
+use crate::store::{Commit, Expected, FeedItem, Key, Partition, Record, Token, Write};
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Told {
@@ -44,13 +39,7 @@ pub(super) fn of(
     if changes.is_empty() {
         return None;
     }
-    let mut body = vec![MARK];
-    body.extend(encode(&Told { program: program.clone(), changes }));
-    Some(body)
-}
-
-pub(super) fn is_on_feed(body: &[u8]) -> bool {
-    body.first() == Some(&MARK)
+    Some(Mark::STATS.item(&Told { program: program.clone(), changes }))
 }
 
 /// Folds items of one partition, in their order; answers how many left the feed.
@@ -59,7 +48,7 @@ pub(super) async fn fold(inner: &Inner, partition: Partition, items: &[FeedItem]
     let mut told: Vec<(u64, Key, Change)> = Vec::new();
     let mut keys: Vec<Key> = Vec::new();
     for item in items {
-        let Ok(Told { program, changes }) = decode(item.body.get(1..).unwrap_or_default()) else {
+        let Ok(Told { program, changes }) = Mark::STATS.read(&item.body) else {
             error!(partition = partition.0, position = item.position, "what changes figures cannot be read");
             continue;
         };
@@ -92,14 +81,7 @@ pub(super) async fn fold(inner: &Inner, partition: Partition, items: &[FeedItem]
         commit.expect.push((key.clone(), expected));
         commit.writes.push(Write { key, record: Some(Record { token, body }) });
     }
-    match send(inner, &commit, &mut 0).await? {
-        Outcome::Applied => Ok(commit.feed_done.len() as u64),
-        // Somebody else folds this partition; what is left is seen by the next walk.
-        Outcome::Conflict(_) => Ok(0),
-        Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
-            Err(Error::Internal("a figure met a condition that it did not state".to_owned()))
-        }
-    }
+    projection::settle(inner, &commit).await
 }
 
 /// The figures of the month of an instant, as the feed has told them so far.
@@ -119,33 +101,16 @@ pub(super) async fn view(inner: &Arc<Inner>, program: &ProgramId, at: Option<Ins
     })
 }
 
-/// What all partitions have, read by a few at a time.
+/// What all partitions have.
 async fn collect(inner: &Arc<Inner>, program: &ProgramId, month: Day) -> Result<Vec<(Figure, i64)>, Error> {
-    let mut readers = JoinSet::new();
-    for reader in 0..READERS {
-        let (inner, program) = (Arc::clone(inner), program.clone());
-        readers.spawn(async move {
-            let mut sums: BTreeMap<Figure, i64> = BTreeMap::new();
-            for partition in (reader..inner.layout.partitions()).step_by(usize::from(READERS)).map(Partition) {
-                let key = inner.layout.stats(partition, &program, month);
-                let found = inner.store.load(partition, std::slice::from_ref(&key)).await?;
-                let found = read::<StatsRecord>(&key, found.into_iter().next().flatten())?;
-                add(&mut sums, found.into_iter().flat_map(|(_, record)| record.figures));
-            }
-            Ok::<_, Error>(sums)
-        });
-    }
-    let mut all = BTreeMap::new();
-    while let Some(read) = readers.join_next().await {
-        let read = read.map_err(|_| Error::Internal("a reader of figures stopped".to_owned()))?;
-        add(&mut all, read?);
-    }
-    Ok(all.into_iter().collect())
-}
-
-fn add(sums: &mut BTreeMap<Figure, i64>, figures: impl IntoIterator<Item = (Figure, i64)>) {
-    for (figure, by) in figures {
+    let (layout, program) = (inner.layout, program.clone());
+    let key = move |partition| layout.stats(partition, &program, month);
+    let mut sums: BTreeMap<Figure, i64> = BTreeMap::new();
+    for (figure, by) in
+        projection::of_all_partitions::<StatsRecord, _>(inner, key).await?.into_iter().flat_map(|of| of.figures)
+    {
         let sum = sums.entry(figure).or_default();
         *sum = sum.saturating_add(by);
     }
+    Ok(sums.into_iter().collect())
 }

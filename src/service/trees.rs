@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
+use super::projection::Mark;
 use super::read::{from_hex_bytes, hex, stored};
 use super::write::{read, send};
 use super::{Error, Inner};
@@ -17,8 +18,6 @@ use crate::domain::ledger::{decode, digest, encode};
 use crate::domain::referral::tree::{Child, Node, Step, Told, changes};
 use crate::store::{self, Commit, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
 
-/// The first byte of such an item on the feed; effects begin with their format, others with other marks.
-const MARK: u8 = b't';
 /// Friends read from a list at a time.
 const READ_AT_ONCE: u64 = 50;
 /// Friends looked at for one page; a page may be short for it, and the next goes on.
@@ -36,13 +35,7 @@ pub(super) fn of(program: &ProgramId, before: Option<&AccountState>, after: &Acc
     if told.is_empty() {
         return None;
     }
-    let mut body = vec![MARK];
-    body.extend(encode(&Item { program: program.clone(), told }));
-    Some(body)
-}
-
-pub(super) fn is_on_feed(body: &[u8]) -> bool {
-    body.first() == Some(&MARK)
+    Some(Mark::TREES.item(&Item { program: program.clone(), told }))
 }
 
 /// Whose list of friends.
@@ -53,7 +46,7 @@ pub(super) async fn deliver(inner: &Inner, items: &[FeedItem]) -> Result<Vec<(Pa
     let mut lists: Vec<(List, Vec<Child>)> = Vec::new();
     let mut parts: Vec<(Partition, u64, Vec<List>)> = Vec::new();
     for item in items {
-        let Ok(Item { program, told }) = decode(item.body.get(1..).unwrap_or_default()) else {
+        let Ok(Item { program, told }) = Mark::TREES.read(&item.body) else {
             error!(partition = item.partition.0, position = item.position, "what an advocate is told cannot be read");
             continue;
         };

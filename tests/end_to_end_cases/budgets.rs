@@ -43,6 +43,19 @@ fn buys(member: &str, n: usize) -> Write {
     commit(member, &format!("c{n}"), order_of(&format!("{member}-o{n}"), vec![line("1", "goods", 1, 100)]))
 }
 
+/// Each member buys so many times, all of it at once, on either server in turn.
+async fn all_buy(servers: [&Server; 2], names: &[String], times: usize) -> Vec<Answer> {
+    let mut tasks = JoinSet::new();
+    for n in 0..times {
+        for (at, name) in names.iter().enumerate() {
+            let clients = servers[(n + at) % 2].clients.clone();
+            let write = buys(name, n);
+            tasks.spawn(async move { clients.send_until_answered(&write).await });
+        }
+    }
+    tasks.join_all().await
+}
+
 /// What members were given in all, by their own ledgers.
 async fn given(server: &Server, names: &[String], base: i64) -> i64 {
     let mut sum = 0;
@@ -78,15 +91,7 @@ pub(crate) async fn e1_a_budget_is_spent_to_the_last_unit_and_no_further<W: Worl
         Server::start_idle_with(world.store(), world.clock(), options(), &program).await,
     );
     let names = members(&one, 30).await;
-    let mut tasks = JoinSet::new();
-    for n in 0..20 {
-        for (at, name) in names.iter().enumerate() {
-            let clients = [&one, &two][(n + at) % 2].clients.clone();
-            let write = buys(name, n);
-            tasks.spawn(async move { clients.send_until_answered(&write).await });
-        }
-    }
-    let answers = tasks.join_all().await;
+    let answers = all_buy([&one, &two], &names, 20).await;
     let granted: i64 = answers.iter().map(|answer| gift(answer).0).sum();
     assert_eq!(granted, 520, "all of it, for 600 who would have had one each");
     assert_eq!(given(&one, &names, 1).await, 520);
@@ -206,15 +211,7 @@ pub(crate) async fn e2_liability_is_capped_over_all_members_and_makes_room_again
         Server::start_idle_with(world.store(), world.clock(), options(), &program).await,
     );
     let names = members(&one, 20).await;
-    let mut tasks = JoinSet::new();
-    for n in 0..20 {
-        for (at, name) in names.iter().enumerate() {
-            let clients = [&one, &two][(n + at) % 2].clients.clone();
-            let write = buys(name, n);
-            tasks.spawn(async move { clients.send_until_answered(&write).await });
-        }
-    }
-    tasks.join_all().await;
+    all_buy([&one, &two], &names, 20).await;
     assert_eq!(outstanding(&one, &names).await, 2_520, "of 800 more that 400 orders would have earned");
     let late = two.clients.send(&buys("m3", 99)).await;
     assert_eq!(gift(&late).0, 0);
@@ -252,13 +249,7 @@ pub(crate) async fn e3_brake_holds_over_instances_days_and_restarts<W: World>() 
     };
     let (one, two) = (start(braked("")).await, start(braked("")).await);
     let names = members(&one, 30).await;
-    let mut tasks = JoinSet::new();
-    for (at, name) in names.iter().enumerate() {
-        let clients = [&one, &two][at % 2].clients.clone();
-        let write = buys(name, 0);
-        tasks.spawn(async move { clients.send_until_answered(&write).await });
-    }
-    let granted: i64 = tasks.join_all().await.iter().map(|answer| gift(answer).0).sum();
+    let granted: i64 = all_buy([&one, &two], &names, 1).await.iter().map(|answer| gift(answer).0).sum();
     assert_eq!(granted, 200, "twice the forecast, of 300");
     // Not the next day either, nor with an instance that knows nothing of it.
     world.clock().set(world.clock().now(None).plus_ms(2 * 86_400_000));

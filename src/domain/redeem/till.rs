@@ -11,6 +11,7 @@ use crate::domain::id::{RewardId, UnitId};
 use crate::domain::money::split;
 use crate::domain::order::{Line, LineKind, Order};
 use crate::domain::program::{Program, Reward, RewardBy, RewardKind, Selector};
+use crate::domain::stock::StockItem;
 use crate::domain::time::Instant;
 
 pub(super) struct Till<'a> {
@@ -99,12 +100,8 @@ impl<'a> Till<'a> {
                 let reward = Reward { price: due.clone(), tier_prices: Vec::new(), ..reward };
                 let mut used = RewardUse { voucher: Some(id.clone()), ..self.give(&reward, subject)? };
                 if due.is_some() {
-                    match self.purse.take_stock(&reward) {
-                        Ok(stock) => used.stock = stock,
-                        Err(left) => {
-                            self.short_of_stock.push(Refusal::short(subject(), Reason::OutOfStock, 1, left));
-                        }
-                    }
+                    // It stands all the same.
+                    used.stock = self.stock_of(&reward, true, subject)?;
                 }
                 self.keep(&reward, &used);
                 Ok(used)
@@ -124,19 +121,29 @@ impl<'a> Till<'a> {
         within_limit(reward, self.purse, &subject)?;
         let mut used = self.give(reward, &subject)?;
         // Last, so that nothing is set aside in vain.
-        match self.purse.take_stock(reward) {
-            Ok(stock) => used.stock = stock,
-            Err(left) => {
-                let refusal = Refusal::short(subject(), Reason::OutOfStock, 1, left);
-                if self.cover == Cover::Balance {
-                    return Err(refusal);
-                }
-                // It has been promised: it stands, and what is missing is told.
-                self.short_of_stock.push(refusal);
-            }
-        }
+        used.stock = self.stock_of(reward, self.cover == Cover::Debt, &subject)?;
         self.keep(reward, &used);
         Ok(used)
+    }
+
+    /// One out of the stock of a reward. What has been promised stands where none is left, and what is missing is told.
+    fn stock_of(
+        &mut self,
+        reward: &Reward,
+        promised: bool,
+        subject: impl Fn() -> Subject,
+    ) -> Result<Option<StockItem>, Refusal> {
+        match self.purse.take_stock(reward) {
+            Ok(stock) => Ok(stock),
+            Err(left) => {
+                let refusal = Refusal::short(subject(), Reason::OutOfStock, 1, left);
+                if !promised {
+                    return Err(refusal);
+                }
+                self.short_of_stock.push(refusal);
+                Ok(None)
+            }
+        }
     }
 
     /// What a reward gives as the order stands; nothing is taken yet.
