@@ -5,6 +5,11 @@ use std::process::ExitCode;
 use guerdon::cli;
 use guerdon::config::Environment;
 
+/// A call makes some hundreds of short-lived allocations on several threads: this allocator makes them at about half the
+/// cost of the one of the C library.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     cli::run(std::env::args_os(), &Environment::of_process())
 }

@@ -1,5 +1,7 @@
 //! An account: what owns units, and the unit of atomicity. It changes only by applying entries.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Balance, Promise, ReferralState, Reservation, ReservationState};
@@ -39,7 +41,7 @@ mod vouchers;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum MemberRecord {
     /// The member's own account.
-    Account(Box<AccountState>),
+    Account(Arc<AccountState>),
     /// The member's units are owned elsewhere.
     Alias(AccountId),
 }

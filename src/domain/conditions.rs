@@ -89,11 +89,11 @@ impl Check<'_> {
         met: bool,
         actual: impl FnOnce() -> String,
         required: impl FnOnce() -> String,
-        missing: Option<(i64, String)>,
+        missing: impl FnOnce() -> Option<(i64, String)>,
     ) -> bool {
         let on = self.that(met, name, actual, required);
-        if let (false, Some(trace), Some((missing, text))) = (met, self.trace.as_mut(), missing)
-            && let Some(condition) = trace.last_mut()
+        if let (false, Some(trace)) = (met, self.trace.as_mut())
+            && let (Some(condition), Some((missing, text))) = (trace.last_mut(), missing())
         {
             condition.missing = Some(missing).filter(|missing| 0 < *missing);
             condition.missing_text = text;
@@ -226,7 +226,7 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
     }
     if let Some(wanted) = &conditions.order_number {
         let number = view.order_number();
-        let missing = wanted.next(number).map(|missing| (missing, counted(missing, "order")));
+        let missing = || wanted.next(number).map(|missing| (missing, counted(missing, "order")));
         if !check.so_far("order_number", wanted.holds(number), || number.to_string(), || wanted.text(), missing) {
             return false;
         }
@@ -240,8 +240,10 @@ fn history(view: &View<'_>, conditions: &Conditions, check: &mut Check<'_>) -> b
             let every = wanted.every.map(|n| format!("a multiple of {n}"));
             [least, most, every].into_iter().flatten().collect::<Vec<_>>().join(", ")
         };
-        let missing = wanted.at_least.and_then(|least| least.checked_sub(count));
-        let missing = missing.map(|missing| (missing, format!("{missing} of {}", wanted.counter)));
+        let missing = || {
+            let missing = wanted.at_least.and_then(|least| least.checked_sub(count));
+            missing.map(|missing| (missing, format!("{missing} of {}", wanted.counter)))
+        };
         if !check.so_far(&name, wanted.holds(count), || count.to_string(), required, missing) {
             return false;
         }
@@ -292,10 +294,12 @@ fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], ch
     if let Some(least) = &conditions.spend_min {
         let (actual, required) = (spent(least.of), least.amount.get(currency));
         let met = required.is_some_and(|required| required <= actual);
-        let missing = required.and_then(|required| required.checked_sub(actual));
         let wanted =
             || required.map_or_else(|| "not listed".to_owned(), |r| format!("at least {}", money(currency, r)));
-        let missing = missing.map(|missing| (missing, money(currency, missing)));
+        let missing = || {
+            let missing = required.and_then(|required| required.checked_sub(actual));
+            missing.map(|missing| (missing, money(currency, missing)))
+        };
         if !check.so_far("spend_at_least", met, || money(currency, actual), wanted, missing) {
             return false;
         }
@@ -315,8 +319,10 @@ fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], ch
     let items =
         lines.fold(0i64, |sum, ((line, free), _)| sum.saturating_add(line.quantity.saturating_sub(*free).max(0)));
     if let Some(least) = bounds.at_least {
-        let missing = least.saturating_sub(items);
-        let missing = Some((missing, counted(missing, "item")));
+        let missing = || {
+            let missing = least.saturating_sub(items);
+            Some((missing, counted(missing, "item")))
+        };
         let wanted = || format!("at least {least}");
         if !check.so_far("quantity_at_least", least <= items, || items.to_string(), wanted, missing) {
             return false;

@@ -65,7 +65,7 @@ pub struct Snapshot {
     /// Whom the command names; a guest has none.
     pub account_id: Option<AccountId>,
     /// `None`: nobody is enrolled under the id.
-    pub account: Option<AccountState>,
+    pub account: Option<Arc<AccountState>>,
     /// The record of the order that the command names.
     pub order: Option<OrderRecord>,
     /// Codes that the command names, and whose they are.
@@ -126,7 +126,7 @@ pub struct Decision {
     /// Whether a resend should find this answer; false where something is missing that may yet arrive.
     pub remember: bool,
     /// The account after `entries`; `None`: there is none.
-    pub account: Option<AccountState>,
+    pub account: Option<Arc<AccountState>>,
     pub entries: Vec<Entry>,
     /// The order's record, when it changed.
     pub order: Option<OrderRecord>,
@@ -245,7 +245,7 @@ pub fn decide(
 fn effective(snapshot: &Snapshot, command: &Command, times: Times) -> Times {
     match (command, &snapshot.deed) {
         (Command::SettleReferral(settle), _) => {
-            let state = snapshot.account.iter();
+            let state = snapshot.account.as_deref().into_iter();
             let mut meant = state.flat_map(AccountState::referrals).filter(|known| known.referral == settle.referral);
             let qualified_at = meant.find_map(|known| known.qualified_at);
             Times { effective_at: qualified_at.unwrap_or(settle.attributed_at), ..times }
@@ -258,9 +258,13 @@ fn effective(snapshot: &Snapshot, command: &Command, times: Times) -> Times {
 }
 
 /// Brings a state up to date for reading: nothing is committed.
-pub fn as_of(timeline: &Timeline, state: AccountState, now: Instant) -> Result<AccountState, DecideError> {
+pub fn as_of(
+    timeline: &Timeline,
+    state: impl Into<Arc<AccountState>>,
+    now: Instant,
+) -> Result<AccountState, DecideError> {
     let version = timeline.at(now).ok_or(DecideError::NoProgram)?.version.clone();
-    let mut desk = Desk::new(state, now, version, None);
+    let mut desk = Desk::new(Arc::unwrap_or_clone(state.into()), now, version, None);
     match desk.advance(timeline) {
         Ok(()) => Ok(desk.state),
         Err(ApplyError::Inconsistent(what)) => Err(DecideError::Inconsistent(what)),
@@ -394,14 +398,14 @@ impl Scene<'_> {
             None => Err(no(Subject::Member, Reason::MemberUnknown)),
             Some(state) if state.erased_at.is_some() => Err(no(Subject::Member, Reason::MemberErased)),
             Some(state) if state.away.is_some() => Err(no(Subject::Member, Reason::NotMovable)),
-            Some(state) => self.desk_of(state.clone()),
+            Some(state) => self.desk_of(AccountState::clone(state)),
         }
     }
 
     /// The same, also where the member was erased: what belongs to the past still comes to its end.
     fn desk_of_any(&self) -> Result<Desk, Halt> {
         let state = self.snapshot.account.clone().ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))?;
-        self.desk_of(state)
+        self.desk_of(Arc::unwrap_or_clone(state))
     }
 
     fn desk_of(&self, state: AccountState) -> Result<Desk, Halt> {
@@ -495,7 +499,7 @@ impl Scene<'_> {
             outstanding: Vec::new(),
             answer,
             remember: true,
-            account: Some(desk.state),
+            account: Some(Arc::new(desk.state)),
             entries: desk.entries,
             order: None,
             inbound: None,

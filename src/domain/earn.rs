@@ -6,8 +6,10 @@ use super::conditions::{Seen, View, holds, is_on};
 use super::id::{RuleId, UnitId};
 use super::money::{Ratio, Rounding, split};
 use super::order::{Line, Order};
+
 use super::program::{
-    Bonus, Earn, ForEach, GrantTo, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule, Then, Trigger,
+    Bonus, Candidates, Earn, ForEach, GrantTo, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule,
+    Selected, Then, Trigger,
 };
 use super::time::Instant;
 use builds::{Added, Multiplied};
@@ -217,6 +219,8 @@ struct Round<'a> {
     /// Whether a rule that applies has kept another out.
     kept_out: bool,
     besides: Besides<'a>,
+    /// Of the rule under consideration, what earns on the lines that it selects. Kept for the next one.
+    amounts: Vec<i64>,
 }
 
 /// The number of a rule that gives nothing although its conditions hold, and why.
@@ -238,7 +242,7 @@ impl<'a> Round<'a> {
         view: View<'a>,
         seen: Seen<'a>,
         explain: bool,
-        candidates: &[u32],
+        candidates: &Candidates,
         barred: &[Barred],
         besides: Besides<'a>,
     ) -> Result<Round<'a>, OutOfBounds> {
@@ -259,11 +263,12 @@ impl<'a> Round<'a> {
             dropped: Vec::new(),
             kept_out: false,
             besides,
+            amounts: Vec::with_capacity(seen.order.lines.len()),
         };
-        for number in candidates {
-            let Some(rule) = program.rules.get(*number as usize) else { continue };
-            let barred = barred.iter().find(|(known, _)| known == number).map(|(_, why)| why.as_str());
-            round.consider(*number, rule, barred);
+        for (number, selected) in candidates.iter() {
+            let Some(rule) = program.rules.get(number as usize) else { continue };
+            let barred = barred.iter().find(|(known, _)| *known == number).map(|(_, why)| why.as_str());
+            round.consider(number, rule, selected, barred);
             if round.stopped_by.is_some() && !explain {
                 round.kept_out = true;
                 break;
@@ -272,7 +277,7 @@ impl<'a> Round<'a> {
         // After all rules of the file: of two equal multipliers, theirs counts.
         for (place, rule) in super::tiers::multipliers(&round.view).into_iter().enumerate() {
             let number = program.rules.len().saturating_add(place);
-            round.consider(u32::try_from(number).unwrap_or(u32::MAX), rule, None);
+            round.consider(u32::try_from(number).unwrap_or(u32::MAX), rule, Selected::AsAsked, None);
         }
         round.pick_best()?;
         round.base()?;
@@ -287,17 +292,44 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn consider(&mut self, number: u32, rule: &'a Rule, barred: Option<&str>) {
-        let lines = self.seen.order.lines.iter().zip(self.seen.earning);
-        let selector = &rule.conditions.lines;
-        let amounts: Vec<i64> = lines.map(|(line, e)| if selector.selects(line) { *e } else { 0 }).collect();
+    /// Works out what earns on the lines that a rule selects; 0 elsewhere.
+    fn select(&self, rule: &Rule, selected: Selected<'_>, amounts: &mut Vec<i64>) {
+        amounts.clear();
+        let earning = self.seen.earning;
+        match selected {
+            Selected::All => amounts.extend_from_slice(earning),
+            Selected::These(lines) => {
+                amounts.resize(earning.len(), 0);
+                for at in lines {
+                    let at = *at as usize;
+                    if let (Some(amount), Some(earns)) = (amounts.get_mut(at), earning.get(at)) {
+                        *amount = *earns;
+                    }
+                }
+            }
+            Selected::AsAsked => {
+                let lines = self.seen.order.lines.iter().zip(earning);
+                let selector = &rule.conditions.lines;
+                amounts.extend(lines.map(|(line, earns)| if selector.selects(line) { *earns } else { 0 }));
+            }
+        }
+    }
+
+    fn consider(&mut self, number: u32, rule: &'a Rule, selected: Selected<'_>, barred: Option<&str>) {
+        let mut amounts = std::mem::take(&mut self.amounts);
+        self.select(rule, selected, &mut amounts);
+        self.judge(number, rule, &amounts, barred);
+        self.amounts = amounts;
+    }
+
+    fn judge(&mut self, number: u32, rule: &'a Rule, amounts: &[i64], barred: Option<&str>) {
         let mut conditions = self.explain.is_some().then(Vec::new);
         let on = is_on(&self.view, self.program.campaign_of(rule), &mut conditions);
         let going = on || conditions.is_some();
-        let holds = going && holds(&self.view, &rule.conditions, Some(&amounts), &mut conditions) && on;
+        let holds = going && holds(&self.view, &rule.conditions, Some(amounts), &mut conditions) && on;
         let for_nobody = rule.to == GrantTo::Recipient && self.seen.order.recipient.is_none();
         let holds =
-            self.besides.again.map_or(holds, |again| again.stands(&self.view, rule, &amounts, holds)) && !for_nobody;
+            self.besides.again.map_or(holds, |again| again.stands(&self.view, rule, amounts, holds)) && !for_nobody;
         let stood = self.besides.again.is_some_and(|again| again.has(rule));
         let left_out = if holds && barred.is_none() && !stood { self.left_out(rule) } else { None };
         self.kept_out |= left_out.is_some();
@@ -327,12 +359,15 @@ impl<'a> Round<'a> {
         if let (GrantTo::Recipient, Some(recipient)) = (rule.to, &self.seen.order.recipient) {
             self.step(trace, || format!("goes to {recipient}"));
         }
+        let of_lines = || amounts.to_vec();
         match &rule.then {
-            Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts, trace, spent }),
-            Then::Multiply(then) => self.multiplies.push(Applies { number, rule, then, amounts, trace, spent }),
-            Then::Bonus(then) => self.bonuses.push(Applies { number, rule, then, amounts, trace, spent }),
+            Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts: of_lines(), trace, spent }),
+            Then::Multiply(then) => {
+                self.multiplies.push(Applies { number, rule, then, amounts: of_lines(), trace, spent })
+            }
+            Then::Bonus(then) => self.bonuses.push(Applies { number, rule, then, amounts: of_lines(), trace, spent }),
             Then::Stamps(_) | Then::Voucher(_) | Then::Tag(_) | Then::Draw(_) => {
-                let award = Award::of_order(&self.view, rule, &amounts);
+                let award = Award::of_order(&self.view, rule, amounts);
                 self.step(trace, || award.as_ref().map_or_else(|| "nothing".to_owned(), Award::text));
                 if award.is_none() {
                     self.gives_nothing(trace, "nothing of what it is given for is there");

@@ -1,8 +1,6 @@
 //! Recently seen records, so that a warm write needs one trip. What it holds may be stale: every write is
 //! committed under the tokens it was decided on, and a stale one is told so.
 
-use std::sync::Arc;
-
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
@@ -15,7 +13,7 @@ use crate::store::{Key, Token};
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) token: Token,
-    pub(super) record: Arc<MemberRecord>,
+    pub(super) record: MemberRecord,
     /// Size as stored.
     pub(super) bytes: usize,
 }
@@ -90,6 +88,8 @@ impl Records {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::account::AccountState;
     use crate::domain::id::AccountId;
@@ -97,7 +97,7 @@ mod tests {
 
     fn at(sequence: u64) -> Seen {
         let account = AccountState::new(AccountId::parse("mia").expect("an id"));
-        let record = Arc::new(MemberRecord::Account(Box::new(account)));
+        let record = MemberRecord::Account(Arc::new(account));
         Seen { token: Token::new(sequence, &[7; 32]), record, bytes: 100 }
     }
 

@@ -66,7 +66,8 @@ async fn walk(
         }
         // Accounts that were merged may form a circle of which the friend is no part: it has no root either.
         let known = above.iter().any(|link| link.friend == account);
-        let claim = state.and_then(|state| state.referral).filter(|claim| claim.state != ReferralState::Rejected);
+        let claim =
+            state.and_then(|state| state.referral.clone()).filter(|claim| claim.state != ReferralState::Rejected);
         let Some(claim) = claim.filter(|_| !known) else { continue };
         above.push(link(&account, &claim));
         next.extend(brought_by(&claim));

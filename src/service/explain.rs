@@ -37,7 +37,7 @@ pub(super) async fn explain(
     }
     let entries = state.as_ref().map_or(0, |state| state.sequence);
     let Some(deed) = deed_of(inner, program, &account, order, entries).await? else { return Ok(None) };
-    let told = recall(&timeline, program, &deed, &record, state.as_ref()).map_err(|error| match error {
+    let told = recall(&timeline, program, &deed, &record, state.as_deref()).map_err(|error| match error {
         DecideError::NoProgram => Error::ProgramUnknown,
         DecideError::Inconsistent(what) => Error::Store(store::Error::Corrupt { what: what.to_owned() }),
     })?;

@@ -89,6 +89,11 @@ pub(super) async fn send(
     settle(inner, cause, &write.member, &command, &times).await
 }
 
+/// Whether [`finish`] has nothing to do.
+pub(super) fn is_finished(done: &Settled) -> bool {
+    done.outgoing.is_empty() && !matches!(done.answer, Answer::Move(_))
+}
+
 /// Delivers at once what a write has sent to other accounts, so that its caller finds it there. What fails is
 /// delivered by the relay: it is on the feed.
 pub(super) async fn finish(inner: &Inner, cause: &Cause<'_>, mut done: Settled) -> Settled {

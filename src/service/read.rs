@@ -32,7 +32,7 @@ pub(super) async fn stored(
     program: &ProgramId,
     account: &AccountId,
     order: Option<&OrderId>,
-) -> Result<(AccountId, Option<AccountState>, Option<OrderRecord>), Error> {
+) -> Result<(AccountId, Option<Arc<AccountState>>, Option<OrderRecord>), Error> {
     Ok(find(inner, program, account, Wanted { order, ..Wanted::default() }).await?.into_found())
 }
 

@@ -94,17 +94,17 @@ pub(super) async fn upline(
             let Some(state) = state else { break };
             next = state.referral.as_ref().map(|referral| referral.advocate.clone());
             let hops = u32::try_from(hops).unwrap_or(u32::MAX);
-            found.push(Known { advocate: advocate.clone(), hops, state: bare(state) });
+            found.push(Known { advocate: advocate.clone(), hops, state: bare(&state) });
         }
     }
     Ok(found)
 }
 
 /// Who somebody is, what is known of them and how many friends they brought; nothing else.
-fn bare(state: AccountState) -> AccountState {
+fn bare(state: &AccountState) -> AccountState {
     let of_friends = |known: &CounterState| known.counter.as_str().starts_with("{referral.");
-    let counters = state.counters.into_iter().filter(of_friends).collect();
-    AccountState { counters, people: state.people, ..AccountState::new(state.account) }
+    let counters = state.counters.iter().filter(|known| of_friends(known)).cloned().collect();
+    AccountState { counters, people: state.people.clone(), ..AccountState::new(state.account.clone()) }
 }
 
 /// Those of the settings, else that of the deployment.

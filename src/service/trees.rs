@@ -178,8 +178,8 @@ pub(super) async fn view(
             return Ok((nodes, Some(hex(&body))));
         }
         let (_, state, _) = stored(inner, program, &step.account, None).await?;
-        let lists = lists_of(&step.account, state.as_ref());
-        let nameless = 1 < depth_of && state.as_ref().is_some_and(AccountState::is_nameless);
+        let lists = lists_of(&step.account, state.as_deref());
+        let nameless = 1 < depth_of && state.as_deref().is_some_and(AccountState::is_nameless);
         let Some(list) = lists.get(step.home) else {
             path.pop();
             continue;
@@ -220,7 +220,7 @@ pub(super) async fn view(
 async fn brought(inner: &Inner, program: &ProgramId, account: &AccountId) -> Result<u64, Error> {
     let (account, state, _) = stored(inner, program, account, None).await?;
     let mut sum = 0u64;
-    for list in lists_of(&account, state.as_ref()) {
+    for list in lists_of(&account, state.as_deref()) {
         let head = inner.layout.children_head(program, &list);
         let found = inner.store.load(head.partition, std::slice::from_ref(&head)).await?.into_iter().next().flatten();
         sum = sum.saturating_add(read::<(u64, u64)>(&head, found)?.map_or(0, |(_, (count, _))| count));

@@ -47,11 +47,12 @@ pub(super) async fn write(inner: &Arc<Inner>, write: Write) -> Result<Answered, 
     })?;
     let task = {
         let inner = Arc::clone(inner);
-        async move {
+        // In a box at once: on its way to the scheduler it is moved several times, and it is large.
+        Box::pin(async move {
             let answered = execute(&inner, &write).await;
             drop(permit);
             answered
-        }
+        })
     };
     let joined = inner.tracker.spawn(task.in_current_span()).await;
     joined.unwrap_or_else(|panic| {
@@ -65,18 +66,19 @@ async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
     let cause =
         Cause { program: &write.program, timeline: &timeline, request: Some((&write.request_id, &write.fingerprint)) };
     let times = || inner.times(write.occurred_at);
+    // What is seldom asked for takes no room in the task of every write.
     let done = match &write.command {
-        Command::Claim(claim) => claims::claim(inner, &cause, write, claim).await?,
-        Command::Relocate(relocate) => moves::relocate(inner, &cause, write, relocate).await?,
-        Command::Send(send) => moves::send(inner, &cause, write, send).await?,
-        Command::RecordTouch(record) => touches::record(inner, &cause, write, record).await?,
+        Command::Claim(claim) => Box::pin(claims::claim(inner, &cause, write, claim)).await?,
+        Command::Relocate(relocate) => Box::pin(moves::relocate(inner, &cause, write, relocate)).await?,
+        Command::Send(send) => Box::pin(moves::send(inner, &cause, write, send)).await?,
+        Command::RecordTouch(record) => Box::pin(touches::record(inner, &cause, write, record)).await?,
         command => {
             let command = quotes::opened(inner, command).await?;
             let command = signals::hashed(inner, &write.program, command).await?;
             settle(inner, &cause, &write.member, &command, &times).await?
         }
     };
-    let done = moves::finish(inner, &cause, done).await;
+    let done = if moves::is_finished(&done) { done } else { Box::pin(moves::finish(inner, &cause, done)).await };
     done.set_aside.close(inner, &done.used);
     Ok(Answered { answer: done.answer, replayed: done.replayed })
 }
@@ -116,7 +118,7 @@ impl Settled {
 pub(super) struct Basis {
     pub(super) account_id: AccountId,
     key: Key,
-    account: Option<(Token, AccountState)>,
+    account: Option<(Token, Arc<AccountState>)>,
     /// What is kept under the name of the event that the command is about.
     deed: Option<(Key, Option<(Place, DeedRecord)>)>,
     order: Option<(Key, Option<(Place, OrderRecord)>)>,
@@ -394,7 +396,7 @@ fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) ->
         let written = commit.writes.iter().find(|write| write.key == basis.key);
         let bytes = written.and_then(|write| write.record.as_ref()).map_or(0, |record| record.body.len());
         let token = Token::new(state.sequence, &state.head);
-        let record = Arc::new(MemberRecord::Account(Box::new(state)));
+        let record = MemberRecord::Account(state);
         inner.records.keep(basis.key.clone(), Seen { token, record, bytes });
     }
     if !transfers.is_empty() || !outgoing.is_empty() {
@@ -580,7 +582,7 @@ async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &
             let seen = inner.records.member(&key);
             inner.meter.cache(seen.is_some());
             let Some(seen) = seen else { break };
-            match &*seen.record {
+            match &seen.record {
                 MemberRecord::Alias(to) => {
                     path.push(account);
                     account = to.clone();
@@ -597,8 +599,7 @@ async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &
                         break;
                     }
                     let order = order_of(command).map(|order| (inner.layout.order(program, &account, order), None));
-                    let state = (**state).clone();
-                    let (account_id, account) = (account, Some((seen.token, state)));
+                    let (account_id, account) = (account, Some((seen.token, Arc::clone(state))));
                     let (inbound, deed, fresh) = (None, None, false);
                     return Ok(Basis { account_id, key, account, order, inbound, deed, path, fresh });
                 }
@@ -665,7 +666,7 @@ pub(super) async fn find(
                     path.push(std::mem::replace(&mut account, away.to.clone()));
                     continue;
                 }
-                _ => Some((token, *state)),
+                _ => Some((token, state)),
             },
             None => None,
         };
@@ -740,7 +741,7 @@ fn checked_member(key: &Key, record: &Record) -> Result<(Seen, MemberRecord), Er
             what: format!("`{}` is not what its token names", key.name),
         }));
     }
-    let seen = Seen { token: record.token, record: Arc::new(member.clone()), bytes: record.body.len() };
+    let seen = Seen { token: record.token, record: member.clone(), bytes: record.body.len() };
     Ok((seen, member))
 }
 
@@ -781,7 +782,7 @@ impl Basis {
     }
 
     pub(super) fn state(&self) -> Option<&AccountState> {
-        self.account.as_ref().map(|(_, state)| state)
+        self.account.as_ref().map(|(_, state)| &**state)
     }
 
     pub(super) fn inbound(&self) -> Option<&Inbound> {
@@ -793,7 +794,7 @@ impl Basis {
     }
 
     /// State and order, as found.
-    pub(super) fn into_found(self) -> (AccountId, Option<AccountState>, Option<OrderRecord>) {
+    pub(super) fn into_found(self) -> (AccountId, Option<Arc<AccountState>>, Option<OrderRecord>) {
         let order = self.order.and_then(|(_, found)| found).map(|(_, order)| order);
         (self.account_id, self.account.map(|(_, state)| state), order)
     }
@@ -814,7 +815,7 @@ impl Basis {
         Snapshot {
             program: program.clone(),
             account_id: Some(self.account_id.clone()),
-            account: self.state().cloned(),
+            account: self.account.as_ref().map(|(_, state)| Arc::clone(state)),
             order: self.order.as_ref().and_then(|(_, found)| of(found)),
             codes,
             inbound: self.inbound.as_ref().and_then(|(_, found)| found.as_ref().map(|(_, inbound)| inbound.clone())),
@@ -857,7 +858,7 @@ impl Basis {
                 let token = seen.token;
                 inner.records.keep(self.key.clone(), seen);
                 match member {
-                    MemberRecord::Account(state) if was_away || state.away.is_none() => Some((token, *state)),
+                    MemberRecord::Account(state) if was_away || state.away.is_none() => Some((token, state)),
                     MemberRecord::Account(_) | MemberRecord::Alias(_) => return Ok(false),
                 }
             }
@@ -909,7 +910,7 @@ fn to_commit(
         let token = Token::new(state.sequence, &state.head);
         let mut put =
             |key: Key, body: Vec<u8>| commit.writes.push(RecordWrite { key, record: Some(Record { token, body }) });
-        let member = MemberRecord::Account(Box::new(state.clone()));
+        let member = MemberRecord::Account(Arc::clone(state));
         let body = encode(&member);
         if RECORD_BYTES_MAX < body.len() {
             return Err(Error::LimitReached { limit: "account_record_bytes" });

@@ -370,7 +370,7 @@ impl World {
         Snapshot {
             program: ProgramId::parse("p").unwrap(),
             account_id: member.cloned(),
-            account: member.and_then(|member| self.accounts.get(member)).cloned(),
+            account: member.and_then(|member| self.accounts.get(member)).cloned().map(Arc::new),
             order: named.and_then(|order| self.orders.get(order)).cloned(),
             codes: codes.into_iter().map(|code| (code.clone(), self.codes.get(&code).cloned())).collect(),
             inbound,
@@ -501,8 +501,8 @@ impl World {
         if !ledger.is_empty() {
             assert!(after.is_told_by(&folded), "the ledger folds to the state: {folded:?}\n{after:?}");
         }
-        assert_eq!(decode::<AccountState>(&encode(after)).as_ref(), Ok(after));
-        self.accounts.insert(member.clone(), after.clone());
+        assert_eq!(decode::<AccountState>(&encode(&**after)).as_ref(), Ok(&**after));
+        self.accounts.insert(member.clone(), AccountState::clone(after));
         if let Some(record) = &decision.order {
             check_record(record);
             self.orders.insert(record.order_id.clone(), record.clone());

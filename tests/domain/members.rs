@@ -63,7 +63,7 @@ fn an_account_that_is_full_takes_orders_and_returns() {
     book.books[0] += 10 * room as i64;
     book.books[4] -= 10 * room as i64;
     let snapshot = guerdon::domain::decide::Snapshot {
-        account: Some(state),
+        account: Some(std::sync::Arc::new(state)),
         ..world.snapshot(Some(&account("mia")), &Command::Commit(commit(order_for("o", 1_000))))
     };
     let times = guerdon::domain::time::Times { now: at("2026-05-05"), effective_at: at("2026-05-05"), stated: false };

@@ -201,9 +201,9 @@ rules: [{id: base, kind: transactional, on: order, then: {earn: {units: 1, per: 
         let grant = GrantId::of(&["friend", &n.to_string()]);
         let transfer = Transfer { grant, effective_at: now, activates_at: now, brought, ..one.clone() };
         let command = Command::Receive(transfer);
-        let snapshot = Snapshot { account: Some(state), ..w.snapshot(Some(&account("ada")), &command) };
+        let snapshot = Snapshot { account: Some(state.into()), ..w.snapshot(Some(&account("ada")), &command) };
         let times = Times { now, effective_at: now, stated: true };
-        state = decide(&w.timeline, &snapshot, &command, times, None, false).unwrap().account.unwrap();
+        state = decide(&w.timeline, &snapshot, &command, times, None, false).unwrap().account.unwrap().as_ref().clone();
         biggest = biggest.max(encode(&state).len());
     }
     assert_eq!(state.friends_qualified, 4_000);

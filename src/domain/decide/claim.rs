@@ -23,7 +23,8 @@ use super::{Decision, Halt, Scene, awards, elsewhere, giveback, no, order_event,
 pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8; 32]) -> Result<Decision, Halt> {
     let (order, at) = (&command.order, scene.times.effective_at);
     let account = AccountId::from(&MemberId::guest(&order.order_id));
-    let mut desk = scene.desk_of(scene.snapshot.account.clone().unwrap_or_else(|| AccountState::new(account)))?;
+    let mut desk = scene
+        .desk_of(scene.snapshot.account.as_deref().map_or_else(|| AccountState::new(account), AccountState::clone))?;
     // Who has no balance owes none either: whatever a guest cannot cover is left out, paid or not.
     let unpaid = Commit { paid: false, ..command.clone() };
     let (redemption, whole) = redemption_of(scene, &desk, &unpaid, None, &[]);

@@ -24,7 +24,7 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
         }
         let mut decided = scene.decided();
         decided.refusals.push(Refusal::new(Subject::Member, Reason::MemberExists));
-        let desk = scene.desk_of(state.clone())?;
+        let desk = scene.desk_of(AccountState::clone(state))?;
         let answer = EnrollAnswer { enrolled: false, decided, balances: desk.state.balances() };
         return Ok(scene.unchanged(Answer::Enroll(answer), true));
     }

@@ -4,6 +4,8 @@
 //! told to it afterwards. Each account says in its own ledger how much of it has been told, so that nothing is told twice
 //! and nothing is left out, whatever has moved the units.
 
+use std::sync::Arc;
+
 use super::super::desk::Desk;
 use super::super::id::UnitId;
 use super::super::ledger::{Book, Fact};
@@ -36,7 +38,8 @@ pub(super) fn settle(scene: &Scene<'_>, mut decision: Decision) -> Result<Decisi
         return Ok(decision);
     }
     let Some(state) = decision.account.take() else { return Ok(decision) };
-    let mut desk = Desk::new(state, scene.times.now, scene.program.version.clone(), scene.request.cloned());
+    let mut desk =
+        Desk::new(Arc::unwrap_or_clone(state), scene.times.now, scene.program.version.clone(), scene.request.cloned());
     for unit in units {
         let Some((quota, most)) = quota_of(scene, unit) else { continue };
         let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));
@@ -55,6 +58,6 @@ pub(super) fn settle(scene: &Scene<'_>, mut decision: Decision) -> Result<Decisi
         }
     }
     decision.entries.append(&mut desk.entries);
-    decision.account = Some(desk.state);
+    decision.account = Some(Arc::new(desk.state));
     Ok(decision)
 }

@@ -4,6 +4,8 @@
 //! record gives the order as it was sent, and the program version that decided lives as long as orders name it. What lies
 //! beside the ledger may have changed since, and then the answer says so.
 
+use std::sync::Arc;
+
 use super::super::account::{AccountState, Salt};
 use super::super::answer::{Effect, Explanation, ExplanationCaveat, ExplanationSource, Granted};
 use super::super::command::Recipient;
@@ -106,7 +108,7 @@ pub fn recall(
     let mut snapshot = Snapshot {
         program: program_id.clone(),
         account_id: Some(state.account.clone()),
-        account: Some(state),
+        account: Some(Arc::new(state)),
         order: None,
         codes: Vec::new(),
         inbound: None,
@@ -186,7 +188,7 @@ fn again(scene: &Scene<'_>, record: &OrderRecord, caveats: &[ExplanationCaveat])
     let state = scene.snapshot.account.clone();
     let state = state.ok_or(Halt::Apply(ApplyError::Inconsistent("there is no account to decide on")))?;
     let version = scene.program.version.clone();
-    let mut desk = Desk::new(state, scene.times.now, version, scene.request.cloned());
+    let mut desk = Desk::new(Arc::unwrap_or_clone(state), scene.times.now, version, scene.request.cloned());
     let (earned, _) = earn_on(scene, &mut desk, &order, &redemption, true)?;
     let mut decided = scene.decided();
     let mut grants: Vec<(GrantId, UnitId, i64)> = Vec::new();

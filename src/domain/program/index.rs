@@ -2,8 +2,9 @@
 //! sellers that no line has costs nothing.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use super::{Label, Line, Rule, RuleId, Sku, Trigger};
+use super::{Label, Line, LineMatch, Rule, RuleId, Sku, Trigger};
 
 /// Maps what lines carry to the order rules that name it.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,8 @@ pub struct RuleIndex {
     ranks: Vec<u32>,
     /// Rules that name no line: considered for every order.
     always: Vec<u32>,
+    /// By rule: whether the list that it is filed under says alone which lines it selects.
+    selects_what_it_names: Vec<bool>,
     /// Rules that time pulls.
     pub occasions: Vec<u32>,
 }
@@ -34,10 +37,12 @@ impl RuleIndex {
             if rule.on.is_occasion() {
                 index.occasions.push(number);
             }
+            let lines = &rule.conditions.lines;
+            let include = &lines.include;
+            index.selects_what_it_names.push(lists(include) <= 1 && lists(&lines.exclude) == 0);
             if rule.on != Trigger::Order {
                 continue;
             }
-            let include = &rule.conditions.lines.include;
             if !include.skus.is_empty() {
                 for sku in &include.skus {
                     index.by_sku.entry(sku.clone()).or_default().push(number);
@@ -89,45 +94,104 @@ impl RuleIndex {
         self.ranks.get(number as usize).copied().unwrap_or(number)
     }
 
-    /// Numbers of the rules that may match some line, each once, from the highest priority down.
-    pub fn candidates(&self, lines: &[Line]) -> Vec<u32> {
-        let mut found = self.always.clone();
-        for line in lines {
-            if !self.by_category.is_empty() {
-                for category in &line.categories {
-                    found.extend(self.by_category.get(category).into_iter().flatten());
+    /// The rules that may match some line, each once, from the highest priority down.
+    pub fn candidates(&self, lines: &[Line]) -> Candidates {
+        let mut named: Vec<(u32, u32)> = Vec::new();
+        for (at, line) in (0u32..).zip(lines) {
+            let mut name = |rules: Option<&Vec<u32>>| {
+                named.extend(rules.into_iter().flatten().map(|number| (*number, at)));
+            };
+            for (lists, labels) in [
+                (&self.by_category, &line.categories),
+                (&self.by_collection, &line.collections),
+                (&self.by_label, &line.labels),
+            ] {
+                if !lists.is_empty() {
+                    labels.iter().for_each(|label| name(lists.get(label)));
                 }
             }
-            if let Some(sku) = &line.sku
-                && !self.by_sku.is_empty()
-            {
-                found.extend(self.by_sku.get(sku).into_iter().flatten());
-            }
-            if let Some(brand) = &line.brand
-                && !self.by_brand.is_empty()
-            {
-                found.extend(self.by_brand.get(brand).into_iter().flatten());
-            }
-        }
-        if !self.by_seller.is_empty() {
-            let sellers = lines.iter().filter_map(|line| line.seller.as_ref());
-            found.extend(sellers.filter_map(|seller| self.by_seller.get(seller)).flatten());
-        }
-        for (lists, of) in [(&self.by_collection, false), (&self.by_label, true)] {
-            if lists.is_empty() {
-                continue;
-            }
-            for line in lines {
-                for label in if of { &line.labels } else { &line.collections } {
-                    found.extend(lists.get(label).into_iter().flatten());
+            for (lists, label) in [(&self.by_brand, &line.brand), (&self.by_seller, &line.seller)] {
+                if let (Some(label), false) = (label, lists.is_empty()) {
+                    name(lists.get(label));
                 }
             }
+            if let (Some(sku), false) = (&line.sku, self.by_sku.is_empty()) {
+                name(self.by_sku.get(sku));
+            }
         }
-        found.sort_unstable();
-        found.dedup();
-        if !self.ranks.is_empty() {
-            found.sort_unstable_by_key(|number| self.rank(*number));
+        named.sort_unstable();
+        named.dedup();
+        let mut found: Vec<Candidate> = Vec::with_capacity(self.always.len() + named.len());
+        found.extend(self.always.iter().map(|number| self.candidate(*number, 0..0)));
+        let mut from = 0;
+        for of_rule in named.chunk_by(|(a, _), (b, _)| a == b) {
+            let to = from + of_rule.len();
+            found.extend(of_rule.first().map(|(number, _)| self.candidate(*number, from..to)));
+            from = to;
         }
-        found
+        found.sort_unstable_by_key(|candidate| self.rank(candidate.number));
+        Candidates { found, lines: named.into_iter().map(|(_, line)| line).collect() }
+    }
+
+    fn candidate(&self, number: u32, named: Range<usize>) -> Candidate {
+        let exact = self.selects_what_it_names.get(number as usize).copied().unwrap_or(false);
+        let lines = if exact { Some(named) } else { None };
+        Candidate { number, lines }
+    }
+}
+
+/// How many lists say something.
+fn lists(of: &LineMatch) -> usize {
+    let LineMatch { categories, skus, brands, collections, labels, sellers } = of;
+    [categories, brands, collections, labels, sellers].into_iter().filter(|list| !list.is_empty()).count()
+        + usize::from(!skus.is_empty())
+}
+
+/// Rules that may match some line of an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Candidates {
+    found: Vec<Candidate>,
+    /// Numbers of lines, rule by rule.
+    lines: Vec<u32>,
+}
+
+/// A rule that may match some line of an order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Candidate {
+    /// The rule's place in the file.
+    pub number: u32,
+    /// Which of [`Candidates::lines`] it selects; empty: it selects every line. `None`: its selector is to be asked.
+    lines: Option<Range<usize>>,
+}
+
+/// Which lines of an order a rule selects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Selected<'a> {
+    All,
+    /// These, by their place.
+    These(&'a [u32]),
+    /// Those that the rule's selector selects.
+    AsAsked,
+}
+
+impl Candidates {
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// The number of each rule and what it selects, from the highest priority down.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Selected<'_>)> {
+        self.found.iter().map(|candidate| {
+            let selected = match &candidate.lines {
+                None => Selected::AsAsked,
+                Some(range) if range.is_empty() => Selected::All,
+                Some(range) => Selected::These(self.lines.get(range.clone()).unwrap_or_default()),
+            };
+            (candidate.number, selected)
+        })
     }
 }
