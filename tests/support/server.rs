@@ -330,6 +330,7 @@ impl Drop for Server {
 /// Clients of one server, over one connection.
 #[derive(Clone)]
 pub struct Clients {
+    pub channel: Channel,
     pub checkout: CheckoutServiceClient<Channel>,
     pub member: MemberServiceClient<Channel>,
     pub referral: ReferralServiceClient<Channel>,
@@ -357,7 +358,8 @@ impl Clients {
             rewards: RewardServiceClient::new(channel.clone()),
             payouts: PayoutServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel.clone()),
-            account: AccountServiceClient::new(channel),
+            account: AccountServiceClient::new(channel.clone()),
+            channel,
         }
     }
 

@@ -50,9 +50,11 @@ for i = 1, writes do
   if ARGV[aw + i] == '' then call('DEL', KEYS[kw + i]) else call('SET', KEYS[kw + i], ARGV[aw + i]) end
 end
 for i = 1, logs do
-  for _ = 1, tonumber(ARGV[al + 2 * i]) do
-    next = next + 1
-    call('RPUSH', KEYS[kl + i], ARGV[next])
+  local last = next + tonumber(ARGV[al + 2 * i])
+  while next < last do
+    local upto = math.min(next + 1000, last) -- as many as fit on Lua's stack by far
+    call('RPUSH', KEYS[kl + i], unpack(ARGV, next + 1, upto))
+    next = upto
   end
 end
 local position = effects > 0 and call('INCRBY', KEYS[2], effects) - effects

@@ -1,0 +1,377 @@
+//! What comes from outside, damaged at random: requests as bytes on the wire, program files, expressions, files of orders and
+//! stored records. Whatever it is, it is understood or refused: nothing panics, hangs, or is called an internal error.
+//!
+//! Inputs begin with what lies in `tests/fuzz_corpus` and with examples from this repository, and are changed byte by byte and
+//! word by word. A failure prints its seed and keeps its input under `target/fuzz`: put it into the corpus with the mend.
+//! `GUERDON_SEED` begins elsewhere, `GUERDON_FUZZ_RUNS` says how many inputs of each kind are tried: `./fuzz 100000`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking"
+)]
+
+mod support {
+    pub(crate) mod contract;
+    pub(crate) mod redis;
+    pub(crate) mod server;
+}
+
+use std::fs;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use guerdon::cli::replay::orders;
+use guerdon::domain::account::{AccountState, Inbound, MemberRecord};
+use guerdon::domain::answer::Answer;
+use guerdon::domain::event_record::DeedRecord;
+use guerdon::domain::ledger::{Entry, decode, encode};
+use guerdon::domain::order_record::OrderRecord;
+use guerdon::domain::referral::CodeOwner;
+use guerdon::domain::referral::touch::VisitorState;
+use guerdon::program;
+use prost::Message;
+use support::contract;
+use support::server::{MemoryWorld, PROGRAM, World};
+use tonic::Code;
+use tonic::metadata::MetadataMap;
+
+/// Inputs of each kind in the form that runs with all other tests.
+const RUNS: u64 = 1_500;
+/// Longer inputs say nothing that shorter ones do not.
+const BYTES_MAX: usize = 64 * 1024;
+/// Changes made to one input.
+const CHANGES_MAX: usize = 6;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file under a folder of the repository that ends like this.
+fn files(folder: &str, ending: &str) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ending) {
+                found.push(fs::read(&path).unwrap());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Inputs of one kind, made from others.
+struct Source {
+    kind: &'static str,
+    corpus: Vec<Vec<u8>>,
+    /// What means something in inputs of this kind.
+    words: &'static [&'static str],
+    seed: u64,
+    runs: u64,
+}
+
+impl Source {
+    fn new(kind: &'static str, examples: Vec<Vec<u8>>, words: &'static [&'static str]) -> Source {
+        let mut corpus = files(&format!("tests/fuzz_corpus/{kind}"), "");
+        corpus.extend(examples);
+        assert!(!corpus.is_empty());
+        Source { kind, corpus, words, seed: number("GUERDON_SEED", 1), runs: number("GUERDON_FUZZ_RUNS", RUNS) }
+    }
+
+    /// All of the corpus as it is, then what is made from it.
+    fn inputs(&self) -> impl Iterator<Item = (u64, Vec<u8>)> {
+        let made = (0..self.runs).map(|run| {
+            let seed = self.seed.wrapping_add(run);
+            (seed, self.made(&mut fastrand::Rng::with_seed(seed)))
+        });
+        self.corpus.iter().map(|input| (0, input.clone())).chain(made)
+    }
+
+    fn made(&self, random: &mut fastrand::Rng) -> Vec<u8> {
+        let mut input = self.corpus[random.usize(..self.corpus.len())].clone();
+        for _ in 0..random.usize(1..=CHANGES_MAX) {
+            let at = random.usize(..=input.len());
+            match random.u8(..8) {
+                0 if at < input.len() => input[at] ^= 1 << random.u8(..8),
+                1 if at < input.len() => input[at] = random.u8(..),
+                2 => input.insert(at, random.u8(..)),
+                3 => drop(input.drain(at..(at + random.usize(..16)).min(input.len()))),
+                4 => input.truncate(at),
+                // A piece of its own once more: lists grow, nests deepen.
+                5 => {
+                    let piece = input[at..(at + random.usize(..256)).min(input.len())].repeat(random.usize(1..4));
+                    input.splice(at..at, piece);
+                }
+                6 => {
+                    let other = &self.corpus[random.usize(..self.corpus.len())];
+                    let from = random.usize(..=other.len());
+                    let piece = other[from..(from + random.usize(..256)).min(other.len())].to_vec();
+                    input.splice(at..at, piece);
+                }
+                _ if self.words.is_empty() => input.push(random.u8(..)),
+                _ => {
+                    let word = self.words[random.usize(..self.words.len())].as_bytes().to_vec();
+                    input.splice(at..at, word);
+                }
+            }
+        }
+        input.truncate(BYTES_MAX);
+        input
+    }
+
+    /// Keeps an input that something went wrong with, and says where.
+    fn kept(&self, seed: u64, input: &[u8]) -> PathBuf {
+        let folder = root().join("target/fuzz");
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{}-{seed}", self.kind));
+        fs::write(&path, input).unwrap();
+        path
+    }
+
+    /// Tries all inputs; answers how many `try_one` understood.
+    fn run(&self, try_one: impl Fn(&[u8]) -> bool) -> usize {
+        let mut understood = 0;
+        for (seed, input) in self.inputs() {
+            match catch_unwind(AssertUnwindSafe(|| try_one(&input))) {
+                Ok(is_understood) => understood += usize::from(is_understood),
+                Err(_) => panic!("GUERDON_SEED={seed}: see {}", self.kept(seed, &input).display()),
+            }
+        }
+        understood
+    }
+}
+
+const YAML: &[&str] = &[
+    "\n  - ",
+    "\n      ",
+    ": ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "'",
+    "\"",
+    "&a ",
+    "*a",
+    "!!binary ",
+    "|\n",
+    "? ",
+    "\t",
+    "~",
+    "null",
+    "-1",
+    "99999999999999999999",
+    "0x7f",
+    "1e309",
+    ".inf",
+    "GBP -1.00",
+    "GBP 1.001",
+    "12 months",
+    "2026-02-30",
+    "24:00",
+    "100.0001%",
+    "earn",
+    "bonus",
+    "multiply",
+    "limits",
+    "campaign",
+    "each_order",
+    "expires_after",
+    "when",
+    "then",
+    "rules",
+    "id",
+    "on",
+    "units",
+];
+
+/// A program that is checked stands: its schema and hash are there; one that is not names at least one fault.
+#[test]
+fn f8_program_files_of_any_kind() {
+    let source = Source::new("programs", files("examples/programs", ".yaml"), YAML);
+    let understood = source.run(|input| {
+        let text = String::from_utf8_lossy(input);
+        match program::check(&text) {
+            Ok(checked) => {
+                assert_eq!(checked.program.version, program::version_of(&text));
+                true
+            }
+            Err(faults) => {
+                assert!(!faults.list.is_empty(), "what is refused has a reason");
+                false
+            }
+        }
+    });
+    assert!(5 < understood, "only {understood} programs were understood: nothing was tried behind the parser");
+}
+
+const WORDS: &[&str] = &[
+    " && ",
+    " || ",
+    "!",
+    "(",
+    ")",
+    "[",
+    "]",
+    "{",
+    "}",
+    "'",
+    "\"",
+    "\\",
+    " in ",
+    " == ",
+    " != ",
+    " < ",
+    " >= ",
+    "? ",
+    ": ",
+    ".",
+    ",",
+    "-",
+    "+",
+    "order.total",
+    "order.quantity",
+    "lines.exists(l, ",
+    "l.brand",
+    "counter.visits",
+    "tier.vip",
+    "time.hour",
+    "balance.points",
+    "member.",
+    "matches(",
+    "startsWith(",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1e400",
+    "0u",
+    "b'a'",
+    "timestamp('2026-01-01T00:00:00Z')",
+    "duration('1h')",
+    "null",
+    "true",
+];
+
+#[test]
+fn f8_expressions_of_any_kind() {
+    let source = Source::new("expressions", Vec::new(), WORDS);
+    let understood = source.run(|input| {
+        let text = String::from_utf8_lossy(input).replace(['\r', '\n'], " ").replace('\'', "''");
+        let file =
+            PROGRAM.replacen("    on: order\n", &format!("    on: order\n    when: {{expression: '{text}'}}\n"), 1);
+        program::check(&file).is_ok()
+    });
+    assert!(5 < understood, "only {understood} expressions were understood");
+}
+
+const CELLS: &[&str] = &[
+    "\"",
+    ",",
+    "\n",
+    "\r\n",
+    ";",
+    "\u{feff}",
+    "-1",
+    "1e9",
+    "9223372036854775808",
+    "2026-02-30T00:00:00Z",
+    "USD",
+    "PAR1",
+    "'",
+    "=1+1",
+];
+
+#[test]
+fn f8_files_of_orders_of_any_kind() {
+    let source = Source::new("orders", Vec::new(), CELLS);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("orders.csv");
+    let understood = source.run(|input| {
+        fs::File::create(&path).unwrap().write_all(input).unwrap();
+        orders::read(&path).is_ok_and(|history| !history.orders.is_empty())
+    });
+    assert!(5 < understood, "only {understood} files were understood");
+}
+
+/// What can be read of any record can be written again.
+fn read_again<T: serde::de::DeserializeOwned + serde::Serialize>(input: &[u8]) -> bool {
+    decode::<T>(input).is_ok_and(|value| decode::<T>(&encode(&value)).is_ok())
+}
+
+#[test]
+fn f8_stored_records_of_any_kind() {
+    let source = Source::new("records", files("tests/fixtures", ".bin"), &[]);
+    let understood = source.run(|input| {
+        // A ledger that was damaged is told, not believed.
+        if let Ok(entry) = decode::<Entry>(input) {
+            let _told = AccountState::new(guerdon::domain::id::AccountId::parse("mia").unwrap()).apply(&entry);
+        }
+        if let Ok(state) = decode::<AccountState>(input) {
+            let (_told, _shown) = (state.faults(), state.balances());
+        }
+        let read = [
+            read_again::<Entry>(input),
+            read_again::<AccountState>(input),
+            read_again::<MemberRecord>(input),
+            read_again::<OrderRecord>(input),
+            read_again::<Answer>(input),
+            read_again::<Inbound>(input),
+            read_again::<DeedRecord>(input),
+            read_again::<CodeOwner>(input),
+            read_again::<VisitorState>(input),
+        ];
+        read.contains(&true)
+    });
+    assert!(5 < understood, "only {understood} records were understood");
+}
+
+/// Every method is sent whatever bytes, by a real server on loopback: it answers before its deadline, and with nothing that says
+/// that the server is at fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f8_requests_of_any_kind() {
+    let server = MemoryWorld::start().serve().await;
+    let channel = server.clients.channel.clone();
+    let rpcs = contract::rpcs();
+    let examples = rpcs.iter().map(|rpc| rpc.request("club").encode_to_vec()).collect();
+    let source = Source::new(
+        "requests",
+        examples,
+        &["club", "mia", "order-1", "1", "EUR", "points", "\u{0}", "~guest~", "|", "{}"],
+    );
+    let mut answered = 0;
+    for (seed, input) in source.inputs() {
+        let rpc = &rpcs[fastrand::Rng::with_seed(seed).usize(..rpcs.len())];
+        let metadata = MetadataMap::new();
+        let call = rpc.call_raw(&channel, input.clone(), &metadata);
+        let outcome = tokio::time::timeout(Duration::from_secs(20), call).await;
+        let kept = |what: String| {
+            panic!("{} {what}: GUERDON_SEED={seed}, see {}", rpc.name, source.kept(seed, &input).display())
+        };
+        match outcome {
+            Err(_elapsed) => kept("does not answer".to_owned()),
+            Ok(Ok(_answer)) => answered += 1,
+            Ok(Err(status)) => {
+                let at_fault =
+                    [Code::Internal, Code::Unknown, Code::DataLoss, Code::Unavailable, Code::DeadlineExceeded];
+                if at_fault.contains(&status.code()) {
+                    kept(format!("answers {:?}: {}", status.code(), status.message()));
+                }
+                answered += usize::from(status.code() != Code::InvalidArgument);
+            }
+        }
+    }
+    assert!(50 < answered, "only {answered} requests passed the checks of their fields: nothing was tried behind them");
+}
