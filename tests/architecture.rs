@@ -377,7 +377,7 @@ fn dockerfile() -> (Vec<String>, String) {
 #[test]
 fn the_image_is_built_from_what_is_there() {
     let (copied, build) = dockerfile();
-    assert_eq!(build, "cargo build --release --locked --bin guerdon");
+    assert_eq!(build, "cargo build --profile dist --locked --bin guerdon");
     for source in &copied {
         assert!(root().join(source).exists(), "Dockerfile: COPY {source}: there is no such file");
         let first = source.split('/').next().expect("a part");
