@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use guerdon::cli;
 use guerdon::config::Environment;
 
-/// A call makes some hundreds of short-lived allocations on several threads: this allocator makes them at about half the
-/// cost of the one of the C library.
+/// A call makes some hundreds of short-lived allocations on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -169,6 +169,7 @@ cases! {
         r19_commission_is_pending_due_paid_or_voided_and_carried_over
         r19_commission_is_counted_once_whoever_sweeps_it_and_however_often
         r19_commission_of_a_pending_claim_accrues_once_it_is_confirmed
+        r19_commission_that_met_a_conflict_is_not_overtaken
     }
     people {
         a_profile_is_set_changed_shown_and_verified

@@ -22,9 +22,6 @@ use crate::domain::program::{Board, Program, Timeline};
 use crate::domain::time::{Day, Instant};
 use crate::store::{Commit, Due, DueItem, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
 
-/// Items folded at a time.
-pub(super) const BATCH: usize = 64;
-
 /// What a commit tells boards.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 struct Told {

@@ -80,10 +80,15 @@ pub(super) async fn deliver_before(inner: &Inner, through: Instant) -> Result<u6
     Ok(delivered)
 }
 
+/// Delivers what a partition has on its feed, some at a time, until nothing more can be.
 async fn deliver_partition(inner: &Inner, partition: Partition, parked: &mut Parked) -> Result<(), Error> {
-    let items = inner.store.feed(partition, PAGE).await?;
-    deliver(inner, items, None, parked).await?;
-    Ok(())
+    loop {
+        let items = inner.store.feed(partition, store::PER_PARTITION_MAX).await?;
+        let all = items.len() < store::PER_PARTITION_MAX;
+        if deliver(inner, items, None, parked).await? == 0 || all {
+            return Ok(());
+        }
+    }
 }
 
 /// One walk over all partitions.
@@ -102,6 +107,9 @@ async fn deliver_all(inner: &Inner, before: Option<Instant>, parked: &mut Parked
     Ok(delivered)
 }
 
+/// Delivers items that were read together: of each partition the oldest, at most [`store::PER_PARTITION_MAX`]. What goes into
+/// records of a partition is folded with one commit: were there several, one that met a conflict might be overtaken by the
+/// next, and records take in nothing that is older than what they have.
 async fn deliver(
     inner: &Inner,
     items: Vec<FeedItem>,
@@ -116,8 +124,7 @@ async fn deliver(
         if inner.stop.is_cancelled() {
             break;
         }
-        let full = boards::BATCH <= standings.len();
-        if standings.first().is_some_and(|first| full || first.partition != item.partition) {
+        if standings.first().is_some_and(|first| first.partition != item.partition) {
             delivered += fold(inner, &mut standings).await?;
         }
         if Mark::TREES.is_on(&item.body) {

@@ -3,8 +3,9 @@
 
 use guerdon::domain::answer::{Answer, CommitStatus, Refund, ReturnStatus};
 use guerdon::domain::command::{Command, Commit, Measure, PayAmount, PayWithUnits, Redeem, RedeemMode, ReturnWhat};
-use guerdon::domain::id::{LineId, RewardId};
+use guerdon::domain::id::{Label, LineId, RewardId, Sku};
 use guerdon::domain::order::{Line, LineKind, Order};
+use guerdon::domain::program::Selected;
 use guerdon::domain::time::{DAY_MS, HOUR_MS, Times};
 use proptest::prelude::*;
 
@@ -371,4 +372,58 @@ fn sums(refunds: &[Refund]) -> (i64, Sums, Sums) {
         }
     }
     (refunds.iter().map(|r| r.money_minor).sum(), tenders.into_iter().collect(), units.into_iter().collect())
+}
+
+const SELECTING: &str = "
+rules:
+  - {id: all, kind: transactional, on: order, then: {bonus: {units: 1}}}
+  - {id: one, kind: transactional, on: order, lines: {categories: [a]}, then: {bonus: {units: 1}}}
+  - {id: two, kind: transactional, on: order, lines: {categories: [a, b]}, then: {bonus: {units: 1}}}
+  - {id: but, kind: transactional, on: order, lines: {categories: [a], exclude: {brands: [b]}}, then: {bonus: {units: 1}}}
+  - {id: not, kind: transactional, on: order, lines: {exclude: {labels: [a]}}, then: {bonus: {units: 1}}}
+  - {id: sku, kind: transactional, on: order, lines: {skus: [a, c]}, then: {bonus: {units: 1}}}
+  - {id: sku-of, kind: transactional, on: order, lines: {skus: [a, b], categories: [c]}, then: {bonus: {units: 1}}}
+  - {id: brand, kind: transactional, on: order, lines: {brands: [a]}, combine: {priority: 3}, then: {bonus: {units: 1}}}
+  - {id: brand-of, kind: transactional, on: order, lines: {brands: [b], sellers: [a, b]}, then: {bonus: {units: 1}}}
+  - {id: seller, kind: transactional, on: order, lines: {sellers: [c]}, then: {bonus: {units: 1}}}
+  - {id: shelf, kind: transactional, on: order, lines: {collections: [a, b]}, then: {bonus: {units: 1}}}
+  - {id: label, kind: transactional, on: order, lines: {labels: [c], collections: [a, b, c]}, then: {bonus: {units: 1}}}
+";
+
+fn label() -> impl Strategy<Value = Label> {
+    prop::sample::select(vec!["a", "b", "c", "d"]).prop_map(|raw| Label::parse(raw).unwrap())
+}
+
+fn labelled() -> impl Strategy<Value = Line> {
+    let labels = || prop::collection::vec(label(), 0..3);
+    let one = || prop::option::of(label());
+    (labels(), labels(), labels(), one(), one(), one()).prop_map(
+        |(categories, collections, labels, sku, brand, seller)| {
+            let sku = sku.map(|sku| Sku::parse(sku.as_str()).unwrap());
+            Line { categories, collections, labels, sku, brand, seller, ..line("l", 100) }
+        },
+    )
+}
+
+proptest! {
+    /// Which lines a rule selects is read from the index where that knows: it must say what the rule's selector says.
+    #[test]
+    fn the_index_selects_what_rules_ask_for(lines in prop::collection::vec(labelled(), 1..6)) {
+        let program = program(SELECTING);
+        let candidates = program.index.candidates(&lines);
+        let known: Vec<(u32, Selected<'_>)> = candidates.iter().collect();
+        for (number, rule) in (0u32..).zip(&program.rules) {
+            let asked: Vec<bool> = lines.iter().map(|line| rule.conditions.lines.selects(line)).collect();
+            let told = match known.iter().filter(|(of, _)| *of == number).collect::<Vec<_>>()[..] {
+                [] => vec![false; lines.len()],
+                [(_, Selected::All)] => vec![true; lines.len()],
+                [(_, Selected::These(these))] => (0u32..).zip(&lines).map(|(at, _)| these.contains(&at)).collect(),
+                [(_, Selected::AsAsked)] => asked.clone(),
+                _ => panic!("{} is named twice", rule.id),
+            };
+            prop_assert_eq!(told, asked, "{}", &rule.id);
+        }
+        let ranks: Vec<u32> = known.iter().map(|(number, _)| program.index.rank(*number)).collect();
+        prop_assert!(ranks.is_sorted());
+    }
 }

@@ -216,6 +216,27 @@ pub(crate) async fn r19_commission_is_counted_once_whoever_sweeps_it_and_however
     one.clients.verify("acme").await;
 }
 
+/// A later part of a feed was once folded although an earlier part had met a conflict: what that said was lost.
+pub(crate) async fn r19_commission_that_met_a_conflict_is_not_overtaken<W: World>() {
+    let world = W::start();
+    let store = FaultyStore::new(world.store());
+    let server = Server::start_idle_with(store.clone(), world.clock(), options(), PARTNERS).await;
+    let code = partner(&world, &server, "acme").await;
+    bring(&server, "ben", &code, 10_000).await;
+    for n in 0..100 {
+        let write = commit("ben", &format!("more-{n}"), order(&format!("o-{n}"), 10_000));
+        assert_eq!(server.clients.send(&write).await.refusals(), []);
+    }
+    let conflicts = AtomicU32::new(0);
+    store.plan(move |commit: &Commit| {
+        let many = 20 < commit.feed_done.len() && !commit.writes.is_empty();
+        if many && conflicts.fetch_add(1, Ordering::Relaxed) < 2 { Fault::Overtaken } else { Fault::None }
+    });
+    server.service.start_jobs();
+    tell(&world, &server, None).await;
+    assert_eq!(stands(&server, "acme").await, [500 + 101 * 1_000, 0, 0, 0, 0]);
+}
+
 /// A claim that is not confirmed yet earns nothing; what it has earned by then accrues with the confirmation.
 pub(crate) async fn r19_commission_of_a_pending_claim_accrues_once_it_is_confirmed<W: World>() {
     let world = W::start();

@@ -18,6 +18,8 @@ pub enum Fault {
     LoseRequest,
     /// The store is away, and says so.
     Away,
+    /// Somebody else was faster, so that nothing is applied.
+    Overtaken,
     /// It waits for a permit.
     Wait(Arc<Semaphore>),
 }
@@ -63,6 +65,10 @@ impl Store for FaultyStore {
             Fault::LoseAnswer => self.store.commit(commit).await.and(Err(Error::OutcomeUnknown)),
             Fault::LoseRequest => Err(Error::OutcomeUnknown),
             Fault::Away => Err(Error::Unavailable),
+            Fault::Overtaken => {
+                let keys: Vec<Key> = commit.expect.iter().map(|(key, _)| key.clone()).collect();
+                self.store.load(commit.partition, &keys).await.map(Outcome::Conflict)
+            }
             Fault::Wait(gate) => {
                 gate.acquire().await.unwrap().forget();
                 self.store.commit(commit).await

@@ -52,7 +52,7 @@ end
 for i = 1, logs do
   local last = next + tonumber(ARGV[al + 2 * i])
   while next < last do
-    local upto = math.min(next + 1000, last) -- as many as fit on Lua's stack by far
+    local upto = math.min(next + 1000, last) -- Lua's stack takes some thousands
     call('RPUSH', KEYS[kl + i], unpack(ARGV, next + 1, upto))
     next = upto
   end
