@@ -7,6 +7,7 @@ use guerdon::domain::time::Instant;
 use guerdon::grpc::wire;
 use guerdon::service::Calls;
 use guerdon::store::Commit;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wire::RefusalReason as R;
 
@@ -220,21 +221,37 @@ pub(crate) async fn r19_commission_is_counted_once_whoever_sweeps_it_and_however
 pub(crate) async fn r19_commission_that_met_a_conflict_is_not_overtaken<W: World>() {
     let world = W::start();
     let store = FaultyStore::new(world.store());
-    let server = Server::start_idle_with(store.clone(), world.clock(), options(), PARTNERS).await;
+    let gifts = "rules: [{id: gift, kind: emotional, on: order, to: recipient, then: {bonus: {units: 1}}}]\n";
+    let program = format!("{PARTNERS}{gifts}");
+    let server = Server::start_idle_with(store.clone(), world.clock(), options(), &program).await;
     let code = partner(&world, &server, "acme").await;
     bring(&server, "ben", &code, 10_000).await;
     for n in 0..100 {
         let write = commit("ben", &format!("more-{n}"), order(&format!("o-{n}"), 10_000));
         assert_eq!(server.clients.send(&write).await.refusals(), []);
     }
-    let conflicts = AtomicU32::new(0);
+    // What goes to somebody else is a hint to the relay, which then looks at all that there is.
+    server.clients.enroll("leo").await;
+    let gift = wire::Order { recipient_member_id: "leo".into(), ..order("gift", 100) };
+    assert_eq!(server.clients.send(&commit("ben", "gift", gift)).await.refusals(), []);
+    // Whoever folds most of it is overtaken, time and again; a smaller part is not.
+    let (conflicts, conflicted) = (AtomicU32::new(0), Arc::new(Semaphore::new(0)));
+    let seen = conflicted.clone();
     store.plan(move |commit: &Commit| {
-        let many = 20 < commit.feed_done.len() && !commit.writes.is_empty();
-        if many && conflicts.fetch_add(1, Ordering::Relaxed) < 2 { Fault::Overtaken } else { Fault::None }
+        let many = 50 < commit.feed_done.len() && !commit.writes.is_empty();
+        if !many || 6 <= conflicts.fetch_add(1, Ordering::Relaxed) {
+            return Fault::None;
+        }
+        seen.add_permits(1);
+        Fault::Overtaken
     });
+    // By then the relay has followed the hint that an order left, and walked once.
     server.service.start_jobs();
-    tell(&world, &server, None).await;
-    assert_eq!(stands(&server, "acme").await, [500 + 101 * 1_000, 0, 0, 0, 0]);
+    conflicted.acquire_many(3).await.unwrap().forget();
+    for _ in 0..4 {
+        tell(&world, &server, None).await;
+    }
+    assert_eq!(stands(&server, "acme").await, [500 + 101 * 1_000 + 10, 0, 0, 0, 0]);
 }
 
 /// A claim that is not confirmed yet earns nothing; what it has earned by then accrues with the confirmation.
