@@ -35,6 +35,7 @@ use crate::domain::quote::QuoteKey;
 use crate::domain::referral::signal::SignalKey;
 use crate::service::{self, Service, Source};
 use crate::store::embedded::EmbeddedStore;
+use crate::store::journal::{self, Journal, JournalSettings};
 use crate::store::memory::MemoryStore;
 use crate::store::redis::{self, RedisSettings, RedisStore};
 use crate::store::{self, Store};
@@ -65,6 +66,8 @@ pub enum StartError {
     Certificate { path: PathBuf, error: io::Error },
     #[error("the store cannot be opened: {0}")]
     Store(#[from] store::Error),
+    #[error("{0}")]
+    Journal(#[from] journal::OpenError),
     #[error("the programs cannot be published: {0}")]
     Publish(service::Error),
     #[error("cannot listen on {addr}: {error}")]
@@ -91,6 +94,7 @@ impl StartError {
             | StartError::Credentials(_)
             | StartError::Tls(_) => EXIT_SETTINGS,
             StartError::Store(_)
+            | StartError::Journal(_)
             | StartError::Publish(_)
             | StartError::Listen { .. }
             | StartError::Reflection(_)
@@ -175,9 +179,10 @@ impl Server {
             ClockKind::System => Clock::system(),
             ClockKind::Follow => Clock::follow(),
         };
-        let store = open(&settings, &clock).await?;
-        let options = options(&settings);
+        let (store, journal) = open(&settings, &clock).await?;
+        let options = service::Options { journal, ..options(&settings) };
         let service = Service::new(store, settings.layout, clock.clone(), sources, options, Arc::new(observe::Work));
+        service.keep_promises(grpc::promised);
         let published = publish(&service).await?;
         if published {
             service.start_jobs();
@@ -363,17 +368,31 @@ fn in_memory(clock: &Clock) -> Arc<dyn Store> {
     Arc::new(MemoryStore::new(clock.for_store()))
 }
 
-async fn open(settings: &Settings, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
+/// The store, and the journal where it has one.
+async fn open(settings: &Settings, clock: &Clock) -> Result<(Arc<dyn Store>, Option<Arc<Journal>>), StartError> {
     let layout = settings.layout;
     match &settings.store {
-        StoreSettings::Memory => Ok(in_memory(clock)),
+        StoreSettings::Memory => Ok((in_memory(clock), None)),
         StoreSettings::Embedded { path } => {
             let (path, clock) = (path.clone(), clock.for_store());
             // Opening reads the file and may replay its log.
             let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(&path, layout, clock)).await;
-            Ok(Arc::new(opened.map_err(|_| StartError::Aborted)??))
+            Ok((Arc::new(opened.map_err(|_| StartError::Aborted)??), None))
         }
-        StoreSettings::Redis(redis) => Ok(Arc::new(RedisStore::connect(redis_settings(redis)?, layout)?)),
+        StoreSettings::Redis(redis) => {
+            let at = redis_settings(redis)?;
+            let Some(journal) = &redis.journal else {
+                return Ok((Arc::new(RedisStore::connect(at, layout)?), None));
+            };
+            let settings = JournalSettings { dir: journal.dir.clone(), bytes_max: journal.bytes_max };
+            // Opening reads all of it.
+            let opened = tokio::task::spawn_blocking(move || Journal::open(&settings)).await;
+            let opened = Arc::new(opened.map_err(|_| StartError::Aborted)??);
+            let again = Arc::new(service::Reapplier);
+            let kept = Arc::clone(&opened);
+            let store = RedisStore::connect_journaled(at, layout, opened, again, journal.wait, journal.keep)?;
+            Ok((Arc::new(store), Some(kept)))
+        }
     }
 }
 
@@ -420,6 +439,7 @@ fn options(settings: &Settings) -> service::Options {
         draw_seeds: settings.draw_seeds.iter().filter_map(|seed| Seed::parse(seed.expose())).collect(),
         signal_keys: settings.signal_keys.iter().filter_map(|key| SignalKey::parse(key.expose())).collect(),
         quote_keys: settings.quote_keys.iter().filter_map(|key| QuoteKey::parse(key.expose())).collect(),
+        journal: None,
     }
 }
 

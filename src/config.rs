@@ -16,7 +16,8 @@ use crate::store::Layout;
 use layers::{Layers, Origin, Raw};
 use table::{
     CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CLOCK, COMMIT_ATTEMPTS_MAX,
-    CREDENTIALS, DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, INSECURE_DEV, LISTEN, LOG_FILTER, LOG_FORMAT,
+    CREDENTIALS, DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, INSECURE_DEV, JOURNAL_BYTES_MAX, JOURNAL_DIR,
+    JOURNAL_KEEP_S, JOURNAL_WAIT_S, LISTEN, LOG_FILTER, LOG_FORMAT,
     METRICS_LISTEN, NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM, QUOTE_KEYS, RECEIPT_KEEP_DAYS, REDIS_CA,
     REDIS_CERTIFICATE, REDIS_KEY, REDIS_LOGIN, REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS,
     SIGNAL_KEYS, STORE, STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TLS_CERTIFICATE, TLS_CLIENT_CA,
@@ -92,9 +93,21 @@ pub struct RedisAt {
     pub identity: Option<RedisIdentity>,
     /// How many replicas have a write before it is answered; 0: nobody is waited for.
     pub replicas: u32,
+    /// What is acknowledged is in it, too.
+    pub journal: Option<JournalAt>,
     pub namespace: String,
     pub connect_timeout_ms: u32,
     pub response_timeout_ms: u32,
+}
+
+/// Where an instance keeps its journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JournalAt {
+    pub dir: PathBuf,
+    pub bytes_max: u64,
+    pub keep: Duration,
+    /// How long others are waited for.
+    pub wait: Duration,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -348,6 +361,10 @@ impl Settings {
             &REDIS_KEY,
             &DURABILITY,
             &REPLICAS,
+            &JOURNAL_DIR,
+            &JOURNAL_BYTES_MAX,
+            &JOURNAL_KEEP_S,
+            &JOURNAL_WAIT_S,
             &NAMESPACE,
             &STORE_TIMEOUT_MS,
             &STORE_CONNECT_TIMEOUT_MS,
@@ -532,20 +549,37 @@ impl Reader<'_> {
             let remedy = "give both `redis_certificate` and `redis_key`, or neither";
             self.fault(&REDIS_KEY, &origin, &key_text, "goes with a certificate", remedy);
         }
+        let (origin, durability) = self.text(&DURABILITY);
+        if !["store", "replicated", "journaled"].contains(&&*durability) {
+            let remedy = "write `store`, `replicated` or `journaled`";
+            self.fault(&DURABILITY, &origin, &durability, "is not a choice", remedy);
+        }
         RedisAt {
             url: self.urls(&REDIS_URL, &["redis", "rediss"]),
             topology,
             login: (login != "none").then_some(Secret(login)),
             ca,
             identity: certificate.zip(key).map(|(certificate, key)| RedisIdentity { certificate, key }),
-            replicas: match self.choice(&DURABILITY, &[("store", false), ("replicated", true)]) {
-                true => self.small(&REPLICAS, 1..=5),
-                false => 0,
-            },
+            replicas: if durability == "replicated" { self.small(&REPLICAS, 1..=5) } else { 0 },
+            journal: if durability == "journaled" { self.journal() } else { None },
             namespace: self.namespace(),
             connect_timeout_ms: self.small(&STORE_CONNECT_TIMEOUT_MS, 1..=60_000),
             response_timeout_ms: self.small(&STORE_TIMEOUT_MS, 1..=60_000),
         }
+    }
+
+    /// `None` is a fault, and noted.
+    fn journal(&mut self) -> Option<JournalAt> {
+        let (origin, dir) = self.text(&JOURNAL_DIR);
+        let bytes_max = self.number(&JOURNAL_BYTES_MAX, 1 << 20..=1 << 40);
+        let keep = Duration::from_secs(self.number(&JOURNAL_KEEP_S, 2..=86_400));
+        let wait = Duration::from_secs(self.number(&JOURNAL_WAIT_S, 1..=600));
+        if dir == "none" || dir.is_empty() {
+            let remedy = "name a directory of this instance alone, on a disk that it has again when it restarts";
+            self.fault(&JOURNAL_DIR, &origin, &dir, "is needed for `durability = \"journaled\"`", remedy);
+            return None;
+        }
+        Some(JournalAt { dir: dir.into(), bytes_max, keep, wait })
     }
 
     /// `None` is a fault, and noted.
@@ -741,10 +775,13 @@ mod tests {
         assert_eq!(behind.replicas, 0);
         assert_eq!(read(&[("GUERDON_DURABILITY", "replicated")]).replicas, 1);
         assert_eq!(read(&[("GUERDON_DURABILITY", "replicated"), ("GUERDON_REPLICAS", "2")]).replicas, 2);
+        let journal = read(&[("GUERDON_DURABILITY", "journaled"), ("GUERDON_JOURNAL_DIR", "here")]).journal.unwrap();
+        assert_eq!((journal.dir, journal.keep), (PathBuf::from("here"), Duration::from_secs(60)));
         assert!(behind.identity.is_some() && !format!("{behind:?}").contains("hunter2"));
 
         for (wrong, problem) in [
             (("GUERDON_REDIS_TOPOLOGY", "ring"), "is not a choice"),
+            (("GUERDON_DURABILITY", "journaled"), "is needed for"),
             (("GUERDON_REDIS_LOGIN", "hunter2"), "has no colon"),
             (("GUERDON_REDIS_CERTIFICATE", "me.pem"), "goes with a certificate"),
             (("GUERDON_REDIS_URL", "redis://a,http://b"), "is no URL that fits"),

@@ -28,6 +28,7 @@ pub mod progress;
 pub mod quota;
 pub mod quote;
 pub mod recurrence;
+pub mod reapply;
 pub mod redeem;
 pub mod referral;
 pub mod sent_order;

@@ -142,12 +142,17 @@ impl Face {
         convert: impl FnOnce(Answer, bool) -> Option<T>,
     ) -> Reply<T> {
         let write = write.map_err(status::of_violations)?;
+        self.write_or(write, convert).await.map(Response::new).map_err(|error| status::of(&error))
+    }
+
+    /// The same, for whom the reason matters why there is no answer.
+    async fn write_or<T>(&self, write: Write, convert: impl FnOnce(Answer, bool) -> Option<T>) -> Result<T, Error> {
         trace(&write.program, Some(&write.request_id));
-        let Answered { answer, replayed } = self.calls.write(write).await.map_err(|error| status::of(&error))?;
+        let Answered { answer, replayed } = self.calls.write(write).await?;
         if !replayed {
             self.count_refusals(&answer);
         }
-        respond(answer, |answer| convert(answer, replayed))
+        converted(answer, |answer| convert(answer, replayed))
     }
 
     async fn preview<T>(
@@ -181,11 +186,19 @@ impl Face {
 }
 
 fn respond<T>(answer: Answer, convert: impl FnOnce(Answer) -> Option<T>) -> Reply<T> {
+    converted(answer, convert).map(Response::new).map_err(|error| status::of(&error))
+}
+
+fn converted<T>(answer: Answer, convert: impl FnOnce(Answer) -> Option<T>) -> Result<T, Error> {
     if answer == Answer::Fenced {
-        return Err(status::of(&Error::RequestFenced));
+        return Err(Error::RequestFenced);
     }
-    let response = convert(answer).ok_or_else(|| Error::Internal("an answer of another kind than asked".into()));
-    response.map(Response::new).map_err(|error| status::of(&error))
+    convert(answer).ok_or_else(|| Error::Internal("an answer of another kind than asked".into()))
+}
+
+/// Makes a write of a Commit that was accepted while the store was away; `None`: it is none that this version knows.
+pub fn promised(calls: &dyn Calls, program: &ProgramId, request: &[u8]) -> Option<Write> {
+    checkout::promised(calls, program, request)
 }
 
 /// Names the call in its span. Members are left out: traces hold no personal data.

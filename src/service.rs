@@ -17,10 +17,12 @@ mod moves;
 mod notices;
 mod programs;
 mod projection;
+mod promises;
 mod queue;
 mod quotas;
 mod quotes;
 mod read;
+mod reapply;
 mod recipients;
 mod relay;
 mod reviews;
@@ -45,6 +47,8 @@ use tokio_util::task::TaskTracker;
 pub use error::Error;
 pub use fingerprint::Fingerprint;
 pub use programs::Source;
+pub use promises::Reading;
+pub use reapply::Reapplier;
 
 use crate::clock::Clock;
 use crate::domain::answer::{
@@ -59,6 +63,7 @@ use crate::domain::quote::QuoteKey;
 use crate::domain::referral::signal::SignalKey;
 use crate::domain::referral::tree::Node;
 use crate::domain::time::{Instant, Times};
+use crate::store::journal::Journal;
 use crate::store::{Layout, Partition, Store};
 use cache::Records;
 use meter::Meter;
@@ -127,6 +132,10 @@ pub trait Calls: Send + Sync {
     fn follows_requests(&self) -> bool;
     /// Decides and commits, exactly once per request id.
     async fn write(&self, write: Write) -> Result<Answered, Error>;
+    /// Takes a Commit whose store is away, as the wire has it, to be carried out later; false: it is not taken.
+    async fn promise(&self, _program: &ProgramId, _request: Vec<u8>) -> Result<bool, Error> {
+        Ok(false)
+    }
     /// Decides on fresh state and commits nothing. The answer is that of the write.
     async fn preview(&self, preview: Preview) -> Result<Answer, Error>;
     /// The same of a Commit, with a token that keeps the shopper at it and until when that is honoured; `None`: none is
@@ -223,6 +232,8 @@ pub struct Options {
     /// Hash signals of people: what is new is written under the first, all are compared. Empty: one that the deployment keeps
     /// in its store.
     pub signal_keys: Vec<SignalKey>,
+    /// Where Commits are accepted while the store is away; `None`: they are not.
+    pub journal: Option<Arc<Journal>>,
 }
 
 impl Default for Options {
@@ -238,6 +249,7 @@ impl Default for Options {
             draw_seeds: Vec::new(),
             quote_keys: Vec::new(),
             signal_keys: Vec::new(),
+            journal: None,
         }
     }
 }
@@ -341,6 +353,11 @@ impl Service {
         sweeper::start(self);
     }
 
+    /// Starts what carries out Commits that were accepted while the store was away. `read` knows the wire.
+    pub fn keep_promises(&self, read: Reading) {
+        promises::start(self, read);
+    }
+
     /// Refuses new writes, then waits for those in progress and for the jobs' current steps.
     pub async fn drain(&self) {
         self.inner.writes.close();
@@ -397,6 +414,10 @@ impl Calls for Service {
 
     async fn write(&self, write: Write) -> Result<Answered, Error> {
         write::write(&self.inner, write).await
+    }
+
+    async fn promise(&self, program: &ProgramId, request: Vec<u8>) -> Result<bool, Error> {
+        promises::take(&self.inner, program, request).await
     }
 
     async fn preview(&self, preview: Preview) -> Result<Answer, Error> {

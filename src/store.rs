@@ -4,6 +4,7 @@
 //! due index. Two verbs carry the hot path: [`Store::load`] and [`Store::commit`]. A commit happens whole or
 //! not at all, and at most once per receipt; every adapter passes the same conformance suite.
 
+pub mod journal;
 pub mod key;
 pub mod memory;
 
@@ -13,13 +14,14 @@ pub mod redis;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 pub use key::{Key, Layout, Partition};
 
 /// Which version of a record a decision was made on: the sequence of the account's last entry and the first
 /// 16 bytes of its chain head. The hash is there because a store that lost its tail counts on from an earlier
 /// number: a bare counter would let a decision made on the lost time line pass.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 pub struct Token(pub [u8; Token::LEN]);
 
 impl Token {
@@ -43,14 +45,14 @@ impl Token {
 }
 
 /// A stored value with the version it was written under. The body is opaque to the store.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub token: Token,
     pub body: Vec<u8>,
 }
 
 /// The stored answer to one request id.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Receipt {
     /// What the caller sent, hashed field by field; opaque to the store, compared byte by byte.
     pub fingerprint: Vec<u8>,
@@ -59,7 +61,7 @@ pub struct Receipt {
 }
 
 /// A receipt to be written. It must not exist yet, else the commit is not applied.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct NewReceipt {
     pub key: Key,
     pub receipt: Receipt,
@@ -76,21 +78,21 @@ impl NewReceipt {
 }
 
 /// What a decision assumed about a record it read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Expected {
     Absent,
     At(Token),
 }
 
 /// A record to put, or to delete when `record` is `None`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Write {
     pub key: Key,
     pub record: Option<Record>,
 }
 
 /// Entries to append to a log, in order. A log is numbered from 1 without gaps.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Append {
     pub log: Key,
     /// The number that the first of `entries` gets. The writer knows it from the record it expects at a token,
@@ -101,14 +103,14 @@ pub struct Append {
 
 /// A change to a guarded quantity: what is left of a budget or a stock. An absent quantity counts as zero.
 /// The commit is refused when the result would be below zero or above `i64::MAX`.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Delta {
     pub key: Key,
     pub delta: i64,
 }
 
 /// When the sweeper should next look at a subject; `None` takes it off the index.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Due {
     /// Names the subject within the partition (`program|account`); opaque to the store.
     pub subject: Box<str>,
@@ -120,7 +122,7 @@ pub struct Due {
 ///
 /// Checked in this order: receipts (all absent), `expect` (all as stated), `appends` (each continues its log),
 /// `deltas` (all within bounds). Then all of it happens, or none of it. No key appears twice within one of the lists.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Commit {
     /// Every key below lies in this partition.
     pub partition: Partition,

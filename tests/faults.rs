@@ -28,20 +28,23 @@ mod fault_kit {
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use guerdon::grpc::wire;
 use tokio::task::{JoinSet, block_in_place};
+use tonic::Code;
 
 use self::fault_kit::check::{Found, check};
-use self::fault_kit::load::{CUSTOMERS, Progress, Told, customer};
+use self::fault_kit::load::{CUSTOMERS, Progress, Told, customer, is_journaled};
 use self::fault_kit::proxy::{Mode, Proxy};
 use self::fault_kit::stand::Stand;
 use self::support::redis::RedisServer;
+use self::support::server::{Clients, commit, enroll, eventually, order, points, reason, reserve};
 use self::support::topologies::{Cluster, Sentinels, until};
 
 /// Faults of the short form, all stores together: what the long form is measured in.
-const FAULTS_SHORT: usize = 73;
+const FAULTS_SHORT: usize = 86;
 /// Writes that are acknowledged between the end of one fault and the next.
 const CALM: u64 = 6;
 /// For so long no write at all may be acknowledged.
@@ -254,6 +257,175 @@ async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
         })
         .await;
     table.end();
+}
+
+/// Redis writes nothing to disk by itself: it comes back as it was when it was last told to save.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_what_redis_loses_is_brought_back_by_journals() {
+    let mut redis = RedisServer::start();
+    let folder = Stand::folder();
+    let journal = folder.path().join("journal-{instance}").display().to_string();
+    let place = ["--redis-url", &redis.url(), "--durability", "journaled", "--journal-dir", &journal];
+    let wait = ["--journal-wait-s", "20"];
+    let mut stand = Stand::start(folder, 2, &[&ON_REDIS[..], &place, &wait].concat());
+    let urls = stand.urls();
+    let mut table = Table::new("redis, journaled");
+    table
+        .row("redis back as it was before", &urls, times(4), async |chance| {
+            let _: String = redis.command(&["SAVE"]);
+            chance.hold().await;
+            block_in_place(|| redis.restart());
+        })
+        .await;
+    table
+        .row("server killed", &urls, times(3), async |chance| {
+            let which = usize::try_from(chance.below(2)).unwrap();
+            block_in_place(|| {
+                stand.instances[which].kill();
+                stand.instances[which].start();
+            });
+        })
+        .await;
+    table
+        .row("server killed, redis as it was", &urls, times(3), async |chance| {
+            let which = usize::try_from(chance.below(2)).unwrap();
+            let _: String = redis.command(&["SAVE"]);
+            chance.hold().await;
+            block_in_place(|| {
+                stand.instances[which].kill();
+                redis.restart();
+                stand.instances[which].start();
+            });
+        })
+        .await;
+    table
+        .row("disk of the journal full", &urls, times(3), async |chance| {
+            let which = usize::try_from(chance.below(2)).unwrap();
+            stand.instances[which].limit_files(Some(4096));
+            chance.hold().await;
+            stand.instances[which].limit_files(None);
+        })
+        .await;
+    table.end();
+}
+
+/// Buys one thing after the other, each under one request id until it is accepted: the requests, how many of them were
+/// journaled, and the longest that a call took.
+async fn buys(member: String, urls: Vec<String>, enough: Arc<AtomicBool>) -> (Vec<Told>, usize, Duration) {
+    let servers: Vec<Clients> = urls.iter().map(|url| Clients::connect_lazy(url)).collect();
+    let (mut told, mut journaled, mut longest) = (Vec::new(), 0, Duration::ZERO);
+    for step in 0_usize.. {
+        if enough.load(Ordering::Acquire) {
+            break;
+        }
+        let id = format!("{member}-{step}");
+        let write = commit(&member, &id, order(&id, 20_00));
+        let effects = vec![(member.clone(), 20)];
+        let attempts = Vec::new();
+        let mut one = Told { write, effects, order: Some(id), attempts, acknowledged: false, refused: false };
+        for at in step.. {
+            let started = Instant::now();
+            let answer = servers[at % servers.len()].try_send(&one.write).await;
+            longest = longest.max(started.elapsed());
+            match answer {
+                Ok(answer) => {
+                    journaled += usize::from(is_journaled(&answer));
+                    one.acknowledged = true;
+                    break;
+                }
+                Err(status) => one.attempts.push(format!("{:?}: {}", status.code(), status.message())),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        told.push(one);
+        tokio::time::sleep(PAUSE).await;
+    }
+    (told, journaled, longest)
+}
+
+/// How long Redis is away: a minute in the long form.
+fn outage() -> Duration {
+    Duration::from_secs(if std::env::var_os("GUERDON_FAULTS").is_some() { 60 } else { 5 })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f6_while_redis_is_away_commits_are_accepted_and_settled_once_when_it_is_back() {
+    let mut redis = RedisServer::start_durable();
+    let folder = Stand::folder();
+    let journal = folder.path().join("journal-{instance}").display().to_string();
+    let place = ["--redis-url", &redis.url(), "--durability", "journaled", "--journal-dir", &journal];
+    let mut stand = Stand::start(folder, 2, &[&ON_REDIS[..], &place].concat());
+    let urls = stand.urls();
+    let clients = Clients::connect_lazy(&urls[0]);
+    let members: Vec<String> = (0..CUSTOMERS).map(|number| format!("away-{number}")).collect();
+    for member in &members {
+        eventually("the member is enrolled", async || clients.try_send(&enroll(member)).await.is_ok()).await;
+    }
+    let enough = Arc::new(AtomicBool::new(false));
+    let mut shoppers = JoinSet::new();
+    for member in &members {
+        shoppers.spawn(buys(member.clone(), urls.clone(), Arc::clone(&enough)));
+    }
+    block_in_place(|| redis.kill());
+    let hold = reserve(&members[0], "hold", order("hold", 10_00), points(10));
+    let refused = clients.try_send(&hold).await.expect_err("nothing is held while Redis is away");
+    assert_eq!((refused.code(), reason(&refused).0.as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"));
+    // Sent twice, and journaled twice: by both servers.
+    let twice = commit(&members[0], "twice", order("twice", 20_00));
+    for url in &urls {
+        let answer = Clients::connect_lazy(url).try_send(&twice).await.expect("it is accepted");
+        assert!(is_journaled(&answer), "{answer:?}");
+    }
+    tokio::time::sleep(outage()).await;
+    // One of the servers is gone before Redis is back: what it accepted is in its journal.
+    block_in_place(|| {
+        stand.instances[1].kill();
+        redis.restart();
+        stand.instances[1].start();
+    });
+    let mut all: Vec<Told> = members
+        .iter()
+        .map(|member| Told {
+            write: enroll(member),
+            effects: vec![(member.clone(), 100)],
+            order: None,
+            attempts: Vec::new(),
+            acknowledged: true,
+            refused: false,
+        })
+        .collect();
+    let effects = vec![(members[0].clone(), 20)];
+    let (order_id, attempts) = (Some("twice".to_owned()), Vec::new());
+    all.push(Told { write: twice, effects, order: order_id, attempts, acknowledged: true, refused: false });
+    enough.store(true, Ordering::Release);
+    let (mut journaled, mut longest) = (0, Duration::ZERO);
+    while let Some(ended) = shoppers.join_next().await {
+        let (told, of_these, took) = ended.unwrap();
+        all.extend(told);
+        (journaled, longest) = (journaled + of_these, longest.max(took));
+    }
+    assert!(100 < journaled, "{journaled} were accepted while Redis was away");
+    assert!(longest < Duration::from_secs(3), "a call took {longest:?}");
+    for told in &all {
+        let request = wire::GetOutcomeRequest {
+            member_id: told.write.member_id().to_owned(),
+            request_id: told.write.request_id().to_owned(),
+            ..wire::GetOutcomeRequest::default()
+        };
+        eventually("it is settled", async || {
+            let outcome = clients.checkout.clone().get_outcome(request.clone()).await;
+            outcome.is_ok_and(|outcome| outcome.into_inner().answer.is_some())
+        })
+        .await;
+    }
+    let found = check(&urls[0], &all).await;
+    assert!(found.is_fine(), "{found:#?}");
+    println!(
+        "Redis away for {:?}: {} commits accepted, {journaled} of them into the journal, none lost or doubled; the \
+         longest call took {longest:?}",
+        outage(),
+        all.len() - members.len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

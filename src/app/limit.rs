@@ -72,6 +72,11 @@ impl Calls for Limited {
         self.calls.write(write).await
     }
 
+    async fn promise(&self, program: &ProgramId, request: Vec<u8>) -> Result<bool, Error> {
+        let _place = self.place()?;
+        self.calls.promise(program, request).await
+    }
+
     async fn preview(&self, preview: Preview) -> Result<Answer, Error> {
         let _place = self.place()?;
         self.calls.preview(preview).await

@@ -126,13 +126,37 @@ pub(super) const DURABILITY: Setting = Setting::new(
     "durability",
     "LEVEL",
     "store",
-    "What is certain of a write that was answered, on Redis: `store` (what Redis promises as it is configured) or `replicated` (besides, `replicas` of its replicas have it).",
+    "What is certain of a write that was answered, on Redis: `store` (what Redis promises as it is configured), `replicated` (besides, `replicas` of its replicas have it) or `journaled` (besides, it is on this machine's disk, in `journal_dir`, and brought back should Redis lose it).",
 );
 pub(super) const REPLICAS: Setting = Setting::new(
     "replicas",
     "COUNT",
     "1",
     "With `durability = \"replicated\"`: how many replicas have a write before it is answered, 1 to 5. Fewer within `store_timeout_ms`: OUTCOME_UNKNOWN.",
+);
+pub(super) const JOURNAL_DIR: Setting = Setting::new(
+    "journal_dir",
+    "DIRECTORY",
+    "none",
+    "With `durability = \"journaled\"`, which needs it: where this instance keeps its journal, in a directory of its own that is there again when it restarts; made when missing.",
+);
+pub(super) const JOURNAL_BYTES_MAX: Setting = Setting::new(
+    "journal_bytes_max",
+    "BYTES",
+    "4294967296",
+    "How large the journal may be, 1048576 to 1099511627776; what does not fit is answered STORE_UNAVAILABLE, never acknowledged.",
+);
+pub(super) const JOURNAL_KEEP_S: Setting = Setting::new(
+    "journal_keep_s",
+    "SECONDS",
+    "60",
+    "How long the journal keeps what Redis and its connected replicas say they have on disk, 2 to 86400; longer where they do not say so.",
+);
+pub(super) const JOURNAL_WAIT_S: Setting = Setting::new(
+    "journal_wait_s",
+    "SECONDS",
+    "10",
+    "After Redis restarts or another master serves: how long an instance that was there a moment ago and is gone is waited for, with what it has in its journal, 1 to 600.",
 );
 pub(super) const NAMESPACE: Setting = Setting::new(
     "namespace",
@@ -322,6 +346,10 @@ pub const SETTINGS: &[&Setting] = &[
     &REDIS_KEY,
     &DURABILITY,
     &REPLICAS,
+    &JOURNAL_DIR,
+    &JOURNAL_BYTES_MAX,
+    &JOURNAL_KEEP_S,
+    &JOURNAL_WAIT_S,
     &NAMESPACE,
     &PARTITIONS,
     &CLOCK,

@@ -1,5 +1,6 @@
 //! What a checkout asks.
 
+use prost::Message;
 use tonic::{Request, Response};
 
 use super::request::{self, Envelope, SOME_AMOUNT};
@@ -16,6 +17,7 @@ use crate::domain::order::Order;
 use crate::domain::referral::signal::Signals;
 use crate::domain::time::Instant;
 use crate::service::{Calls, Error, Known, Preview, Write};
+use crate::store;
 
 pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.CheckoutService/Quote",
@@ -61,12 +63,23 @@ impl CheckoutService for Face {
     }
 
     async fn commit(&self, raw: Request<wire::CommitRequest>) -> Reply<wire::CommitResponse> {
-        let write = read(|bad| commit(bad, &*self.calls, raw.get_ref()));
-        self.write(write, |answer, replayed| match answer {
+        let write = read(|bad| commit(bad, &*self.calls, raw.get_ref())).map_err(status::of_violations)?;
+        let program = write.program.clone();
+        let answered = self.write_or(write, |answer, replayed| match answer {
             Answer::Commit(answer) => Some(response::commit(answer, replayed)),
             _ => None,
-        })
-        .await
+        });
+        match answered.await {
+            Err(Error::Store(error @ (store::Error::Unavailable | store::Error::OutcomeUnknown | store::Error::Moved))) => {
+                // The order has been paid: where there is a journal it is not sent away.
+                let request = wire::CommitRequest { signals: None, ..raw.into_inner() }.encode_to_vec();
+                match self.calls.promise(&program, request).await {
+                    Ok(true) => Ok(Response::new(response::journaled())),
+                    Ok(false) | Err(_) => Err(status::of(&Error::Store(error))),
+                }
+            }
+            answered => answered.map(Response::new).map_err(|error| status::of(&error)),
+        }
     }
 
     async fn release(&self, raw: Request<wire::ReleaseRequest>) -> Reply<wire::ReleaseResponse> {
@@ -236,6 +249,13 @@ fn commit(bad: &mut Violations, calls: &dyn Calls, raw: &wire::CommitRequest) ->
         signals: signals?,
     };
     Some(envelope?.write(fingerprints::commit(raw), Command::Commit(commit)))
+}
+
+/// Makes a write of a Commit that was accepted while the store was away.
+pub(super) fn promised(calls: &dyn Calls, program: &ProgramId, request: &[u8]) -> Option<Write> {
+    let raw = wire::CommitRequest::decode(request).ok()?;
+    let raw = wire::CommitRequest { program_id: program.as_str().to_owned(), ..raw };
+    read(|bad| commit(bad, calls, &raw)).ok()
 }
 
 fn release(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ReleaseRequest) -> Option<Write> {

@@ -46,7 +46,13 @@ pub(super) fn commit(answer: CommitAnswer, replayed: bool) -> wire::CommitRespon
         decision: Some(decision(decided)),
         balances: all(balances, balance),
         replayed,
+        mode: wire::CommitMode::Unspecified.into(),
     }
+}
+
+/// A commit that is accepted and not decided yet.
+pub(super) fn journaled() -> wire::CommitResponse {
+    wire::CommitResponse { mode: wire::CommitMode::Journaled.into(), ..wire::CommitResponse::default() }
 }
 
 /// The preview of a commit.

@@ -52,6 +52,10 @@ impl Calls for Tenants {
         self.of(&write.program)?.write(write).await
     }
 
+    async fn promise(&self, program: &ProgramId, request: Vec<u8>) -> Result<bool, Error> {
+        self.of(program)?.promise(program, request).await
+    }
+
     async fn preview(&self, preview: Preview) -> Result<Answer, Error> {
         self.of(&preview.program)?.preview(preview).await
     }

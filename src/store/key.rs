@@ -4,6 +4,7 @@
 //! needs a physical key puts a format version and the partition's tag before it:
 //! `g1:{3k}:acct|bakery|mia-7`. All keys of a partition share the tag, so one script may touch them.
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::domain::id::{
@@ -13,11 +14,11 @@ use crate::domain::quota::QuotaKey;
 use crate::domain::time::{Day, Instant};
 
 /// One of the fixed number of groups that accounts are spread over; the unit of co-location.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub struct Partition(pub u16);
 
 /// A logical key: the partition it lies in and its name there.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Key {
     pub partition: Partition,
     pub name: Box<str>,

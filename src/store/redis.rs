@@ -6,6 +6,7 @@
 //! Redis, the default `everysec` may lose the last second.
 
 mod fitness;
+mod journaled;
 mod link;
 mod replicas;
 mod route;
@@ -20,10 +21,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use self::journaled::{JournalTerms, Journaled, Keeper};
 use self::link::{Failed, Link, Live, Sent, Terms};
 use self::replicas::Wanted;
 use self::route::Router;
 use self::tags::tags;
+use self::wire::Beside;
+use super::journal::{Journal, Reapply};
 use super::{Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partition, Receipt, Record, Store};
 
 const SCRIPT: &str = include_str!("redis/commit.lua");
@@ -167,11 +171,13 @@ pub struct SettingsError {
 
 /// A store in Redis: one server, one behind sentinels, or a cluster.
 pub struct RedisStore {
-    router: Router,
-    keys: Keys,
+    router: Arc<Router>,
+    keys: Arc<Keys>,
     script_hash: String,
     /// How many replicas have to have what is answered.
     replicated: Option<Wanted>,
+    /// With a journal: what lies between the store and Redis.
+    journaled: Option<(Arc<Journaled>, Keeper)>,
     trips: AtomicU64,
 }
 
@@ -182,8 +188,8 @@ impl RedisStore {
     pub fn connect(settings: RedisSettings, layout: Layout) -> Result<RedisStore, SettingsError> {
         settings.check()?;
         Ok(RedisStore {
-            router: Router::new(&settings, Terms::new(&settings, layout, SCRIPT))?,
-            keys: Keys::new(&settings.namespace, layout),
+            router: Arc::new(Router::new(&settings, Terms::new(&settings, layout, SCRIPT))?),
+            keys: Arc::new(Keys::new(&settings.namespace, layout)),
             script_hash: ::redis::Script::new(SCRIPT).get_hash().to_owned(),
             replicated: match settings.durability {
                 Durability::Store => None,
@@ -192,8 +198,28 @@ impl RedisStore {
                     Some(Wanted { replicas: replicas.max(1), limit })
                 }
             },
+            journaled: None,
             trips: AtomicU64::new(0),
         })
+    }
+
+    /// The same with a journal, whatever the settings say of durability: what Redis loses of what was acknowledged is
+    /// brought back. Looks after the partitions in the background, on the runtime that this is called on.
+    pub fn connect_journaled(
+        settings: RedisSettings,
+        layout: Layout,
+        journal: Arc<Journal>,
+        reapply: Arc<dyn Reapply>,
+        wait: Duration,
+        keep: Duration,
+    ) -> Result<RedisStore, SettingsError> {
+        let patience = Duration::from_millis(u64::from(settings.response_timeout_ms));
+        let store = RedisStore::connect(RedisSettings { durability: Durability::Store, ..settings }, layout)?;
+        let terms = JournalTerms { patience, wait, keep };
+        let (router, keys) = (Arc::clone(&store.router), Arc::clone(&store.keys));
+        let journaled = Arc::new(Journaled::new(journal, reapply, terms, router, keys));
+        let keeper = journaled.start();
+        Ok(RedisStore { journaled: Some((journaled, keeper)), ..store })
     }
 
     fn count_trip(&self) {
@@ -202,7 +228,11 @@ impl RedisStore {
 
     /// The link to the server of a partition.
     async fn link(&self, partition: Partition) -> Result<Arc<Link>, Error> {
-        self.router.of(self.keys.slot(partition)?).await
+        let link = self.router.of(self.keys.slot(partition)?).await?;
+        if let Some((journaled, _)) = &self.journaled {
+            journaled.pass(partition, &link).await?;
+        }
+        Ok(link)
     }
 
     /// Whether as many replicas as wanted have what a server has answered by now.
@@ -321,14 +351,17 @@ impl Store for RedisStore {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Outcome, Error> {
-        let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit)?;
+        if let Some((journaled, _)) = &self.journaled {
+            return journaled.commit(commit, &self.trips).await;
+        }
+        let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit, &Beside::default())?;
         let link = self.link(commit.partition).await?;
         let live = link.live().await?;
         self.count_trip();
         let reply = match link.call(&live, &call, Sent::Write).await {
             // Redis dropped its scripts (a restart, a flush): nothing was applied. The text goes along this once.
             Err(Failed::NoScript) => {
-                let call = wire::commit_call("EVAL", SCRIPT, &self.keys, commit)?;
+                let call = wire::commit_call("EVAL", SCRIPT, &self.keys, commit, &Beside::default())?;
                 self.count_trip();
                 link.call(&live, &call, Sent::Write).await?
             }
@@ -428,7 +461,8 @@ impl Store for RedisStore {
         // The description may have been flushed along with everything else.
         let link = self.router.of_meta().await?;
         let live = link.live().await?;
-        link.check_deployment(&live).await
+        link.check_deployment(&live).await?;
+        self.journaled.as_ref().map_or(Ok(()), |(journaled, _)| journaled.ready())
     }
 
     fn trips(&self) -> u64 {
@@ -506,6 +540,31 @@ impl Keys {
     /// `g1:{3k}:mark`: written to see what replicas have. Always empty.
     fn mark(&self, partition: Partition) -> Result<String, Error> {
         self.in_partition(partition, "mark")
+    }
+
+    /// `g1:{3k}:life`: in which life of its server the partition is open, and its epochs.
+    fn life(&self, partition: Partition) -> Result<String, Error> {
+        self.in_partition(partition, "life")
+    }
+
+    /// `g1:{3k}:seq`: the number of the last commit that was applied.
+    fn sequence(&self, partition: Partition) -> Result<String, Error> {
+        self.in_partition(partition, "seq")
+    }
+
+    /// `g1:{1bz}:alive|00ff..`: there while an instance lives, beside their names.
+    fn alive(&self, instance: &str) -> Result<String, Error> {
+        self.in_partition(Partition(0), &format!("alive|{instance}"))
+    }
+
+    /// `g1:{1bz}:instances`: the names of those who keep a journal, in the first partition.
+    fn instances(&self) -> Result<String, Error> {
+        self.in_partition(Partition(0), "instances")
+    }
+
+    /// `g1:{1bz}:deployment`: a random name, by which a journal knows where it belongs.
+    fn deployment(&self) -> Result<String, Error> {
+        self.in_partition(Partition(0), "deployment")
     }
 
     fn in_partition(&self, partition: Partition, name: &str) -> Result<String, Error> {

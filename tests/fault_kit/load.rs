@@ -112,6 +112,11 @@ pub(crate) async fn customer(run: String, number: usize, urls: Vec<String>, prog
     shop.told
 }
 
+/// Whether a commit was accepted without being decided.
+pub(crate) fn is_journaled(answer: &Answer) -> bool {
+    matches!(answer, Answer::Commit(response) if response.mode() == wire::CommitMode::Journaled)
+}
+
 struct Shop {
     servers: Vec<Clients>,
     /// Which server is called next.
@@ -133,6 +138,11 @@ impl Shop {
             let clients = &self.servers[self.at % self.servers.len()];
             self.progress.calls.fetch_add(1, Ordering::Relaxed);
             match tokio::time::timeout(ATTEMPT_MAX, clients.try_send(&told.write)).await {
+                // It will be carried out. What builds on it is asked for once it has been.
+                Ok(Ok(found)) if is_journaled(&found) => {
+                    told.acknowledged = true;
+                    told.attempts.push("journaled".to_owned());
+                }
                 Ok(Ok(found)) => {
                     told.acknowledged = true;
                     if found.refusals().is_empty() {

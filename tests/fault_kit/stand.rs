@@ -30,12 +30,12 @@ impl Stand {
         TempDir::new().unwrap()
     }
 
-    /// Starts so many servers, each with these arguments.
+    /// Starts so many servers, each with these arguments; `{instance}` in them stands for its number.
     pub(crate) fn start(folder: TempDir, count: usize, args: &[&str]) -> Stand {
         let program: PathBuf = folder.path().join("program.yaml");
         std::fs::write(&program, PROGRAM).unwrap();
         let instances = (0..count)
-            .map(|_| {
+            .map(|instance| {
                 // Free a moment ago; nothing else takes ports in this range while the server is down.
                 let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
                 let mut all = vec![
@@ -51,7 +51,7 @@ impl Stand {
                     "16".to_owned(),
                 ]);
                 all.extend(["--relay-interval-ms", "100", "--call-deadline-ms-default", "2000"].map(str::to_owned));
-                all.extend(args.iter().map(|arg| (*arg).to_owned()));
+                all.extend(args.iter().map(|arg| arg.replace("{instance}", &instance.to_string())));
                 let mut instance = Instance { port, args: all, child: None };
                 instance.start();
                 instance

@@ -198,6 +198,12 @@ impl Link {
         self.answer(live, command.query_async(&mut connection), sent).await
     }
 
+    /// Sends several commands in one trip, each once, and waits for at most the response timeout.
+    pub(super) async fn call_all(&self, live: &Arc<Live>, pipeline: &Pipeline, sent: Sent) -> Result<Value, Failed> {
+        let mut connection = live.connection.clone();
+        self.answer(live, pipeline.query_async(&mut connection), sent).await
+    }
+
     async fn answer(
         &self,
         live: &Live,

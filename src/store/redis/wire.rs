@@ -12,8 +12,21 @@ const KEEP_S_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Digits before the body of a feed record: its position.
 const POSITION_LEN: usize = 16;
 
+/// What a script around the commit script takes besides: after everything else.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) keys: Vec<String>,
+    pub(super) args: Vec<String>,
+}
+
 /// The call of the commit script: `EVALSHA` with its hash, or `EVAL` with its text.
-pub(super) fn commit_call(verb: &str, script: &str, keys: &Keys, commit: &Commit) -> Result<Cmd, Error> {
+pub(super) fn commit_call(
+    verb: &str,
+    script: &str,
+    keys: &Keys,
+    commit: &Commit,
+    beside: &Beside,
+) -> Result<Cmd, Error> {
     let of = commit.partition;
     let mut names = vec![keys.feed(of)?, keys.feed_counter(of)?, keys.due(of)?];
     let in_order = (commit.receipts.iter().map(|new| &new.key))
@@ -25,6 +38,7 @@ pub(super) fn commit_call(verb: &str, script: &str, keys: &Keys, commit: &Commit
         debug_assert!(key.partition == of, "`{}` lies outside the partition of its commit", key.name);
         names.push(keys.record(key)?);
     }
+    names.extend_from_slice(&beside.keys);
     let done: Vec<u64> = commit.feed_done.iter().copied().filter(|at| *at <= EXACT_MAX.unsigned_abs()).collect();
 
     let mut call = ::redis::cmd(verb);
@@ -74,6 +88,7 @@ pub(super) fn commit_call(verb: &str, script: &str, keys: &Keys, commit: &Commit
             Some(at_ms) => call.arg(at_ms.clamp(-EXACT_MAX, EXACT_MAX)),
         };
     }
+    call.arg(&beside.args);
     Ok(call)
 }
 

@@ -1,0 +1,32 @@
+-- One instance tells what it has left of a partition that is not open yet in this life of the server; once no instance
+-- has anything left, the partition is open, in a new epoch.
+-- KEYS: the partition's life, its sequence. ARGV: this life, the instance, what it has, all live instances.
+-- What an instance has: `-` nothing at all; else `N T S`: N the next number that it would apply (`inf`: none),
+-- T whether it has tried at S, the sequence as it was then, what it does not know the numbers of.
+-- Answers: OPEN epoch sequence; or the sequence, and WAIT, TRY (what has no known number has its turn) or GAP and the
+-- lowest number that is waited for: nobody has the one before it.
+local call, life = redis.call, KEYS[1]
+local sequence = call('GET', KEYS[2]) or '0'
+local at, first, tried = tonumber(sequence), math.huge, true
+if call('HGET', life, 'open') == ARGV[1] then return { 'OPEN', call('HGET', life, 'epoch'), sequence } end
+call('HSET', life, 'of:' .. ARGV[2], ARGV[1] .. ' ' .. ARGV[3])
+for i = 4, #ARGV do
+  local told = call('HGET', life, 'of:' .. ARGV[i]) or ''
+  local now, left = string.match(told, '^(%S+) (.*)$')
+  if now ~= ARGV[1] then return { 'WAIT', sequence } end
+  if left ~= '-' then
+    local want, done, as_of = string.match(left, '^(%S+) (%d) (%d+)$')
+    if as_of ~= sequence then return { 'WAIT', sequence } end
+    if done == '0' then tried = false end
+    if want ~= 'inf' then first = math.min(first, tonumber(want)) end
+  end
+end
+if first <= at + 1 then return { 'WAIT', sequence } end
+if not tried then return { 'TRY', sequence } end
+if first < math.huge then return { 'GAP', sequence, string.format('%.0f', first) } end
+for _, field in ipairs(call('HKEYS', life)) do
+  if string.sub(field, 1, 3) == 'of:' then call('HDEL', life, field) end
+end
+local epoch = string.format('%.0f', call('HINCRBY', life, 'epoch', 1))
+call('HSET', life, 'open', ARGV[1], 'base:' .. epoch, sequence)
+return { 'OPEN', epoch, sequence }

@@ -1,0 +1,6 @@
+-- Counts on to a number without applying anything: what had it is there, or cannot be brought back as it was.
+-- KEYS: the partition's life, its sequence. ARGV: this life, the sequence as it is known, the one to go to.
+if redis.call('HGET', KEYS[1], 'open') == ARGV[1] then return 0 end
+if (redis.call('GET', KEYS[2]) or '0') ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[2], ARGV[3])
+return 1

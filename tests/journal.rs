@@ -1,0 +1,390 @@
+//! What a journal is for: Redis loses what it has acknowledged, and it is there again. Each loss here is certain, not
+//! left to chance: Redis comes back with a snapshot that was made before, or a replica takes over that had been cut off.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support {
+    pub(crate) mod redis;
+    pub(crate) mod topologies;
+}
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use tokio::task::{JoinSet, block_in_place};
+
+use guerdon::store::journal::{Again, Journal, JournalSettings, OpenError, Reapply};
+use guerdon::store::redis::{RedisSettings, RedisStore};
+use guerdon::store::{
+    Commit, Delta, Error, Expected, Key, Layout, NewReceipt, Outcome, Partition, Receipt, Record, Store, Token, Write,
+};
+
+use self::support::redis::RedisServer;
+use self::support::topologies::{Sentinels, WAIT_MAX, until};
+
+const PAUSE: Duration = Duration::from_millis(5);
+const PARTITIONS: u16 = 4;
+const BYTES_MAX: u64 = 1 << 30;
+/// How long instances that are gone are waited for.
+const WAIT: Duration = Duration::from_secs(2);
+const KEEP: Duration = Duration::from_secs(60);
+
+/// What the commits of this test do: each adds one to the sum that a record holds.
+struct Sums;
+
+#[async_trait]
+impl Reapply for Sums {
+    async fn again(&self, lost: &Commit, fresh: &[Option<Record>]) -> Again {
+        let name = String::from_utf8(lost.receipts[0].receipt.body.clone()).unwrap();
+        Again::Apply(Box::new(add(lost.partition.0, &name, fresh[0].as_ref())))
+    }
+}
+
+fn key(partition: u16, name: &str) -> Key {
+    Key { partition: Partition(partition), name: name.into() }
+}
+
+/// Adds one to the sum, decided on the record as it was found; under a receipt.
+fn add(partition: u16, name: &str, found: Option<&Record>) -> Commit {
+    let sum = found.map_or(0, |record| record.token.sequence()) + 1;
+    let mut head = [0; 32];
+    head[..8].copy_from_slice(&sum.to_be_bytes());
+    // The hash of a chain: it depends on all that came before.
+    let before = found.map_or([0; 16], |record| record.token.0[8..].try_into().unwrap());
+    for (byte, (old, new)) in head.iter_mut().zip(before.iter().zip(name.bytes().cycle())) {
+        *byte = byte.wrapping_add(old.rotate_left(3)).wrapping_add(new);
+    }
+    let record = Record { token: Token::new(sum, &head), body: name.into() };
+    let receipt = Receipt { fingerprint: b"print".to_vec(), body: name.into() };
+    Commit {
+        partition: Partition(partition),
+        receipts: vec![NewReceipt { key: key(partition, &format!("rcp|{name}")), receipt, keep_s: 600 }],
+        expect: vec![(key(partition, "sum"), found.map_or(Expected::Absent, |record| Expected::At(record.token)))],
+        writes: vec![Write { key: key(partition, "sum"), record: Some(record) }],
+        deltas: vec![Delta { key: key(partition, "count"), delta: 1 }],
+        ..Commit::default()
+    }
+}
+
+fn open(dir: &Path) -> Arc<Journal> {
+    Arc::new(Journal::open(&JournalSettings { dir: dir.to_owned(), bytes_max: BYTES_MAX }).unwrap())
+}
+
+fn settings(settings: RedisSettings) -> RedisSettings {
+    RedisSettings { connect_timeout_ms: 500, response_timeout_ms: 500, ..settings }
+}
+
+fn journaled(at: RedisSettings, dir: &Path) -> Arc<RedisStore> {
+    let layout = Layout::new(PARTITIONS).unwrap();
+    Arc::new(RedisStore::connect_journaled(settings(at), layout, open(dir), Arc::new(Sums), WAIT, KEEP).unwrap())
+}
+
+fn plain(at: RedisSettings) -> Arc<RedisStore> {
+    Arc::new(RedisStore::connect(settings(at), Layout::new(PARTITIONS).unwrap()).unwrap())
+}
+
+/// Writes until it is acknowledged, as the service does and the caller behind it.
+async fn settle(store: &RedisStore, partition: u16, name: &str) {
+    let started = Instant::now();
+    let mut found: Option<Record> = None;
+    loop {
+        match store.commit(&add(partition, name, found.as_ref())).await {
+            Ok(Outcome::Applied | Outcome::Seen(_)) => return,
+            Ok(Outcome::Conflict(fresh)) => found = fresh.into_iter().next().flatten(),
+            Err(Error::Unavailable | Error::OutcomeUnknown | Error::Moved) if started.elapsed() < WAIT_MAX => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            other => panic!("{name}: {other:?} after {:?}", started.elapsed()),
+        }
+    }
+}
+
+/// Writers that go on until told otherwise, and what was acknowledged to them.
+struct Load {
+    enough: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
+    writers: JoinSet<Vec<(u16, String)>>,
+}
+
+impl Load {
+    fn start(stores: &[Arc<RedisStore>]) -> Load {
+        let (enough, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut writers = JoinSet::new();
+        for (at, store) in stores.iter().enumerate() {
+            for partition in 0..PARTITIONS {
+                let (store, enough) = (Arc::clone(store), Arc::clone(&enough));
+                let acknowledged = Arc::clone(&acknowledged);
+                writers.spawn(async move {
+                    let mut told = Vec::new();
+                    while !enough.load(Ordering::Acquire) {
+                        let name = format!("{at}-{partition}-{}", told.len());
+                        settle(&store, partition, &name).await;
+                        told.push((partition, name));
+                        acknowledged.fetch_add(1, Ordering::AcqRel);
+                    }
+                    told
+                });
+            }
+        }
+        Load { enough, acknowledged, writers }
+    }
+
+    /// Until so many more were acknowledged.
+    fn until_more(&self, more: usize) {
+        let before = self.acknowledged.load(Ordering::Acquire);
+        until("writes are acknowledged", || before + more <= self.acknowledged.load(Ordering::Acquire));
+    }
+
+    async fn end(mut self) -> Vec<(u16, String)> {
+        self.enough.store(true, Ordering::Release);
+        let mut told = Vec::new();
+        while let Some(ended) = self.writers.join_next().await {
+            told.extend(ended.unwrap());
+        }
+        told
+    }
+}
+
+/// What was acknowledged and is not there; whatever else is there was applied once.
+async fn lost(store: &RedisStore, told: &[(u16, String)]) -> usize {
+    let mut missing = 0;
+    let mut there = [0; PARTITIONS as usize];
+    for (partition, name) in told {
+        match store.receipt(&key(*partition, &format!("rcp|{name}"))).await.unwrap() {
+            Some(_) => there[usize::from(*partition)] += 1,
+            None => missing += 1,
+        }
+    }
+    for partition in 0..PARTITIONS {
+        let count = store.left(&key(partition, "count")).await.unwrap();
+        let sum = store.load(Partition(partition), &[key(partition, "sum")]).await.unwrap();
+        let sum = sum[0].as_ref().map_or(0, |record| record.token.sequence());
+        assert_eq!((count, sum), (there[usize::from(partition)], count as u64), "in partition {partition}");
+    }
+    missing
+}
+
+/// Acknowledged writes of two instances, then a Redis that comes back as it was some writes ago. How many were
+/// acknowledged, and how many of them are lost.
+async fn after_loss(redis: &mut RedisServer, stores: &[Arc<RedisStore>], losses: usize) -> (usize, usize) {
+    let load = Load::start(stores);
+    block_in_place(|| {
+        load.until_more(40);
+        let _: String = redis.command(&["SAVE"]);
+        for _ in 0..losses {
+            load.until_more(200);
+            redis.restart();
+        }
+        load.until_more(40);
+    });
+    let told = load.end().await;
+    (told.len(), lost(&stores[0], &told).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_killed_redis_loses_what_it_acknowledged_and_with_a_journal_nothing() {
+    let mut redis = RedisServer::start();
+    let at = || RedisSettings::new(redis.url());
+    let stores = [plain(at()), plain(at())];
+    let (acknowledged, lost_by_store) = after_loss(&mut redis, &stores, 1).await;
+    assert!(200 < lost_by_store, "the loss is certain: {lost_by_store} of {acknowledged}");
+    drop(stores);
+
+    let mut redis = RedisServer::start();
+    let at = || RedisSettings::new(redis.url());
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let stores = [journaled(at(), one.path()), journaled(at(), other.path())];
+    // The second time the same snapshot comes back: what was brought back is lost once more.
+    let (all, lost_by_journal) = after_loss(&mut redis, &stores, 2).await;
+    assert_eq!(lost_by_journal, 0, "of {all}");
+    #[allow(clippy::print_stderr, reason = "the figures that the documents state")]
+    {
+        eprintln!("killed Redis: `store` lost {lost_by_store} of {acknowledged}, `journaled` {lost_by_journal} of {all}");
+    }
+}
+
+/// Cuts the replica off, so that it misses what is written from now on.
+fn cut_off(both: &Sentinels) {
+    let (master, replica) = (both.master(), 1 - both.master());
+    let _: String = both.data[replica].command(&["CONFIG", "SET", "masteruser", "nobody"]);
+    let _: String = both.data[replica].command(&["CONFIG", "SET", "masterauth", "nothing"]);
+    let _: i64 = both.data[master].command(&["CLIENT", "KILL", "TYPE", "replica"]);
+    until("the replica is cut off", || {
+        both.data[replica].command::<String>(&["INFO", "replication"]).contains("master_link_status:down")
+    });
+}
+
+async fn after_failover(both: &mut Sentinels, stores: &[Arc<RedisStore>]) -> (usize, usize) {
+    let load = Load::start(stores);
+    block_in_place(|| {
+        load.until_more(40);
+        cut_off(both);
+        load.until_more(200);
+        let master = both.master();
+        both.data[master].kill();
+        until("the other one is the master", || both.master() != master);
+        load.until_more(40);
+    });
+    let told = load.end().await;
+    (told.len(), lost(&stores[0], &told).await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_failover_to_a_replica_that_lagged_loses_nothing_with_a_journal() {
+    let mut both = Sentinels::start(&[]);
+    let stores = [plain(both.settings()), plain(both.settings())];
+    let (acknowledged, lost_by_store) = after_failover(&mut both, &stores).await;
+    assert!(200 <= lost_by_store, "the loss is certain: {lost_by_store} of {acknowledged}");
+    drop((stores, both));
+
+    let mut both = Sentinels::start(&[]);
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let stores = [journaled(both.settings(), one.path()), journaled(both.settings(), other.path())];
+    let (all, lost_by_journal) = after_failover(&mut both, &stores).await;
+    assert_eq!(lost_by_journal, 0, "of {all}");
+    #[allow(clippy::print_stderr, reason = "the figures that the documents state")]
+    {
+        eprintln!("failover: `store` lost {lost_by_store} of {acknowledged}, `journaled` {lost_by_journal} of {all}");
+    }
+}
+
+/// So many writes of each instance in turn, to one partition.
+async fn in_turn(stores: &[&Arc<RedisStore>], prefix: &str, rounds: usize) -> Vec<(u16, String)> {
+    let mut told = Vec::new();
+    for round in 0..rounds {
+        for (at, store) in stores.iter().enumerate() {
+            let name = format!("{prefix}-{at}-{round}");
+            settle(store, 1, &name).await;
+            told.push((1, name));
+        }
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_an_instance_that_was_away_brings_what_it_has_when_it_comes_back() {
+    let mut redis = RedisServer::start();
+    let at = || RedisSettings::new(redis.url());
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (first, second) = (journaled(at(), one.path()), journaled(at(), other.path()));
+    let mut told = in_turn(&[&first, &second], "before", 5).await;
+    let _: String = redis.command(&["SAVE"]);
+    told.extend(in_turn(&[&first, &second], "lost", 20).await);
+    // Every other commit is in the journal of an instance that is gone.
+    drop(second);
+    block_in_place(|| redis.restart());
+    let waited = Instant::now();
+    told.extend(in_turn(&[&first], "after", 5).await);
+    assert!(WAIT / 2 < waited.elapsed(), "it is waited for: {:?}", waited.elapsed());
+    assert_eq!(lost(&first, &told).await, 20, "what the other one has is missing, and nothing else");
+
+    let second = journaled(RedisSettings::new(redis.url()), other.path());
+    told.extend(in_turn(&[&second, &first], "again", 5).await);
+    until("all is there", || {
+        let missing = block_in_place(|| tokio::runtime::Handle::current().block_on(missing(&first, &told)));
+        missing == 0
+    });
+    assert_eq!(lost(&second, &told).await, 0);
+}
+
+async fn missing(store: &RedisStore, told: &[(u16, String)]) -> usize {
+    let mut missing = 0;
+    for (partition, name) in told {
+        let receipt = store.receipt(&key(*partition, &format!("rcp|{name}"))).await.unwrap();
+        missing += usize::from(receipt.is_none());
+    }
+    missing
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_redis_that_lost_more_than_the_journal_holds_is_not_served() {
+    let mut redis = RedisServer::start();
+    let dir = TempDir::new().unwrap();
+    let first = journaled(RedisSettings::new(redis.url()), dir.path());
+    in_turn(&[&first], "before", 3).await;
+    // Nothing was saved: Redis comes back empty.
+    block_in_place(|| redis.restart());
+    until("it says so", || {
+        let ping = block_in_place(|| tokio::runtime::Handle::current().block_on(first.ping()));
+        matches!(ping, Err(Error::Unfit { .. }))
+    });
+    assert_eq!(first.commit(&add(1, "more", None)).await, Err(Error::Unavailable));
+    assert_eq!(redis.command::<i64>(&["DBSIZE"]), 1, "nothing but the description of the deployment is there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_full_journal_refuses_and_what_it_refuses_is_not_done() {
+    let redis = RedisServer::start();
+    let dir = TempDir::new().unwrap();
+    let small = JournalSettings { dir: dir.path().to_owned(), bytes_max: 16 * 1024 };
+    let layout = Layout::new(PARTITIONS).unwrap();
+    let journal = Arc::new(Journal::open(&small).unwrap());
+    let at = settings(RedisSettings::new(redis.url()));
+    let store = RedisStore::connect_journaled(at, layout, journal, Arc::new(Sums), WAIT, KEEP).unwrap();
+    let store = Arc::new(store);
+    settle(&store, 1, "first").await;
+    let mut applied = 1;
+    let refused = loop {
+        let found = store.load(Partition(1), &[key(1, "sum")]).await.unwrap().remove(0);
+        match store.commit(&add(1, &format!("next-{applied}"), found.as_ref())).await {
+            Ok(Outcome::Applied) => applied += 1,
+            other => break other,
+        }
+        assert!(applied < 1_000, "it is full some time");
+    };
+    assert_eq!(refused, Err(Error::Unavailable));
+    assert_eq!(store.left(&key(1, "count")).await.unwrap(), applied);
+    assert_eq!(store.ping().await, Err(Error::Unavailable), "who asks is told");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_journal_that_was_torn_at_its_end_opens_and_one_that_is_damaged_does_not() {
+    let redis = RedisServer::start();
+    let dir = TempDir::new().unwrap();
+    let first = journaled(RedisSettings::new(redis.url()), dir.path());
+    let told = in_turn(&[&first], "before", 10).await;
+    drop(first);
+    let file = || {
+        let mut files: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "journal"));
+        files.sort();
+        files.pop().unwrap()
+    };
+    let bytes = std::fs::read(file()).unwrap();
+    std::fs::write(file(), &bytes[..bytes.len() - 7]).unwrap();
+    let again = journaled(RedisSettings::new(redis.url()), dir.path());
+    assert_eq!(lost(&again, &told).await, 0);
+    settle(&again, 1, "more").await;
+    drop(again);
+
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "journal") {
+            names.insert(path);
+        }
+    }
+    // Not the last file: all of it had been on disk.
+    let oldest = names.first().unwrap();
+    let mut bytes = std::fs::read(oldest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(oldest, bytes).unwrap();
+    let opened = Journal::open(&JournalSettings { dir: dir.path().to_owned(), bytes_max: BYTES_MAX });
+    assert!(matches!(opened.err(), Some(OpenError::Damaged { path, .. }) if path == *oldest));
+}
+
+#[tokio::test]
+async fn a_journal_has_one_owner_and_keeps_its_name() {
+    let dir = TempDir::new().unwrap();
+    let first = open(dir.path());
+    let name = first.instance().to_owned();
+    let second = Journal::open(&JournalSettings { dir: dir.path().to_owned(), bytes_max: BYTES_MAX });
+    assert!(matches!(second.err(), Some(OpenError::InUse { .. })));
+    drop(first);
+    assert_eq!(open(dir.path()).instance(), name);
+}
