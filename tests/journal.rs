@@ -70,8 +70,20 @@ fn add(partition: u16, name: &str, found: Option<&Record>) -> Commit {
     }
 }
 
+/// Once whoever had it open has let go of it, which a store does in the background.
+fn try_open(dir: &Path, bytes_max: u64) -> Result<Journal, OpenError> {
+    let mut opened = None;
+    until("the journal is free", || {
+        let tried = Journal::open(&JournalSettings { dir: dir.to_owned(), bytes_max });
+        let busy = matches!(tried, Err(OpenError::InUse { .. }));
+        opened = Some(tried);
+        !busy
+    });
+    opened.unwrap()
+}
+
 fn open(dir: &Path) -> Arc<Journal> {
-    Arc::new(Journal::open(&JournalSettings { dir: dir.to_owned(), bytes_max: BYTES_MAX }).unwrap())
+    Arc::new(block_in_place(|| try_open(dir, BYTES_MAX)).unwrap())
 }
 
 fn settings(settings: RedisSettings) -> RedisSettings {
@@ -320,9 +332,8 @@ async fn f1_a_redis_that_lost_more_than_the_journal_holds_is_not_served() {
 async fn f1_a_full_journal_refuses_and_what_it_refuses_is_not_done() {
     let redis = RedisServer::start();
     let dir = TempDir::new().unwrap();
-    let small = JournalSettings { dir: dir.path().to_owned(), bytes_max: 16 * 1024 };
     let layout = Layout::new(PARTITIONS).unwrap();
-    let journal = Arc::new(Journal::open(&small).unwrap());
+    let journal = Arc::new(try_open(dir.path(), 16 * 1024).unwrap());
     let at = settings(RedisSettings::new(redis.url()));
     let store = RedisStore::connect_journaled(at, layout, journal, Arc::new(Sums), WAIT, KEEP).unwrap();
     let store = Arc::new(store);
@@ -374,11 +385,11 @@ async fn f1_a_journal_that_was_torn_at_its_end_opens_and_one_that_is_damaged_doe
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(oldest, bytes).unwrap();
-    let opened = Journal::open(&JournalSettings { dir: dir.path().to_owned(), bytes_max: BYTES_MAX });
+    let opened = block_in_place(|| try_open(dir.path(), BYTES_MAX));
     assert!(matches!(opened.err(), Some(OpenError::Damaged { path, .. }) if path == *oldest));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_has_one_owner_and_keeps_its_name() {
     let dir = TempDir::new().unwrap();
     let first = open(dir.path());

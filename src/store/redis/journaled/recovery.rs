@@ -29,6 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const TURN: Duration = Duration::from_millis(3);
 /// An instance says so often that it lives.
 const ALIVE_EVERY: Duration = Duration::from_millis(500);
+/// Whoever comes while others are there opens nothing before so long: by then they have heard of it, and wait for it.
+const JOIN: Duration = Duration::from_millis(1_200);
 /// Partitions asked about in one trip.
 const STEP: usize = 256;
 /// How often a lost commit is decided on again because others write to its records.
@@ -45,6 +47,8 @@ struct State {
     /// Whether the journal belongs to what Redis holds.
     bound: bool,
     alive_at: Option<Instant>,
+    /// Until when nothing is opened; `None`: this instance has told nobody of itself.
+    joins_at: Option<Instant>,
     tidied_at: Instant,
     file_ended_at: Instant,
     recovered_at: Option<Instant>,
@@ -115,6 +119,7 @@ pub(super) async fn keep(journaled: &Arc<Journaled>) {
         peers: HashMap::new(),
         bound: false,
         alive_at: None,
+        joins_at: None,
         tidied_at: now,
         file_ended_at: now,
         recovered_at: None,
@@ -136,6 +141,10 @@ pub(super) async fn keep(journaled: &Arc<Journaled>) {
 async fn look(journaled: &Arc<Journaled>, state: &mut State) -> Result<(), Error> {
     bind(journaled, state).await?;
     alive(journaled, state).await?;
+    if state.joins_at.is_none_or(|at| Instant::now() < at) {
+        journaled.whole.store(false, Ordering::Release);
+        return Ok(());
+    }
     let mut groups: Vec<(Arc<Link>, Arc<Live>, Vec<Partition>)> = Vec::new();
     let mut failed = None;
     let mut all: Vec<(Arc<Link>, Arc<Live>)> = Vec::new();
@@ -246,6 +255,10 @@ async fn alive(journaled: &Arc<Journaled>, state: &mut State) -> Result<(), Erro
     let now = Instant::now();
     state.alive_at = Some(now);
     state.peers.extend(names.into_iter().map(|(name, _)| (name, now)));
+    if state.joins_at.is_none() {
+        let alone = state.peers.keys().all(|name| name == me);
+        state.joins_at = Some(if alone { now } else { now + JOIN });
+    }
     // Redis may have forgotten whom it knew a moment ago.
     state.peers.retain(|_, heard| heard.elapsed() < waits);
     Ok(())
@@ -303,6 +316,8 @@ impl Recovery<'_> {
             );
             state.recovered_at = Some(Instant::now());
         }
+        // Who came a moment ago may not have been heard of.
+        state.alive_at = None;
         let done = self.drive(state, parts).await?;
         if 0 < lacking {
             state.recovered_at = Some(Instant::now());
