@@ -87,6 +87,10 @@ fn open(dir: &Path) -> Arc<Journal> {
 }
 
 fn settings(settings: RedisSettings) -> RedisSettings {
+    if let Ok(filter) = std::env::var("GUERDON_TEST_LOG") {
+        let told = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let _once = told.try_init();
+    }
     RedisSettings { connect_timeout_ms: 500, response_timeout_ms: 500, ..settings }
 }
 

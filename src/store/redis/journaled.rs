@@ -170,8 +170,19 @@ impl Journaled {
         if !self.is_open(commit.partition, &live) {
             return Err(Error::Moved);
         }
+        self.commit_over(&link, &live, commit, trips).await
+    }
+
+    /// The same over this connection, whether or not it is known here that the partition is open.
+    async fn commit_over(
+        &self,
+        link: &Link,
+        live: &Arc<Live>,
+        commit: &Commit,
+        trips: &AtomicU64,
+    ) -> Result<Outcome, Error> {
         let written = self.journal.send(commit)?;
-        match self.send(&link, &live, commit, trips).await {
+        match self.send(link, live, commit, trips).await {
             Ok(Fenced::Applied(number)) => {
                 self.journal.applied(written.id, commit.partition, number)?;
                 if let Some(seen) = self.seen.get(usize::from(commit.partition.0)) {

@@ -3,8 +3,8 @@
 -- KEYS: the partition's life, its sequence. ARGV: this life, the instance, what it has, all live instances.
 -- What an instance has: `-` nothing at all; else `N T S`: N the next number that it would apply (`inf`: none),
 -- T whether it has tried at S, the sequence as it was then, what it does not know the numbers of.
--- Answers: OPEN epoch sequence; or the sequence, and WAIT, TRY (what has no known number has its turn) or GAP and the
--- lowest number that is waited for: nobody has the one before it.
+-- Answers: OPEN epoch sequence; or the sequence, and WAIT, or with the lowest number that is waited for (`inf`: none) TRY,
+-- when what has no known number has its turn, up to that number, and GAP, when nobody has the one before it.
 local call, life = redis.call, KEYS[1]
 local sequence = call('GET', KEYS[2]) or '0'
 local at, first, tried = tonumber(sequence), math.huge, true
@@ -22,8 +22,9 @@ for i = 4, #ARGV do
   end
 end
 if first <= at + 1 then return { 'WAIT', sequence } end
-if not tried then return { 'TRY', sequence } end
-if first < math.huge then return { 'GAP', sequence, string.format('%.0f', first) } end
+local waited = first < math.huge and string.format('%.0f', first) or 'inf'
+if not tried then return { 'TRY', sequence, waited } end
+if first < math.huge then return { 'GAP', sequence, waited } end
 for _, field in ipairs(call('HKEYS', life)) do
   if string.sub(field, 1, 3) == 'of:' then call('HDEL', life, field) end
 end

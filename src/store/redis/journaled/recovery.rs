@@ -66,8 +66,9 @@ struct Part {
     unknown: Vec<Found>,
     /// What comes too late to be applied as it was.
     late: Vec<Found>,
-    /// The number of the last commit that the survivor has.
+    /// The number of the last commit that the survivor has, and its epoch.
     at: u64,
+    epoch: u32,
     /// The sequence at which all of `unknown` was tried in vain.
     tried_at: Option<u64>,
     applied: usize,
@@ -352,6 +353,7 @@ impl Recovery<'_> {
             unknown: Vec::new(),
             late: Vec::new(),
             at: redis.sequence,
+            epoch: redis.epoch,
             tried_at: None,
             applied: 0,
         };
@@ -407,19 +409,19 @@ impl Recovery<'_> {
                     match answer.as_slice() {
                         ["OPEN", _epoch, sequence] => {
                             applied += part.applied;
-                            let sequence = seq(sequence)?;
-                            self.opened(part.partition, sequence);
+                            let (partition, sequence) = (part.partition, seq(sequence)?);
                             part.late.extend(part.lacking.drain(..).map(|(_, found)| found));
-                            let partition = part.partition;
                             // Should it break off, the partition is looked at anew.
-                            applied += self.finish(part).await.inspect_err(|_| self.journaled.close(partition))?;
+                            applied += self.finish(part).await?;
+                            self.opened(partition, sequence);
                             stirred = true;
                             continue;
                         }
                         ["WAIT", sequence] => part.at = seq(sequence)?,
-                        ["TRY", sequence] => {
+                        ["TRY", sequence, first] => {
                             part.at = seq(sequence)?;
-                            self.try_unknown(&mut part, again_hash).await?;
+                            let end = if *first == "inf" { u64::MAX } else { seq(first)? };
+                            self.try_unknown(&mut part, again_hash, end).await?;
                             stirred = true;
                         }
                         ["GAP", sequence, first] => {
@@ -457,7 +459,7 @@ impl Recovery<'_> {
                 part.late.push(found);
                 continue;
             }
-            match self.once_more(&found, again_hash, wants).await? {
+            match self.in_its_place(&found, again_hash, wants).await? {
                 Turn::Applied => {
                     part.at = wants;
                     part.applied += 1;
@@ -467,9 +469,7 @@ impl Recovery<'_> {
                     part.lacking.push_front((wants, found));
                 }
                 Turn::Open => part.late.push(found),
-                // It does not fit any more: what came before it is lost. It comes again once the partition is open.
-                Turn::Unfit => {
-                    part.late.push(found);
+                Turn::There | Turn::Unfit(_) => {
                     self.skip(part, wants).await?;
                     part.at = wants;
                 }
@@ -478,22 +478,36 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Applies what has no known number, where it fits.
-    async fn try_unknown(&self, part: &mut Part, again_hash: &str) -> Result<(), Error> {
+    /// Applies what has no known number, where it fits, before a number that somebody waits for.
+    async fn try_unknown(&self, part: &mut Part, again_hash: &str, end: u64) -> Result<(), Error> {
         let mut kept = Vec::new();
         for found in std::mem::take(&mut part.unknown) {
-            match self.once_more(&found, again_hash, part.at + 1).await? {
+            if end <= part.at + 1 {
+                kept.push(found);
+                continue;
+            }
+            let commit = self.read(&found).await?;
+            // Nothing tells whether it was applied already.
+            if is_untold(&commit) {
+                self.journaled.journal.settled(found.id);
+                continue;
+            }
+            match self.once_more(&found, &commit, again_hash, part.at + 1).await? {
                 Turn::Applied => {
                     part.at += 1;
                     part.applied += 1;
-                    self.journaled.journal.settled(found.id);
+                    // From here on somebody may be told of it.
+                    let number = Number { epoch: part.epoch, sequence: part.at };
+                    self.journaled.journal.applied(found.id, part.partition, number)?;
                 }
                 Turn::Behind(at) => {
                     part.at = at;
                     kept.push(found);
                 }
                 Turn::Open => part.late.push(found),
-                Turn::Unfit => kept.push(found),
+                // Its number is not known: should it be lost another time, it is tried again.
+                Turn::There => {}
+                Turn::Unfit(_) => kept.push(found),
             }
         }
         part.unknown = kept;
@@ -501,17 +515,50 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    async fn once_more(&self, found: &Found, again_hash: &str, wants: u64) -> Result<Turn, Error> {
-        let commit = self.read(found).await?;
-        let fate = found.fate;
-        // Nothing tells whether it was applied already.
-        if fate == Fate::Unknown && commit.receipts.is_empty() && commit.expect.is_empty() {
-            return Ok(Turn::Unfit);
+    /// Applies a commit under its number, to what is there should what came before it be lost.
+    async fn in_its_place(&self, found: &Found, again_hash: &str, wants: u64) -> Result<Turn, Error> {
+        let lost = self.read(found).await?;
+        let mut commit = lost.clone();
+        for _ in 0..TRIES_MAX {
+            let why = match self.once_more(found, &commit, again_hash, wants).await? {
+                Turn::Unfit(Some(Outcome::Conflict(fresh))) => {
+                    match self.journaled.reapply.again(&lost, &fresh).await {
+                        Again::There => return Ok(Turn::There),
+                        Again::Apply(again) => {
+                            commit = *again;
+                            continue;
+                        }
+                        Again::Clash(why) => why,
+                    }
+                }
+                // What it had taken is taken by somebody else: it stands, and takes nothing.
+                Turn::Unfit(Some(Outcome::GuardFailed { key, .. })) => {
+                    commit.deltas.retain(|delta| delta.key != key);
+                    continue;
+                }
+                Turn::Unfit(_) => "it does not continue what is there".to_owned(),
+                turn => return Ok(turn),
+            };
+            self.set_aside(found, &lost, &why)?;
+            self.journaled.journal.settled(found.id);
+            return Ok(Turn::There);
         }
+        self.set_aside(found, &lost, "it does not come to an end")?;
+        self.journaled.journal.settled(found.id);
+        Ok(Turn::There)
+    }
+
+    async fn once_more(
+        &self,
+        found: &Found,
+        commit: &Commit,
+        again_hash: &str,
+        wants: u64,
+    ) -> Result<Turn, Error> {
         let beside = self.journaled.beside(found.partition, self.live, wants)?;
-        let call = wire::commit_call("EVALSHA", again_hash, &self.journaled.keys, &commit, &beside)?;
+        let call = wire::commit_call("EVALSHA", again_hash, &self.journaled.keys, commit, &beside)?;
         let reply = match self.link.call(self.live, &call, Sent::Write).await {
-            Err(Failed::Store(Error::Corrupt { .. })) => return Ok(Turn::Unfit),
+            Err(Failed::Store(Error::Corrupt { .. })) => return Ok(Turn::Unfit(None)),
             reply => reply?,
         };
         if let Value::Array(words) = &reply {
@@ -523,11 +570,11 @@ impl Recovery<'_> {
                 _ => {}
             }
         }
-        match wire::outcome(reply, &commit) {
+        match wire::outcome(reply, commit) {
             Ok(Outcome::Applied) => Ok(Turn::Applied),
-            Ok(Outcome::Seen(_) | Outcome::Conflict(_) | Outcome::GuardFailed { .. }) | Err(Error::Corrupt { .. }) => {
-                Ok(Turn::Unfit)
-            }
+            Ok(Outcome::Seen(_)) => Ok(Turn::There),
+            Ok(outcome) => Ok(Turn::Unfit(Some(outcome))),
+            Err(Error::Corrupt { .. }) => Ok(Turn::Unfit(None)),
             Err(error) => Err(error),
         }
     }
@@ -559,7 +606,7 @@ impl Recovery<'_> {
         let mut applied = 0;
         for found in &part.late {
             let commit = self.read(found).await?;
-            if found.fate == Fate::Unknown && commit.receipts.is_empty() && commit.expect.is_empty() {
+            if found.fate == Fate::Unknown && is_untold(&commit) {
                 self.journaled.journal.settled(found.id);
                 continue;
             }
@@ -575,7 +622,8 @@ impl Recovery<'_> {
         let mut commit = lost.clone();
         let mut why = "others keep writing to what it is about".to_owned();
         for _ in 0..TRIES_MAX {
-            let fresh = match self.journaled.commit(&commit, &trips).await {
+            let done = self.journaled.commit_over(self.link, self.live, &commit, &trips).await;
+            let fresh = match done {
                 Ok(Outcome::Applied) => return Ok(true),
                 Ok(Outcome::Seen(_)) => return Ok(false),
                 Ok(Outcome::Conflict(fresh)) => fresh,
@@ -603,19 +651,26 @@ impl Recovery<'_> {
                 }
             }
         }
-        match self.journaled.journal.set_aside(found, &lost) {
-            Ok(path) => error!(
-                store = "redis",
-                partition = found.partition.0,
-                "a lost commit cannot be brought back ({why}); it is in {}",
-                path.display()
-            ),
+        self.set_aside(found, &lost, &why)?;
+        Ok(false)
+    }
+
+    fn set_aside(&self, found: &Found, lost: &Commit, why: &str) -> Result<(), Error> {
+        match self.journaled.journal.set_aside(found, lost) {
+            Ok(path) => {
+                error!(
+                    store = "redis",
+                    partition = found.partition.0,
+                    "a lost commit cannot be brought back ({why}); it is in {}",
+                    path.display()
+                );
+                Ok(())
+            }
             Err(error) => {
                 error!(store = "redis", %error, "a lost commit cannot be brought back ({why}), nor put aside");
-                return Err(Error::Unavailable);
+                Err(Error::Unavailable)
             }
         }
-        Ok(false)
     }
 
     async fn read(&self, found: &Found) -> Result<Commit, Error> {
@@ -635,8 +690,15 @@ enum Turn {
     Behind(u64),
     /// The partition is open already.
     Open,
-    /// What it was decided on is not there, or its receipt is.
-    Unfit,
+    /// What it did is there.
+    There,
+    /// What it was decided on is not there.
+    Unfit(Option<Outcome>),
+}
+
+/// Whether a commit leaves nothing by which it could be told whether it was applied.
+fn is_untold(commit: &Commit) -> bool {
+    commit.receipts.is_empty() && commit.expect.is_empty()
 }
 
 impl Part {
