@@ -238,6 +238,9 @@ async fn after_failover(both: &mut Sentinels, stores: &[Arc<RedisStore>]) -> (us
     let load = Load::start(stores);
     block_in_place(|| {
         load.until_more(40);
+        // In the first moments a replica is sent nothing.
+        let replica = 1 - both.master();
+        until("the replica follows", || 20 < both.data[replica].command::<i64>(&["DBSIZE"]));
         cut_off(both);
         load.until_more(200);
         let master = both.master();

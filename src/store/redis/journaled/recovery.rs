@@ -81,6 +81,8 @@ struct Survivor {
     epoch: u32,
     /// By epoch, the sequence at which it began.
     bases: HashMap<u32, u64>,
+    /// Numbers that nobody had: those above the first up to the second.
+    gaps: Vec<(u64, u64)>,
     sequence: u64,
 }
 
@@ -92,6 +94,7 @@ impl Survivor {
                 Some(("base", epoch)) => {
                     found.bases.insert(epoch.parse().ok()?, value.parse().ok()?);
                 }
+                Some(("gap", after)) => found.gaps.push((after.parse().ok()?, value.parse().ok()?)),
                 None if field == "open" => found.open = Some(value),
                 None if field == "epoch" => found.epoch = value.parse().ok()?,
                 _ => {}
@@ -103,6 +106,9 @@ impl Survivor {
 
     /// Whether a commit is among what Redis has: of earlier epochs only what there was when the next one began.
     fn has(&self, number: Number) -> bool {
+        if self.gaps.iter().any(|(after, last)| *after < number.sequence && number.sequence <= *last) {
+            return false;
+        }
         match number.epoch {
             epoch if epoch == self.epoch => number.sequence <= self.sequence,
             epoch if epoch < self.epoch => {
@@ -428,7 +434,7 @@ impl Recovery<'_> {
                             part.at = seq(sequence)?;
                             // Whoever has it counts on.
                             if part.lacking.front().map(|(wants, _)| *wants) == Some(seq(first)?) {
-                                self.skip(&part, seq(first)? - 1).await?;
+                                self.skip(&part, seq(first)? - 1, true).await?;
                                 part.at = seq(first)? - 1;
                                 stirred = true;
                             }
@@ -470,7 +476,7 @@ impl Recovery<'_> {
                 }
                 Turn::Open => part.late.push(found),
                 Turn::There | Turn::Unfit(_) => {
-                    self.skip(part, wants).await?;
+                    self.skip(part, wants, false).await?;
                     part.at = wants;
                 }
             }
@@ -579,11 +585,11 @@ impl Recovery<'_> {
         }
     }
 
-    async fn skip(&self, part: &Part, to: u64) -> Result<(), Error> {
+    async fn skip(&self, part: &Part, to: u64, gap: bool) -> Result<(), Error> {
         let keys = &self.journaled.keys;
         let mut call = ::redis::cmd("EVAL");
         call.arg(SKIP).arg(2).arg(keys.life(part.partition)?).arg(keys.sequence(part.partition)?);
-        call.arg(&*self.live.run_id).arg(part.at.to_string()).arg(to.to_string());
+        call.arg(&*self.live.run_id).arg(part.at.to_string()).arg(to.to_string()).arg(u8::from(gap));
         self.link.call(self.live, &call, Sent::Write).await?;
         Ok(())
     }
