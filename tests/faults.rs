@@ -358,7 +358,9 @@ async fn f6_while_redis_is_away_commits_are_accepted_and_settled_once_when_it_is
     let urls = stand.urls();
     let clients = Clients::connect_lazy(&urls[0]);
     let members: Vec<String> = (0..CUSTOMERS).map(|number| format!("away-{number}")).collect();
-    for member in &members {
+    for (url, member) in urls.iter().flat_map(|url| members.iter().map(move |member| (url, member))) {
+        // Both servers know the program by then.
+        let clients = Clients::connect_lazy(url);
         eventually("the member is enrolled", async || clients.try_send(&enroll(member)).await.is_ok()).await;
     }
     let enough = Arc::new(AtomicBool::new(false));

@@ -219,7 +219,9 @@ async fn f1_a_killed_redis_loses_what_it_acknowledged_and_with_a_journal_nothing
     assert_eq!(lost_by_journal, 0, "of {all}");
     #[allow(clippy::print_stderr, reason = "the figures that the documents state")]
     {
-        eprintln!("killed Redis: `store` lost {lost_by_store} of {acknowledged}, `journaled` {lost_by_journal} of {all}");
+        eprintln!(
+            "killed Redis: `store` lost {lost_by_store} of {acknowledged}, `journaled` {lost_by_journal} of {all}"
+        );
     }
 }
 

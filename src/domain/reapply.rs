@@ -42,11 +42,7 @@ pub fn reapply(current: Option<AccountState>, lost: &AccountState, entries: &[En
 }
 
 /// The fact as it can be told of this account; `None`: there is nothing left to tell.
-fn fitted(
-    state: &AccountState,
-    fact: &Fact,
-    posted_at: super::time::Instant,
-) -> Result<Option<Fact>, ApplyError> {
+fn fitted(state: &AccountState, fact: &Fact, posted_at: super::time::Instant) -> Result<Option<Fact>, ApplyError> {
     let book = |unit| state.book(unit);
     let repaid = |unit, amount: i64, active: bool| if active { state.debt(unit).min(amount) } else { 0 };
     let fact = match fact.clone() {

@@ -70,7 +70,9 @@ impl CheckoutService for Face {
             _ => None,
         });
         match answered.await {
-            Err(Error::Store(error @ (store::Error::Unavailable | store::Error::OutcomeUnknown | store::Error::Moved))) => {
+            Err(Error::Store(
+                error @ (store::Error::Unavailable | store::Error::OutcomeUnknown | store::Error::Moved),
+            )) => {
                 // The order has been paid: where there is a journal it is not sent away.
                 let request = wire::CommitRequest { signals: None, ..raw.into_inner() }.encode_to_vec();
                 match self.calls.promise(&program, request).await {

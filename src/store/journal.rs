@@ -226,8 +226,7 @@ impl Journal {
         }
         state.begin_file().map_err(failed(dir))?;
         let (tell, synced) = watch::channel(Synced::default());
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), bytes_max: settings.bytes_max });
+        let shared = Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), bytes_max: settings.bytes_max });
         let worker = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || worker.sync(&tell));
         let thread = Some(thread.map_err(failed(dir))?);

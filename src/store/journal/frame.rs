@@ -73,8 +73,12 @@ fn whole(bytes: &[u8]) -> Option<(u64, &[u8], usize)> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Flaw {
     /// At this offset there is something that was synced once and is not whole.
-    Damaged { at: u64 },
-    TooNew { found: u8 },
+    Damaged {
+        at: u64,
+    },
+    TooNew {
+        found: u8,
+    },
 }
 
 /// What a file holds: each frame with its offset, and where the whole ones end.

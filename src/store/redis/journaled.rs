@@ -17,8 +17,8 @@ use tokio::sync::{Notify, RwLock, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::link::{Failed, Link, Live, Sent};
-use super::wire::{self, Beside};
 use super::route::Router;
+use super::wire::{self, Beside};
 use super::{Keys, SCRIPT};
 use crate::store::journal::{Journal, Number, Reapply};
 use crate::store::{Commit, Error, Outcome, Partition};
@@ -212,13 +212,7 @@ impl Journaled {
         }
     }
 
-    async fn send(
-        &self,
-        link: &Link,
-        live: &Arc<Live>,
-        commit: &Commit,
-        trips: &AtomicU64,
-    ) -> Result<Fenced, Error> {
+    async fn send(&self, link: &Link, live: &Arc<Live>, commit: &Commit, trips: &AtomicU64) -> Result<Fenced, Error> {
         let seen = self.seen.get(usize::from(commit.partition.0)).map_or(0, |seen| seen.load(Ordering::Acquire));
         let beside = self.beside(commit.partition, live, seen)?;
         let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit, &beside)?;
@@ -234,7 +228,9 @@ impl Journaled {
         if let Value::Array(words) = &reply {
             match words.as_slice() {
                 [Value::BulkString(word)] if word == b"CLOSED" => return Ok(Fenced::Closed),
-                [Value::BulkString(word), Value::BulkString(epoch), Value::BulkString(sequence)] if word == b"APPLIED" => {
+                [Value::BulkString(word), Value::BulkString(epoch), Value::BulkString(sequence)]
+                    if word == b"APPLIED" =>
+                {
                     let odd = || wire::odd("the commit script's answer");
                     let (epoch, sequence) = number(epoch).zip(number(sequence)).ok_or_else(odd)?;
                     return Ok(Fenced::Applied(Number { epoch, sequence }));

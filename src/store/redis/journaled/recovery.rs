@@ -111,9 +111,7 @@ impl Survivor {
         }
         match number.epoch {
             epoch if epoch == self.epoch => number.sequence <= self.sequence,
-            epoch if epoch < self.epoch => {
-                self.bases.get(&(epoch + 1)).is_none_or(|base| number.sequence <= *base)
-            }
+            epoch if epoch < self.epoch => self.bases.get(&(epoch + 1)).is_none_or(|base| number.sequence <= *base),
             _ => false,
         }
     }
@@ -554,13 +552,7 @@ impl Recovery<'_> {
         Ok(Turn::There)
     }
 
-    async fn once_more(
-        &self,
-        found: &Found,
-        commit: &Commit,
-        again_hash: &str,
-        wants: u64,
-    ) -> Result<Turn, Error> {
+    async fn once_more(&self, found: &Found, commit: &Commit, again_hash: &str, wants: u64) -> Result<Turn, Error> {
         let beside = self.journaled.beside(found.partition, self.live, wants)?;
         let call = wire::commit_call("EVALSHA", again_hash, &self.journaled.keys, commit, &beside)?;
         let reply = match self.link.call(self.live, &call, Sent::Write).await {
