@@ -1,6 +1,8 @@
 //! What the store has lost, once more, where others have written since: recorded entries are applied to the account as
 //! it stands. See [`reapply`](crate::domain::reapply).
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::domain::account::{AccountState, Inbound, MemberRecord};
@@ -65,7 +67,7 @@ fn again(lost: &Commit, fresh: &[Option<Record>]) -> Result<Again, String> {
         }
     }
     let state = match current.map(|record| decode::<MemberRecord>(&record.body)).transpose() {
-        Ok(Some(MemberRecord::Account(state))) if state.away.is_none() => Some(*state),
+        Ok(Some(MemberRecord::Account(state))) if state.away.is_none() => Some(Arc::unwrap_or_clone(state)),
         Ok(None) => None,
         Ok(Some(_)) => return Err("the account is part of another by now".to_owned()),
         Err(_) => return Err(odd("the account")),
@@ -96,7 +98,7 @@ fn rebuilt(
     let moved = entries.first().map(|entry| entry.sequence);
     for write in &mut commit.writes {
         if write.key == account.key {
-            let body = encode(&MemberRecord::Account(Box::new(state.clone())));
+            let body = encode(&MemberRecord::Account(Arc::new(state.clone())));
             write.record = Some(Record { token, body });
             continue;
         }
