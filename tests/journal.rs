@@ -1,6 +1,12 @@
 //! What a journal is for: Redis loses what it has acknowledged, and it is there again. Each loss here is certain, not
 //! left to chance: Redis comes back with a snapshot that was made before, or a replica takes over that had been cut off.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and tells more where the environment says so"
+)]
 
 mod support {
     pub(crate) mod redis;

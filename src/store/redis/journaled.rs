@@ -106,6 +106,10 @@ impl Journaled {
     pub(super) fn start(self: &Arc<Journaled>) -> Keeper {
         let stop = CancellationToken::new();
         let (journaled, token) = (Arc::clone(self), stop.clone());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with the store, and holds no write that drain must wait for"
+        )]
         tokio::spawn(async move {
             tokio::select! {
                 () = token.cancelled() => {}
