@@ -6,6 +6,7 @@ pub mod client;
 pub mod demo;
 pub mod draw;
 pub mod explain;
+pub mod figures;
 pub mod health;
 pub mod key;
 pub mod load;
@@ -51,6 +52,7 @@ enum Command {
     Key(key::KeyArgs),
     Load(load::LoadArgs),
     Payouts(payouts::PayoutsArgs),
+    VerifyFigures(figures::FiguresArgs),
 }
 
 /// Runs the command that `args` name, the first being the program's own name, and gives the exit code. Usage that
@@ -95,6 +97,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
         Command::Payouts(mut args) => {
             args.reach = args.reach.with_key_of(environment);
             in_runtime(async { exit(payouts::payouts_command(&args, &mut out).await) })
+        }
+        Command::VerifyFigures(mut args) => {
+            args.reach = args.reach.with_key_of(environment);
+            in_runtime(async { exit(figures::figures_command(&args, &mut out).await) })
         }
         Command::Draw(args) => exit(draw::draw_command(&args, &mut io::stdin(), &mut out, &mut io::stderr())),
         Command::Explain(mut args) => {

@@ -53,7 +53,7 @@ pub use reapply::Reapplier;
 use crate::clock::Clock;
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    PayoutsView, ReferralView, StatsView, TicketView, VerifyView, WeighingView,
+    PayoutsView, ReferralView, StatsProof, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
@@ -199,8 +199,17 @@ pub trait Calls: Send + Sync {
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error>;
     /// Friends below a member, each right before those whom they have brought, and the token of the next page.
     async fn referral_tree(&self, program: &ProgramId, member: &MemberId, asked: &Tree) -> Result<TreePage, Error>;
-    /// Figures of referrals in the month of an instant.
-    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error>;
+    /// Folds the ledgers that figures come from again, partition by partition from `from` on, and compares.
+    async fn verify_stats(&self, program: &ProgramId, from: u16) -> Result<StatsProof, Error>;
+    /// Referrals of an advocate, and the token of the next page.
+    async fn referrals(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        asked: &Referrals,
+    ) -> Result<(Vec<ReferralView>, Option<String>), Error>;
+    /// Figures of referrals in so many months from that of an instant on.
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>, months: usize) -> Result<StatsView, Error>;
     /// The payouts of a partner, and where their commission stands.
     async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error>;
     /// Delivers effects from before `through`, then sweeps what is due by then: delivered, swept.
@@ -259,6 +268,15 @@ impl Default for Options {
 pub struct Tree {
     /// 1: those whom the member has brought.
     pub depth: usize,
+    pub limit: usize,
+    /// Where the page before ended; `None`: from the beginning.
+    pub token: Option<String>,
+}
+
+/// Which referrals of an advocate are asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Referrals {
+    pub newest_first: bool,
     pub limit: usize,
     /// Where the page before ended; `None`: from the beginning.
     pub token: Option<String>,
@@ -522,8 +540,22 @@ impl Calls for Service {
         trees::view(&self.inner, program, member, *depth, *limit, token.as_deref()).await
     }
 
-    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
-        stats::view(&self.inner, program, at).await
+    async fn verify_stats(&self, program: &ProgramId, from: u16) -> Result<StatsProof, Error> {
+        stats::verify(&self.inner, program, from).await
+    }
+
+    async fn referrals(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        asked: &Referrals,
+    ) -> Result<(Vec<ReferralView>, Option<String>), Error> {
+        let Referrals { newest_first, limit, token } = asked;
+        trees::referrals(&self.inner, program, member, *newest_first, *limit, token.as_deref()).await
+    }
+
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>, months: usize) -> Result<StatsView, Error> {
+        stats::view(&self.inner, program, at, months).await
     }
 
     async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error> {

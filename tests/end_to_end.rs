@@ -170,6 +170,8 @@ cases! {
         r19_commission_is_counted_once_whoever_sweeps_it_and_however_often
         r19_commission_of_a_pending_claim_accrues_once_it_is_confirmed
         r19_commission_that_met_a_conflict_is_not_overtaken
+        r14_commission_of_a_partner_waits_for_the_review
+        r5_partners_share_what_a_friend_brings_to_the_cent
     }
     people {
         a_profile_is_set_changed_shown_and_verified
@@ -205,6 +207,7 @@ cases! {
     }
     referral {
         r1_codes_are_made_wished_for_blocked_and_shown
+        r9_what_many_friends_bring_is_taken_in_together
         r10_two_who_name_each_other_at_once_are_not_both_attributed
         r11_rewards_are_held_multiplied_capped_and_taken_back
         r16_every_reason_is_told
@@ -212,6 +215,7 @@ cases! {
     }
     suspicion {
         r13_who_refers_themselves_is_refused_flagged_or_told
+        r13_a_quote_tells_what_a_commit_with_the_same_signals_decides
         r13_nothing_personal_is_stored_and_keys_are_changed
         r14_flagged_rewards_are_listed_decided_lapse_and_are_forced
     }
@@ -237,6 +241,7 @@ cases! {
     stats {
         r18_figures_follow_what_happens_and_go_back_with_it
         r18_figures_are_exact_whoever_folds_them_and_however_often
+        r18_the_funnel_goes_from_shares_over_touches_to_friends_by_channel_and_period
     }
     stock {
         c9_two_hundred_ask_at_once_for_fifty_and_exactly_fifty_have_one
@@ -252,6 +257,7 @@ cases! {
         r17_a_tree_is_shown_to_a_depth_in_pages_and_follows_what_happens
         r17_a_friend_stands_in_a_tree_once_whoever_writes_it_and_however_often
         r17_a_board_of_who_brings_the_most
+        r17_referrals_of_an_advocate_are_listed_with_status_and_rewards
     }
     trips {
         a_warm_commit_is_one_trip_and_a_cold_one_two

@@ -46,6 +46,25 @@ async fn every_kind_of_load_is_answered_rightly() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hot_code_is_told_against_many() {
+    let server = server().await;
+    let (code, told) = load(&server.addr().to_string(), &["--workload", "hot-code", "--rate", "800"]).await;
+    assert_eq!(code, EXIT_FINE, "{told}");
+    let calls = |series: &str| told["series"][series]["calls"].as_u64().unwrap_or_default();
+    // Eight turns of 30 calls: a quarter are sign-ups, and friends order, but for a few whose turn is over.
+    assert_eq!(calls("Enroll, many codes") + calls("Enroll, one code"), 60, "{told}");
+    for codes in ["many codes", "one code"] {
+        assert!(0 < calls(&format!("friends, {codes}")) && 60 <= calls(&format!("others, {codes}")), "{told}");
+    }
+    for quantile in ["p50", "p99"] {
+        assert!(0 < told["hot_code_permille"][quantile].as_u64().unwrap(), "{told}");
+    }
+    // The program of the other loads has no such code.
+    let (code, _) = load(&server.addr().to_string(), &["--workload", "hot-code", "--campaign", "no-such"]).await;
+    assert_eq!(code, EXIT_NO_SERVER);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn by_the_clock_every_call_that_was_due_is_sent_and_counted() {
     let server = server().await;
     let (code, told) = load(&server.addr().to_string(), &["--rate", "200"]).await;

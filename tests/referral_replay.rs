@@ -78,6 +78,23 @@ async fn r17_a_grown_graph_ends_the_same_out_of_order_and_over_restarts() {
     assert_eq!(json["runs"][0]["hash"], json["runs"][1]["hash"]);
 }
 
+/// The figures that are kept on the way are those that the ledgers make, in whatever order it is told and over restarts.
+#[tokio::test(flavor = "multi_thread")]
+async fn r18_the_figures_of_a_replay_are_those_that_its_ledgers_make() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("figures.yaml");
+    let text =
+        fs::read_to_string(PROGRAM).expect("a program").replace("\nreferrals:", "\nreferral_figures: true\nreferrals:");
+    fs::write(&path, text).expect("written");
+    let summary = run(&["--grow", "120", "--seed", "3", "--program", path.to_str().expect("UTF-8")]).await;
+    let summary = summary.expect("a summary");
+    assert!(summary.is_good(), "{summary}");
+    for run in &summary.runs {
+        let figures = run.figures.expect("figures are kept");
+        assert!(120 < figures.compared && figures.differing == 0 && figures.moving == 0, "{summary}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_is_fed_in_order_or_out_of_it_and_again() {
     let dir = tempfile::tempdir().expect("a directory");

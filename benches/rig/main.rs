@@ -194,6 +194,7 @@ async fn begin(subject: &Subject, workload: Workload, extent: &Extent) -> Load {
         categories: (0..10).map(|n| format!("category-{n}")).collect(),
         currency: "GBP".to_owned(),
         code: String::new(),
+        campaign: String::new(),
         deadline: Duration::from_secs(10),
         seed: 1,
         json: false,

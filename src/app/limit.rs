@@ -8,11 +8,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    PayoutsView, ReferralView, StatsView, TicketView, VerifyView, WeighingView,
+    PayoutsView, ReferralView, StatsProof, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
-use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Tree, TreePage, Write};
+use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Referrals, Tree, TreePage, Write};
 use crate::telemetry::metrics;
 
 /// Passes on at most so many calls at once.
@@ -200,9 +200,24 @@ impl Calls for Limited {
         self.calls.referral_tree(program, member, asked).await
     }
 
-    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
+    async fn verify_stats(&self, program: &ProgramId, from: u16) -> Result<StatsProof, Error> {
         let _place = self.place()?;
-        self.calls.stats(program, at).await
+        self.calls.verify_stats(program, from).await
+    }
+
+    async fn referrals(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        asked: &Referrals,
+    ) -> Result<(Vec<ReferralView>, Option<String>), Error> {
+        let _place = self.place()?;
+        self.calls.referrals(program, member, asked).await
+    }
+
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>, months: usize) -> Result<StatsView, Error> {
+        let _place = self.place()?;
+        self.calls.stats(program, at, months).await
     }
 
     async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error> {

@@ -28,8 +28,10 @@ use wire::simulation_service_client::SimulationServiceClient;
 /// The domain of the service's own error details.
 const ERROR_DOMAIN: &str = "guerdon.v1";
 
-/// The end of a day touches every account that something falls due for.
+/// The end of a day touches every account that something falls due for. Each attempt goes on where the one before was cut
+/// off, so it is made again, up to so often.
 const END_DAY_DEADLINE_MIN: Duration = Duration::from_secs(120);
+const END_DAY_ATTEMPTS_MAX: usize = 100;
 
 /// Answers hold at most an order's decision with its trace.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -169,6 +171,7 @@ methods! {
     create_code: referrals, "CreateCode", CreateCodeRequest -> CreateCodeResponse;
     attribute: referrals, "Attribute", AttributeRequest -> AttributeResponse;
     get_referral: referrals, "GetReferral", GetReferralRequest -> GetReferralResponse;
+    verify_stats: referrals, "VerifyStats", VerifyStatsRequest -> VerifyStatsResponse;
     list_payouts: payouts, "ListPayouts", ListPayoutsRequest -> ListPayoutsResponse;
     verify_member: ledger, "VerifyMember", VerifyMemberRequest -> VerifyMemberResponse;
 }
@@ -213,11 +216,19 @@ impl Client {
     pub async fn end_day(&self, through: time::Instant) -> Result<wire::EndDayResponse, CallError> {
         let deadline = self.patience.deadline.max(END_DAY_DEADLINE_MIN);
         let message = wire::EndDayRequest { through: Some(stamp(through)) };
-        self.call("EndDay", deadline, message, |request| {
-            let mut client = self.simulation.clone();
-            async move { client.end_day(request).await }
-        })
-        .await
+        let attempt = || {
+            self.call("EndDay", deadline, message, |request| {
+                let mut client = self.simulation.clone();
+                async move { client.end_day(request).await }
+            })
+        };
+        for _ in 1..END_DAY_ATTEMPTS_MAX {
+            match attempt().await {
+                Err(error) if error.status.code() == Code::DeadlineExceeded => {}
+                ended => return ended,
+            }
+        }
+        attempt().await
     }
 
     async fn call<T, R, F, Fut>(

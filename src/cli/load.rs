@@ -17,9 +17,10 @@ use tokio::task::JoinSet;
 use super::client::{CallError, Client, Patience};
 use super::reach::Reach;
 use crate::clock::Clock;
+use crate::grpc::wire;
 use measured::Measured;
 use pace::{Pace, drive};
-use shape::{Shape, Workload};
+use shape::{Codes, Shape, Workload};
 
 /// All answers were what they must be.
 pub const EXIT_FINE: i32 = 0;
@@ -30,6 +31,13 @@ pub const EXIT_NO_SERVER: i32 = 69;
 
 /// Members are enrolled, so many at a time, before the load begins.
 const ENROL_AT_ONCE: u64 = 64;
+/// How often the workload hot-code changes from many codes to one and back.
+const TURNS: u32 = 4;
+/// Advocates whose codes a hot one is compared with.
+const ADVOCATES_MAX: u64 = 1_000;
+/// After each turn the rewards of advocates arrive; for so long nobody waits.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(60);
+const LOOKS_EVERY: Duration = Duration::from_millis(500);
 
 /// Puts a load on a running server and shows latencies, from when each call was due to its answer.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,9 +80,12 @@ pub struct LoadArgs {
     /// Currency of the orders.
     #[arg(long, value_name = "CODE", default_value = "GBP")]
     pub currency: String,
-    /// Code that everybody signs up with, for the workload hot-code.
-    #[arg(long, value_name = "CODE", default_value = "", required_if_eq("workload", "hot-code"))]
+    /// For the workload hot-code: the code that all name; without it, one of a member that is made for it.
+    #[arg(long, value_name = "CODE", default_value = "")]
     pub code: String,
+    /// For the workload hot-code: whose codes are named, when the program has several campaigns.
+    #[arg(long, value_name = "ID", default_value = "")]
+    pub campaign: String,
     /// How long a call may take before it counts as failed.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::replay::duration)]
     pub deadline: Duration,
@@ -107,7 +118,10 @@ async fn load(args: &LoadArgs) -> Result<Measured, String> {
     let load = Load::begin(args).await?;
     let pace = args.rate.map_or(Pace::InFlight(args.in_flight), Pace::PerSecond);
     load.put(pace, args.warm_up).await;
-    Ok(load.put(pace, args.duration).await)
+    match args.workload {
+        Workload::HotCode => load.put_by_turns(pace, args.duration).await.map_err(|error| error.to_string()),
+        _ => Ok(load.put(pace, args.duration).await),
+    }
 }
 
 /// A load that is ready to be put on a server.
@@ -133,7 +147,46 @@ impl Load {
         let run = format!("{:x}", Clock::system().now(None).0);
         let shape = Arc::new(Shape::new(args, &run));
         prepare(&clients, &shape, args).await.map_err(|error| error.to_string())?;
+        if let (Workload::HotCode, Some(client)) = (args.workload, clients.first()) {
+            shape.with_codes(codes(client, args, &run).await?);
+        }
         Ok(Load { clients, shape })
+    }
+
+    /// Puts it on the server by turns, with many codes and with one, for so long in all.
+    async fn put_by_turns(&self, pace: Pace, duration: Duration) -> Result<Measured, CallError> {
+        let mut all: Option<Measured> = None;
+        for turn in 0..2 * TURNS {
+            self.shape.heat(turn % 2 == 1);
+            let measured = self.put(pace, duration / (2 * TURNS)).await;
+            self.rest().await?;
+            all = Some(match all {
+                Some(before) => before.and(measured),
+                None => measured,
+            });
+        }
+        Ok(all.unwrap_or_else(|| Measured::of(std::iter::empty(), pace, Duration::ZERO, 0)))
+    }
+
+    /// Until no more rewards arrive with whoever has the hot code: what a turn leaves behind is not measured with the next.
+    async fn rest(&self) -> Result<(), CallError> {
+        let (Some(owner), Some(client)) =
+            (self.shape.codes().and_then(|codes| codes.owner.clone()), self.clients.first())
+        else {
+            return Ok(());
+        };
+        let began = std::time::Instant::now();
+        let mut before = None;
+        while began.elapsed() < ARRIVES_WITHIN {
+            let brought =
+                client.get_member(self.shape.asked(&owner)).await?.member.map(|member| member.friends_qualified);
+            if before == Some(brought) {
+                break;
+            }
+            before = Some(brought);
+            tokio::time::sleep(LOOKS_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Puts it on the server for so long.
@@ -145,7 +198,7 @@ impl Load {
 /// Enrols the members that the load needs; who was enrolled by an earlier run is left as they are.
 async fn prepare(clients: &[Client], shape: &Arc<Shape>, args: &LoadArgs) -> Result<(), CallError> {
     let mut tasks = JoinSet::new();
-    let members = if args.workload == Workload::HotCode { 0 } else { args.members };
+    let members = args.members;
     for (lane, client) in (0..ENROL_AT_ONCE.min(members)).zip(clients.iter().cycle()) {
         let (client, shape) = (client.clone(), Arc::clone(shape));
         tasks.spawn(async move {
@@ -163,4 +216,42 @@ async fn prepare(clients: &[Client], shape: &Arc<Shape>, args: &LoadArgs) -> Res
         done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
     }
     Ok(())
+}
+
+/// The hot code, and those of members to compare it with.
+async fn codes(client: &Client, args: &LoadArgs, run: &str) -> Result<Codes, String> {
+    let told = |error: CallError| error.to_string();
+    let of = async |member_id: String| {
+        let request = wire::CreateCodeRequest {
+            program_id: args.program_id.clone(),
+            member_id: member_id.clone(),
+            request_id: "load-code".to_owned(),
+            campaign_id: args.campaign.clone(),
+            ..wire::CreateCodeRequest::default()
+        };
+        let answer = client.create_code(request).await.map_err(told)?;
+        let reasons: Vec<&str> = answer.refusals.iter().map(|refusal| refusal.reason().as_str_name()).collect();
+        if answer.code.is_empty() {
+            Err(format!("no code for {member_id}: {}", reasons.join(", ")))
+        } else {
+            Ok(answer.code)
+        }
+    };
+    let mut many = Vec::new();
+    for member in 0..args.members.min(ADVOCATES_MAX) {
+        many.push(of(shape::name(member)).await?);
+    }
+    if !args.code.is_empty() {
+        return Ok(Codes { owner: None, hot: args.code.clone(), many });
+    }
+    let owner = format!("load-influencer-{run}");
+    let request = wire::EnrollRequest {
+        program_id: args.program_id.clone(),
+        member_id: owner.clone(),
+        request_id: "load-enroll".to_owned(),
+        ..wire::EnrollRequest::default()
+    };
+    client.enroll(request).await.map_err(told)?;
+    let hot = of(owner.clone()).await?;
+    Ok(Codes { owner: Some(owner), hot, many })
 }

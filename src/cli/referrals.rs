@@ -18,6 +18,7 @@ use indicatif::ProgressBar;
 use tokio::time::Instant;
 
 use super::client::{Client, Patience};
+use super::figures;
 use super::local::{Local, LocalStore};
 use super::reach::Reach;
 use super::replay::{
@@ -26,7 +27,7 @@ use super::replay::{
 use crate::domain::id::CampaignId;
 use crate::domain::program::Program;
 use drive::{Driver, Options, Tally, windows};
-use summary::{Record, Run, Summary, sum_up};
+use summary::{Figures, Record, Run, Summary, sum_up};
 use vouchings::{Graph, Tree, grown};
 
 /// Feeds a record of who vouched for whom through a server, as referrals, and proves what came of it.
@@ -157,6 +158,7 @@ pub async fn replay_referrals(args: &ReferralsArgs) -> Result<Summary, Stop> {
         window_ms,
         concurrency: usize::from(args.concurrency),
         rough: None,
+        figures: program.referral_figures,
     };
     let (graph, seed) = (Arc::new(graph), Some(args.seed));
     let mut runs = Vec::new();
@@ -259,6 +261,13 @@ async fn one_run(ground: Ground<'_>, graph: &Arc<Graph>, tree: &Tree, options: O
     }
     driver.finish(last).await?;
     let standings = driver.read().await?;
+    let figures = match driver.options.figures {
+        true => {
+            Some(figures::verify(&driver.client, &driver.options.program_id).await.map_err(|e| failed(e.to_string()))?)
+        }
+        false => None,
+    };
+    let figures = figures.map(|of| Figures { compared: of.figures, differing: of.differing, moving: of.moving });
     if let Some(local) = local {
         local.stop().await;
     }
@@ -270,6 +279,7 @@ async fn one_run(ground: Ground<'_>, graph: &Arc<Graph>, tree: &Tree, options: O
         differed: read(&driver.tally.differed),
         repeated: repeated + more,
         restarts,
+        figures,
         latency,
         elapsed_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..sum_up(graph, tree, last, &standings)

@@ -15,7 +15,7 @@ use super::payouts::Commission;
 use super::program::{Kind, ProgramVersion, SettlesAs};
 use super::referral::touch::Dropped;
 use super::referral::{CodeOwner, Referral, Weighing};
-use super::stats::Figure;
+use super::stats::{Difference, Figure};
 use super::time::Instant;
 
 /// The answer to a write or to its preview.
@@ -109,6 +109,20 @@ pub struct StatsView {
     pub campaigns: Vec<CampaignId>,
     /// Of all partitions together, ascending.
     pub figures: Vec<(Figure, i64)>,
+}
+
+/// What folding ledgers again says of the figures that are kept.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct StatsProof {
+    pub accounts: u64,
+    pub entries: u64,
+    /// Figures that were compared.
+    pub figures: u64,
+    pub differences: Vec<Difference>,
+    /// Partitions in which something happened meanwhile: of them nothing is said.
+    pub moving: u64,
+    /// Where to go on; `None`: all were looked at.
+    pub next: Option<u16>,
 }
 
 impl PayoutAnswer {

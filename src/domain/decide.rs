@@ -49,6 +49,7 @@ use super::quota::{Asked, OutstandingChange, QuotaKey, SetAside, Taken, Used, Wa
 use super::referral::CodeOwner;
 use super::referral::signal::HashedSignals;
 use super::referral::touch::VisitorState;
+use super::stats;
 use super::time::{Instant, Period, Times};
 
 use quoted::Standing;
@@ -157,6 +158,8 @@ pub struct Decision {
     pub outstanding: Vec<OutstandingChange>,
     /// The record of a visitor, when it changed.
     pub visitor: Option<VisitorState>,
+    /// What a visitor changes in the figures of referrals; what accounts change follows from their entries.
+    pub figures: Option<stats::Change>,
 }
 
 /// Why nothing could be decided.
@@ -513,6 +516,7 @@ impl Scene<'_> {
             outgoing: Vec::new(),
             received: false,
             visitor: None,
+            figures: None,
         }
     }
 
@@ -537,6 +541,7 @@ impl Scene<'_> {
             outgoing: Vec::new(),
             received: false,
             visitor: None,
+            figures: None,
         }
     }
 

@@ -325,6 +325,8 @@ pub enum Fact {
         code: Code,
         advocate: AccountId,
         via: Via,
+        /// Where the code was, as a touch said.
+        channel: Option<Label>,
         /// Whether it is certain that it closes no circle.
         confirmed: bool,
         qualify_by: Instant,

@@ -1,17 +1,18 @@
-//! Figures of referrals over all members: how many came, what they cost, what they buy. Kept by calendar month, in the
-//! partition of each account, as changes that its decisions make; whole numbers alone, so that they add up exactly.
-//!
-//! Seam: shares and touches are steps of the same funnel before [`Measure::SignUps`], by the channel that they name. Where
-//! they are recorded as entries of an account, they become measures of their own, and their channel that of the sign-up.
+//! Figures of referrals over all members: what was shared and touched, how many came of it, what they cost, what they buy.
+//! Kept by calendar month, in the partition of each account or visitor, as changes that its decisions make; whole numbers
+//! alone, so that they add up exactly.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::account::AccountState;
 use super::answer::ReferralState;
-use super::id::{CampaignId, GrantId, RuleId, UnitId};
+use super::id::{CampaignId, GrantId, Label, RuleId, UnitId};
 use super::ledger::{Entry, Fact, sum};
 use super::order_record::OrderRecord;
 use super::program::Program;
+use super::referral::touch::{Touch, TouchKind};
 use super::referral::{Referral, RejectedFor, Via};
 use super::time::{CalendarPeriod, Day, Instant};
 
@@ -20,6 +21,10 @@ use super::time::{CalendarPeriod, Day, Instant};
 pub enum Measure {
     /// Members who joined.
     Members,
+    /// Touches that were kept, by kind, in the month in which they happened; a share is one of them.
+    Touches(TouchKind),
+    /// Touches that machines made, and floods of them.
+    TouchesDropped,
     /// Friends who named a code, by the month in which they did; not those whose claim closed a circle.
     SignUps,
     /// Of those, who qualified and still count.
@@ -37,7 +42,7 @@ pub enum Measure {
 
 /// How a friend came.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub enum Channel {
+pub enum Way {
     /// At sign-up, or after it by a call of its own.
     SignUp,
     Checkout,
@@ -46,13 +51,31 @@ pub enum Channel {
     Touch,
 }
 
+/// Where the code was: as touches say, and as the touch said that a friend came by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub enum Channel {
+    /// None was told, or the figure is not told apart by it.
+    #[default]
+    Untold,
+    Named(Label),
+    /// One of more than are told apart: see [`StatsRecord::CHANNELS_MAX`].
+    Others,
+}
+
+impl Channel {
+    fn of(label: Option<&Label>) -> Channel {
+        label.map_or(Channel::Untold, |label| Channel::Named(label.clone()))
+    }
+}
+
 /// One figure of a month.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Figure {
     /// `None`: of all members.
     pub campaign: Option<CampaignId>,
     /// `None`: however they came.
-    pub channel: Option<Channel>,
+    pub way: Option<Way>,
+    pub channel: Channel,
     pub measure: Measure,
 }
 
@@ -72,7 +95,8 @@ pub struct StatsRecord {
     pub version: u64,
     /// What the feed held up to here is in.
     pub through: u64,
-    /// Ascending by figure; none is zero. At most [`StatsRecord::FIGURES_MAX`].
+    /// Ascending by figure; none is zero, except where its channel has a name: what was told apart once stays so, that
+    /// what undoes it finds it. At most [`StatsRecord::FIGURES_MAX`].
     pub figures: Vec<(Figure, i64)>,
 }
 
@@ -84,8 +108,12 @@ pub struct Measured {
 }
 
 impl StatsRecord {
-    /// More than a program's campaigns, ways and units make.
+    /// More than a program's campaigns, ways and units make, besides those of channels.
     pub const FIGURES_MAX: usize = 4_000;
+    /// Names of channels that a record tells apart: callers choose them, and may choose a new one for each touch.
+    pub const CHANNELS_MAX: usize = 64;
+    /// Figures of channels with a name.
+    const NAMED_MAX: usize = 3_000;
 
     /// Takes in what an item of the feed says, unless it is in already. Figures beyond the most are left out.
     pub fn take(&mut self, position: u64, changes: &[&Change]) {
@@ -95,18 +123,59 @@ impl StatsRecord {
         self.through = position;
         self.version += 1;
         for Change { figure, by, .. } in changes {
-            match self.figures.binary_search_by(|(known, _)| known.cmp(figure)) {
-                Ok(at) => {
-                    if let Some((_, sum)) = self.figures.get_mut(at) {
-                        *sum = sum.saturating_add(*by);
+            match self.place(figure) {
+                Ok(at) => self.add(at, *by),
+                Err(at) if self.tells_apart(figure) => self.figures.insert(at, (figure.clone(), *by)),
+                Err(_) => {
+                    let figure = Figure { channel: Channel::Others, ..figure.clone() };
+                    match self.place(&figure) {
+                        Ok(at) => self.add(at, *by),
+                        Err(_) if StatsRecord::FIGURES_MAX <= self.figures.len() => {}
+                        Err(at) => self.figures.insert(at, (figure, *by)),
                     }
                 }
-                Err(_) if StatsRecord::FIGURES_MAX <= self.figures.len() => {}
-                Err(at) => self.figures.insert(at, (figure.clone(), *by)),
             }
         }
-        self.figures.retain(|(_, sum)| *sum != 0);
+        self.figures.retain(|(figure, sum)| *sum != 0 || is_named(figure));
     }
+
+    fn place(&self, figure: &Figure) -> Result<usize, usize> {
+        self.figures.binary_search_by(|(known, _)| known.cmp(figure))
+    }
+
+    fn add(&mut self, at: usize, by: i64) {
+        if let Some((_, sum)) = self.figures.get_mut(at) {
+            *sum = sum.saturating_add(by);
+        }
+    }
+
+    /// Whether a figure that is not known yet gets a place of its own. Once one of a channel gets none, it never does: names
+    /// are never forgotten.
+    fn tells_apart(&self, figure: &Figure) -> bool {
+        if !is_named(figure) {
+            return self.figures.len() < StatsRecord::FIGURES_MAX;
+        }
+        let named = self.figures.iter().map(|(known, _)| known).filter(|known| is_named(known));
+        let (mut names, mut count) = (BTreeSet::new(), 0usize);
+        for known in named {
+            names.insert(&known.channel);
+            count += 1;
+        }
+        let is_known = names.contains(&figure.channel);
+        count < StatsRecord::NAMED_MAX && (is_known || names.len() < StatsRecord::CHANNELS_MAX)
+    }
+}
+
+fn is_named(figure: &Figure) -> bool {
+    matches!(figure.channel, Channel::Named(_))
+}
+
+/// What a touch changes in the figures, kept or dropped.
+pub fn of_touch(program: &Program, touch: &Touch, kept: bool) -> Option<Change> {
+    let measure = if kept { Measure::Touches(touch.kind) } else { Measure::TouchesDropped };
+    let channel = Channel::of(touch.channel.as_ref());
+    let figure = Figure { campaign: Some(touch.campaign.clone()), way: None, channel, measure };
+    program.referral_figures.then(|| Change { month: month_of(program, touch.at), figure, by: 1 })
 }
 
 /// The first day of the month that an instant lies in.
@@ -140,12 +209,7 @@ pub fn changes(
         return Vec::new();
     }
     let mut changes = Changes { program, all: Vec::new() };
-    for entry in entries {
-        if entry.fact == Fact::Enrolled {
-            changes.add(entry.effective_at, (None, None, Measure::Members), 1);
-        }
-        changes.cost(after, entry);
-    }
+    entries.iter().for_each(|entry| changes.entry(after, entry));
     before.into_iter().flat_map(AccountState::referrals).for_each(|referral| changes.stage(referral, -1));
     after.referrals().for_each(|referral| changes.stage(referral, 1));
     changes.order(orders);
@@ -158,14 +222,20 @@ struct Changes<'a> {
 }
 
 impl Changes<'_> {
-    fn add(
-        &mut self,
-        at: Instant,
-        (campaign, channel, measure): (Option<&CampaignId>, Option<Channel>, Measure),
-        by: i64,
-    ) {
-        let figure = Figure { campaign: campaign.cloned(), channel, measure };
+    fn add(&mut self, at: Instant, (campaign, measure): (Option<&CampaignId>, Measure), by: i64) {
+        let figure = Figure { campaign: campaign.cloned(), way: None, channel: Channel::Untold, measure };
+        self.change(at, figure, by);
+    }
+
+    fn change(&mut self, at: Instant, figure: Figure, by: i64) {
         self.all.push(Change { month: month_of(self.program, at), figure, by });
+    }
+
+    fn entry(&mut self, after: &AccountState, entry: &Entry) {
+        if entry.fact == Fact::Enrolled {
+            self.add(entry.effective_at, (None, Measure::Members), 1);
+        }
+        self.cost(after, entry);
     }
 
     /// How far a friend has come, with its sign.
@@ -174,16 +244,21 @@ impl Changes<'_> {
         if in_a_circle {
             return;
         }
-        let channel = match &referral.via {
-            Via::SignUp | Via::Named => Channel::SignUp,
-            Via::Checkout => Channel::Checkout,
-            Via::Agent(_) => Channel::Agent,
-            Via::Touch => Channel::Touch,
+        let way = match &referral.via {
+            Via::SignUp | Via::Named => Way::SignUp,
+            Via::Checkout => Way::Checkout,
+            Via::Agent(_) => Way::Agent,
+            Via::Touch => Way::Touch,
         };
-        let (at, campaign) = (referral.attributed_at, Some(&referral.campaign));
-        self.add(at, (campaign, Some(channel), Measure::SignUps), sign);
+        let figure = |measure| Figure {
+            campaign: Some(referral.campaign.clone()),
+            way: Some(way),
+            channel: Channel::of(referral.channel.as_ref()),
+            measure,
+        };
+        self.change(referral.attributed_at, figure(Measure::SignUps), sign);
         if referral.state == ReferralState::Qualified {
-            self.add(at, (campaign, Some(channel), Measure::Qualified), sign);
+            self.change(referral.attributed_at, figure(Measure::Qualified), sign);
         }
     }
 
@@ -210,7 +285,7 @@ impl Changes<'_> {
             _ => return,
         };
         if let (Some(campaign), Some(amount)) = (campaign, amount) {
-            self.add(entry.effective_at, (Some(&campaign), None, Measure::Cost(unit.clone())), amount);
+            self.add(entry.effective_at, (Some(&campaign), Measure::Cost(unit.clone())), amount);
         }
     }
 
@@ -231,8 +306,8 @@ impl Changes<'_> {
             None => (Measure::OtherOrders, Measure::OtherSpend),
         };
         let (at, campaign) = (record.committed_at, brought_by.as_ref());
-        self.add(at, (campaign, None, orders), i64::from(before.is_none()));
-        self.add(at, (campaign, None, spend), is.saturating_sub(was));
+        self.add(at, (campaign, orders), i64::from(before.is_none()));
+        self.add(at, (campaign, spend), is.saturating_sub(was));
     }
 
     /// Each figure once; none by zero.
@@ -251,4 +326,81 @@ impl Changes<'_> {
 
 fn less(taken: &[super::ledger::Part], others: &[i64]) -> Option<i64> {
     others.iter().try_fold(sum(taken)?, |sum, n| sum.checked_add(*n))?.checked_neg()
+}
+
+/// The figures that ledgers make, folded again from their first entries: what is kept must be this.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Refolded {
+    sums: BTreeMap<(Day, Figure), i64>,
+}
+
+/// A figure that is kept as something else than ledgers make of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// The first day of its month.
+    pub month: Day,
+    pub figure: Figure,
+    pub kept: i64,
+    pub folded: i64,
+}
+
+impl Refolded {
+    /// One more entry of an account: how its referrals stood before, and the account after it.
+    pub fn entry(&mut self, program: &Program, before: &[Referral], after: &AccountState, entry: &Entry) {
+        if !program.referral_figures || after.account.is_guest() {
+            return;
+        }
+        let mut changes = Changes { program, all: Vec::new() };
+        changes.entry(after, entry);
+        before.iter().for_each(|referral| changes.stage(referral, -1));
+        after.referrals().for_each(|referral| changes.stage(referral, 1));
+        self.take(changes);
+    }
+
+    /// An order that an account has: as it was when it came there, and as it stands.
+    pub fn order(&mut self, program: &Program, orders: Orders<'_>) {
+        let mut changes = Changes { program, all: Vec::new() };
+        changes.order(orders);
+        self.take(changes);
+    }
+
+    fn take(&mut self, changes: Changes<'_>) {
+        for Change { month, figure, by } in changes.merged() {
+            let sum = self.sums.entry((month, figure)).or_default();
+            *sum = sum.saturating_add(by);
+        }
+    }
+
+    /// The months of which there is something.
+    pub fn months(&self) -> BTreeSet<Day> {
+        self.sums.keys().map(|(month, _)| *month).collect()
+    }
+
+    /// Where what is kept is something else; how many figures were compared. Touches are in no ledger, and left out.
+    pub fn differences(mut self, kept: &BTreeMap<Day, StatsRecord>) -> (u64, Vec<Difference>) {
+        let of_touches = |figure: &Figure| matches!(figure.measure, Measure::Touches(_) | Measure::TouchesDropped);
+        // What is not told apart there is counted with the others.
+        let apart = |month: &Day, figure: &Figure| kept.get(month).is_some_and(|record| record.place(figure).is_ok());
+        let others: Vec<(Day, Figure)> =
+            self.sums.keys().filter(|(month, figure)| is_named(figure) && !apart(month, figure)).cloned().collect();
+        for (month, figure) in others {
+            let by = self.sums.remove(&(month, figure.clone())).unwrap_or(0);
+            let sum = self.sums.entry((month, Figure { channel: Channel::Others, ..figure })).or_default();
+            *sum = sum.saturating_add(by);
+        }
+        let mut both: BTreeMap<(Day, Figure), (i64, i64)> = BTreeMap::new();
+        for (name, folded) in self.sums {
+            both.entry(name).or_default().1 = folded;
+        }
+        for (month, record) in kept {
+            for (figure, sum) in record.figures.iter().filter(|(figure, _)| !of_touches(figure)) {
+                both.entry((*month, figure.clone())).or_default().0 = *sum;
+            }
+        }
+        let compared = both.len() as u64;
+        let differ = both.into_iter().filter(|(_, (kept, folded))| kept != folded);
+        let differences =
+            differ.map(|((month, figure), (kept, folded))| Difference { month, figure, kept, folded }).collect();
+        (compared, differences)
+    }
 }

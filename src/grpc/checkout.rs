@@ -14,7 +14,6 @@ use crate::domain::command::{
 };
 use crate::domain::id::{Label, LineId, MemberId, OrderEventId, OrderId, ProgramId, RequestId, ReturnId};
 use crate::domain::order::Order;
-use crate::domain::referral::signal::Signals;
 use crate::domain::time::Instant;
 use crate::service::{Calls, Error, Known, Preview, Write};
 use crate::store;
@@ -177,6 +176,7 @@ fn quote(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteRequest) -> O
     let redeem = request::redeem(bad, raw.redeem.as_ref());
     let codes = request::codes(bad, &raw.codes);
     let visitor = request::visitor(bad, &raw.visitor_id);
+    let signals = request::signals(bad, raw.signals.as_ref());
     let occurred_at = request::instant(bad, &Path::Of("occurred_at"), raw.occurred_at.as_ref());
     let commit = Commit {
         order: order?,
@@ -187,8 +187,7 @@ fn quote(bad: &mut Violations, calls: &dyn Calls, raw: &wire::QuoteRequest) -> O
         explain: raw.explain,
         quote: None,
         visitor: visitor?,
-        // A Quote looks at nobody else.
-        signals: Signals::None,
+        signals: signals?,
     };
     Some(Preview { program: program?, member: member?, occurred_at: occurred_at?, command: Command::Commit(commit) })
 }

@@ -13,7 +13,7 @@ use crate::domain::id::{CampaignId, Code, Label, MemberId, ProgramId, ReferralId
 use crate::domain::referral::code;
 use crate::domain::referral::touch::TouchKind;
 use crate::domain::time::Instant;
-use crate::service::{Calls, Tree, Write};
+use crate::service::{Calls, Referrals, Tree, Write};
 
 pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.ReferralService/CreateCode",
@@ -25,8 +25,10 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.ReferralService/ExplainAttribution",
     "guerdon.v1.ReferralService/ReviewReward",
     "guerdon.v1.ReferralService/ListReviews",
+    "guerdon.v1.ReferralService/ListReferrals",
     "guerdon.v1.ReferralService/GetReferralTree",
     "guerdon.v1.ReferralService/GetStats",
+    "guerdon.v1.ReferralService/VerifyStats",
 ];
 
 #[tonic::async_trait]
@@ -66,6 +68,16 @@ impl ReferralService for Face {
         Ok(Response::new(referrals::code(view)))
     }
 
+    async fn list_referrals(&self, raw: Request<wire::ListReferralsRequest>) -> Reply<wire::ListReferralsResponse> {
+        let asked = read(|bad| list_referrals(bad, &*self.calls, raw.get_ref()));
+        let (program, member, asked) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let page = self.calls.referrals(&program, &member, &asked).await;
+        let (views, token) = page.map_err(|error| status::of(&error))?;
+        let referrals = views.into_iter().map(referrals::referral).collect();
+        Ok(Response::new(wire::ListReferralsResponse { referrals, next_page_token: token.unwrap_or_default() }))
+    }
+
     async fn get_referral_tree(
         &self,
         raw: Request<wire::GetReferralTreeRequest>,
@@ -79,10 +91,28 @@ impl ReferralService for Face {
 
     async fn get_stats(&self, raw: Request<wire::GetStatsRequest>) -> Reply<wire::GetStatsResponse> {
         let asked = read(|bad| get_stats(bad, &*self.calls, raw.get_ref()));
-        let (program, at) = asked.map_err(status::of_violations)?;
+        let (program, at, months) = asked.map_err(status::of_violations)?;
         trace(&program, None);
-        let view = self.calls.stats(&program, at).await.map_err(|error| status::of(&error))?;
+        let view = self.calls.stats(&program, at, months).await.map_err(|error| status::of(&error))?;
         Ok(Response::new(figures::stats(view)))
+    }
+
+    async fn verify_stats(&self, raw: Request<wire::VerifyStatsRequest>) -> Reply<wire::VerifyStatsResponse> {
+        let wire::VerifyStatsRequest { program_id, page_token } = raw.get_ref();
+        let asked = read(|bad| {
+            let program = request::program(bad, &*self.calls, program_id);
+            let from = match page_token.as_str() {
+                "" => Some(0),
+                token => {
+                    bad.take(&Path::Of("page_token"), token.parse::<u16>().map_err(|_| "is none that this method gave"))
+                }
+            };
+            Some((program?, from?))
+        });
+        let (program, from) = asked.map_err(status::of_violations)?;
+        trace(&program, None);
+        let proof = self.calls.verify_stats(&program, from).await.map_err(|error| status::of(&error))?;
+        Ok(Response::new(figures::proof(proof)))
     }
 
     async fn get_referral(&self, raw: Request<wire::GetReferralRequest>) -> Reply<wire::GetReferralResponse> {
@@ -330,14 +360,37 @@ fn get_referral_tree(
     Some((program?, member?, asked))
 }
 
+fn list_referrals(
+    bad: &mut Violations,
+    calls: &dyn Calls,
+    raw: &wire::ListReferralsRequest,
+) -> Option<(ProgramId, MemberId, Referrals)> {
+    const PAGE_SIZE_DEFAULT: i64 = 50;
+    const PAGE_SIZE_MAX: i64 = 200;
+    let wire::ListReferralsRequest { program_id, member_id, page_size, page_token, newest_first } = raw;
+    let program = request::program(bad, calls, program_id);
+    let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
+    let limit = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=PAGE_SIZE_MAX);
+    if TREE_TOKEN_BYTES_MAX < page_token.len() {
+        bad.add(&Path::Of("page_token"), "is not one that an answer gave");
+    }
+    let token = Some(page_token.clone()).filter(|token| !token.is_empty());
+    let limit = limit.map(|limit| if limit == 0 { PAGE_SIZE_DEFAULT } else { limit });
+    let asked = Referrals { newest_first: *newest_first, limit: usize::try_from(limit?).ok()?, token };
+    Some((program?, member?, asked))
+}
+
 fn get_stats(
     bad: &mut Violations,
     calls: &dyn Calls,
     raw: &wire::GetStatsRequest,
-) -> Option<(ProgramId, Option<Instant>)> {
+) -> Option<(ProgramId, Option<Instant>, usize)> {
+    /// A year: each is read from every partition.
+    const MONTHS_MAX: i64 = 12;
     let program = request::program(bad, calls, &raw.program_id);
     let at = request::instant(bad, &Path::Of("at"), raw.at.as_ref());
-    Some((program?, at?))
+    let months = request::number(bad, &Path::Of("months"), i64::from(raw.months), 0..=MONTHS_MAX);
+    Some((program?, at?, usize::try_from(months?.max(1)).ok()?))
 }
 
 fn get_referral(

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use crate::access::{self, Programs};
 use crate::domain::answer::{
     AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    PayoutsView, ReferralView, StatsView, TicketView, VerifyView, WeighingView,
+    PayoutsView, ReferralView, StatsProof, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
-use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Tree, TreePage, Write};
+use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Referrals, Tree, TreePage, Write};
 
 /// Every call passes here, and none says of which program it is without being asked whether it may.
 pub(super) struct Tenants {
@@ -161,8 +161,21 @@ impl Calls for Tenants {
         self.of(program)?.referral_tree(program, member, asked).await
     }
 
-    async fn stats(&self, program: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
-        self.of(program)?.stats(program, at).await
+    async fn verify_stats(&self, program: &ProgramId, from: u16) -> Result<StatsProof, Error> {
+        self.of(program)?.verify_stats(program, from).await
+    }
+
+    async fn referrals(
+        &self,
+        program: &ProgramId,
+        member: &MemberId,
+        asked: &Referrals,
+    ) -> Result<(Vec<ReferralView>, Option<String>), Error> {
+        self.of(program)?.referrals(program, member, asked).await
+    }
+
+    async fn stats(&self, program: &ProgramId, at: Option<Instant>, months: usize) -> Result<StatsView, Error> {
+        self.of(program)?.stats(program, at, months).await
     }
 
     async fn payouts(&self, program: &ProgramId, member: &MemberId) -> Result<PayoutsView, Error> {

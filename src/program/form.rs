@@ -137,8 +137,9 @@ section! {
         referrals: Identified<CampaignSection, CAMPAIGNS_MAX>, Default("[]");
         /// Which touches of codes are kept, of all that are recorded.
         touches: TouchesSection, Default("{}");
-        /// Whether figures of referrals are kept, month by month: who came and by which way, what they cost, what they buy. See
-        /// ReferralService.GetStats. They begin when this is set, and cost the relay one more thing to do for an order.
+        /// Whether figures of referrals are kept, month by month: what was shared and touched, who came and by which way, what they
+        /// cost, what they buy. See ReferralService.GetStats. They begin when this is set, and cost the relay one more thing to do
+        /// for an order or a touch.
         referral_figures: Flag, Default("false");
         /// How long a checkout may hold units.
         reservations: ReservationSection, Default("{}");

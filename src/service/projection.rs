@@ -44,12 +44,15 @@ impl Mark {
     }
 }
 
-/// Sends the commit of a fold; answers how many items left the feed. Where somebody else folds the same partition, what is
-/// left is seen by the next walk.
+/// Sends the commit of a fold; answers how many items left the feed.
+///
+/// # Errors
+/// [`Error::Contention`] where somebody else folds the same partition. Records know up to which position they have the feed, so
+/// nothing further on may be folded before what is left here was: the next walk begins there.
 pub(super) async fn settle(inner: &Inner, commit: &Commit) -> Result<u64, Error> {
     match send(inner, commit, &mut 0).await? {
         Outcome::Applied => Ok(commit.feed_done.len() as u64),
-        Outcome::Conflict(_) => Ok(0),
+        Outcome::Conflict(_) => Err(Error::Contention),
         Outcome::Seen(_) | Outcome::GuardFailed { .. } => {
             Err(Error::Internal("a projection met a condition that it did not state".to_owned()))
         }

@@ -1,9 +1,10 @@
 //! Reads and previews: always from a fresh load, never from the cache; nothing is committed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::write::{Deed, Wanted, find};
-use super::{Error, Inner, Preview, codes, quotas, recipients, touches};
+use super::{Error, Inner, Preview, codes, quotas, recipients, signals, touches};
 use crate::domain::account::{AccountState, HomeWhy, Inbound, Salt};
 use crate::domain::answer::{
     AccountView, Answer, CardView, DrawView, EntryView, MemberView, OrderView, ReferralRewardView, ReferralView,
@@ -57,9 +58,12 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         }
         None => (None, None, None),
     };
-    let visitor = touches::of(inner, &preview.program, &preview.command).await?;
-    let codes = codes::named(inner, &preview.program, &preview.command, visitor.as_ref()).await?;
     let program = preview.program.clone();
+    let command = signals::hashed(inner, &program, Cow::Borrowed(&preview.command)).await?;
+    let command = command.as_ref();
+    let visitor = touches::of(inner, &program, command).await?;
+    let codes = codes::named(inner, &program, command, visitor.as_ref()).await?;
+    let upline = signals::upline(inner, &program, command, account.as_ref(), &codes).await?;
     let member = preview.member.clone();
     let mut snapshot = Snapshot {
         program,
@@ -72,21 +76,20 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         salt: Salt::default(),
         set_aside: Vec::new(),
         deed: None,
-        recipient: recipients::named(inner, &preview.program, &preview.command, None).await?,
+        recipient: recipients::named(inner, &preview.program, command, None).await?,
         code_claim: None,
         visitor,
-        // A preview looks at nobody else, and keeps nothing.
-        upline: Vec::new(),
-        signals: None,
+        upline,
+        signals: signals::sent(command),
     };
     let times = inner.times(preview.occurred_at);
-    let mut decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
+    let mut decision = decide(&timeline, &snapshot, command, times, None, true).map_err(damaged)?;
     for _ in 0..quotas::ROUNDS_MAX {
         if decision.wants.is_empty() {
             break;
         }
         quotas::peek(inner, &decision.wants, &mut snapshot.set_aside).await?;
-        decision = decide(&timeline, &snapshot, &preview.command, times, None, true).map_err(damaged)?;
+        decision = decide(&timeline, &snapshot, command, times, None, true).map_err(damaged)?;
     }
     let mut answer = decision.answer;
     if let Answer::Commit(commit) = &mut answer {

@@ -4,14 +4,15 @@
 //! 50, revision 2"). Delivery is a decision of the target account; only when that is committed is the effect taken
 //! off the feed. A crash in between delivers it again, and the target sees that it has the revision already.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures_util::{StreamExt, stream};
 use tracing::{error, warn};
 
 use super::projection::Mark;
-use super::write::{Cause, settle};
+use super::write::{Cause, receive_all, settle};
 use super::{Error, Inner, Service, accruals, boards, codes, confirm, erase, notices, reviews, slices, stats, trees};
-use crate::domain::command::{Command, Outgoing};
+use crate::domain::command::{Command, Outgoing, Transfer};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
 use crate::domain::time::{Instant, SECOND_MS, Times};
@@ -19,6 +20,13 @@ use crate::store::{self, Commit, FeedItem, Outcome, Partition};
 
 /// Effects read at a time.
 const PAGE: usize = 256;
+/// Accounts that are delivered to at a time, and partitions whose records are written: what one waits for keeps no other
+/// waiting, and a store that groups commits has some to group.
+const AT_ONCE: usize = 32;
+/// Effects that an account takes in with one commit.
+const RECEIVED_AT_ONCE: usize = 32;
+/// Partitions that are looked at together when several hints wait.
+const HINTS_AT_ONCE: usize = 32;
 /// A target that takes nothing is left alone for so long, then twice that, up to the maximum.
 const PARK_MS: i64 = SECOND_MS;
 const PARK_MS_MAX: i64 = 300 * SECOND_MS;
@@ -53,10 +61,15 @@ pub(super) fn start(service: &Service) {
         let mut parked = Parked::default();
         let mut walk = tokio::time::interval(inner.options.relay_interval);
         walk.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut hinted = Vec::with_capacity(HINTS_AT_ONCE);
         loop {
+            hinted.clear();
             let step = tokio::select! {
                 () = inner.stop.cancelled() => return,
-                Some(partition) = hints.recv() => deliver_partition(&inner, partition, &mut parked).await,
+                1.. = hints.recv_many(&mut hinted, HINTS_AT_ONCE) => {
+                    let partitions = hinted.drain(..).collect::<BTreeSet<_>>().into_iter().collect();
+                    deliver_partitions(&inner, partitions, &mut parked).await
+                }
                 _ = walk.tick() => deliver_all(&inner, None, &mut parked).await.map(|_| ()),
             };
             if let Err(error) = step {
@@ -80,15 +93,24 @@ pub(super) async fn deliver_before(inner: &Inner, through: Instant) -> Result<u6
     Ok(delivered)
 }
 
-/// Delivers what a partition has on its feed, some at a time, until nothing more can be.
-async fn deliver_partition(inner: &Inner, partition: Partition, parked: &mut Parked) -> Result<(), Error> {
-    loop {
-        let items = inner.store.feed(partition, store::PER_PARTITION_MAX).await?;
-        let all = items.len() < store::PER_PARTITION_MAX;
-        if deliver(inner, items, None, parked).await? == 0 || all {
+/// Delivers what some partitions have on their feeds, some of each at a time, until nothing more can be.
+async fn deliver_partitions(inner: &Inner, mut partitions: Vec<Partition>, parked: &mut Parked) -> Result<(), Error> {
+    while !partitions.is_empty() {
+        let feeds: Vec<_> =
+            partitions.iter().map(|partition| inner.store.feed(*partition, store::PER_PARTITION_MAX)).collect();
+        let mut feeds = stream::iter(feeds).buffer_unordered(AT_ONCE);
+        let (mut items, mut longer) = (Vec::new(), Vec::new());
+        while let Some(feed) = feeds.next().await {
+            let feed = feed?;
+            longer.extend(feed.get(store::PER_PARTITION_MAX - 1).map(|last| last.partition));
+            items.extend(feed);
+        }
+        if deliver(inner, items, None, parked).await? == 0 {
             return Ok(());
         }
+        partitions = longer;
     }
+    Ok(())
 }
 
 /// One walk over all partitions.
@@ -107,104 +129,214 @@ async fn deliver_all(inner: &Inner, before: Option<Instant>, parked: &mut Parked
     Ok(delivered)
 }
 
-/// Delivers items that were read together: of each partition the oldest, at most [`store::PER_PARTITION_MAX`]. What goes into
-/// records of a partition is folded with one commit: were there several, one that met a conflict might be overtaken by the
-/// next, and records take in nothing that is older than what they have.
+/// Whom an effect is for.
+type Target = (ProgramId, AccountId);
+
+/// An effect, and where it lies on the feed.
+struct Effect {
+    at: (Partition, u64),
+    effect: Outgoing,
+}
+
+/// A page of the feed, sorted by what is to be done with it.
+#[derive(Default)]
+struct Sorted {
+    /// What is for one account, in its order.
+    effects: Vec<(Target, Vec<Effect>)>,
+    /// What goes into records beside it: of one partition each, in its order.
+    projected: Vec<Vec<FeedItem>>,
+    lists: Vec<FeedItem>,
+    notices: Vec<FeedItem>,
+}
+
+impl Sorted {
+    fn of(inner: &Inner, items: Vec<FeedItem>, before: Option<Instant>, parked: &Parked) -> Sorted {
+        let mut sorted = Sorted::default();
+        let mut places: HashMap<Target, usize> = HashMap::new();
+        for item in items {
+            if Mark::TREES.is_on(&item.body) {
+                sorted.lists.push(item);
+            } else if is_projected(&item.body) {
+                let here = |of: &&mut Vec<FeedItem>| of.first().is_some_and(|first| first.partition == item.partition);
+                match sorted.projected.last_mut().filter(here) {
+                    Some(of_partition) => of_partition.push(item),
+                    None => sorted.projected.push(vec![item]),
+                }
+            } else if Mark::NOTICES.is_on(&item.body) {
+                sorted.notices.push(item);
+            } else if let Ok((program, effect)) = decode::<(ProgramId, Outgoing)>(&item.body) {
+                let effective_at = effect.effective_at();
+                let now = inner.clock.now(Some(effective_at));
+                let target = (program, effect.target().clone());
+                let later = before.is_some_and(|before| before <= effective_at);
+                if later || (before.is_none() && parked.is_waiting(&target, now)) {
+                    continue;
+                }
+                let place = *places.entry(target).or_insert_with_key(|target| {
+                    sorted.effects.push((target.clone(), Vec::new()));
+                    sorted.effects.len() - 1
+                });
+                if let Some((_, effects)) = sorted.effects.get_mut(place) {
+                    effects.push(Effect { at: (item.partition, item.position), effect });
+                }
+            } else {
+                let FeedItem { partition, position, .. } = item;
+                error!(partition = partition.0, position, "an effect on the feed cannot be read");
+            }
+        }
+        sorted
+    }
+}
+
+/// What came of delivering to one account.
+struct Delivered {
+    target: Target,
+    done: Vec<(Partition, u64)>,
+    /// Since when it takes nothing.
+    parked_at: Option<Instant>,
+    /// What keeps everything else from being delivered, too.
+    error: Option<Error>,
+}
+
+/// Delivers what is for one account, in its order: what it is sent several at a time, anything else by itself.
+async fn deliver_to(inner: &Inner, target: Target, effects: Vec<Effect>, goes_on: bool) -> Delivered {
+    let mut delivered = Delivered { target, done: Vec::new(), parked_at: None, error: None };
+    let (program, account) = &delivered.target;
+    let mut rest = effects.as_slice();
+    while let Some((first, others)) = rest.split_first() {
+        if inner.stop.is_cancelled() || (delivered.parked_at.is_some() && !goes_on) {
+            break;
+        }
+        let effective_at = first.effect.effective_at();
+        let now = inner.clock.now(Some(effective_at));
+        let together = match receive_together(inner, program, account, rest).await {
+            Ok(0) => deliver_one(inner, program, first.effect.clone()).await.map(usize::from),
+            together => together,
+        };
+        match together {
+            Ok(0) => {
+                warn!(%account, "an effect was not taken in, for there is no such account or it is full; it waits");
+                inner.meter.parked();
+                delivered.parked_at = Some(now);
+                rest = others;
+            }
+            Ok(count) => {
+                let (done, after) = rest.split_at(count.min(rest.len()));
+                for Effect { at, effect } in done {
+                    inner.meter.relayed(now.0.saturating_sub(effect.effective_at().0));
+                    delivered.done.push(*at);
+                }
+                rest = after;
+            }
+            // The store is away from all targets alike. Damage is of one target, which blocks no other.
+            Err(error) if is_everywhere(&error) => {
+                delivered.error = Some(error);
+                break;
+            }
+            Err(error) => {
+                warn!(%account, %error, "an effect could not be delivered; it waits");
+                inner.meter.parked();
+                delivered.parked_at = Some(now);
+                rest = others;
+            }
+        }
+    }
+    delivered
+}
+
+/// Takes in what an account is sent, as far as that can be done in one commit; answers how many of the effects that is.
+async fn receive_together(
+    inner: &Inner,
+    program: &ProgramId,
+    account: &AccountId,
+    effects: &[Effect],
+) -> Result<usize, Error> {
+    let sent = effects.iter().take(RECEIVED_AT_ONCE).map_while(|of| match &of.effect {
+        Outgoing::Transfer(transfer) => Some(transfer),
+        _ => None,
+    });
+    let transfers: Vec<&Transfer> = sent.collect();
+    if transfers.len() < 2 {
+        return Ok(0);
+    }
+    let timeline = inner.timeline(program)?;
+    let cause = Cause { program, timeline: &timeline, request: None };
+    match receive_all(inner, &cause, account, &transfers).await {
+        Err(error) if is_everywhere(&error) => Err(error),
+        Err(error) => {
+            // One of them may be damaged: each by itself shows which.
+            warn!(%account, %error, "effects could not be taken in together");
+            Ok(0)
+        }
+        taken => taken,
+    }
+}
+
+/// Delivers a page of the feed: to several accounts, and into records of several partitions, at once.
 async fn deliver(
     inner: &Inner,
     items: Vec<FeedItem>,
     before: Option<Instant>,
     parked: &mut Parked,
 ) -> Result<u64, Error> {
-    let mut delivered = 0;
-    let mut done: Option<(Partition, Vec<u64>)> = None;
-    let mut standings: Vec<FeedItem> = Vec::new();
-    let mut lists: Vec<FeedItem> = Vec::new();
-    for item in items {
-        if inner.stop.is_cancelled() {
-            break;
+    let Sorted { effects, projected, lists, notices } = Sorted::of(inner, items, before, parked);
+    let mut done: Vec<(Partition, u64)> = Vec::new();
+    let mut failure = None;
+    let goes_on = before.is_some();
+    let effects: Vec<_> =
+        effects.into_iter().map(|(target, effects)| deliver_to(inner, target, effects, goes_on)).collect();
+    let mut effects = stream::iter(effects).buffer_unordered(AT_ONCE);
+    while let Some(delivered) = effects.next().await {
+        done.extend(delivered.done);
+        if let Some(at) = delivered.parked_at {
+            parked.park(delivered.target, at);
         }
-        if standings.first().is_some_and(|first| first.partition != item.partition) {
-            delivered += fold(inner, &mut standings).await?;
-        }
-        if Mark::TREES.is_on(&item.body) {
-            lists.push(item);
-            continue;
-        }
-        if is_projected(&item.body) {
-            standings.push(item);
-            continue;
-        }
-        if done.as_ref().is_some_and(|(partition, _)| *partition != item.partition) {
-            acknowledge(inner, done.take()).await?;
-        }
-        if let Some(notice) = notices::on_feed(&item.body) {
-            match notice {
-                Ok(notice) => match notices::append(inner, &notice).await {
-                    Ok(()) => {
-                        delivered += 1;
-                        done.get_or_insert_with(|| (item.partition, Vec::new())).1.push(item.position);
-                    }
-                    Err(error @ Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)) => {
-                        acknowledge(inner, done.take()).await?;
-                        return Err(error);
-                    }
-                    Err(error) => warn!(%error, "a notice could not be appended; it waits"),
-                },
-                Err(error) => {
-                    error!(%error, partition = item.partition.0, position = item.position, "a notice cannot be read")
-                }
-            }
-            continue;
-        }
-        let Ok((program, effect)) = decode::<(ProgramId, Outgoing)>(&item.body) else {
-            error!(partition = item.partition.0, position = item.position, "an effect on the feed cannot be read");
-            continue;
-        };
-        let effective_at = effect.effective_at();
-        let now = inner.clock.now(Some(effective_at));
-        let target = (program.clone(), effect.target().clone());
-        let later = before.is_some_and(|before| before <= effective_at);
-        if later || (before.is_none() && parked.is_waiting(&target, now)) {
-            continue;
-        }
-        match deliver_one(inner, &program, effect).await {
-            Ok(true) => {
-                delivered += 1;
-                inner.meter.relayed(now.0.saturating_sub(effective_at.0));
-                done.get_or_insert_with(|| (item.partition, Vec::new())).1.push(item.position);
-            }
-            Ok(false) => {
-                warn!(account = %target.1, "an effect was not taken in, for there is no such account or it is full; it waits");
-                inner.meter.parked();
-                parked.park(target, now);
-            }
-            // The store is away from all targets alike. Damage is of one target, which blocks no other.
-            Err(
-                error @ (Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)
-                | Error::Draining
-                | Error::ClockOff),
-            ) => {
-                acknowledge(inner, done.take()).await?;
-                return Err(error);
-            }
-            Err(error) => {
-                warn!(account = %target.1, %error, "an effect could not be delivered; it waits");
-                inner.meter.parked();
-                parked.park(target, now);
-            }
+        failure = failure.or(delivered.error);
+    }
+    if failure.is_none() {
+        failure = append(inner, notices, &mut done).await.err();
+    }
+    let mut count = done.len() as u64;
+    acknowledge(inner, done).await?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    let folds: Vec<_> = projected.into_iter().map(|items| fold(inner, items)).collect();
+    let mut folds = stream::iter(folds).buffer_unordered(AT_ONCE);
+    while let Some(folded) = folds.next().await {
+        match folded {
+            Ok(folded) => count += folded,
+            Err(error) => failure = Some(error),
         }
     }
-    acknowledge(inner, done).await?;
-    delivered += fold(inner, &mut standings).await?;
+    if let Some(error) = failure {
+        return Err(error);
+    }
     // Friends of one advocate lie in many partitions: their list is written once for all of them.
     let written = trees::deliver(inner, &lists).await?;
-    for of_partition in written.chunk_by(|(a, _), (b, _)| a == b) {
-        let Some((partition, _)) = of_partition.first() else { continue };
-        delivered += of_partition.len() as u64;
-        acknowledge(inner, Some((*partition, of_partition.iter().map(|(_, position)| *position).collect()))).await?;
+    count += written.len() as u64;
+    acknowledge(inner, written).await?;
+    Ok(count)
+}
+
+/// Appends notices to the log of their program, in their order.
+async fn append(inner: &Inner, items: Vec<FeedItem>, done: &mut Vec<(Partition, u64)>) -> Result<(), Error> {
+    for item in items {
+        match notices::on_feed(&item.body) {
+            Some(Ok(notice)) => match notices::append(inner, &notice).await {
+                Ok(()) => done.push((item.partition, item.position)),
+                Err(error @ Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)) => {
+                    return Err(error);
+                }
+                Err(error) => warn!(%error, "a notice could not be appended; it waits"),
+            },
+            Some(Err(error)) => {
+                error!(%error, partition = item.partition.0, position = item.position, "a notice cannot be read");
+            }
+            None => {}
+        }
     }
-    Ok(delivered)
+    Ok(())
 }
 
 /// Whether an item goes into records beside it, rather than to another account.
@@ -212,23 +344,24 @@ fn is_projected(body: &[u8]) -> bool {
     [Mark::BOARDS, Mark::ACCRUALS, Mark::STATS].iter().any(|mark| mark.is_on(body))
 }
 
-/// Tells boards and partners' records what they have not been told; what cannot be told now waits.
-async fn fold(inner: &Inner, standings: &mut Vec<FeedItem>) -> Result<u64, Error> {
-    let items = std::mem::take(standings);
+/// Tells records beside the feed what one partition has for them, at most [`store::PER_PARTITION_MAX`] items, with one commit
+/// for each kind: were there several, one that met a conflict might be overtaken by the next, and records take in nothing
+/// that is older than what they have. What cannot be told now waits.
+async fn fold(inner: &Inner, items: Vec<FeedItem>) -> Result<u64, Error> {
     let Some(partition) = items.first().map(|first| first.partition) else { return Ok(0) };
-    let (of_boards, others): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| Mark::BOARDS.is_on(&item.body));
-    let (figures, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|item| Mark::STATS.is_on(&item.body));
+    let of = |mark: Mark| items.iter().filter(|item| mark.is_on(&item.body)).cloned().collect::<Vec<_>>();
     let mut folded = 0;
     for (what, outcome) in [
-        ("boards", boards::fold(inner, partition, &of_boards).await),
-        ("records of partners", accruals::fold(inner, partition, &others).await),
-        ("figures", stats::fold(inner, partition, &figures).await),
+        ("boards", boards::fold(inner, partition, &of(Mark::BOARDS)).await),
+        ("records of partners", accruals::fold(inner, partition, &of(Mark::ACCRUALS)).await),
+        ("figures", stats::fold(inner, partition, &of(Mark::STATS)).await),
     ] {
         match outcome {
-            Err(error) if !is_everywhere(&error) => {
-                warn!(%error, partition = partition.0, what, "what is told waits, for it could not be told");
-            }
-            outcome => folded += outcome?,
+            Ok(count) => folded += count,
+            Err(error) if is_everywhere(&error) => return Err(error),
+            // Somebody else is about it.
+            Err(Error::Contention) => {}
+            Err(error) => warn!(%error, partition = partition.0, what, "what is told waits, for it could not be told"),
         }
     }
     Ok(folded)
@@ -264,9 +397,25 @@ pub(super) async fn deliver_one(inner: &Inner, program: &ProgramId, effect: Outg
     Ok(settled.received)
 }
 
-async fn acknowledge(inner: &Inner, done: Option<(Partition, Vec<u64>)>) -> Result<(), Error> {
-    let Some((partition, feed_done)) = done else { return Ok(()) };
-    let commit = Commit { partition, feed_done, ..Commit::default() };
+/// Takes what is done off the feeds.
+async fn acknowledge(inner: &Inner, done: Vec<(Partition, u64)>) -> Result<(), Error> {
+    let mut by_partition: BTreeMap<Partition, Vec<u64>> = BTreeMap::new();
+    for (partition, position) in done {
+        by_partition.entry(partition).or_default().push(position);
+    }
+    let commits: Vec<_> = by_partition
+        .into_iter()
+        .map(|(partition, feed_done)| acknowledge_one(inner, Commit { partition, feed_done, ..Commit::default() }))
+        .collect();
+    let mut commits = stream::iter(commits).buffer_unordered(AT_ONCE);
+    let mut outcome = Ok(());
+    while let Some(acknowledged) = commits.next().await {
+        outcome = outcome.and(acknowledged);
+    }
+    outcome
+}
+
+async fn acknowledge_one(inner: &Inner, commit: Commit) -> Result<(), Error> {
     match inner.store.commit(&commit).await {
         Ok(Outcome::Applied) => Ok(()),
         Ok(_) => Err(Error::Internal("an acknowledgement met a condition that it did not state".to_owned())),

@@ -1,6 +1,7 @@
 //! The sweeper: posts what is due near the time at which it happens. No answer depends on it, for every load brings
 //! its account up to date first.
 
+use futures_util::{StreamExt, stream};
 use tracing::warn;
 
 use super::write::{Cause, read_member, settle};
@@ -15,6 +16,8 @@ use crate::store::{self, Commit, Due, DueItem, Expected, Layout, Outcome, Partit
 
 /// Subjects read at a time.
 const PAGE: usize = 256;
+/// Of these, subjects swept at a time.
+const AT_ONCE: usize = 32;
 /// Rounds of one sweep: each round resolves what it found, up to a bounded number per partition.
 const ROUNDS_MAX: usize = 10_000;
 
@@ -51,11 +54,17 @@ pub(super) async fn sweep_through(inner: &Inner, through: Instant) -> Result<u64
                 return Ok(swept);
             }
             let page = inner.store.due_page(from, through.0, PAGE).await?;
-            for item in page.items {
-                if inner.stop.is_cancelled() {
-                    return Ok(swept);
+            let sweeps: Vec<_> = page.items.iter().map(|item| sweep_if_running(inner, item, through)).collect();
+            let mut sweeps = stream::iter(sweeps).buffer_unordered(AT_ONCE);
+            let mut failure = None;
+            while let Some(done) = sweeps.next().await {
+                match done {
+                    Ok(done) => swept += u64::from(done),
+                    Err(error) => failure = Some(error),
                 }
-                swept += u64::from(sweep(inner, &item, through).await?);
+            }
+            if let Some(error) = failure {
+                return Err(error);
             }
             match page.next {
                 Some(next) => from = next,
@@ -88,6 +97,10 @@ pub(super) async fn look(inner: &Inner) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+async fn sweep_if_running(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, Error> {
+    if inner.stop.is_cancelled() { Ok(false) } else { sweep(inner, item, through).await }
 }
 
 /// Whether the account could be brought up to date.

@@ -6,7 +6,7 @@
 
 use super::read::{read_entry, stored};
 use super::write::{Cause, Settled, answer_of, defect, read, send};
-use super::{Error, Inner, Write, codes};
+use super::{Error, Inner, Write, codes, stats};
 use crate::domain::account::{AccountState, HomeWhy, MemberRecord, Salt};
 use crate::domain::answer::{Answer, WeighingView};
 use crate::domain::command::{Claim, Command, Enroll, GuestOrder, RecordTouch};
@@ -94,6 +94,7 @@ pub(super) async fn record(
         if let Some(state) = &decision.visitor {
             put(&mut commit, &key, token, state, next_look(inner, cause.program, state)?);
         }
+        commit.feed.extend(decision.figures.iter().map(|change| stats::of_visitor(cause.program, change)));
         match send(inner, &commit, &mut resent).await? {
             Outcome::Applied => {
                 if let Answer::Touch(answer) = &decision.answer {

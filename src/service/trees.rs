@@ -4,20 +4,23 @@
 //! advocate's list, many friends of one advocate in one commit; only then does it leave the feed. What is said again, or
 //! late, changes nothing. No commit of an account touches the list, so that an advocate of a million friends slows nobody.
 
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use tracing::{error, warn};
 
 use super::projection::Mark;
-use super::read::{from_hex_bytes, hex, stored};
-use super::write::{read, send};
+use super::read::{self, from_hex_bytes, hex, stored};
+use super::write::{read as read_record, send};
 use super::{Error, Inner};
 use crate::domain::account::{AccountState, HomeWhy};
-use crate::domain::answer::ReferralState;
+use crate::domain::answer::{ReferralState, ReferralView};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::{decode, digest, encode};
 use crate::domain::referral::tree::{Child, Node, Step, Told, changes};
 use crate::store::{self, Commit, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
 
+/// Lists written at a time, of different advocates.
+const LISTS_AT_ONCE: usize = 32;
 /// Friends read from a list at a time.
 const READ_AT_ONCE: u64 = 50;
 /// Friends looked at for one page; a page may be short for it, and the next goes on.
@@ -62,23 +65,34 @@ pub(super) async fn deliver(inner: &Inner, items: &[FeedItem]) -> Result<Vec<(Pa
         parts.push((item.partition, item.position, names));
     }
     let mut failed = Vec::new();
-    for (name, children) in lists {
-        match write(inner, &name.0, &name.1, children).await {
+    let mut failure = None;
+    let writes: Vec<_> = lists.into_iter().map(|(name, children)| write_named(inner, name, children)).collect();
+    let mut writes = stream::iter(writes).buffer_unordered(LISTS_AT_ONCE);
+    while let Some((name, written)) = writes.next().await {
+        match written {
             Ok(true) => {}
             Ok(false) => failed.push(name),
             Err(
                 error @ (Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)
                 | Error::Draining
                 | Error::ClockOff),
-            ) => return Err(error),
+            ) => failure = Some(error),
             Err(error) => {
                 warn!(%error, advocate = %name.1, "a list of friends could not be written; it waits");
                 failed.push(name);
             }
         }
     }
+    if let Some(error) = failure {
+        return Err(error);
+    }
     let done = parts.into_iter().filter(|(_, _, names)| names.iter().all(|name| !failed.contains(name)));
     Ok(done.map(|(partition, position, _)| (partition, position)).collect())
+}
+
+async fn write_named(inner: &Inner, name: List, children: Vec<Child>) -> (List, Result<bool, Error>) {
+    let written = write(inner, &name.0, &name.1, children).await;
+    (name, written)
 }
 
 fn record<T: Serialize>(sequence: u64, value: &T) -> Record {
@@ -102,7 +116,7 @@ async fn write(inner: &Inner, program: &ProgramId, advocate: &AccountId, childre
     keys.extend(latest.iter().map(index));
     let mut found = inner.store.load(head.partition, &keys).await?.into_iter();
     // How many there are, and how often the list was written.
-    let (expected, (mut count, written)) = match read::<(u64, u64)>(&head, found.next().flatten())? {
+    let (expected, (mut count, written)) = match read_record::<(u64, u64)>(&head, found.next().flatten())? {
         Some((token, head)) => (Expected::At(token), head),
         None => (Expected::Absent, (0, 0)),
     };
@@ -110,11 +124,11 @@ async fn write(inner: &Inner, program: &ProgramId, advocate: &AccountId, childre
     let mut commit = Commit { partition: head.partition, expect: vec![(head.clone(), expected)], ..Commit::default() };
     for child in &latest {
         let key = index(child);
-        let place = match read::<u64>(&key, found.next().flatten())? {
+        let place = match read_record::<u64>(&key, found.next().flatten())? {
             Some((_, place)) => {
                 let at = inner.layout.child(program, advocate, place);
                 let stands = inner.store.load(at.partition, std::slice::from_ref(&at)).await?;
-                let stands = read::<Child>(&at, stands.into_iter().next().flatten())?;
+                let stands = read_record::<Child>(&at, stands.into_iter().next().flatten())?;
                 if stands.is_some_and(|(_, stands)| child.said <= stands.said) {
                     continue;
                 }
@@ -216,14 +230,81 @@ pub(super) async fn view(
     Ok((nodes, None))
 }
 
+/// Referrals of an advocate in the order in which the list has them, or against it; and the token of the next page. Friends of
+/// accounts that became part of the advocate's come after its own.
+pub(super) async fn referrals(
+    inner: &Inner,
+    program: &ProgramId,
+    member: &MemberId,
+    newest_first: bool,
+    limit: usize,
+    token: Option<&str>,
+) -> Result<(Vec<ReferralView>, Option<String>), Error> {
+    inner.timeline(program)?;
+    let malformed = || Error::Malformed { field: "page_token", problem: "is not one that an answer gave".to_owned() };
+    let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
+    if state.is_none() {
+        return Err(Error::NotFound { field: "member_id" });
+    }
+    let lists = lists_of(&account, state.as_deref());
+    // Newest first, `after` is the place of the last friend that was read; 0: the list is new.
+    let mut at = match token {
+        None => Step { account, home: 0, after: 0 },
+        Some(token) => {
+            let read: Option<(Step, bool)> = from_hex_bytes(token).and_then(|bytes| decode(&bytes).ok());
+            let same = read.filter(|(step, newest)| step.account == account && *newest == newest_first);
+            same.ok_or_else(malformed)?.0
+        }
+    };
+    let mut views = Vec::new();
+    let mut looked_at = 0;
+    while let Some(list) = lists.get(at.home) {
+        if limit <= views.len() || LOOKED_AT_MAX <= looked_at {
+            return Ok((views, Some(hex(&encode(&(at, newest_first))))));
+        }
+        let room = (limit - views.len()) as u64;
+        let friends = if newest_first {
+            let until = if at.after == 0 { count(inner, program, list).await?.saturating_add(1) } else { at.after };
+            let from = until.saturating_sub(1 + room.min(READ_AT_ONCE));
+            let mut friends = children(inner, program, list, from, until.saturating_sub(1 + from)).await?;
+            friends.reverse();
+            friends
+        } else {
+            children(inner, program, list, at.after, room.min(READ_AT_ONCE)).await?
+        };
+        for (place, child) in &friends {
+            looked_at += 1;
+            at.after = *place;
+            if child.state == ReferralState::Superseded {
+                continue;
+            }
+            match read::referral(inner, program, &child.referral).await {
+                Ok(view) => views.push(view),
+                // Another campaign has the friend since; the list is told of it soon.
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if friends.is_empty() || (newest_first && at.after <= 1) {
+            (at.home, at.after) = (at.home + 1, 0);
+        }
+    }
+    Ok((views, None))
+}
+
+/// How many are on a list.
+async fn count(inner: &Inner, program: &ProgramId, list: &AccountId) -> Result<u64, Error> {
+    let head = inner.layout.children_head(program, list);
+    let found = inner.store.load(head.partition, std::slice::from_ref(&head)).await?.into_iter().next().flatten();
+    Ok(read_record::<(u64, u64)>(&head, found)?.map_or(0, |(_, (count, _))| count))
+}
+
 /// How many an account has ever brought, its homes included.
 async fn brought(inner: &Inner, program: &ProgramId, account: &AccountId) -> Result<u64, Error> {
     let (account, state, _) = stored(inner, program, account, None).await?;
     let mut sum = 0u64;
     for list in lists_of(&account, state.as_deref()) {
-        let head = inner.layout.children_head(program, &list);
-        let found = inner.store.load(head.partition, std::slice::from_ref(&head)).await?.into_iter().next().flatten();
-        sum = sum.saturating_add(read::<(u64, u64)>(&head, found)?.map_or(0, |(_, (count, _))| count));
+        sum = sum.saturating_add(count(inner, program, &list).await?);
     }
     Ok(sum)
 }
@@ -243,7 +324,7 @@ async fn children(
     let found = inner.store.load(partition, &keys).await?;
     let mut children = Vec::new();
     for ((place, key), record) in places.zip(&keys).zip(found) {
-        let Some((_, child)) = read::<Child>(key, record)? else { break };
+        let Some((_, child)) = read_record::<Child>(key, record)? else { break };
         children.push((place, child));
     }
     Ok(children)

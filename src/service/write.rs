@@ -189,6 +189,132 @@ pub(super) async fn settle(
     Err(Error::Contention)
 }
 
+/// Takes in several effects for one account: decided one after another, committed at once, so that an account that many send to
+/// is not written once for each. Answers how many are taken in, from the first on; what comes after that, or has to be looked
+/// for elsewhere, is for [`settle`].
+pub(super) async fn receive_all(
+    inner: &Inner,
+    cause: &Cause<'_>,
+    account: &AccountId,
+    transfers: &[&Transfer],
+) -> Result<usize, Error> {
+    let key = inner.layout.account(cause.program, account);
+    let turn = inner.queues.turn(&key).await.ok_or(Error::Overloaded)?;
+    let inbound = |transfer: &&Transfer| inner.layout.inbound(cause.program, account, &transfer.grant);
+    let keys: Vec<Key> = std::iter::once(key.clone()).chain(transfers.iter().map(inbound)).collect();
+    let mut records = inner.store.load(key.partition, &keys).await?.into_iter();
+    let found = records.next().flatten().map(|record| read_member(inner, &key, &record)).transpose()?;
+    let Some((token, MemberRecord::Account(state))) = found else { return Ok(0) };
+    if state.away.is_some() || !state.homes.is_empty() {
+        return Ok(0);
+    }
+    let mut basis = Basis {
+        account_id: account.clone(),
+        key: key.clone(),
+        account: Some((token, *state)),
+        deed: None,
+        order: None,
+        inbound: None,
+        path: Vec::new(),
+        fresh: true,
+    };
+    let (mut all, mut taken) = (Commit { partition: key.partition, ..Commit::default() }, 0);
+    let inbound_keys = keys.iter().skip(1);
+    for (place, (transfer, (inbound_key, record))) in transfers.iter().zip(inbound_keys.zip(records)).enumerate() {
+        // Of one grant the next revision goes by what this one makes of it.
+        if transfers.iter().take(place).any(|before| before.grant == transfer.grant) {
+            break;
+        }
+        basis.inbound = Some((inbound_key.clone(), read_placed(inbound_key, record)?));
+        let effective_at = transfer.effective_at;
+        let times = Times { now: inner.clock.now(Some(effective_at)), effective_at, stated: true };
+        let member = Some(MemberId::from(account));
+        let snapshot = Snapshot { member, ..basis.snapshot(cause.program, Vec::new()) };
+        let command = Command::Receive((*transfer).clone());
+        let decision = decide(cause.timeline, &snapshot, &command, times, None, false).map_err(defect)?;
+        let is_whole = decision.wants.is_empty() && decision.wants_code.is_none() && decision.remember;
+        if !is_whole || !decision.received {
+            break;
+        }
+        taken += 1;
+        if let Some(commit) = to_commit(inner, cause, &basis, &decision, Vec::new())? {
+            merge(&mut all, commit);
+        }
+        if let (Some(state), false) = (decision.account, decision.entries.is_empty()) {
+            basis.account = Some((Token::new(state.sequence, &state.head), state));
+        }
+    }
+    if all.writes.is_empty() {
+        return Ok(taken);
+    }
+    let outcome = send(inner, &all, &mut 0).await;
+    drop(turn);
+    if outcome.is_err() {
+        inner.records.forget(&key);
+    }
+    match outcome? {
+        Outcome::Applied => {
+            inner.slices.took(&all.deltas);
+            let written = all.writes.iter().find(|write| write.key == key).and_then(|write| write.record.as_ref());
+            if let (Some(record), Some((token, state))) = (written, basis.account) {
+                let bytes = record.body.len();
+                let record = Arc::new(MemberRecord::Account(Box::new(state)));
+                inner.records.keep(key, Seen { token, record, bytes });
+            }
+            if !all.feed.is_empty() {
+                // A lost hint costs time, not the effect: the relay's walk finds it.
+                let _ = inner.relay_hint.try_send(all.partition);
+            }
+            Ok(taken)
+        }
+        // Others were faster, or something is short: each by itself sees what there is.
+        Outcome::Conflict(_) | Outcome::GuardFailed { .. } => {
+            inner.meter.conflict();
+            inner.records.forget(&key);
+            Ok(0)
+        }
+        Outcome::Seen(_) => Err(Error::Internal("effects met a receipt that they did not state".to_owned())),
+    }
+}
+
+/// Adds what a further decision on the same account changes.
+fn merge(all: &mut Commit, commit: Commit) {
+    let Commit { partition: _, receipts, expect, writes, appends, deltas, feed, feed_done, due } = commit;
+    all.receipts.extend(receipts);
+    for (key, expected) in expect {
+        // What the earlier decisions expect is what is stored.
+        if all.expect.iter().all(|(known, _)| *known != key) {
+            all.expect.push((key, expected));
+        }
+    }
+    for write in writes {
+        match all.writes.iter_mut().find(|known| known.key == write.key) {
+            Some(known) => *known = write,
+            None => all.writes.push(write),
+        }
+    }
+    for append in appends {
+        match all.appends.iter_mut().find(|known| known.log == append.log) {
+            Some(known) => known.entries.extend(append.entries),
+            None => all.appends.push(append),
+        }
+    }
+    for delta in deltas {
+        match all.deltas.iter_mut().find(|known| known.key == delta.key) {
+            Some(known) => known.delta = known.delta.saturating_add(delta.delta),
+            None => all.deltas.push(delta),
+        }
+    }
+    all.feed.extend(feed);
+    all.feed_done.extend(feed_done);
+    for item in due {
+        match all.due.iter_mut().find(|known| known.subject == item.subject) {
+            Some(known) => *known = item,
+            None => all.due.push(item),
+        }
+    }
+}
+
 /// The records for a call that names the guest of a claimed order: the claimant's, with the order in it.
 async fn of_claimed(inner: &Inner, cause: &Cause<'_>, account: &AccountId, command: &Command) -> Result<Basis, Error> {
     let basis = load(inner, cause.program, account, command).await?;

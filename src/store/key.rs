@@ -268,6 +268,21 @@ impl Layout {
         Key { partition, name: format!("sts|{program}|{}", month.0).into() }
     }
 
+    /// `stsh|bakery`: how many accounts of this partition have changed figures.
+    pub fn stats_head(self, partition: Partition, program: &ProgramId) -> Key {
+        Key { partition, name: format!("stsh|{program}").into() }
+    }
+
+    /// `stsl|bakery`: which, in a log.
+    pub fn stats_accounts(self, partition: Partition, program: &ProgramId) -> Key {
+        Key { partition, name: format!("stsl|{program}").into() }
+    }
+
+    /// `stsi|bakery|mia-7`: that an account is in that log.
+    pub fn stats_account(self, partition: Partition, program: &ProgramId, account: &AccountId) -> Key {
+        Key { partition, name: format!("stsi|{program}|{account}").into() }
+    }
+
     fn in_quota(self, quota: &QuotaKey, kind: &str, rest: &str) -> Key {
         let QuotaKey { program, of, period } = quota;
         let partition = self.place(program, &format!("{of}|{period}"));

@@ -1,6 +1,7 @@
 //! What a decision changes in the figures of referrals.
 
-use guerdon::domain::stats::{Change, Channel, Measure, Orders, StatsRecord, changes};
+use guerdon::domain::id::Label;
+use guerdon::domain::stats::{Change, Channel, Figure, Measure, Orders, StatsRecord, Way, changes};
 use guerdon::domain::time::Day;
 
 use super::kit::*;
@@ -22,7 +23,7 @@ fn told(before: &World, after: &World, member: &str, order: Option<&str>) -> Vec
     let orders = Orders { before: was.as_ref(), after: is.as_ref() };
     let entries = &after.ledgers[&who][posted..];
     let found = changes(program, before.accounts.get(&who), &after.accounts[&who], entries, orders);
-    found.iter().map(|change| format!("{} {:?} {}", say(change), change.figure.channel, change.by)).collect()
+    found.iter().map(|change| format!("{} {:?} {}", say(change), change.figure.way, change.by)).collect()
 }
 
 fn say(change: &Change) -> String {
@@ -91,8 +92,7 @@ fn r18_no_figures_are_kept_unless_the_program_says_so() {
 
 #[test]
 fn r18_what_is_told_again_counts_once() {
-    let figure =
-        guerdon::domain::stats::Figure { campaign: None, channel: Some(Channel::Agent), measure: Measure::Members };
+    let figure = Figure { campaign: None, way: Some(Way::Agent), channel: Channel::Untold, measure: Measure::Members };
     let change = |by| Change { month: Day(0), figure: figure.clone(), by };
     let mut record = StatsRecord::default();
     for (position, by, expected) in [(1, 5, Some(5)), (1, 5, Some(5)), (2, -2, Some(3)), (1, 9, Some(3)), (3, -3, None)]
@@ -100,4 +100,33 @@ fn r18_what_is_told_again_counts_once() {
         record.take(position, &[&change(by)]);
         assert_eq!(record.figures.first().map(|(_, sum)| *sum), expected, "{position} {by}");
     }
+}
+
+#[test]
+fn r18_names_of_channels_are_bounded_and_no_touch_is_lost() {
+    let of = |n: usize| Figure {
+        campaign: None,
+        way: None,
+        channel: Channel::Named(Label::parse(&format!("c{n:04}")).unwrap()),
+        measure: Measure::TouchesDropped,
+    };
+    let change = |n: usize, by| Change { month: Day(0), figure: of(n), by };
+    let others = |record: &StatsRecord| {
+        let of_others = |(figure, _): &&(Figure, i64)| figure.channel == Channel::Others;
+        record.figures.iter().find(of_others).map_or(0, |(_, sum)| *sum)
+    };
+    let sum = |record: &StatsRecord| record.figures.iter().map(|(_, sum)| *sum).sum::<i64>();
+    let names = StatsRecord::CHANNELS_MAX;
+    let mut record = StatsRecord::default();
+    for (position, n) in (1..).zip(0..2 * names) {
+        record.take(position, &[&change(n, 1)]);
+    }
+    assert_eq!((record.figures.len(), others(&record), sum(&record)), (names + 1, names as i64, 2 * names as i64));
+    // What goes back goes back whence it came, also once a name stands at zero: its place is not given away.
+    let position = 2 * names as u64;
+    record.take(position + 1, &[&change(0, -1)]);
+    record.take(position + 2, &[&change(names, -1)]);
+    record.take(position + 3, &[&change(5 * names, 1)]);
+    assert_eq!((record.figures.len(), others(&record), sum(&record)), (names + 1, names as i64, 2 * names as i64 - 1));
+    assert_eq!(record.figures.iter().find(|(figure, _)| *figure == of(0)).map(|(_, sum)| *sum), Some(0));
 }

@@ -119,6 +119,9 @@ pub(crate) async fn r19_commission_is_pending_due_paid_or_voided_and_carried_ove
     tell(&world, &server, None).await;
     assert_eq!(stands(&server, "acme").await, [3_000, 0, 0, 0, 1_500]);
     assert_eq!(clients.send(&prepare("acme", "p0", "p0")).await.refusals(), [R::PayoutTooSmall]);
+    let Write::PreparePayout(raw) = prepare("acme", "p-1", "p-1") else { panic!("a payout") };
+    let of_points = wire::PreparePayoutRequest { unit: "points".into(), ..raw };
+    assert_eq!(clients.send(&Write::PreparePayout(of_points)).await.refusals(), [R::UnitNotPaidOut]);
 
     tell(&world, &server, Some(BEGIN.plus_ms(16 * DAY_MS))).await;
     assert_eq!(stands(&server, "acme").await, [0, 3_000, 0, 0, 1_500]);
@@ -280,4 +283,98 @@ pub(crate) async fn r19_commission_of_a_pending_claim_accrues_once_it_is_confirm
     for member in ["acme", "bolt", "cat"] {
         clients.verify(member).await;
     }
+}
+
+/// What a partner's friend brings waits for the review like any other reward, and is paid to the partner with it or never.
+pub(crate) async fn r14_commission_of_a_partner_waits_for_the_review<W: World>() {
+    let world = W::start();
+    let program = PARTNERS.replace("hold: 14 days,", "hold: 14 days, fraud: {device: flag}, review_within: 10 days,");
+    let server = Server::start_idle_with(world.store(), world.clock(), options(), &program).await;
+    let clients = &server.clients;
+    let code = partner(&world, &server, "acme").await;
+    let device = || Some(wire::Signals { device_id: "d-1".into(), ..Default::default() });
+    let known = wire::UpdateMemberRequest {
+        member_id: "acme".into(),
+        request_id: "known".into(),
+        signals: device(),
+        ..Default::default()
+    };
+    clients.send(&Write::UpdateMember(known)).await;
+    let buys = async |friend: &str, signals: Option<wire::Signals>| {
+        clients.enroll(friend).await;
+        let Write::Commit(raw) = commit(friend, "c", order(&format!("o-{friend}"), 10_000)) else { panic!("a commit") };
+        let request = wire::CommitRequest { codes: vec![code.clone()], signals, ..raw };
+        assert_eq!(clients.send(&Write::Commit(request)).await.refusals(), [], "{friend}");
+    };
+    for friend in ["ben", "cat", "dan"] {
+        buys(friend, device()).await;
+    }
+    buys("eve", None).await;
+    tell(&world, &server, None).await;
+    assert_eq!(stands(&server, "acme").await, [1_500, 0, 0, 0, 0], "Eve alone is above suspicion");
+    let review = |friend: &str, verdict: wire::ReviewVerdict| {
+        Write::ReviewReward(wire::ReviewRewardRequest {
+            member_id: friend.into(),
+            request_id: "review".into(),
+            referral_id: format!("partners:{friend}"),
+            verdict: verdict.into(),
+            agent_id: "tess".into(),
+            reason_code: "looked-at".into(),
+            ..Default::default()
+        })
+    };
+    for (friend, verdict) in [("ben", wire::ReviewVerdict::Approve), ("cat", wire::ReviewVerdict::Reject)] {
+        assert!(clients.send(&review(friend, verdict)).await.review_reward().changed, "{friend}");
+    }
+    tell(&world, &server, None).await;
+    assert_eq!(stands(&server, "acme").await, [3_000, 0, 0, 0, 0], "Ben's as well, Cat's never");
+    // Nobody decides about Dan.
+    tell(&world, &server, Some(BEGIN.plus_ms(20 * DAY_MS))).await;
+    assert_eq!(stands(&server, "acme").await, [0, 3_000, 0, 0, 0]);
+    let payout = clients.send(&prepare("acme", "p1", "june")).await.prepare_payout().payout.unwrap();
+    assert_eq!(payout.amount_minor, 3_000);
+    for member in ["acme", "ben", "cat", "dan", "eve"] {
+        clients.verify(member).await;
+    }
+}
+
+/// Partners whose touches share the credit for a friend share commission and reward, to the cent.
+pub(crate) async fn r5_partners_share_what_a_friend_brings_to_the_cent<W: World>() {
+    let world = W::start();
+    let program = PARTNERS.replace("hold: 14 days,", "hold: 14 days, credit: {model: linear},");
+    let server = Server::start_idle_with(world.store(), world.clock(), options(), &program).await;
+    let clients = &server.clients;
+    let partners = ["acme", "bolt", "coil"];
+    let mut codes = Vec::new();
+    for account in partners {
+        codes.push(partner(&world, &server, account).await);
+    }
+    for (n, code) in codes.iter().enumerate() {
+        let touch = wire::RecordTouchRequest {
+            visitor_id: "v".into(),
+            request_id: format!("t{n}"),
+            kind: wire::TouchKind::Click.into(),
+            code: code.clone(),
+            ..Default::default()
+        };
+        assert!(clients.referral.clone().record_touch(touch).await.unwrap().into_inner().recorded);
+    }
+    clients.enroll("ben").await;
+    let Write::Commit(raw) = commit("ben", "c", order("o", 10_010)) else { panic!("a commit") };
+    clients.send(&Write::Commit(wire::CommitRequest { visitor_id: "v".into(), ..raw })).await;
+    tell(&world, &server, None).await;
+    let mut pending = Vec::new();
+    for account in partners {
+        pending.push(stands(&server, account).await[0]);
+    }
+    // 500 for the friend, and a tenth of 100.10.
+    assert_eq!(pending.iter().sum::<i64>(), 500 + 1_001, "{pending:?}");
+    assert!(pending.iter().all(|part| (499..=502).contains(part)), "{pending:?}");
+    clients.send(&give_back("ben", "r", "o", "r", everything())).await;
+    tell(&world, &server, None).await;
+    for (account, voided) in partners.into_iter().zip(pending) {
+        assert_eq!(stands(&server, account).await, [0, 0, 0, 0, voided], "{account}");
+        clients.verify(account).await;
+    }
+    clients.verify("ben").await;
 }

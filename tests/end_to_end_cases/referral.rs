@@ -1,9 +1,14 @@
 //! Codes, claims and what they bring, over the wire.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use guerdon::grpc::wire;
+use guerdon::service::Calls;
 use tokio::task::JoinSet;
 use wire::RefusalReason as R;
 
+use crate::support::faulty::{Fault, FaultyStore};
 use crate::support::server::*;
 
 const REFERRALS: &str = "guerdon: 1
@@ -152,6 +157,8 @@ pub(crate) async fn r16_every_reason_is_told<W: World>() {
         (budget.state(), budget.rejected_for()),
         (wire::ReferralState::Rejected, wire::ReferralRejection::Budget)
     );
+    // A guest has nobody to attribute yet.
+    assert_eq!(refused(&server, order_with("", "o-guest", 100, &[&code])).await, [R::AnsweredAtClaim]);
     let vanity = asked("zoe", "wish", "few", "ZOE0");
     assert_eq!(refused(&server, Write::CreateCode(vanity)).await, [R::VanityNotAllowed]);
     world.clock().set(world.clock().now(None).plus_ms(2 * DAY_MS));
@@ -316,5 +323,68 @@ pub(crate) async fn r10_two_who_name_each_other_at_once_are_not_both_attributed<
         for member in [&a, &b] {
             one.clients.verify(member).await;
         }
+    }
+}
+
+const MANY: &str = "guerdon: 1
+program: circles
+title: Circles
+time_zone: UTC
+currencies: [EUR]
+units: {points: {}}
+referrals: [{id: friends, title: F, advocate: {units: 100}, friend: {units: 10}, milestones: [{from: 31, times: 2}], generations: [50%]}]
+";
+
+/// What many friends bring at once is written into the advocate's account a few times, and counted once whatever gets lost.
+pub(crate) async fn r9_what_many_friends_bring_is_taken_in_together<W: World>() {
+    const FRIENDS: i64 = 60;
+    let world = W::start();
+    let store = FaultyStore::new(world.store());
+    let server = Server::start_idle_with(store.clone(), world.clock(), options(), MANY).await;
+    let clients = &server.clients;
+    let tell = async || {
+        for _ in 0..3 {
+            let now = world.clock().now(None).plus_ms(2_000);
+            world.clock().set(now);
+            server.service.end_day(now).await.unwrap();
+        }
+    };
+    clients.enroll("zoe").await;
+    let zoes = code_of(&server, "zoe", "friends").await;
+    tell().await;
+    clients.enroll("ann").await;
+    clients.send(&attribute("ann", "by", &zoes)).await;
+    let code = code_of(&server, "ann", "friends").await;
+    tell().await;
+    for n in 0..FRIENDS {
+        let friend = format!("f{n}");
+        clients.enroll(&friend).await;
+        clients.send(&attribute(&friend, "by", &code)).await;
+        clients.send(&commit(&friend, "c", order(&format!("o-{n}"), 100))).await;
+    }
+    let account = guerdon::domain::id::AccountId::parse("ann").unwrap();
+    let key = layout().account(&guerdon::domain::id::ProgramId::parse("circles").unwrap(), &account);
+    let written = Arc::new(AtomicU32::new(0));
+    let seen = written.clone();
+    store.plan(move |commit| {
+        if commit.writes.iter().all(|write| write.key != key) {
+            return Fault::None;
+        }
+        match seen.fetch_add(1, Ordering::Relaxed) {
+            1 => Fault::LoseAnswer,
+            2 => Fault::LoseRequest,
+            _ => Fault::None,
+        }
+    });
+    tell().await;
+    store.plan(|_| Fault::None);
+    let ann = clients.member("ann").await;
+    // Twice from the thirty-first on.
+    assert_eq!((ann.friends_qualified, available(&ann.balances)), (FRIENDS, 30 * 100 + 30 * 200));
+    assert_eq!(clients.available("zoe").await, 50 * FRIENDS, "a share of each goes on, without milestones");
+    let written = i64::from(written.load(Ordering::Relaxed));
+    assert!(0 < written && written < FRIENDS, "{written} commits");
+    for member in ["ann", "zoe", "f0"] {
+        clients.verify(member).await;
     }
 }

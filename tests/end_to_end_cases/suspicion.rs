@@ -166,6 +166,40 @@ pub(crate) async fn r13_who_refers_themselves_is_refused_flagged_or_told<W: Worl
     }
 }
 
+pub(crate) async fn r13_a_quote_tells_what_a_commit_with_the_same_signals_decides<W: World>() {
+    let world = W::start();
+    let server = serve(&world, options()).await;
+    let clients = &server.clients;
+    clients.send(&joining("ada", &[], email("ada@example.org"))).await;
+    let code = clients.code_of("ada").await;
+    for (friend, of_profile, signals, refused) in [
+        ("f1", wire::Signals::default(), email("ada@example.org"), true),
+        ("f2", wire::Signals::default(), email("ben@example.org"), false),
+        // What is known of them already counts, sent with the order or not.
+        ("f3", email("ada@example.org"), wire::Signals::default(), true),
+    ] {
+        clients.send(&joining(friend, &[], of_profile)).await;
+        let entries = clients.verify(friend).await.entries;
+        let quote = wire::QuoteRequest {
+            member_id: friend.into(),
+            order: Some(order(friend, 1_000)),
+            codes: vec![code.clone()],
+            signals: Some(signals.clone()),
+            ..Default::default()
+        };
+        let quoted = clients.quote(quote).await.decision.unwrap();
+        assert_eq!(clients.verify(friend).await.entries, entries, "a quote keeps nothing");
+        let committed = match buying(friend, friend, 1_000, signals) {
+            Write::Commit(raw) => Write::Commit(wire::CommitRequest { codes: vec![code.clone()], ..raw }),
+            other => other,
+        };
+        let committed = clients.send(&committed).await.commit().decision.unwrap();
+        assert_eq!((&quoted.effects, &quoted.refusals), (&committed.effects, &committed.refusals), "{friend}");
+        let reasons: Vec<R> = quoted.refusals.iter().map(|refusal| refusal.reason()).collect();
+        assert_eq!(reasons, if refused { vec![R::ReferralSuspected] } else { vec![] }, "{friend}");
+    }
+}
+
 /// Whatever lies in the store, nothing in it is what was sent.
 pub(crate) async fn r13_nothing_personal_is_stored_and_keys_are_changed<W: World>() {
     let world = W::start();

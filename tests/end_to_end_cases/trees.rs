@@ -241,3 +241,83 @@ pub(crate) async fn r17_a_board_of_who_brings_the_most<W: World>() {
     world.clock().set(world.clock().now(None).plus_ms(32 * DAY_MS));
     assert_eq!(board().await, is(&[]));
 }
+
+/// Referral, state and what the advocate has of it, by page.
+async fn listed(server: &Server, member: &str, page_size: i32, newest_first: bool) -> Vec<(String, String, i64)> {
+    let (mut rows, mut page_token) = (Vec::new(), String::new());
+    for _ in 0..100 {
+        let request = wire::ListReferralsRequest {
+            member_id: member.into(),
+            page_size,
+            page_token,
+            newest_first,
+            ..Default::default()
+        };
+        let page = server.clients.referral.clone().list_referrals(request).await.unwrap().into_inner();
+        assert!(page.referrals.len() <= usize::try_from(page_size).unwrap());
+        for referral in page.referrals {
+            assert_eq!(referral.advocate_member_id, member);
+            let rewards = referral.rewards.iter().filter(|reward| reward.beneficiary_member_id == member);
+            let stands = rewards.map(|reward| reward.amount - reward.reversed).sum();
+            rows.push((referral.referral_id.clone(), referral.state().as_str_name().to_owned(), stands));
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return rows;
+        }
+    }
+    panic!("the pages do not end");
+}
+
+pub(crate) async fn r17_referrals_of_an_advocate_are_listed_with_status_and_rewards<W: World>() {
+    let world = W::start();
+    let server = serve(&world).await;
+    let clients = &server.clients;
+    let ann = join_by(&world, &server, "ann", "").await;
+    let zoe = join_by(&world, &server, "zoe", "").await;
+    for friend in ["ben", "cat", "dan", "eve"] {
+        join_by(&world, &server, friend, &ann).await;
+    }
+    join_by(&world, &server, "fay", &zoe).await;
+    clients.send(&commit("ben", "c", order("o-ben", 100))).await;
+    clients.send(&commit("cat", "c", order("o-cat", 100))).await;
+    clients.send(&give_back("cat", "r", "o-cat", "r", everything())).await;
+    // At checkout Dan names another code: he is no friend of Ann's any more.
+    let Write::Commit(raw) = commit("dan", "c", order("o-dan", 100)) else { panic!("a commit") };
+    clients.send(&Write::Commit(wire::CommitRequest { codes: vec![zoe], ..raw })).await;
+    tell(&world, &server).await;
+    let row = |id: &str, state: &str, stands| (format!("friends:{id}"), format!("REFERRAL_STATE_{state}"), stands);
+    let expected = [row("ben", "QUALIFIED", 100), row("cat", "REJECTED", 0), row("eve", "ATTRIBUTED", 0)];
+    let backwards: Vec<_> = expected.iter().rev().cloned().collect();
+    for page_size in [1, 2, 3, 200] {
+        assert_eq!(listed(&server, "ann", page_size, false).await, expected, "{page_size}");
+        assert_eq!(listed(&server, "ann", page_size, true).await, backwards, "{page_size}");
+    }
+    let zoes = [row("fay", "ATTRIBUTED", 0), row("dan", "QUALIFIED", 100)];
+    assert_eq!(listed(&server, "zoe", 10, false).await, zoes);
+    assert_eq!(listed(&server, "ben", 10, true).await, []);
+
+    // Whoever becomes part of Ann brings their friends along, after her own.
+    let merge = wire::MergeRequest {
+        member_id: "zoe".into(),
+        into_member_id: "ann".into(),
+        request_id: "merge".into(),
+        ..Default::default()
+    };
+    clients.send(&Write::Merge(merge)).await;
+    tell(&world, &server).await;
+    let request = wire::ListReferralsRequest { member_id: "ann".into(), ..Default::default() };
+    let all = clients.referral.clone().list_referrals(request).await.unwrap().into_inner().referrals;
+    let ids: Vec<&str> = all.iter().map(|referral| referral.friend_member_id.as_str()).collect();
+    assert_eq!(ids, ["ben", "cat", "eve", "fay", "dan"]);
+    for (member, newest_first, page_token, code) in [
+        ("nobody", false, String::new(), tonic::Code::NotFound),
+        ("ann", false, "zz".to_owned(), tonic::Code::InvalidArgument),
+        ("ann", true, String::new(), tonic::Code::Ok),
+    ] {
+        let request =
+            wire::ListReferralsRequest { member_id: member.into(), page_token, newest_first, ..Default::default() };
+        let answer = clients.referral.clone().list_referrals(request).await;
+        assert_eq!(answer.map_or_else(|status| status.code(), |_| tonic::Code::Ok), code, "{member} {newest_first}");
+    }
+}

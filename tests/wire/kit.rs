@@ -20,7 +20,7 @@ use guerdon::domain::referral::tree::{Child, Node};
 use guerdon::domain::referral::{
     CodeOwner, CodeState, Considered, ModelSays, Outcome, Referral, TouchSeen, Via, Weighing,
 };
-use guerdon::domain::stats::{Channel, Figure, Measure};
+use guerdon::domain::stats::{Channel, Difference, Figure, Measure, Way};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::account_service_client::AccountServiceClient;
 use guerdon::grpc::wire::checkout_service_client::CheckoutServiceClient;
@@ -31,7 +31,7 @@ use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
 use guerdon::grpc::wire::reward_service_client::RewardServiceClient;
 use guerdon::grpc::wire::simulation_service_client::SimulationServiceClient;
 use guerdon::grpc::{self, Observer, wire};
-use guerdon::service::{Answered, Calls, Entries, Error, Known, Preview, Tree, TreePage, Write};
+use guerdon::service::{Answered, Calls, Entries, Error, Known, Preview, Referrals, Tree, TreePage, Write};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -190,15 +190,47 @@ impl Calls for Fake {
         Ok((vec![node], asked.token.clone()))
     }
 
-    async fn stats(&self, _: &ProgramId, at: Option<Instant>) -> Result<StatsView, Error> {
+    async fn verify_stats(&self, _: &ProgramId, from: u16) -> Result<StatsProof, Error> {
+        self.act().await?;
+        let figure = Figure {
+            campaign: CampaignId::parse("friends").ok(),
+            way: Some(Way::Agent),
+            channel: Channel::Others,
+            measure: Measure::SignUps,
+        };
+        let difference = Difference { month: guerdon::domain::time::Day(20_605), figure, kept: 2, folded: 3 };
+        Ok(StatsProof {
+            accounts: 4,
+            entries: 5,
+            figures: 6,
+            differences: vec![difference; 101],
+            moving: 1,
+            next: Some(from + 7),
+        })
+    }
+
+    async fn referrals(
+        &self,
+        _: &ProgramId,
+        _: &MemberId,
+        asked: &Referrals,
+    ) -> Result<(Vec<ReferralView>, Option<String>), Error> {
+        self.act().await?;
+        let views = if asked.newest_first { ["b", "a"] } else { ["a", "b"] }.map(in_review);
+        Ok((views.into_iter().take(asked.limit).collect(), asked.token.clone()))
+    }
+
+    async fn stats(&self, _: &ProgramId, at: Option<Instant>, months: usize) -> Result<StatsView, Error> {
         self.act().await?;
         let friends = CampaignId::parse("friends").unwrap();
-        let of = |channel, measure| Figure { campaign: Some(friends.clone()), channel, measure };
-        let all = |measure| Figure { campaign: None, channel: None, measure };
+        let of = |way, measure| Figure { campaign: Some(friends.clone()), way, channel: Channel::Untold, measure };
+        let all = |measure| Figure { campaign: None, way: None, channel: Channel::Untold, measure };
+        let mail = Channel::Named(guerdon::domain::id::Label::parse("mail").unwrap());
+        let touched = |channel: &Channel, measure| Figure { channel: channel.clone(), ..of(None, measure) };
         Ok(StatsView {
             kept: at.is_some(),
             starts_at: Instant(1_000),
-            ends_at: Instant(2_000),
+            ends_at: Instant(1_000 * i64::try_from(1 + months).unwrap()),
             campaigns: vec![friends.clone()],
             figures: vec![
                 (all(Measure::Members), 7),
@@ -207,10 +239,16 @@ impl Calls for Fake {
                 (of(None, Measure::Cost(guerdon::domain::id::UnitId::points())), 10),
                 (of(None, Measure::ReferredOrders), 11),
                 (of(None, Measure::ReferredSpend), 12),
-                (of(Some(Channel::SignUp), Measure::SignUps), 5),
-                (of(Some(Channel::SignUp), Measure::Qualified), 2),
-                (of(Some(Channel::Agent), Measure::SignUps), 1),
-                (of(Some(Channel::Agent), Measure::Qualified), 1),
+                (of(Some(Way::SignUp), Measure::SignUps), 4),
+                (Figure { channel: mail.clone(), ..of(Some(Way::SignUp), Measure::SignUps) }, 1),
+                (of(Some(Way::SignUp), Measure::Qualified), 2),
+                (of(Some(Way::Agent), Measure::SignUps), 1),
+                (of(Some(Way::Agent), Measure::Qualified), 1),
+                (touched(&mail, Measure::Touches(TouchKind::Share)), 3),
+                (touched(&mail, Measure::Touches(TouchKind::Click)), 20),
+                (touched(&mail, Measure::Touches(TouchKind::Scan)), 0),
+                (touched(&Channel::Others, Measure::Touches(TouchKind::Invite)), 6),
+                (touched(&Channel::Others, Measure::TouchesDropped), 9),
             ],
         })
     }
@@ -402,6 +440,7 @@ fn in_review(friend: &str) -> ReferralView {
         code: guerdon::domain::id::Code::parse("M1AC00KS").unwrap(),
         advocate: mia,
         via: Via::Touch,
+        channel: Label::parse("email").ok(),
         state: ReferralState::Qualified,
         confirmed: true,
         attributed_at: at(),
@@ -596,7 +635,9 @@ rpc! {
     AttributeRequest, AttributeResponse, ReferralServiceClient, attribute;
     UpdateCodeRequest, UpdateCodeResponse, ReferralServiceClient, update_code;
     GetCodeRequest, GetCodeResponse, ReferralServiceClient, get_code;
+    ListReferralsRequest, ListReferralsResponse, ReferralServiceClient, list_referrals;
     GetReferralTreeRequest, GetReferralTreeResponse, ReferralServiceClient, get_referral_tree;
+    VerifyStatsRequest, VerifyStatsResponse, ReferralServiceClient, verify_stats;
     GetStatsRequest, GetStatsResponse, ReferralServiceClient, get_stats;
     GetReferralRequest, GetReferralResponse, ReferralServiceClient, get_referral;
     RecordTouchRequest, RecordTouchResponse, ReferralServiceClient, record_touch;

@@ -82,6 +82,25 @@ fn r17_what_is_wrong_with_asking_for_a_tree_and_what_is_asked_unless_it_is_said(
 }
 
 #[test]
+fn r17_referrals_of_an_advocate_are_listed_in_either_order_and_in_pages() {
+    let ask = || wire::ListReferralsRequest { member_id: "mia".into(), ..Default::default() };
+    assert_eq!(found(wire::ListReferralsRequest::default()), ["member_id"]);
+    for (page_size, expected) in [(-1, &["page_size"][..]), (200, &[]), (201, &["page_size"])] {
+        assert_eq!(found(wire::ListReferralsRequest { page_size, ..ask() }), expected);
+    }
+    assert_eq!(found(wire::ListReferralsRequest { page_token: "0".repeat(4_097), ..ask() }), ["page_token"]);
+    for (newest_first, page_size, expected) in
+        [(false, 0, &["friends:a", "friends:b"][..]), (true, 0, &["friends:b", "friends:a"]), (true, 1, &["friends:b"])]
+    {
+        let request = wire::ListReferralsRequest { newest_first, page_size, page_token: "00".into(), ..ask() };
+        let response = wait(request.send(routes(&Fake::that(Does::Fits)))).unwrap();
+        let ids: Vec<&str> = response.referrals.iter().map(|referral| referral.referral_id.as_str()).collect();
+        assert_eq!((ids.as_slice(), response.next_page_token.as_str()), (expected, "00"));
+        assert_eq!(response.referrals[0].channel, "email");
+    }
+}
+
+#[test]
 fn r18_figures_are_shown_as_whole_numbers_and_ratios_of_such() {
     let bad = prost_types::Timestamp { seconds: 0, nanos: -1 };
     assert_eq!(found(wire::GetStatsRequest { at: Some(bad), ..Default::default() }), ["at"]);
@@ -97,5 +116,41 @@ fn r18_figures_are_shown_as_whole_numbers_and_ratios_of_such() {
     let ways: Vec<_> = of.channels.iter().map(|way| (way.via(), way.sign_ups, way.qualified)).collect();
     assert_eq!(ways, [(wire::AttributedVia::SignUp, 5, 2), (wire::AttributedVia::Agent, 1, 1)]);
     assert_eq!(of.referred, Some(wire::ValueFigures { orders: 11, spend_minor: 12 }));
+    let funnel: Vec<_> = of.funnel.iter().map(|of| (of.channel.as_str(), of.others)).collect();
+    assert_eq!(funnel, [("", false), ("mail", false), ("", true)]);
+    let counts = |at: usize| {
+        let of = &of.funnel[at];
+        [of.shares, of.clicks, of.scans, of.invites, of.dropped, of.sign_ups, of.qualified]
+    };
+    assert_eq!((counts(0), counts(1)), ([0, 0, 0, 0, 0, 5, 3], [3, 20, 0, 0, 0, 1, 0]));
+    assert_eq!(counts(2), [0, 0, 0, 6, 9, 0, 0]);
+    assert_eq!((of.shares, of.touches), (3, 26));
+    // One month unless more are asked for, up to a year.
+    for (months, ends_at, expected) in [(0, 2, &[][..]), (12, 13, &[]), (13, 0, &["months"]), (-1, 0, &["months"])] {
+        let request = wire::GetStatsRequest { months, ..Default::default() };
+        assert_eq!(found(request), expected, "{months}");
+        if expected.is_empty() {
+            let shown = wait(request.send(routes(&Fake::that(Does::Fits)))).unwrap();
+            assert_eq!(shown.ends_at, timestamp(ends_at, 0), "{months}");
+        }
+    }
     assert!(!wait(wire::GetStatsRequest::default().send(routes(&Fake::that(Does::Fits)))).unwrap().kept);
+}
+
+#[test]
+fn r18_figures_that_ledgers_do_not_make_are_told() {
+    for page_token in ["x", "-1", "65536"] {
+        let request = wire::VerifyStatsRequest { page_token: page_token.into(), ..Default::default() };
+        assert_eq!(found(request), ["page_token"], "{page_token}");
+    }
+    for (page_token, next) in [("", "7"), ("7", "14")] {
+        let request = wire::VerifyStatsRequest { page_token: page_token.into(), ..Default::default() };
+        let shown = wait(request.send(routes(&Fake::that(Does::Fits)))).unwrap();
+        assert_eq!(shown.next_page_token, next);
+        assert_eq!((shown.accounts, shown.entries, shown.figures, shown.moving_partitions), (4, 5, 6, 1));
+        assert_eq!((shown.differing, shown.differences.len()), (101, 100));
+        let wire::StatsDifference { month, campaign_id, figure, kept, folded } = &shown.differences[0];
+        assert_eq!((month.as_str(), campaign_id.as_str(), *kept, *folded), ("2026-06", "friends", 2, 3));
+        assert!(figure.contains("SignUps") && figure.contains("Agent"), "{figure}");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::pace::Pace;
-use super::shape::Verdict;
+use super::shape::{self, Verdict};
 
 /// Part of the figures, filled by some of the calls.
 #[derive(Default)]
@@ -96,6 +96,39 @@ impl Measured {
         all
     }
 
+    /// Both together, one after the other.
+    pub fn and(mut self, after: Measured) -> Measured {
+        self.took += after.took;
+        self.unsent += after.unsent;
+        for (series, part) in after.latency_us {
+            match self.latency_us.get_mut(series) {
+                Some(sum) => {
+                    // All have the same bounds.
+                    let _ = sum.add(part);
+                }
+                None => {
+                    self.latency_us.insert(series, part);
+                }
+            }
+        }
+        for (what, count) in after.failed {
+            *self.failed.entry(what).or_default() += count;
+        }
+        for (what, count) in after.wrong {
+            *self.wrong.entry(what).or_default() += count;
+        }
+        self
+    }
+
+    /// How the calls of other members fare while all name one code, against while they name many: p50 and p99 of the one
+    /// in thousandths of the other; `None`: the load was another.
+    pub fn hot_code_permille(&self) -> Option<[u64; 2]> {
+        let of = |series: &str| self.latency_us.get(series).map(quantiles);
+        let ([many_p50, _, many_p99, ..], [one_p50, _, one_p99, ..]) =
+            (of(shape::OTHERS_WITH_MANY)?, of(shape::OTHERS_WITH_ONE)?);
+        Some([one_p50 * 1_000 / many_p50.max(1), one_p99 * 1_000 / many_p99.max(1)])
+    }
+
     /// Whether every call was sent, and answered as it must be.
     pub fn is_fine(&self) -> bool {
         self.failed.is_empty() && self.wrong.is_empty() && self.unsent == 0
@@ -146,6 +179,11 @@ impl Measured {
             }
             text.push('\n');
         }
+        if let Some([p50, p99]) = self.hot_code_permille() {
+            let ratio = |permille: u64| format!("{}.{:02}", permille / 1_000, permille % 1_000 / 10);
+            let (p50, p99) = (ratio(p50), ratio(p99));
+            let _ = writeln!(text, "\nothers, one code against many: p50 {p50} times, p99 {p99} times");
+        }
         for (what, count) in &self.failed {
             let _ = writeln!(text, "failed {count}: {what}");
         }
@@ -173,6 +211,7 @@ impl Measured {
         serde_json::json!({
             "offered_per_second": offered, "in_flight": in_flight, "answered_per_second": self.per_second(),
             "took_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX), "series": by_series,
+            "hot_code_permille": self.hot_code_permille().map(|[p50, p99]| serde_json::json!({"p50": p50, "p99": p99})),
             "failed": self.failed, "wrong": self.wrong, "unsent": self.unsent,
         })
         .to_string()

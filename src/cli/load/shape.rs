@@ -1,8 +1,8 @@
 //! What is sent, for whom, and what its answer must be.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::LoadArgs;
 use crate::cli::client::{CallError, Client};
@@ -20,7 +20,8 @@ pub enum Workload {
     Zipf,
     /// Commits, one in twenty of them for one member; the others are measured by themselves.
     HotMember,
-    /// Sign-ups of new members with one code.
+    /// Of four calls a sign-up with a code, the first order of somebody who signed up so, and two Commits of other members:
+    /// by turns with codes of many advocates, and all with one code. How much slower the others are is told as a ratio.
     HotCode,
     /// What a shop sends: of 20 calls 11 Quote, 3 Reserve, 4 Commit (of what was reserved, where there is something), 1
     /// Release, 1 Return.
@@ -62,6 +63,21 @@ const OPENING_UNITS: i64 = 1_000_000;
 /// Orders of the shop that wait for what happens to them next.
 const WAITING_MAX: usize = 100_000;
 
+/// What [`Workload::HotCode`] names its calls: with codes of many advocates, and with one.
+pub const OTHERS_WITH_MANY: &str = "others, many codes";
+pub const OTHERS_WITH_ONE: &str = "others, one code";
+const SIGN_UPS: [&str; 2] = ["Enroll, many codes", "Enroll, one code"];
+const FIRST_ORDERS: [&str; 2] = ["friends, many codes", "friends, one code"];
+
+/// Codes of [`Workload::HotCode`]: the hot one, and others to compare with.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Codes {
+    /// Whose the hot code is; `None`: the caller named it.
+    pub owner: Option<String>,
+    pub hot: String,
+    pub many: Vec<String>,
+}
+
 /// Makes the calls of a run.
 pub struct Shape {
     workload: Workload,
@@ -69,7 +85,11 @@ pub struct Shape {
     seed: u64,
     members: u64,
     program_id: String,
-    code: String,
+    codes: OnceLock<Codes>,
+    /// Whether all name the hot code now.
+    hot: AtomicBool,
+    /// Who signed up with a code and has not ordered.
+    joined: Mutex<VecDeque<u64>>,
     order: wire::Order,
     /// For [`Workload::Zipf`]: sums of weights, member by member.
     weights: Vec<u64>,
@@ -109,7 +129,9 @@ impl Shape {
             seed: args.seed,
             members: args.members,
             program_id: args.program_id.clone(),
-            code: args.code.clone(),
+            codes: OnceLock::new(),
+            hot: AtomicBool::new(false),
+            joined: Mutex::default(),
             order,
             weights: (1..=weighted).map(weigh).collect(),
             sent: AtomicU64::new(0),
@@ -130,6 +152,11 @@ impl Shape {
             request_id: "load-enroll".to_owned(),
             ..wire::EnrollRequest::default()
         }
+    }
+
+    /// How a member stands.
+    pub fn asked(&self, member: &str) -> wire::GetMemberRequest {
+        wire::GetMemberRequest { program_id: self.program_id.clone(), member_id: member.to_owned() }
     }
 
     /// What a member is given before the load begins.
@@ -159,15 +186,57 @@ impl Shape {
             }
             Workload::HotMember if nth.is_multiple_of(HOT_EVERY) => self.commit("Commit, hot member", 0, nth),
             Workload::HotMember => self.commit("Commit, others", random.u64(1..self.members.max(2)), nth),
-            Workload::HotCode => {
-                let member_id = format!("load-{}-{nth}", self.run);
-                let codes = vec![self.code.clone()];
-                let (program_id, request_id) = (self.program_id.clone(), "load-enroll".to_owned());
-                let request = wire::EnrollRequest { program_id, member_id, request_id, codes, ..Default::default() };
-                Job { series: "Enroll", call: Call::Enroll(request), about: (0, nth) }
-            }
+            Workload::HotCode => self.around_a_code(&mut random, nth),
             Workload::Shop => self.shop(random.u64(0..20), random.u64(0..self.members), nth),
         }
+    }
+
+    /// The codes that friends name from now on.
+    pub fn with_codes(&self, codes: Codes) {
+        // Set once, before the load begins.
+        let _ = self.codes.set(codes);
+    }
+
+    pub fn codes(&self) -> Option<&Codes> {
+        self.codes.get()
+    }
+
+    /// From now on friends name the hot code, or one of the many.
+    pub fn heat(&self, hot: bool) {
+        self.hot.store(hot, Ordering::Relaxed);
+        lock(&self.joined).clear();
+    }
+
+    fn around_a_code(&self, random: &mut fastrand::Rng, nth: u64) -> Job {
+        let hot = self.hot.load(Ordering::Relaxed);
+        let at = usize::from(hot);
+        let of = |names: [&'static str; 2]| names.get(at).copied().unwrap_or_default();
+        match nth % 4 {
+            0 => {
+                let code =
+                    self.codes.get().and_then(|codes| match codes.many.get(random.usize(0..codes.many.len().max(1))) {
+                        Some(one) if !hot => Some(one.clone()),
+                        _ => Some(codes.hot.clone()),
+                    });
+                let request = wire::EnrollRequest {
+                    program_id: self.program_id.clone(),
+                    member_id: self.friend(nth),
+                    request_id: "load-enroll".to_owned(),
+                    codes: code.into_iter().collect(),
+                    ..Default::default()
+                };
+                Job { series: of(SIGN_UPS), call: Call::Enroll(request), about: (nth, nth) }
+            }
+            1 if let Some(friend) = lock(&self.joined).pop_front() => {
+                self.commit_of(of(FIRST_ORDERS), self.friend(friend), (friend, nth))
+            }
+            _ => self.commit(of([OTHERS_WITH_MANY, OTHERS_WITH_ONE]), random.u64(0..self.members), nth),
+        }
+    }
+
+    /// Somebody who signs up in this run.
+    fn friend(&self, nth: u64) -> String {
+        format!("load-{}-{nth}", self.run)
     }
 
     fn shop(&self, dice: u64, member: u64, nth: u64) -> Job {
@@ -205,14 +274,19 @@ impl Shape {
     }
 
     fn commit(&self, series: &'static str, member: u64, nth: u64) -> Job {
+        self.commit_of(series, name(member), (member, nth))
+    }
+
+    fn commit_of(&self, series: &'static str, member_id: String, about: (u64, u64)) -> Job {
+        let nth = about.1;
         let request = wire::CommitRequest {
             program_id: self.program_id.clone(),
-            member_id: name(member),
+            member_id,
             request_id: format!("commit-{}", self.order_id(nth)),
             order: self.order(nth),
             ..wire::CommitRequest::default()
         };
-        Job { series, call: Call::Commit(request), about: (member, nth) }
+        Job { series, call: Call::Commit(request), about }
     }
 
     fn reserve(&self, member: u64, nth: u64) -> Job {
@@ -268,11 +342,27 @@ impl Shape {
         }
     }
 
+    /// Somebody who signed up with a code can order.
+    fn keep_friend(&self, nth: u64) {
+        let mut joined = lock(&self.joined);
+        if joined.len() < WAITING_MAX {
+            joined.push_back(nth);
+        }
+    }
+
     /// Sends a call once and looks at its answer.
     pub async fn send(&self, client: &Client, job: Job) -> Verdict {
         match job.call {
             Call::Enroll(request) => {
-                judge(client.enroll(request).await, |answer| answer.enrolled, |answer| &answer.decision)
+                let attributed = |answer: &wire::EnrollResponse| {
+                    let decision = answer.decision.as_ref();
+                    answer.enrolled && decision.is_some_and(|decision| decision.refusals.is_empty())
+                };
+                let verdict = judge(client.enroll(request).await, attributed, |answer| &answer.decision);
+                if verdict == Verdict::Fine {
+                    self.keep_friend(job.about.0);
+                }
+                verdict
             }
             Call::Quote(request) => judge(client.quote(request).await, |answer| answer.decision.is_some(), |_| &None),
             Call::Reserve(request) => {
@@ -315,7 +405,8 @@ fn judge<T>(
     }
 }
 
-fn name(member: u64) -> String {
+/// The id of a member that the load is spread over.
+pub fn name(member: u64) -> String {
     format!("load-member-{member}")
 }
 

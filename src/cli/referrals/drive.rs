@@ -33,6 +33,8 @@ pub struct Options {
     pub concurrency: usize,
     /// Shuffles and repeats calls, by this seed.
     pub rough: Option<u64>,
+    /// Whether the program keeps figures of referrals, which then are compared with the ledgers.
+    pub figures: bool,
 }
 
 /// What happened in one stretch of time.

@@ -68,6 +68,8 @@ pub struct Run {
     /// Members who do not stand where the record puts them: how many, and the first of them.
     pub astray: u64,
     pub astray_first: Vec<String>,
+    /// Figures of referrals, where the program keeps them, against the ledgers folded again.
+    pub figures: Option<Figures>,
     pub calls: u64,
     /// Answers that were given before, to the same request id.
     pub replayed: u64,
@@ -81,9 +83,19 @@ pub struct Run {
     pub elapsed_ms: u64,
 }
 
+/// What folding all ledgers again says of the figures that the server keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Figures {
+    pub compared: i64,
+    pub differing: i64,
+    /// Partitions that did not stand still.
+    pub moving: i64,
+}
+
 impl Run {
     pub fn is_good(&self) -> bool {
-        self.verification.all() && self.astray == 0 && self.differed == 0
+        let figures = self.figures.is_none_or(|of| of.differing == 0 && of.moving == 0 && 0 < of.compared);
+        self.verification.all() && self.astray == 0 && self.differed == 0 && figures
     }
 }
 
@@ -119,6 +131,7 @@ pub fn sum_up(graph: &Graph, tree: &Tree, as_of: Instant, standings: &[Standing]
         verification,
         astray,
         astray_first,
+        figures: None,
         calls: 0,
         replayed: 0,
         differed: 0,
@@ -216,6 +229,12 @@ impl fmt::Display for Summary {
                 writeln!(f, "  {} LEDGERS DO NOT VERIFY, among them:", grouped(failed.into()))?;
                 for (member, fault) in &run.verification.failed {
                     writeln!(f, "    {member}: {fault}")?;
+                }
+            }
+            if let Some(Figures { compared, differing, moving }) = run.figures {
+                writeln!(f, "  {} figures compared with the ledgers", grouped(compared.into()))?;
+                if differing != 0 || moving != 0 {
+                    writeln!(f, "  {differing} FIGURES DIFFER, {moving} PARTITIONS DID NOT STAND STILL")?;
                 }
             }
             if 0 < run.astray {

@@ -27,13 +27,14 @@ impl AccountState {
                 let surplus = self.weighed.len().saturating_sub(AccountState::WEIGHED_MAX);
                 self.weighed.drain(..surplus);
             }
-            Fact::Attributed { referral, campaign, code, advocate, via, confirmed, qualify_by, sharers } => {
+            Fact::Attributed { referral, campaign, code, advocate, via, channel, confirmed, qualify_by, sharers } => {
                 self.referral = Some(Referral {
                     referral: referral.clone(),
                     campaign: campaign.clone(),
                     code: code.clone(),
                     advocate: advocate.clone(),
                     via: via.clone(),
+                    channel: channel.clone(),
                     state: ReferralState::Attributed,
                     confirmed: *confirmed,
                     attributed_at: entry.effective_at,

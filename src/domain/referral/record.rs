@@ -101,6 +101,8 @@ pub struct Referral {
     pub code: Code,
     pub advocate: AccountId,
     pub via: Via,
+    /// Where the code was, as the latest touch by it said that had come by then; `None`: no touch says.
+    pub channel: Option<Label>,
     pub state: ReferralState,
     /// Whether it is certain that it closes no circle. Until then nothing is paid.
     pub confirmed: bool,

@@ -11,7 +11,7 @@ use super::super::program::TouchTerms;
 use super::super::time::{Instant, SECOND_MS};
 
 /// How somebody came by a code.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum TouchKind {
     Click,
     Scan,

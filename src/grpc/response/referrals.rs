@@ -83,6 +83,7 @@ pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
         qualify_by: expiry(referral.qualify_by),
         rejected_for: rejected_for.into(),
         event_id: event,
+        channel: text(referral.channel),
         findings: all(referral.findings, finding),
         review: referral.review.map(review),
     }

@@ -8,13 +8,14 @@ use super::super::super::account::AccountState;
 use super::super::super::answer::{Answer, AttributeAnswer, Decided, Effect, Reason, ReferralState, Refusal, Subject};
 use super::super::super::command::{Attribute, ConfirmReferral, EnteredCode, Outgoing, SettleReferral};
 use super::super::super::desk::Desk;
-use super::super::super::id::{AccountId, CampaignId, Code, ReferralId};
+use super::super::super::id::{AccountId, CampaignId, Code, Label, ReferralId};
 use super::super::super::ledger::Fact;
 use super::super::super::program::{AttributeAt, Campaign};
 use super::super::super::quota::QuotaKey;
 use super::super::super::referral::credit::WHOLE_PPM;
 use super::super::super::referral::cycle::Verdict;
 use super::super::super::referral::fraud::Finding;
+use super::super::super::referral::touch::{Touch, TouchKind};
 use super::super::super::referral::{
     CodeOwner, CodeState, Considered, Outcome, Referral, RejectedFor, Sharer, Via, Weighing,
 };
@@ -99,6 +100,8 @@ struct Claimed<'a> {
     code: Code,
     advocate: AccountId,
     via: Via,
+    /// Where the code was.
+    channel: Option<Label>,
     sharers: Vec<Sharer>,
     /// What speaks against it.
     findings: Vec<Finding>,
@@ -114,11 +117,20 @@ impl<'a> Claimed<'a> {
             code: code.clone(),
             advocate: owner.account.clone(),
             via: via.clone(),
+            channel: channel_of(scene, code),
             sharers: Vec::new(),
             findings: Vec::new(),
             qualify_by: qualify_by(scene, campaign),
         }
     }
+}
+
+/// Where a code was that is named: as the visitor's latest touch by it says, if they had come by it before.
+fn channel_of(scene: &Scene<'_>, code: &Code) -> Option<Label> {
+    let touches = scene.snapshot.visitor.iter().flat_map(|visitor| &visitor.touches);
+    let came =
+        |touch: &&Touch| touch.code == *code && touch.kind != TouchKind::Share && touch.at <= scene.times.effective_at;
+    touches.filter(came).max_by_key(|touch| touch.at)?.channel.clone()
 }
 
 /// By when what is attributed now must have qualified, by the campaign's own terms.
@@ -149,6 +161,7 @@ fn claim(
             code: claimed.code.clone(),
             advocate: claimed.advocate.clone(),
             via: claimed.via.clone(),
+            channel: claimed.channel.clone(),
             confirmed,
             qualify_by: claimed.qualify_by,
             sharers: claimed.sharers.clone(),

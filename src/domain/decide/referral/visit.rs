@@ -4,6 +4,7 @@ use super::super::super::answer::{Answer, Reason, Subject, TouchAnswer};
 use super::super::super::command::RecordTouch;
 use super::super::super::referral::CodeState;
 use super::super::super::referral::touch::Touch;
+use super::super::super::stats;
 use super::super::{Decision, Halt, Scene, no};
 
 /// A touch of a code that leads anywhere is kept with its visitor, unless a machine made it or there are too many. Whether
@@ -30,7 +31,8 @@ pub(in super::super) fn record_touch(scene: &Scene<'_>, command: &RecordTouch) -
         at: scene.times.effective_at,
     };
     let mut visitor = scene.snapshot.visitor.clone().unwrap_or_default();
-    let dropped = visitor.record(touch, &command.user_agent, &scene.program.touches).err();
+    let dropped = visitor.record(touch.clone(), &command.user_agent, &scene.program.touches).err();
+    let figures = stats::of_touch(scene.program, &touch, dropped.is_none());
     let answer = Answer::Touch(TouchAnswer { recorded: dropped.is_none(), dropped, refusals: Vec::new() });
-    Ok(Decision { visitor: Some(visitor), ..scene.unchanged(answer, true) })
+    Ok(Decision { visitor: Some(visitor), figures, ..scene.unchanged(answer, true) })
 }

@@ -221,11 +221,13 @@ fn claimed<'a>(scene: &Scene<'_>, counting: &[Counting<'a>], parts: &[i64]) -> O
     let (advocate, code, _) = credits.extract_if(.., |(known, ..)| *known == most).next()?;
     let sharers = credits.into_iter().map(|(advocate, code, ppm)| Sharer { advocate, code, ppm, sent: None });
     let by_campaign = qualify_by(scene, last.found.campaign);
+    let channel = counting.iter().rfind(|one| one.found.code == code).and_then(|one| one.touch.channel.clone());
     Some(Claimed {
         campaign: last.found.campaign,
         code,
         advocate,
         via: Via::Touch,
+        channel,
         sharers: sharers.collect(),
         findings: counting
             .iter()
