@@ -205,7 +205,7 @@ proptest! {
         let wire::CommitRequest { program_id, member_id, order, redeem, codes, occurred_at, explain, quote_token, .. } = raw.clone();
         let quote = wire::QuoteRequest {
             program_id: program_id.clone(), member_id: member_id.clone(), order: order.clone(), redeem: redeem.clone(),
-            codes, occurred_at, explain, list_rewards: false, visitor_id: raw.visitor_id.clone(),
+            codes, occurred_at, explain, list_rewards: false, visitor_id: raw.visitor_id.clone(), signals: None,
         };
         let reserve = wire::ReserveRequest {
             program_id, member_id, request_id: "r-1".into(), order, redeem,

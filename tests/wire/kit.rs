@@ -225,7 +225,7 @@ impl Calls for Fake {
         let friends = CampaignId::parse("friends").unwrap();
         let of = |way, measure| Figure { campaign: Some(friends.clone()), way, channel: Channel::Untold, measure };
         let all = |measure| Figure { campaign: None, way: None, channel: Channel::Untold, measure };
-        let mail = Channel::Named(guerdon::domain::id::Label::parse("mail").unwrap());
+        let mail = Channel::Named(Label::parse("mail").unwrap());
         let touched = |channel: &Channel, measure| Figure { channel: channel.clone(), ..of(None, measure) };
         Ok(StatsView {
             kept: at.is_some(),
@@ -734,6 +734,7 @@ pub(crate) fn quote() -> wire::QuoteRequest {
         explain: true,
         list_rewards: false,
         visitor_id: "v-1".into(),
+        signals: None,
     }
 }
 

@@ -128,7 +128,7 @@ fn r18_figures_are_shown_as_whole_numbers_and_ratios_of_such() {
     // One month unless more are asked for, up to a year.
     for (months, ends_at, expected) in [(0, 2, &[][..]), (12, 13, &[]), (13, 0, &["months"]), (-1, 0, &["months"])] {
         let request = wire::GetStatsRequest { months, ..Default::default() };
-        assert_eq!(found(request), expected, "{months}");
+        assert_eq!(found(request.clone()), expected, "{months}");
         if expected.is_empty() {
             let shown = wait(request.send(routes(&Fake::that(Does::Fits)))).unwrap();
             assert_eq!(shown.ends_at, timestamp(ends_at, 0), "{months}");
