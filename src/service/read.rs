@@ -63,7 +63,7 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
     let command = command.as_ref();
     let visitor = touches::of(inner, &program, command).await?;
     let codes = codes::named(inner, &program, command, visitor.as_ref()).await?;
-    let upline = signals::upline(inner, &program, command, account.as_ref(), &codes).await?;
+    let upline = signals::upline(inner, &program, command, account.as_deref(), &codes).await?;
     let member = preview.member.clone();
     let mut snapshot = Snapshot {
         program,

@@ -211,7 +211,7 @@ pub(super) async fn receive_all(
     let mut basis = Basis {
         account_id: account.clone(),
         key: key.clone(),
-        account: Some((token, *state)),
+        account: Some((token, state)),
         deed: None,
         order: None,
         inbound: None,
@@ -258,7 +258,7 @@ pub(super) async fn receive_all(
             let written = all.writes.iter().find(|write| write.key == key).and_then(|write| write.record.as_ref());
             if let (Some(record), Some((token, state))) = (written, basis.account) {
                 let bytes = record.body.len();
-                let record = Arc::new(MemberRecord::Account(Box::new(state)));
+                let record = MemberRecord::Account(state);
                 inner.records.keep(key, Seen { token, record, bytes });
             }
             if !all.feed.is_empty() {

@@ -288,7 +288,7 @@ pub(crate) async fn r19_commission_of_a_pending_claim_accrues_once_it_is_confirm
 /// What a partner's friend brings waits for the review like any other reward, and is paid to the partner with it or never.
 pub(crate) async fn r14_commission_of_a_partner_waits_for_the_review<W: World>() {
     let world = W::start();
-    let program = PARTNERS.replace("hold: 14 days,", "hold: 14 days, fraud: {device: flag}, review_within: 10 days,");
+    let program = PARTNERS.replace("hold: 14 days,", "hold: 14 days, fraud: {device: flag, review_within: 10 days},");
     let server = Server::start_idle_with(world.store(), world.clock(), options(), &program).await;
     let clients = &server.clients;
     let code = partner(&world, &server, "acme").await;
