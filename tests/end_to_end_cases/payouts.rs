@@ -293,13 +293,17 @@ pub(crate) async fn r14_commission_of_a_partner_waits_for_the_review<W: World>()
     let clients = &server.clients;
     let code = partner(&world, &server, "acme").await;
     let device = || Some(wire::Signals { device_id: "d-1".into(), ..Default::default() });
+    // What is known of the people of a partner is known of the partner.
+    clients.enroll("ann").await;
     let known = wire::UpdateMemberRequest {
-        member_id: "acme".into(),
+        member_id: "ann".into(),
         request_id: "known".into(),
         signals: device(),
         ..Default::default()
     };
-    clients.send(&Write::UpdateMember(known)).await;
+    assert_eq!(clients.send(&Write::UpdateMember(known)).await.refusals(), []);
+    let joins = join("ann", "join", "acme", wire::Role::Owner, "");
+    assert_eq!(clients.send(&joins).await.refusals(), []);
     let buys = async |friend: &str, signals: Option<wire::Signals>| {
         clients.enroll(friend).await;
         let Write::Commit(raw) = commit(friend, "c", order(&format!("o-{friend}"), 10_000)) else { panic!("a commit") };

@@ -213,11 +213,10 @@ impl Shape {
         let of = |names: [&'static str; 2]| names.get(at).copied().unwrap_or_default();
         match nth % 4 {
             0 => {
-                let code =
-                    self.codes.get().and_then(|codes| match codes.many.get(random.usize(0..codes.many.len().max(1))) {
-                        Some(one) if !hot => Some(one.clone()),
-                        _ => Some(codes.hot.clone()),
-                    });
+                let code = self.codes.get().map(|codes| {
+                    let one = codes.many.get(random.usize(0..codes.many.len().max(1)));
+                    one.filter(|_| !hot).unwrap_or(&codes.hot).clone()
+                });
                 let request = wire::EnrollRequest {
                     program_id: self.program_id.clone(),
                     member_id: self.friend(nth),
