@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
         "decision",
         "errors",
         "ledger_service",
+        "limit_service",
         "member_service",
         "payout_service",
         "referral_service",

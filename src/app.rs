@@ -33,7 +33,7 @@ use crate::config::{ClockKind, RedisAt, RedisTopology, Settings, StoreSettings};
 use crate::domain::draw::Seed;
 use crate::domain::quote::QuoteKey;
 use crate::domain::referral::signal::SignalKey;
-use crate::service::{self, Service, Source};
+use crate::service::{self, Calls, Service, Source};
 use crate::store::embedded::EmbeddedStore;
 use crate::store::journal::{self, Journal, JournalSettings};
 use crate::store::memory::MemoryStore;
@@ -42,7 +42,7 @@ use crate::store::{self, Store};
 use crate::telemetry::{Telemetry, metrics};
 use crate::{grpc, program};
 use credentials::Watched;
-use limit::Limited;
+use limit::Gate;
 use readiness::Readiness;
 
 /// Ended as asked, with nothing cut.
@@ -132,7 +132,7 @@ pub struct Server {
 
 struct Work {
     service: Service,
-    limited: Arc<Limited>,
+    gate: Arc<Gate>,
 }
 
 impl fmt::Debug for Work {
@@ -189,16 +189,17 @@ impl Server {
         }
 
         let places_max = u32::try_from(settings.limits.calls_in_flight_max).unwrap_or(u32::MAX);
-        let limited = Arc::new(Limited::new(Arc::new(service.clone()), places_max));
+        let gate = Arc::new(Gate::new(places_max));
+        let calls: Arc<dyn Calls> = Arc::new(service.clone());
         let health = HealthReporter::new();
-        let routes = routes(&settings, Arc::clone(&limited), &health, access)?;
+        let routes = routes(&settings, Arc::clone(&calls), Arc::clone(&gate), &health, access)?;
         let incoming = TcpIncoming::bind(settings.listen)
             .map_err(|error| StartError::Listen { addr: settings.listen, error })?
             .with_nodelay(Some(true));
         let addr = incoming.local_addr().map_err(|error| StartError::Listen { addr: settings.listen, error })?;
 
         let stop = CancellationToken::new();
-        let names = grpc::service_names(&*limited);
+        let names = grpc::service_names(&*calls);
         let readiness = Readiness { service: service.clone(), clock, health, names, stop: stop.clone() };
         readiness.tell(published).await;
         let jobs = TaskTracker::new();
@@ -215,7 +216,7 @@ impl Server {
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()),
         );
-        Ok(Server { addr, drain_limit: settings.drain_limit, stop, transport, jobs, work: Work { service, limited } })
+        Ok(Server { addr, drain_limit: settings.drain_limit, stop, transport, jobs, work: Work { service, gate } })
     }
 
     /// Where it listens; the port is a free one if the settings say 0.
@@ -228,11 +229,11 @@ impl Server {
     pub async fn stop(mut self) -> Drained {
         let deadline = Instant::now() + self.drain_limit;
         self.stop.cancel();
-        let Work { service, limited } = &self.work;
+        let Work { service, gate } = &self.work;
 
         // A peer that never closes its connection must not hold up the rest: idle is good enough.
         let answered = async {
-            limited.drain().await;
+            gate.drain().await;
             sleep(FAREWELL).await;
         };
         let calls = async {
@@ -455,17 +456,39 @@ async fn publish(service: &Service) -> Result<bool, StartError> {
     }
 }
 
+/// What the transport, the service and the reader of programs hold callers to.
+pub fn told(calls_in_flight_max: usize, calls_per_account_max: usize) -> grpc::Told {
+    grpc::Told {
+        header_bytes_max: HEADER_BYTES_MAX,
+        calls_in_flight_max,
+        calls_per_account_max,
+        streams_per_connection_max: STREAMS_PER_CONNECTION_MAX,
+        programs: grpc::ProgramFile {
+            bytes_max: program::TEXT_LEN_MAX,
+            depth_max: program::DEPTH_MAX,
+            rules_max: program::RULES_MAX,
+            rewards_max: program::REWARDS_MAX,
+            campaigns_max: program::CAMPAIGNS_MAX,
+            condition_bytes_max: program::CONDITION_LEN_MAX,
+            condition_depth_max: program::CONDITION_DEPTH_MAX,
+        },
+    }
+}
+
 /// The contract, health, and reflection in both versions that clients ask for.
 fn routes(
     settings: &Settings,
-    limited: Arc<Limited>,
+    calls: Arc<dyn Calls>,
+    gate: Arc<Gate>,
     health: &HealthReporter,
     access: Arc<Access>,
 ) -> Result<Routes, StartError> {
     let observer = Arc::new(observe::Calls { traces: settings.traces.is_some() });
-    let options = grpc::Options { deadline_default: settings.limits.call_deadline_default, observer, access };
+    let limits = &settings.limits;
+    let told = told(limits.calls_in_flight_max, limits.calls_per_account_max);
+    let options = grpc::Options { deadline_default: limits.call_deadline_default, observer, access, gate, told };
     // What is listed can be called: services of the contract that this instance does not serve are left out.
-    let served = grpc::service_names(&*limited);
+    let served = grpc::service_names(&*calls);
     let reflection = || {
         let builder = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(grpc::wire::FILE_DESCRIPTOR_SET)
@@ -474,7 +497,7 @@ fn routes(
         let names = served.iter().copied().chain(["grpc.health.v1.Health"]);
         names.fold(builder, |builder, name| builder.with_service_name(name))
     };
-    Ok(grpc::routes(limited, &options)
+    Ok(grpc::routes(calls, &options)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))

@@ -6,6 +6,7 @@ mod events;
 mod fingerprints;
 mod guard;
 mod ledger;
+mod limit;
 mod member;
 mod payout;
 mod profile;
@@ -27,6 +28,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::{Code, Response, Status};
 
+pub use limit::{ProgramFile, Told};
 pub use status::ERROR_DOMAIN;
 
 use crate::access::Access;
@@ -48,6 +50,39 @@ pub struct Options {
     pub observer: Arc<dyn Observer>,
     /// Who may call what.
     pub access: Arc<Access>,
+    /// Where calls come in once they may.
+    pub gate: Arc<dyn Gate>,
+    /// What is enforced elsewhere, for callers to know.
+    pub told: Told,
+}
+
+/// Lets calls in before they are read, or refuses them. Must be quick.
+pub trait Gate: Send + Sync {
+    /// A place for a call.
+    ///
+    /// # Errors
+    /// There is none, and why: what callers are told.
+    fn enter(&self) -> Result<Box<dyn Place>, Error>;
+}
+
+/// Held by a call until it is answered, or its caller has left.
+pub trait Place: Send {
+    /// The call is begun, after it has waited for so long since it came in.
+    fn begun(&mut self, waited: Duration);
+}
+
+/// Lets everybody in.
+#[derive(Clone, Copy, Debug)]
+pub struct OpenGate;
+
+impl Gate for OpenGate {
+    fn enter(&self) -> Result<Box<dyn Place>, Error> {
+        Ok(Box::new(OpenGate))
+    }
+}
+
+impl Place for OpenGate {
+    fn begun(&mut self, _waited: Duration) {}
 }
 
 /// Watches the calls: metrics and traces hook in here. Must be quick and must not panic.
@@ -69,9 +104,14 @@ pub trait Observer: Send + Sync {
 ///
 /// Deadlines are kept here: do not set `Server::timeout`, whose answer is another status than the contract's.
 pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
-    let Options { deadline_default, observer, access } = options;
+    let Options { deadline_default, observer, access, gate, told } = options;
     let calls: Arc<dyn Calls> = Arc::new(Tenants::new(calls));
-    let face = Face { calls: Arc::clone(&calls), observer: Arc::clone(observer) };
+    let face = Face {
+        calls: Arc::clone(&calls),
+        observer: Arc::clone(observer),
+        deadline_default: *deadline_default,
+        told: *told,
+    };
     let deadline = Some(*deadline_default);
     macro_rules! guarded {
         ($server:expr, $methods:expr, $deadline:expr) => {
@@ -81,12 +121,14 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
                 $deadline,
                 Arc::clone(observer),
                 Arc::clone(access),
+                Arc::clone(gate),
             )
         };
     }
     use wire::account_service_server::AccountServiceServer;
     use wire::checkout_service_server::CheckoutServiceServer;
     use wire::ledger_service_server::LedgerServiceServer;
+    use wire::limit_service_server::LimitServiceServer;
     use wire::member_service_server::MemberServiceServer;
     use wire::payout_service_server::PayoutServiceServer;
     use wire::referral_service_server::ReferralServiceServer;
@@ -99,7 +141,8 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
         .add_service(guarded!(ReferralServiceServer::new(face.clone()), referral::METHODS, deadline))
         .add_service(guarded!(RewardServiceServer::new(face.clone()), reward::METHODS, deadline))
         .add_service(guarded!(PayoutServiceServer::new(face.clone()), payout::METHODS, deadline))
-        .add_service(guarded!(LedgerServiceServer::new(face.clone()), ledger::METHODS, deadline));
+        .add_service(guarded!(LedgerServiceServer::new(face.clone()), ledger::METHODS, deadline))
+        .add_service(guarded!(LimitServiceServer::new(face.clone()), limit::METHODS, deadline));
     if !calls.follows_requests() {
         return routes;
     }
@@ -117,6 +160,7 @@ pub fn service_names(calls: &dyn Calls) -> Vec<&'static str> {
         wire::reward_service_server::SERVICE_NAME,
         wire::payout_service_server::SERVICE_NAME,
         wire::ledger_service_server::SERVICE_NAME,
+        wire::limit_service_server::SERVICE_NAME,
     ];
     if calls.follows_requests() {
         names.push(wire::simulation_service_server::SERVICE_NAME);
@@ -129,6 +173,8 @@ pub fn service_names(calls: &dyn Calls) -> Vec<&'static str> {
 struct Face {
     calls: Arc<dyn Calls>,
     observer: Arc<dyn Observer>,
+    deadline_default: Duration,
+    told: Told,
 }
 
 /// What a method answers.

@@ -8,8 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::program::{Program, ProgramVersion};
 
+pub use cel::{DEPTH_MAX as CONDITION_DEPTH_MAX, LEN_MAX as CONDITION_LEN_MAX};
 pub use describe::{reference, schema};
 pub use fault::{Fault, Faults};
+pub use tree::DEPTH_MAX;
 
 mod cel;
 mod describe;

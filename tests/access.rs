@@ -16,6 +16,7 @@ mod support {
 mod access_cases {
     mod certificates;
     mod kit;
+    mod limits;
     mod rates;
     mod roles;
     mod running;

@@ -1,6 +1,7 @@
 //! The binary is killed in the middle of concurrent writes, started again, and every write is sent once more: all of
 //! it has happened once, and every ledger verifies. On SQLite, and on Redis with `appendfsync always`. Asked to end
-//! instead, it answers what it has accepted.
+//! instead, it answers what it has accepted. And files as they would be had the machine died, at every moment: opened again,
+//! they hold what was acknowledged.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,6 +11,10 @@
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and its clients end with it"
 )]
+
+mod crash_cases {
+    mod images;
+}
 
 mod support {
     pub(crate) mod redis;

@@ -1,10 +1,25 @@
 //! `guerdon load` against a real server: every kind of load is answered rightly, counted whole, and told as JSON.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+//! And what is offered beyond what can be done is refused at once, with a time to come back.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support {
+    pub mod redis;
+}
+
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use guerdon::app::{ProgramText, Server};
 use guerdon::cli::load::{EXIT_FINE, EXIT_NO_SERVER, LoadArgs, load_command};
 use guerdon::config::Settings;
+use guerdon::grpc::wire;
+use guerdon::grpc::wire::member_service_client::MemberServiceClient;
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+use self::support::redis::RedisServer;
 
 const BAKERY: &str = "examples/programs/marlow-bakery.yaml";
 
@@ -82,4 +97,147 @@ async fn by_the_clock_every_call_that_was_due_is_sent_and_counted() {
 async fn a_server_that_is_not_there_is_said() {
     let (code, _) = load("127.0.0.1:1", &[]).await;
     assert_eq!(code, EXIT_NO_SERVER);
+}
+
+/// A server on a Redis that can be stopped, so that calls wait as long as the test likes.
+async fn on_redis(redis: &RedisServer, more: &[(&str, &str)]) -> (Server, Channel) {
+    let url = redis.url();
+    let base = [
+        ("listen", "127.0.0.1:0"),
+        ("store", "redis"),
+        ("redis_url", url.as_str()),
+        ("store_timeout_ms", "60000"),
+        ("partitions", "16"),
+        ("insecure_dev", "yes"),
+    ];
+    let settings = Settings::of(&[&base, more].concat()).unwrap();
+    let text = std::fs::read_to_string(BAKERY).unwrap();
+    let server = Server::start_with(settings, &[ProgramText { name: BAKERY.to_owned(), text }]).await.unwrap();
+    let channel = Endpoint::from_shared(format!("http://{}", server.addr())).unwrap().connect().await.unwrap();
+    (server, channel)
+}
+
+async fn enroll(channel: Channel, member: String, deadline: Option<Duration>) -> Result<(), Status> {
+    let mut request = Request::new(wire::EnrollRequest {
+        request_id: format!("enroll-{member}"),
+        member_id: member,
+        ..wire::EnrollRequest::default()
+    });
+    if let Some(deadline) = deadline {
+        request.set_timeout(deadline);
+    }
+    MemberServiceClient::new(channel).enroll(request).await.map(drop)
+}
+
+/// Refused for want of room, and told when to come back.
+fn is_shed(status: &Status) -> bool {
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    let retry = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    status.code() == Code::ResourceExhausted
+        && reason.as_deref() == Some("OVERLOADED")
+        && retry.is_some_and(|delay| Duration::ZERO < delay && delay <= Duration::from_secs(5))
+}
+
+/// So many that ended, of calls that otherwise wait.
+async fn ended(calls: &mut JoinSet<Result<(), Status>>, count: usize) -> Vec<Result<(), Status>> {
+    let mut all = Vec::new();
+    while all.len() < count {
+        let next = tokio::time::timeout(Duration::from_secs(30), calls.join_next()).await;
+        all.push(next.unwrap_or_else(|_| panic!("{} of {count} ended", all.len())).unwrap().unwrap());
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_more_calls_than_places_are_refused_at_once_and_none_waits_without_end() {
+    let redis = RedisServer::start();
+    let (_server, channel) = on_redis(&redis, &[("calls_in_flight_max", "5")]).await;
+    enroll(channel.clone(), "first".to_owned(), None).await.unwrap();
+    redis.stop();
+    let mut calls = JoinSet::new();
+    for number in 0..50 {
+        calls.spawn(enroll(channel.clone(), format!("member-{number}"), None));
+    }
+    for answer in ended(&mut calls, 45).await {
+        let status = answer.expect_err("no place");
+        assert!(is_shed(&status), "{status:?}");
+    }
+    redis.cont();
+    for answer in ended(&mut calls, 5).await {
+        answer.expect("who had a place is answered");
+    }
+    enroll(channel, "last".to_owned(), None).await.expect("and there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f6_a_deadline_is_kept_while_the_store_hangs_and_the_write_happens_once() {
+    let redis = RedisServer::start();
+    let (_server, channel) = on_redis(&redis, &[("calls_in_flight_max", "5")]).await;
+    enroll(channel.clone(), "first".to_owned(), None).await.unwrap();
+    redis.stop();
+    // Again and again: a place is free as soon as a deadline is over.
+    for _ in 0..3 {
+        let mut calls = JoinSet::new();
+        for number in 0..5 {
+            calls.spawn(enroll(channel.clone(), format!("late-{number}"), Some(Duration::from_millis(300))));
+        }
+        let began = Instant::now();
+        for answer in ended(&mut calls, 5).await {
+            let status = answer.expect_err("the store hangs");
+            // Writes go on after their callers, so at most five wait in all.
+            assert!(status.code() == Code::DeadlineExceeded || is_shed(&status), "{status:?}");
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+    redis.cont();
+    let mut again = JoinSet::new();
+    again.spawn(enroll(channel, "late-0".to_owned(), None));
+    ended(&mut again, 1).await.remove(0).expect("sent again, it is answered");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_one_member_who_is_called_without_end_leaves_room_for_others() {
+    let redis = RedisServer::start();
+    let (_server, channel) = on_redis(&redis, &[("calls_per_account_max", "4")]).await;
+    enroll(channel.clone(), "first".to_owned(), None).await.unwrap();
+    redis.stop();
+    let mut hot = JoinSet::new();
+    for number in 0..40 {
+        let channel = channel.clone();
+        hot.spawn(async move {
+            let request = wire::EnrollRequest {
+                member_id: "hot".to_owned(),
+                request_id: format!("enroll-{number}"),
+                ..wire::EnrollRequest::default()
+            };
+            MemberServiceClient::new(channel).enroll(request).await.map(drop)
+        });
+    }
+    for answer in ended(&mut hot, 36).await {
+        let status = answer.expect_err("too many wait for one member");
+        assert!(is_shed(&status), "{status:?}");
+    }
+    let mut others = JoinSet::new();
+    for number in 0..40 {
+        others.spawn(enroll(channel.clone(), format!("other-{number}"), None));
+    }
+    redis.cont();
+    for answer in ended(&mut others, 40).await {
+        answer.expect("nobody else is refused for it");
+    }
+    for answer in ended(&mut hot, 4).await {
+        answer.expect("who waited is answered");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f7_what_is_offered_beyond_what_can_be_done_is_refused_and_the_rest_answered() {
+    let server = server().await;
+    // Far more than any machine answers from one process that sends it, too.
+    let (_, told) = load(&server.addr().to_string(), &["--rate", "60000"]).await;
+    let failed = told["failed"].as_object().unwrap();
+    assert!(0 < told["series"]["Commit"]["calls"].as_u64().unwrap_or_default(), "{told}");
+    let shed: Vec<&String> = failed.keys().collect();
+    assert_eq!(shed, ["Commit: OVERLOADED"], "{told}");
+    assert!(told["wrong"].as_object().unwrap().is_empty(), "{told}");
 }

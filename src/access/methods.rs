@@ -27,6 +27,8 @@ const SHOP: &[Role] = &[Checkout, Admin];
 const READS: &[Role] = &[Checkout, Support, Analyst, Admin];
 /// What shows nothing of single members.
 const FIGURES: &[Role] = &[Checkout, Support, ProgramOwner, Analyst, Admin];
+/// What is the same for everybody.
+const ANYBODY: &[Role] = &Role::ALL;
 /// Decisions of people over members.
 pub(super) const CORRECTIONS: &[Role] = &[Support, Admin];
 const ADMIN: &[Role] = &[Admin];
@@ -100,6 +102,7 @@ pub const METHODS: &[Method] = &[
     open("guerdon.v1.PayoutService/ListPayouts", &[Support, Analyst, Admin]),
     open("guerdon.v1.LedgerService/VerifyMember", READS),
     open("guerdon.v1.LedgerService/ListNotices", READS),
+    open("guerdon.v1.LimitService/GetLimits", ANYBODY),
     Method { whole_deployment: true, ..open("guerdon.v1.SimulationService/EndDay", ADMIN) },
 ];
 

@@ -41,6 +41,7 @@ impl Play {
 pub struct Rehearsal {
     service: Service,
     clock: Clock,
+    options: service::Options,
 }
 
 /// Accounts of a rehearsal are few: each look through all partitions is short.
@@ -60,9 +61,9 @@ impl Rehearsal {
         let store = super::in_memory(&clock);
         let sources = vec![play.source.clone()];
         let options = service::Options::default();
-        let service = Service::new(store, layout, clock.clone(), sources, options, Arc::new(Silent));
+        let service = Service::new(store, layout, clock.clone(), sources, options.clone(), Arc::new(Silent));
         service.publish().await.map_err(|error| error.to_string())?;
-        Ok(Rehearsal { service, clock })
+        Ok(Rehearsal { service, clock, options })
     }
 
     /// What time it is from now on.
@@ -76,6 +77,8 @@ impl Rehearsal {
             deadline_default: DEADLINE,
             observer: Arc::new(Silent),
             access: Arc::new(Access::development()),
+            gate: Arc::new(grpc::OpenGate),
+            told: super::told(self.options.writes_max, self.options.writes_per_account_max),
         };
         grpc::routes(Arc::new(self.service.clone()), &options)
     }

@@ -33,7 +33,7 @@ pub(super) const METHODS: &[&str] = &[
 ];
 
 /// A reservation of 31 years is none that anybody waits for; keeps sums of instants far inside `i64`.
-const TTL_S_MAX: i64 = 1_000_000_000;
+pub(super) const TTL_S_MAX: i64 = 1_000_000_000;
 
 #[tonic::async_trait]
 impl CheckoutService for Face {

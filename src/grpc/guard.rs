@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 
-use super::{Observer, status};
+use super::{Gate, Observer, status};
 use crate::access::{self, Access, Bearer, Caller, Denied, Presented};
 
 /// A service whose calls are guarded.
@@ -31,6 +31,7 @@ pub(super) struct Guarded<S> {
     deadline_default: Option<Duration>,
     observer: Arc<dyn Observer>,
     access: Arc<Access>,
+    gate: Arc<dyn Gate>,
 }
 
 impl<S> Guarded<S> {
@@ -40,8 +41,9 @@ impl<S> Guarded<S> {
         deadline_default: Option<Duration>,
         observer: Arc<dyn Observer>,
         access: Arc<Access>,
+        gate: Arc<dyn Gate>,
     ) -> Guarded<S> {
-        Guarded { inner, methods, deadline_default, observer, access }
+        Guarded { inner, methods, deadline_default, observer, access, gate }
     }
 }
 
@@ -81,15 +83,23 @@ where
         self.observer.call_began(&span, request.headers());
         let deadline = stated_deadline(request.headers()).or(self.deadline_default);
         let observer = Arc::clone(&self.observer);
-        let call =
-            admit(&self.access, method, &request).map(|caller| access::as_caller(caller, self.inner.call(request)));
+        let call = admit(&self.access, method, &request).map_err(|denied| {
+            tracing::debug!(?denied, "a call is not let in");
+            status::denied(&denied)
+        });
+        // Who may not call at all takes no place.
+        let call = call.and_then(|caller| {
+            let place = self.gate.enter().map_err(|error| status::of(&error))?;
+            Ok((place, access::as_caller(caller, self.inner.call(request))))
+        });
         let answer = async move {
             let answered = match call {
-                Ok(call) => within(deadline, without_panic(call)).await.map(told_apart),
-                Err(denied) => {
-                    tracing::debug!(?denied, "a call is not let in");
-                    Err(status::denied(&denied))
+                Ok((mut place, call)) => {
+                    let waited = begun.elapsed();
+                    place.begun(waited);
+                    within(deadline, waited, without_panic(call)).await.map(told_apart)
                 }
+                Err(status) => Err(status),
             };
             let code = answered.as_ref().map_or_else(Status::code, code_of);
             tracing::Span::current().record("rpc.grpc.status_code", i32::from(code));
@@ -129,15 +139,16 @@ fn bearer(headers: &http::HeaderMap) -> Bearer<'_> {
 
 /// Ends a call at its deadline. tonic's own timer, which cannot be turned off, answers CANCELLED where gRPC says
 /// DEADLINE_EXCEEDED: so this one goes off a moment earlier, which also gives the answer time to arrive. A deadline
-/// too short for that is not worth beginning.
+/// too short for that, or nearly over when the call is begun, is not worth beginning.
 async fn within(
     deadline: Option<Duration>,
+    waited: Duration,
     call: impl Future<Output = Result<http::Response<Body>, Status>>,
 ) -> Result<http::Response<Body>, Status> {
     let Some(deadline) = deadline else {
         return call.await;
     };
-    let time = deadline.saturating_sub(head_start(deadline));
+    let time = deadline.saturating_sub(head_start(deadline)).saturating_sub(waited);
     if time.is_zero() {
         return Err(status::deadline_exceeded(deadline));
     }

@@ -10,6 +10,9 @@ use crate::service::Calls;
 
 pub(super) const METHODS: &[&str] = &["guerdon.v1.LedgerService/VerifyMember", "guerdon.v1.LedgerService/ListNotices"];
 
+/// Notices on a page.
+pub(super) const PAGE_SIZE_MAX: i64 = 500;
+
 #[tonic::async_trait]
 impl LedgerService for Face {
     async fn list_notices(&self, raw: Request<wire::ListNoticesRequest>) -> Reply<wire::ListNoticesResponse> {
@@ -41,7 +44,7 @@ fn notices(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ListNoticesReque
     let wire::ListNoticesRequest { program_id, after_position, page_size } = raw;
     let program = request::program(bad, calls, program_id);
     let after = request::number(bad, &Path::Of("after_position"), *after_position, 0..=i64::MAX);
-    let size = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=500);
+    let size = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=PAGE_SIZE_MAX);
     let limit = match usize::try_from(size?) {
         Ok(0) | Err(_) => 100,
         Ok(size) => size,

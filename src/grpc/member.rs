@@ -31,8 +31,8 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.MemberService/RevokeEvent",
 ];
 
-const NOTE_BYTES_MAX: usize = 500;
-const PAGE_SIZE_MAX: i32 = 500;
+pub(super) const NOTE_BYTES_MAX: usize = 500;
+pub(super) const PAGE_SIZE_MAX: i32 = 500;
 const PAGE_SIZE_DEFAULT: usize = 100;
 /// Far above what this server hands out.
 const PAGE_TOKEN_BYTES_MAX: usize = 8 * 1024;

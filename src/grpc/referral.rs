@@ -189,9 +189,8 @@ struct ReviewsAsked {
 
 fn list_reviews(bad: &mut Violations, calls: &dyn Calls, raw: &wire::ListReviewsRequest) -> Option<ReviewsAsked> {
     const PAGE_SIZE_DEFAULT: usize = 50;
-    const PAGE_SIZE_MAX: i64 = 200;
     let program = request::program(bad, calls, &raw.program_id);
-    let size = request::number(bad, &Path::Of("page_size"), i64::from(raw.page_size), 0..=PAGE_SIZE_MAX);
+    let size = request::number(bad, &Path::Of("page_size"), i64::from(raw.page_size), 0..=REVIEWS_PAGE_MAX);
     let limit = size.and_then(|size| usize::try_from(size).ok());
     let after = match raw.page_token.as_str() {
         "" => Some(None),
@@ -334,10 +333,16 @@ fn get_code(bad: &mut Violations, calls: &dyn Calls, raw: &wire::GetCodeRequest)
 
 /// How far below the member unless the caller says otherwise, and how far at most.
 const DEPTH_DEFAULT: i64 = 3;
-const DEPTH_MAX: i64 = 8;
+pub(super) const DEPTH_MAX: i64 = 8;
 /// Friends on a page unless the caller says otherwise, and at most.
 const TREE_PAGE_DEFAULT: i64 = 100;
-const TREE_PAGE_MAX: i64 = 500;
+pub(super) const TREE_PAGE_MAX: i64 = 500;
+/// On a page of the queue of reviews.
+pub(super) const REVIEWS_PAGE_MAX: i64 = 200;
+/// Friends of one advocate on a page.
+pub(super) const REFERRALS_PAGE_MAX: i64 = 200;
+/// Months of figures at a time, a year: each is read from every partition.
+pub(super) const MONTHS_MAX: i64 = 12;
 /// A token names a position in each of the lists on the way.
 const TREE_TOKEN_BYTES_MAX: usize = 4_096;
 
@@ -366,11 +371,10 @@ fn list_referrals(
     raw: &wire::ListReferralsRequest,
 ) -> Option<(ProgramId, MemberId, Referrals)> {
     const PAGE_SIZE_DEFAULT: i64 = 50;
-    const PAGE_SIZE_MAX: i64 = 200;
     let wire::ListReferralsRequest { program_id, member_id, page_size, page_token, newest_first } = raw;
     let program = request::program(bad, calls, program_id);
     let member = bad.take(&Path::Of("member_id"), MemberId::parse(member_id));
-    let limit = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=PAGE_SIZE_MAX);
+    let limit = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=REFERRALS_PAGE_MAX);
     if TREE_TOKEN_BYTES_MAX < page_token.len() {
         bad.add(&Path::Of("page_token"), "is not one that an answer gave");
     }
@@ -385,8 +389,6 @@ fn get_stats(
     calls: &dyn Calls,
     raw: &wire::GetStatsRequest,
 ) -> Option<(ProgramId, Option<Instant>, usize)> {
-    /// A year: each is read from every partition.
-    const MONTHS_MAX: i64 = 12;
     let program = request::program(bad, calls, &raw.program_id);
     let at = request::instant(bad, &Path::Of("at"), raw.at.as_ref());
     let months = request::number(bad, &Path::Of("months"), i64::from(raw.months), 0..=MONTHS_MAX);

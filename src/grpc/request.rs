@@ -24,6 +24,8 @@ use crate::domain::time::Instant;
 use crate::service::{Calls, Fingerprint, Write};
 
 pub(super) const CODE_BYTES_MAX: usize = 64;
+/// Of each.
+pub(super) const SIGNAL_BYTES_MAX: usize = 1_024;
 
 /// Amounts of money and of units in requests.
 pub(super) const AMOUNT: RangeInclusive<i64> = 0..=Order::AMOUNT_MINOR_MAX;
@@ -176,7 +178,6 @@ pub(super) fn agent_if_any(bad: &mut Violations, raw: &str) -> Option<Option<Lab
 
 /// What tells who somebody is; empty texts were not sent.
 pub(super) fn signals(bad: &mut Violations, raw: Option<&wire::Signals>) -> Option<Signals> {
-    const BYTES_MAX: usize = 1_024;
     let Some(raw) = raw else { return Some(Signals::None) };
     let at = &Path::Of("signals");
     let wire::Signals { email, phone, device_id, payment_instrument, address, ip, user_agent, referrer } = raw;
@@ -191,9 +192,10 @@ pub(super) fn signals(bad: &mut Violations, raw: Option<&wire::Signals>) -> Opti
         ("user_agent", user_agent),
         ("referrer", referrer),
     ] {
-        if BYTES_MAX < text.len() {
+        if SIGNAL_BYTES_MAX < text.len() {
             // Without the text: it is personal.
-            bad.add(&at.field(name), format!("is {} bytes long, at most {BYTES_MAX} are allowed", text.len()));
+            let problem = format!("is {} bytes long, at most {SIGNAL_BYTES_MAX} are allowed", text.len());
+            bad.add(&at.field(name), problem);
             fits = false;
         }
     }

@@ -22,6 +22,9 @@ pub(super) const METHODS: &[&str] = &[
     "guerdon.v1.RewardService/ListDrawTickets",
 ];
 
+/// Tickets of a draw on a page.
+pub(super) const TICKETS_PAGE_MAX: i64 = 1_000;
+
 #[tonic::async_trait]
 impl RewardService for Face {
     async fn list_rewards(&self, raw: Request<wire::ListRewardsRequest>) -> Reply<wire::ListRewardsResponse> {
@@ -142,7 +145,7 @@ fn list_draw_tickets(
     let program = request::program(bad, calls, program_id);
     let draw = bad.take(&Path::Of("draw_id"), DrawId::parse(draw_id));
     let after = request::number(bad, &Path::Of("after_position"), *after_position, 0..=i64::MAX);
-    let size = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=1_000);
+    let size = request::number(bad, &Path::Of("page_size"), i64::from(*page_size), 0..=TICKETS_PAGE_MAX);
     let limit = match usize::try_from(size?) {
         Ok(0) | Err(_) => 100,
         Ok(size) => size,

@@ -93,6 +93,7 @@ pub(super) struct AskedBoard {
 }
 
 const PLACES_DEFAULT: usize = 50;
+pub(super) const PAGE_SIZE_MAX: i64 = 200;
 
 pub(super) fn asked(bad: &mut Violations, calls: &dyn Calls, raw: &wire::GetLeaderboardRequest) -> Option<AskedBoard> {
     let program = request::program(bad, calls, &raw.program_id);
@@ -100,7 +101,7 @@ pub(super) fn asked(bad: &mut Violations, calls: &dyn Calls, raw: &wire::GetLead
     let at = request::instant(bad, &Path::Of("at"), raw.at.as_ref());
     let member = (!raw.member_id.is_empty()).then(|| bad.take(&Path::Of("member_id"), MemberId::parse(&raw.member_id)));
     let after = request::number(bad, &Path::Of("after_position"), i64::from(raw.after_position), 0..=i64::MAX);
-    let size = request::number(bad, &Path::Of("page_size"), i64::from(raw.page_size), 0..=200);
+    let size = request::number(bad, &Path::Of("page_size"), i64::from(raw.page_size), 0..=PAGE_SIZE_MAX);
     let size = match usize::try_from(size?) {
         Ok(0) | Err(_) => PLACES_DEFAULT,
         Ok(size) => size,

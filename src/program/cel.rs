@@ -17,6 +17,7 @@ use crate::domain::predicate::{Field, Predicate, Text, Whole};
 use names::{Type, Unknown};
 use operate::{arithmetic, relation};
 use places::{Place, note, offset, path};
+pub use scan::DEPTH_MAX;
 use scan::{Kind, Problem, Token};
 
 pub(super) use describe::reference;
@@ -28,7 +29,7 @@ mod places;
 mod scan;
 
 /// The longest expression, in bytes. The parser's recursion is bounded by it.
-pub(super) const LEN_MAX: usize = 1_000;
+pub const LEN_MAX: usize = 1_000;
 
 /// What an expression became.
 pub(super) struct Lowered {

@@ -117,7 +117,7 @@ fn resolve(plain: &str) -> Resolved {
 }
 
 /// How deep lists and mappings may nest; a program needs eight.
-const DEPTH_MAX: usize = 32;
+pub const DEPTH_MAX: usize = 32;
 
 /// Reads one document. Duplicate keys, anchors, aliases and tags are reported and reading goes on; a syntax error
 /// is reported and ends it. `None`: a tree would mislead.

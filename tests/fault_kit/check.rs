@@ -1,7 +1,7 @@
 //! What must hold when a run is over: every acknowledged write is there once, no other one twice, all ledgers
 //! verify, and every balance is what the writes that happened make it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use guerdon::grpc::wire;
@@ -31,6 +31,8 @@ pub(crate) async fn check(url: &str, told: &[Told]) -> Found {
     let mut found = Found { acknowledged: told.iter().filter(|told| told.acknowledged).count(), ..Found::default() };
     let mut model: BTreeMap<&str, i64> = BTreeMap::new();
     let mut orders: BTreeMap<&str, Vec<(&str, bool)>> = BTreeMap::new();
+    // What several sent under one request id happens once.
+    let mut counted = BTreeSet::new();
     for told in told {
         if told.refused {
             found.lost.push(format!("{told:?}"));
@@ -40,7 +42,7 @@ pub(crate) async fn check(url: &str, told: &[Told]) -> Found {
         if told.acknowledged && !happened {
             found.lost.push(format!("{told:?}"));
         }
-        if happened {
+        if happened && counted.insert((told.write.member_id(), told.write.request_id())) {
             for (member, amount) in &told.effects {
                 *model.entry(member).or_default() += amount;
             }

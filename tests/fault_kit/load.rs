@@ -18,6 +18,9 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(4);
 /// How long a customer goes on sending one write.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(15);
+/// Between the writes of a customer, so that long runs are about faults and not about load.
+const REST: Duration = Duration::from_millis(5);
+const STEPS_OF_SHARED: usize = 500;
 
 /// What all customers share.
 #[derive(Default)]
@@ -43,9 +46,10 @@ pub(crate) struct Told {
     pub(crate) refused: bool,
 }
 
-/// All members of a run: one of each customer, and the one that they share.
-pub(crate) fn shared_member(run: &str) -> String {
-    format!("{run}-all")
+/// All members of a run: one of each customer, and those that they share, one after the other: an account holds
+/// so many lots and no more.
+pub(crate) fn shared_member(run: &str, step: usize) -> String {
+    format!("{run}-all-{}", step / STEPS_OF_SHARED)
 }
 
 pub(crate) fn member(run: &str, customer: usize) -> String {
@@ -58,11 +62,8 @@ const WELCOME: i64 = 100;
 pub(crate) async fn customer(run: String, number: usize, urls: Vec<String>, progress: Arc<Progress>) -> Vec<Told> {
     let servers: Vec<Clients> = urls.iter().map(|url| Clients::connect_lazy(url)).collect();
     let mut shop = Shop { servers, at: number, progress, told: Vec::new() };
-    let (me, all) = (member(&run, number), shared_member(&run));
+    let me = member(&run, number);
     shop.send(enroll(&me), vec![(me.clone(), WELCOME)], None).await;
-    // All of them under one request id, so that it is there for each; one of them counts it.
-    let welcome = if number == 0 { vec![(all.clone(), WELCOME)] } else { Vec::new() };
-    shop.send(enroll(&all), welcome, None).await;
     let code = match shop.send(create_code(&me, &format!("code-{me}")), Vec::new(), None).await {
         Some(answer) => answer.create_code().code,
         None => return shop.told,
@@ -71,7 +72,12 @@ pub(crate) async fn customer(run: String, number: usize, urls: Vec<String>, prog
         if shop.progress.enough.load(Ordering::Acquire) {
             break;
         }
-        let id = format!("{me}-{step}");
+        let (id, all) = (format!("{me}-{step}"), shared_member(&run, step));
+        if step % STEPS_OF_SHARED == 0 {
+            // Each of them under one request id, so that it is there for all of them, and counts once.
+            shop.send(enroll(&all), vec![(all.clone(), WELCOME)], None).await;
+        }
+        tokio::time::sleep(REST).await;
         match step % 5 {
             0 => {
                 let write = commit(&me, &id, order(&id, 20_00));

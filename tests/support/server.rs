@@ -299,6 +299,7 @@ impl Server {
     pub async fn start_idle_with(store: Arc<dyn Store>, clock: &Clock, options: Options, program: &str) -> Server {
         let counts = Arc::new(Counts::default());
         let sources = vec![Source::compile(program).unwrap()];
+        let told = guerdon::app::told(options.writes_max, options.writes_per_account_max);
         let service = Service::new(store, layout(), clock.clone(), sources, options, counts.clone());
         service.publish().await.unwrap();
 
@@ -309,6 +310,8 @@ impl Server {
             deadline_default: Duration::from_secs(30),
             observer: Arc::new(Unobserved),
             access: Arc::new(Access::development()),
+            gate: Arc::new(grpc::OpenGate),
+            told,
         };
         let routes = grpc::routes(Arc::new(service.clone()), &options);
         let serving = tonic::transport::Server::builder().add_routes(routes).serve_with_incoming_shutdown(

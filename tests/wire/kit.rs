@@ -573,7 +573,13 @@ impl Observer for Watcher {
 
 pub(crate) fn options(watcher: &Arc<Watcher>) -> grpc::Options {
     let access = Arc::new(Access::development());
-    grpc::Options { deadline_default: Duration::from_secs(30), observer: watcher.clone(), access }
+    grpc::Options {
+        deadline_default: Duration::from_secs(30),
+        observer: watcher.clone(),
+        access,
+        gate: Arc::new(grpc::OpenGate),
+        told: guerdon::app::told(100, 10),
+    }
 }
 
 pub(crate) fn routes(fake: &Arc<Fake>) -> Routes {

@@ -252,7 +252,7 @@ async fn requests_may_be_compressed_and_must_not_be_huge() {
 async fn time_is_driven_only_where_requests_drive_it() {
     let mut ordinary = Fake::that(Does::Fits);
     Arc::get_mut(&mut ordinary).unwrap().follows_requests = false;
-    assert_eq!(grpc::service_names(&*ordinary).len(), 7);
+    assert_eq!(grpc::service_names(&*ordinary).len(), 8);
     let server = Running::start(&ordinary, |_| {}).await;
     let mut client = SimulationServiceClient::new(server.channel().await);
     assert_eq!(client.end_day(end_day()).await.unwrap_err().code(), Code::Unimplemented);

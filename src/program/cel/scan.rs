@@ -35,7 +35,7 @@ pub(super) struct Problem {
 }
 
 /// How deep brackets may stand in each other, and how many signs may precede a value.
-const DEPTH_MAX: usize = 16;
+pub const DEPTH_MAX: usize = 16;
 /// Words and symbols, lists included.
 const TOKENS_MAX: usize = 500;
 /// Found before giving up.
