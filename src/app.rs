@@ -189,7 +189,8 @@ impl Server {
         }
 
         let places_max = u32::try_from(settings.limits.calls_in_flight_max).unwrap_or(u32::MAX);
-        let gate = Arc::new(Gate::new(places_max));
+        let places_min = u32::try_from(settings.limits.calls_in_flight_min).unwrap_or(u32::MAX);
+        let gate = Arc::new(Gate::new(places_min, places_max));
         let calls: Arc<dyn Calls> = Arc::new(service.clone());
         let health = HealthReporter::new();
         let routes = routes(&settings, Arc::clone(&calls), Arc::clone(&gate), &health, access)?;

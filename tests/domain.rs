@@ -39,6 +39,7 @@ mod domain {
     mod prices;
     mod properties;
     mod quotes;
+    mod reapply;
     mod recall;
     mod recipients;
     mod redeem;

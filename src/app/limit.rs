@@ -1,13 +1,13 @@
-//! Lets calls in, before they are read: so many at a time, and where the machine cannot keep up, no more than it begins
-//! at once. One more is refused at once, so that none queues without end.
+//! Lets calls in, before they are read: so many at a time, and where the machine cannot keep up, fewer. One more is refused at
+//! once, so that none queues without end.
 //!
-//! A call that was let in waits until a worker of the runtime begins it. As long as that takes no time on the average, calls
-//! come in as they please, bursts included. Once it takes [`WAIT_MAX`] the gate is tight: only [`BEGINNING_PER_CORE`] calls for
-//! each core may wait to be begun, and what comes beyond them is refused, which costs a small part of what a call costs. How
-//! long those that are let in wait is bounded by that alone, however much is offered. The gate opens again once hardly
-//! anything had to be refused.
+//! A call that was let in waits until a worker of the runtime begins it, and again whenever it goes on. While that takes no
+//! time on the average, calls come in as they please, bursts included. Once it takes [`WAIT_MAX`], calls come faster than they
+//! can be worked on, and there are fewer places, step by step; when it no longer does, there are more again. So those that are
+//! let in take little longer than on a machine that is not overloaded, however much is offered: what is refused costs a small
+//! part of what is worked on. Some places there always are: a few callers who wait for each other's answers are refused nothing.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,35 +21,31 @@ use crate::telemetry::metrics;
 /// The average wait, over [`LOOK`], beyond which calls come faster than they can be begun.
 const WAIT_MAX: Duration = Duration::from_millis(2);
 const LOOK: Duration = Duration::from_millis(50);
-/// What a queue holds 99 % of the time at 80 % of what can be done is about twenty calls: as many may wait, so that who is let
-/// in waits little longer than at that load, and little is refused at that load.
-const BEGINNING_PER_CORE: usize = 12;
-/// A tight gate opens when in so long a time ...
-const CALM: Duration = Duration::from_secs(1);
-/// ... no more than one of so many calls was refused.
-const REFUSED_ONE_OF: u64 = 50;
+/// From one look to the next, a quarter of the places that were taken goes at most, and one of sixteen comes back: what is
+/// offered is much too much at once, and less again slowly.
+const FEWER: u32 = 4;
+const MORE: u32 = 16;
 
 /// Where calls come in.
 pub(super) struct Gate {
     places: Arc<Semaphore>,
-    places_max: u32,
     draining: AtomicBool,
-    pressure: Arc<Pressure>,
+    taken: Arc<Taken>,
 }
 
 impl Gate {
-    pub(super) fn new(places_max: u32) -> Gate {
+    /// `places_min` there always are, unless `places_max` is less.
+    pub(super) fn new(places_min: u32, places_max: u32) -> Gate {
         let places = Arc::new(Semaphore::new(usize::try_from(places_max).unwrap_or(usize::MAX)));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let pressure = Arc::new(Pressure::new(cores * BEGINNING_PER_CORE, Instant::now()));
-        Gate { places, places_max, draining: AtomicBool::new(false), pressure }
+        let taken = Arc::new(Taken::new(places_min.min(places_max), places_max, Instant::now()));
+        Gate { places, draining: AtomicBool::new(false), taken }
     }
 
     /// Refuses calls from now on, and waits until none is being worked on.
     pub(super) async fn drain(&self) {
         self.draining.store(true, Ordering::Release);
         // An error would mean that the places were closed, which nobody does.
-        drop(self.places.acquire_many(self.places_max).await);
+        drop(self.places.acquire_many(self.taken.most).await);
     }
 }
 
@@ -59,102 +55,99 @@ impl grpc::Gate for Gate {
             return Err(Error::Draining);
         }
         let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-        if !self.pressure.enter() {
+        if !self.taken.enter(Instant::now()) {
             return Err(Error::Overloaded);
         }
         metrics::in_flight(true);
-        Ok(Box::new(Place { pressure: Arc::clone(&self.pressure), begun: false, _permit: permit }))
+        Ok(Box::new(Place { taken: Arc::clone(&self.taken), _permit: permit }))
     }
 }
 
 /// Held by a call while it is worked on; given back also when the caller leaves early.
 struct Place {
-    pressure: Arc<Pressure>,
-    begun: bool,
+    taken: Arc<Taken>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl grpc::Place for Place {
     fn begun(&mut self, waited: Duration) {
-        self.begun = true;
-        self.pressure.begun(waited, Instant::now());
+        self.taken.begun(waited, Instant::now());
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if !self.begun {
-            self.pressure.left();
-        }
+        self.taken.leave();
         metrics::in_flight(false);
     }
 }
 
-/// How calls wait to be begun.
-struct Pressure {
-    beginning: AtomicUsize,
-    beginning_max: usize,
-    tight: AtomicBool,
+/// How many places are taken, and how many there are for now.
+struct Taken {
+    now: AtomicU32,
+    places: AtomicU32,
+    fewest: u32,
+    most: u32,
     seen: Mutex<Seen>,
 }
 
+/// Since the last look.
 struct Seen {
-    look_began: Instant,
+    began: Instant,
     calls: u32,
     waited: Duration,
-    calm_began: Instant,
-    let_in: u64,
-    refused: u64,
+    taken_most: u32,
 }
 
-impl Pressure {
-    fn new(beginning_max: usize, now: Instant) -> Pressure {
-        let seen =
-            Seen { look_began: now, calls: 0, waited: Duration::ZERO, calm_began: now, let_in: 0, refused: 0 };
-        Pressure {
-            beginning: AtomicUsize::new(0),
-            beginning_max,
-            tight: AtomicBool::new(false),
-            seen: Mutex::new(seen),
-        }
+impl Taken {
+    fn new(fewest: u32, most: u32, now: Instant) -> Taken {
+        let seen = Seen { began: now, calls: 0, waited: Duration::ZERO, taken_most: 0 };
+        Taken { now: AtomicU32::new(0), places: AtomicU32::new(most), fewest, most, seen: Mutex::new(seen) }
     }
 
-    /// Counts a call that waits to be begun; `false`: there are too many.
-    fn enter(&self) -> bool {
-        let before = self.beginning.fetch_add(1, Ordering::AcqRel);
-        if before < self.beginning_max || !self.tight.load(Ordering::Acquire) {
+    /// Takes a place; `false`: there is none for now.
+    fn enter(&self, now: Instant) -> bool {
+        let before = self.now.fetch_add(1, Ordering::AcqRel);
+        if before < self.places.load(Ordering::Acquire) {
             return true;
         }
-        self.left();
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).refused += 1;
+        self.leave();
+        // Those that are in may wait for something else than the machine, and begin no other.
+        self.look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner), now);
         false
     }
 
-    fn left(&self) {
-        self.beginning.fetch_sub(1, Ordering::AcqRel);
+    fn leave(&self) {
+        self.now.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn begun(&self, waited: Duration, now: Instant) {
-        self.left();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.let_in += 1;
         seen.calls += 1;
         seen.waited += waited;
-        if LOOK <= now.saturating_duration_since(seen.look_began) {
-            let average = seen.waited / seen.calls;
-            (seen.look_began, seen.calls, seen.waited) = (now, 0, Duration::ZERO);
-            if WAIT_MAX < average && !self.tight.swap(true, Ordering::AcqRel) {
-                (seen.calm_began, seen.let_in, seen.refused) = (now, 0, 0);
-                warn!(waited_ms = average.as_millis(), "calls come faster than they can be begun: some are refused");
-            }
+        seen.taken_most = seen.taken_most.max(self.now.load(Ordering::Acquire));
+        self.look(&mut seen, now);
+    }
+
+    /// Makes places fewer or more, where it is time for that.
+    fn look(&self, seen: &mut Seen, now: Instant) {
+        if now.saturating_duration_since(seen.began) < LOOK {
+            return;
         }
-        if self.tight.load(Ordering::Acquire) && CALM <= now.saturating_duration_since(seen.calm_began) {
-            let calm = seen.refused.saturating_mul(REFUSED_ONE_OF) <= seen.let_in;
-            (seen.calm_began, seen.let_in, seen.refused) = (now, 0, 0);
-            if calm {
-                self.tight.store(false, Ordering::Release);
-                info!("calls come as fast as they can be begun");
-            }
+        let average = seen.waited.checked_div(seen.calls).unwrap_or_default();
+        let before = self.places.load(Ordering::Acquire);
+        let after = if WAIT_MAX < average {
+            let used = before.min(seen.taken_most);
+            (used - used / FEWER).max(self.fewest).min(before)
+        } else {
+            before.saturating_add((before / MORE).max(1)).min(self.most)
+        };
+        *seen = Seen { began: now, calls: 0, waited: Duration::ZERO, taken_most: 0 };
+        self.places.store(after, Ordering::Release);
+        if before == self.most && after < before {
+            warn!(waited_ms = average.as_millis(), "calls come faster than they can be begun: some may be refused");
+        } else if before < after && after == self.most {
+            info!("calls are begun as fast as they come");
         }
     }
 }
@@ -165,64 +158,68 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Lets one in at an instant, and begins it after it has waited so long.
-    fn one(pressure: &Pressure, waited: Duration, now: Instant) {
-        assert!(pressure.enter());
-        pressure.begun(waited, now);
+    /// So many at once, each begun after it has waited so long; how many were let in.
+    fn burst(taken: &Taken, calls: u32, waited: Duration, now: Instant) -> u32 {
+        let let_in = (0..calls).filter(|_| taken.enter(now)).count() as u32;
+        (0..let_in).for_each(|_| taken.begun(waited, now));
+        (0..let_in).for_each(|_| taken.leave());
+        let_in
     }
 
     #[test]
     fn f1_a_burst_is_let_in_and_what_comes_too_fast_for_long_is_not() {
         let began = Instant::now();
-        let pressure = Pressure::new(3, began);
-        // Any number at once, as long as they are begun soon.
-        assert!((0..100).all(|_| pressure.enter()));
-        for _ in 0..100 {
-            pressure.begun(MS, began + 60 * MS);
+        let taken = Taken::new(10, 1_000, began);
+        assert_eq!(burst(&taken, 500, MS, began + 60 * MS), 500, "it was no more than a burst");
+        assert_eq!(burst(&taken, 1_500, 5 * MS, began + 120 * MS), 1_000, "no more than places");
+        let mut places = 1_000;
+        for look in 3..40 {
+            let let_in = burst(&taken, 1_500, 5 * MS, began + look * 60 * MS);
+            assert!(let_in < places || let_in == 10, "{let_in} after {places}");
+            places = let_in;
         }
-        assert!((0..100).all(|_| pressure.enter()), "it was no more than a burst");
-        for _ in 0..100 {
-            pressure.begun(5 * MS, began + 120 * MS);
-        }
-        // It has been too long on the average: so many may wait, and one more may not.
-        assert!((0..3).all(|_| pressure.enter()));
-        assert!(!pressure.enter());
-        pressure.begun(MS, began + 130 * MS);
-        assert!(pressure.enter(), "one has been begun, another may wait");
-        assert!(!pressure.enter());
+        assert_eq!(places, 10, "so many always");
     }
 
     #[test]
-    fn f1_a_tight_gate_opens_once_hardly_anything_is_refused() {
+    fn f1_there_are_more_places_again_once_calls_are_begun_at_once() {
         let began = Instant::now();
-        let pressure = Pressure::new(1, began);
-        one(&pressure, 5 * MS, began + 60 * MS);
-        let is_tight = || pressure.tight.load(Ordering::Acquire);
-        assert!(is_tight());
-        // A second in which one of three is refused.
-        for nth in 0..20 {
-            assert!(pressure.enter());
-            assert!(!pressure.enter());
-            pressure.begun(MS, began + (100 + 50 * nth) * MS);
+        let taken = Taken::new(10, 100, began);
+        for look in 1..20 {
+            burst(&taken, 100, 5 * MS, began + look * 60 * MS);
         }
-        one(&pressure, MS, began + 1_100 * MS);
-        assert!(is_tight());
-        // A second in which nothing is.
-        for nth in 0..22 {
-            one(&pressure, MS, began + (1_110 + 50 * nth) * MS);
+        assert_eq!(burst(&taken, 100, MS, began + 20 * 60 * MS), 10);
+        for look in 21..80 {
+            burst(&taken, 1, MS, began + look * 60 * MS);
         }
-        assert!(!is_tight());
+        assert_eq!(burst(&taken, 200, MS, began + 80 * 60 * MS), 100);
     }
 
     #[test]
-    fn f1_who_leaves_before_being_begun_waits_no_more() {
-        let gate = Gate::new(2);
+    fn f1_calls_that_wait_for_something_else_than_the_machine_make_room_for_others() {
+        let began = Instant::now();
+        let taken = Taken::new(10, 100, began);
+        for look in 1..20 {
+            burst(&taken, 100, 5 * MS, began + look * 60 * MS);
+        }
+        // One member's calls hold all that there is, and end never.
+        let mut held = (0..100).filter(|_| taken.enter(began + 1_200 * MS)).count();
+        assert!(held < 15, "{held}");
+        for look in 21..60 {
+            held += usize::from(taken.enter(began + look * 60 * MS));
+        }
+        assert!(30 < held, "others come in beside them: {held}");
+    }
+
+    #[test]
+    fn f1_who_leaves_gives_the_place_to_another() {
+        let gate = Gate::new(64, 2);
         let enter = || grpc::Gate::enter(&gate);
-        let (one, other) = (enter().unwrap_or_else(|_| unreachable!()), enter());
-        assert!(other.is_ok());
+        let both = (enter().ok(), enter().ok());
+        assert!(both.0.is_some() && both.1.is_some());
         assert!(matches!(enter().err(), Some(Error::Overloaded)), "two places, two calls");
-        drop((one, other));
-        assert_eq!(gate.pressure.beginning.load(Ordering::Acquire), 0);
+        drop(both);
+        assert_eq!(gate.taken.now.load(Ordering::Acquire), 0);
         assert!(enter().is_ok());
     }
 }

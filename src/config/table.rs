@@ -196,6 +196,12 @@ pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
     "4096",
     "Calls worked on at once, reads and waiting writes included, 1 to 100000; one more is answered RESOURCE_EXHAUSTED.",
 );
+pub(super) const CALLS_IN_FLIGHT_MIN: Setting = Setting::new(
+    "calls_in_flight_min",
+    "COUNT",
+    "64",
+    "Calls worked on at once however slow the machine is, 1 to 100000. More, up to calls_in_flight_max, are let in as long as it begins them within 2 ms on the average; else they are answered RESOURCE_EXHAUSTED before they are read.",
+);
 pub(super) const CALLS_PER_ACCOUNT_MAX: Setting = Setting::new(
     "calls_per_account_max",
     "COUNT",
@@ -357,6 +363,7 @@ pub const SETTINGS: &[&Setting] = &[
     &STORE_CONNECT_TIMEOUT_MS,
     &CALL_DEADLINE_MS_DEFAULT,
     &CALLS_IN_FLIGHT_MAX,
+    &CALLS_IN_FLIGHT_MIN,
     &CALLS_PER_ACCOUNT_MAX,
     &COMMIT_ATTEMPTS_MAX,
     &CACHE_BYTES_MAX,
