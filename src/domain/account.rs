@@ -320,6 +320,11 @@ impl AccountState {
 
     /// Applies the next entry. On an error the state is left half-changed and must be dropped.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), ApplyError> {
+        self.apply_stored(entry, &encode(entry))
+    }
+
+    /// The same for an entry whose stored form is at hand.
+    pub(super) fn apply_stored(&mut self, entry: &Entry, stored: &[u8]) -> Result<(), ApplyError> {
         if entry.sequence != self.sequence + 1 {
             return Err(ApplyError::Inconsistent("entries are not in sequence"));
         }
@@ -333,7 +338,7 @@ impl AccountState {
         self.forget(entry.posted_at);
         self.sequence = entry.sequence;
         self.posted_at = entry.posted_at;
-        self.head = chain(&self.head, &encode(entry));
+        self.head = chain(&self.head, stored);
         Ok(())
     }
 

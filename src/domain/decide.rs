@@ -39,10 +39,10 @@ use super::account::{AccountState, ApplyError, Inbound, Salt};
 use super::answer::{Answer, Decided, Explain, Reason, Refusal, Subject};
 use super::command::{Command, ConfirmPayout, Outgoing, PreparePayout, Recipient, Transfer};
 use super::conditions::{Seen, SeenEvent, View};
-use super::desk::Desk;
+use super::desk::{self, Desk};
 use super::event_record::{DeedRecord, EventRecord};
-use super::id::{AccountId, Code, GrantId, MemberId, ProgramId, RequestId, RewardId};
-use super::ledger::Entry;
+use super::id::{AccountId, Code, GrantId, MemberId, ProgramId, RequestId, RewardId, UnitId};
+use super::ledger::{Dates, Entry};
 use super::order_record::OrderRecord;
 use super::program::{Bonus, Draw, GiveVoucher, LifeTerms, Program, Rule, Stock, Then, Timeline};
 use super::quota::{Asked, OutstandingChange, QuotaKey, SetAside, Taken, Used, Want};
@@ -129,8 +129,12 @@ pub struct Decision {
     /// The account after `entries`; `None`: there is none.
     pub account: Option<Arc<AccountState>>,
     pub entries: Vec<Entry>,
+    /// Each of `entries` as it is to be stored.
+    pub stored: Vec<Vec<u8>>,
     /// The order's record, when it changed.
     pub order: Option<OrderRecord>,
+    /// That record as it is to be stored, where deciding took it.
+    pub order_stored: Option<Vec<u8>>,
     /// What came in under a grant, when it changed.
     pub inbound: Option<(GrantId, Inbound)>,
     /// Effects for other accounts.
@@ -330,6 +334,8 @@ struct Scene<'a> {
     asked: RefCell<Asked>,
     /// What was given so far under the bounds of each order, by their owner.
     tab: RefCell<Vec<(String, i64)>>,
+    /// Dates that were computed so far: calendars take their time, and rules of one order mostly grant alike.
+    dates: RefCell<Vec<(LifeTerms, Dates)>>,
 }
 
 impl<'a> Scene<'a> {
@@ -341,8 +347,8 @@ impl<'a> Scene<'a> {
         request: Option<&'a RequestId>,
         preview: bool,
     ) -> Scene<'a> {
-        let (asked, tab) = (RefCell::default(), RefCell::default());
-        Scene { timeline, program, snapshot, times, request, preview, asked, tab }
+        let (asked, tab, dates) = (RefCell::default(), RefCell::default(), RefCell::default());
+        Scene { timeline, program, snapshot, times, request, preview, asked, tab, dates }
     }
 }
 
@@ -393,6 +399,20 @@ impl Scene<'_> {
             return Err(no(subject, Reason::TooFarBack));
         }
         Ok(())
+    }
+
+    /// The dates of units that are granted now: see [`desk::dates`].
+    fn dates(&self, unit: &UnitId, own: Option<&LifeTerms>) -> Dates {
+        let Some(life) = own.or_else(|| self.program.unit(unit).map(|terms| &terms.life)) else {
+            return desk::dates(self.program, unit, own, self.times.effective_at);
+        };
+        let mut known = self.dates.borrow_mut();
+        if let Some((_, dates)) = known.iter().find(|(of, _)| of == life) {
+            return *dates;
+        }
+        let dates = desk::dates(self.program, unit, own, self.times.effective_at);
+        known.push((life.clone(), dates));
+        dates
     }
 
     /// The account, brought up to date. A preview in the future sees the account as it will be then.
@@ -504,7 +524,9 @@ impl Scene<'_> {
             remember: true,
             account: Some(Arc::new(desk.state)),
             entries: desk.entries,
+            stored: desk.stored,
             order: None,
+            order_stored: None,
             inbound: None,
             transfers: Vec::new(),
             note: None,
@@ -529,7 +551,9 @@ impl Scene<'_> {
             stock_back: Vec::new(),
             outstanding: Vec::new(),
             entries: Vec::new(),
+            stored: Vec::new(),
             order: None,
+            order_stored: None,
             inbound: None,
             transfers: Vec::new(),
             note: None,

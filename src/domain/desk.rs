@@ -6,7 +6,7 @@ use super::account::{AccountState, ApplyError, UnitBook, VoucherState};
 use super::answer::ReferralState;
 use super::counters::CounterChange;
 use super::id::{RequestId, RewardId, UnitId, VoucherId};
-use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts};
+use super::ledger::{Book, Dates, Entry, Fact, Part, Unhold, UnitParts, encode};
 use super::occasions;
 use super::program::{Activity, LifeTerms, Program, ProgramVersion, Timeline};
 use super::referral::Referral;
@@ -18,6 +18,8 @@ use super::time::Instant;
 pub struct Desk {
     pub state: AccountState,
     pub entries: Vec<Entry>,
+    /// Each of `entries` as it is to be stored.
+    pub stored: Vec<Vec<u8>>,
     /// When entries are posted: the time given, but never before the account's last entry.
     pub now: Instant,
     /// The version that decides.
@@ -53,7 +55,7 @@ const TIER_STEPS_MAX: usize = 10_000;
 impl Desk {
     pub fn new(state: AccountState, now: Instant, version: ProgramVersion, request: Option<RequestId>) -> Desk {
         let (walked, now) = (state.posted_at, now.max(state.posted_at));
-        Desk { state, entries: Vec::new(), now, version, request, freed: Vec::new(), walked }
+        Desk { state, entries: Vec::new(), stored: Vec::new(), now, version, request, freed: Vec::new(), walked }
     }
 
     /// Posts a fact that happened at `effective_at`.
@@ -75,8 +77,10 @@ impl Desk {
             let held = self.state.hold(order).map_or(&[][..], |hold| &hold.stock);
             self.freed.extend(held.iter().cloned());
         }
-        self.state.apply(&entry)?;
+        let stored = encode(&entry);
+        self.state.apply_stored(&entry, &stored)?;
         self.entries.push(entry);
+        self.stored.push(stored);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::answer::{Explain, ExplainRule, NearestMiss, Reason, Refusal, Subject};
 use super::awards::Award;
-use super::conditions::{Seen, View, holds, is_on};
+use super::conditions::{Seen, View, holds, is_on, is_out_of_reach};
 use super::id::{RuleId, UnitId};
 use super::money::{Ratio, Rounding, split};
 use super::order::{Line, Order};
@@ -200,6 +200,8 @@ struct Round<'a> {
     view: View<'a>,
     program: &'a Program,
     seen: Seen<'a>,
+    /// What of the order earns.
+    earning: i64,
     /// Rules that apply next to others, so far.
     kept: Vec<&'a Rule>,
     stopped_by: Option<&'a Rule>,
@@ -251,6 +253,7 @@ impl<'a> Round<'a> {
             view,
             program,
             seen,
+            earning: seen.earning.iter().fold(0, |sum, earns| sum.saturating_add(*earns)),
             kept: Vec::new(),
             stopped_by: None,
             earns: Vec::new(),
@@ -316,6 +319,10 @@ impl<'a> Round<'a> {
     }
 
     fn consider(&mut self, number: u32, rule: &'a Rule, selected: Selected<'_>, barred: Option<&str>) {
+        let is_plain = self.explain.is_none() && self.besides.again.is_none();
+        if is_plain && is_out_of_reach(&self.view, &rule.conditions, self.earning) {
+            return;
+        }
         let mut amounts = std::mem::take(&mut self.amounts);
         self.select(rule, selected, &mut amounts);
         self.judge(number, rule, &amounts, barred);

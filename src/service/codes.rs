@@ -32,7 +32,7 @@ pub(super) async fn named(
     let touched = visitor.into_iter().flat_map(|visitor| &visitor.touches).map(|touch| &touch.code);
     for code in codes_of(command).iter().filter_map(|entered| entered.code.as_ref()).chain(touched) {
         if found.iter().all(|(known, _)| known != code) {
-            found.push((code.clone(), owner(inner, program, code).await?));
+            found.push((code.clone(), Box::pin(owner(inner, program, code)).await?));
         }
     }
     Ok(found)

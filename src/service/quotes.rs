@@ -43,7 +43,7 @@ pub(super) async fn opened<'c>(inner: &Inner, command: &'c Command) -> Result<Co
     else {
         return Ok(Cow::Borrowed(command));
     };
-    let found = quote::open(keys(inner).await?, token);
+    let found = quote::open(Box::pin(keys(inner)).await?, token);
     let quote = Some(found.map_or(Relied::Invalid, |quote| Relied::Signed(Box::new(quote))));
     Ok(match command {
         Command::Reserve(reserve) => Cow::Owned(Command::Reserve(Reserve { quote, ..reserve.clone() })),

@@ -14,7 +14,7 @@ pub(super) async fn named(
     deed: Option<&DeedRecord>,
 ) -> Result<Option<Recipient>, Error> {
     match of(command, deed) {
-        Some(member) => find(inner, program, member).await.map(Some),
+        Some(member) => Box::pin(find(inner, program, member)).await.map(Some),
         None => Ok(None),
     }
 }

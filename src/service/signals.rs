@@ -41,7 +41,7 @@ pub(super) async fn hashed<'c>(
     command: Cow<'c, Command>,
 ) -> Result<Cow<'c, Command>, Error> {
     let Some(raw) = of(&command).and_then(Signals::raw) else { return Ok(command) };
-    let hashed = Signals::Hashed(Box::new(raw.hashed(program, keys(inner).await?)));
+    let hashed = Signals::Hashed(Box::new(raw.hashed(program, Box::pin(keys(inner)).await?)));
     Ok(Cow::Owned(match command.into_owned() {
         Command::Enroll(enroll) => Command::Enroll(Enroll { signals: hashed, ..enroll }),
         Command::Commit(commit) => Command::Commit(CommitOrder { signals: hashed, ..commit }),
@@ -90,7 +90,7 @@ pub(super) async fn upline(
         let mut next = Some(advocate.clone());
         for hops in 1..=hops_max {
             let Some(account) = next.take().filter(|_| found.len() < LOOKS_MAX) else { break };
-            let (_, state, _) = stored(inner, program, &account, None).await?;
+            let (_, state, _) = Box::pin(stored(inner, program, &account, None)).await?;
             let Some(state) = state else { break };
             next = state.referral.as_ref().map(|referral| referral.advocate.clone());
             let hops = u32::try_from(hops).unwrap_or(u32::MAX);

@@ -41,7 +41,8 @@ pub(super) async fn of(inner: &Inner, program: &ProgramId, command: &Command) ->
         _ => None,
     };
     let Some(visitor) = visitor else { return Ok(None) };
-    let found = load(inner, &inner.layout.visitor(program, &account(visitor))).await?;
+    let key = inner.layout.visitor(program, &account(visitor));
+    let found = Box::pin(load(inner, &key)).await?;
     Ok(Some(found.map(|(_, state)| state).unwrap_or_default()))
 }
 

@@ -66,7 +66,8 @@ async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
     let cause =
         Cause { program: &write.program, timeline: &timeline, request: Some((&write.request_id, &write.fingerprint)) };
     let times = || inner.times(write.occurred_at);
-    // What is seldom asked for takes no room in the task of every write.
+    // What is seldom asked for takes no room in the task of every write, here and below: a task of some hundred kilobytes
+    // costs more to move and to keep in the processor's cache than the decision.
     let done = match &write.command {
         Command::Claim(claim) => Box::pin(claims::claim(inner, &cause, write, claim)).await?,
         Command::Relocate(relocate) => Box::pin(moves::relocate(inner, &cause, write, relocate)).await?,
@@ -156,7 +157,7 @@ pub(super) async fn settle(
     let mut turn = inner.queues.turn(&queue_key).await.ok_or(Error::Overloaded)?;
     let mut basis = begin(inner, cause.program, member, command).await?;
     if member.is_guest() && basis.account_id != AccountId::from(member) {
-        basis = of_claimed(inner, cause, &basis.account_id, command).await?;
+        basis = Box::pin(of_claimed(inner, cause, &basis.account_id, command)).await?;
     }
     // The account may be another than the member's own: then its queue is the one to wait in. One at a time is held,
     // for accounts may become part of each other in either direction.
@@ -179,9 +180,9 @@ pub(super) async fn settle(
                 Box::pin(sweeper::look(inner)).await?;
                 set_aside.looked();
                 turn = inner.queues.turn(&basis.key).await.ok_or(Error::Overloaded)?;
-                basis = load(inner, cause.program, &AccountId::from(member), command).await?;
+                basis = Box::pin(load(inner, cause.program, &AccountId::from(member), command)).await?;
             }
-            Once::Gone => basis = load(inner, cause.program, &AccountId::from(member), command).await?,
+            Once::Gone => basis = Box::pin(load(inner, cause.program, &AccountId::from(member), command)).await?,
         }
     }
     drop(turn);
@@ -231,13 +232,13 @@ pub(super) async fn receive_all(
         let member = Some(MemberId::from(account));
         let snapshot = Snapshot { member, ..basis.snapshot(cause.program, Vec::new()) };
         let command = Command::Receive((*transfer).clone());
-        let decision = decide(cause.timeline, &snapshot, &command, times, None, false).map_err(defect)?;
+        let mut decision = decide(cause.timeline, &snapshot, &command, times, None, false).map_err(defect)?;
         let is_whole = decision.wants.is_empty() && decision.wants_code.is_none() && decision.remember;
         if !is_whole || !decision.received {
             break;
         }
         taken += 1;
-        if let Some(commit) = to_commit(inner, cause, &basis, &decision, Vec::new())? {
+        if let Some(commit) = to_commit(inner, cause, &basis, &mut decision, Vec::new())? {
             merge(&mut all, commit);
         }
         if let (Some(state), false) = (decision.account, decision.entries.is_empty()) {
@@ -356,14 +357,15 @@ async fn with_claims(
         // A resend would claim in vain.
         if set_aside.is_empty()
             && snapshot.code_claim.is_none()
-            && let Some(settled) = answered(inner, cause, &basis.account_id).await?
+            && let Some(settled) = Box::pin(answered(inner, cause, &basis.account_id)).await?
         {
             return Ok(Step::Answered(Box::new(settled)));
         }
         if let Some(wanted) = &decision.wants_code {
-            snapshot.code_claim = Some(codes::claim(inner, cause.program, &basis.account_id, wanted).await?);
+            let claim = Box::pin(codes::claim(inner, cause.program, &basis.account_id, wanted));
+            snapshot.code_claim = Some(claim.await?);
         }
-        quotas::claim(inner, &basis.account_id, &decision.wants, times.now, set_aside).await?;
+        Box::pin(quotas::claim(inner, &basis.account_id, &decision.wants, times.now, set_aside)).await?;
     }
     Err(Error::Internal("a decision does not come to an end of what it wants".to_owned()))
 }
@@ -400,7 +402,7 @@ pub(super) async fn once(
     let (member, salt) = (Some(member.clone()), salt_for(command)?);
     let snapshot =
         Snapshot { member, salt, recipient, visitor, upline, signals, ..basis.snapshot(cause.program, codes) };
-    let decision = match with_claims(inner, cause, basis, snapshot, command, times, set_aside).await? {
+    let mut decision = match with_claims(inner, cause, basis, snapshot, command, times, set_aside).await? {
         Step::Decided(decision) => *decision,
         Step::Answered(before) => return settled(*before),
     };
@@ -410,14 +412,14 @@ pub(super) async fn once(
     if !decision.remember {
         // Something is missing. It may be there by now, and the request may have been answered before.
         if !basis.fresh {
-            *basis = load(inner, cause.program, &basis.account_id, command).await?.led_by(&basis.path);
+            *basis = again(inner, cause, basis, command).await?;
             return Ok(Once::Newer);
         }
-        return settled(not_remembered(inner, cause, basis, decision).await?);
+        return settled(Box::pin(not_remembered(inner, cause, basis, decision)).await?);
     }
     let received = decision.received;
     let marks = set_aside.marks(inner, cause.program, &decision);
-    let Some(mut commit) = to_commit(inner, cause, basis, &decision, marks)? else {
+    let Some(mut commit) = to_commit(inner, cause, basis, &mut decision, marks)? else {
         return settled(Settled { received, ..Settled::answer(decision.answer, false) });
     };
     commit.deltas.extend(set_aside.deltas(&decision));
@@ -439,8 +441,8 @@ pub(super) async fn once(
             inner.records.forget(&basis.key);
             if cause.request.is_none() || 0 < seen.index {
                 // A claim was closed or used by somebody else: things stand differently now.
-                set_aside.give_up(inner).await?;
-                *basis = load(inner, cause.program, &basis.account_id, command).await?.led_by(&basis.path);
+                Box::pin(set_aside.give_up(inner)).await?;
+                *basis = again(inner, cause, basis, command).await?;
                 return Ok(Once::Newer);
             }
             let answer = answer_of(cause, &seen.receipt, seen.same_content)?;
@@ -461,11 +463,16 @@ pub(super) async fn once(
     }
 }
 
+/// The records as they are stored now.
+async fn again(inner: &Inner, cause: &Cause<'_>, basis: &Basis, command: &Command) -> Result<Basis, Error> {
+    Ok(Box::pin(load(inner, cause.program, &basis.account_id, command)).await?.led_by(&basis.path))
+}
+
 /// The answer to a request that was answered while the member belonged to another account.
 async fn answered_elsewhere(inner: &Inner, cause: &Cause<'_>, basis: &Basis) -> Result<Option<Settled>, Error> {
     let left = basis.state().into_iter().flat_map(|state| &state.homes).filter(|home| home.why == HomeWhy::Left);
     for account in basis.path.iter().chain(left.map(|home| &home.account)) {
-        if let Some(settled) = answered(inner, cause, account).await? {
+        if let Some(settled) = Box::pin(answered(inner, cause, account)).await? {
             return Ok(Some(settled));
         }
     }
@@ -732,7 +739,7 @@ async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &
             }
         }
     }
-    load(inner, program, &own, command).await
+    Box::pin(load(inner, program, &own, command)).await
 }
 
 /// Reads the records that a command needs.
@@ -1012,12 +1019,13 @@ impl Basis {
     }
 }
 
-/// Turns a decision into plain data for the store. `None`: there is nothing to keep.
+/// Turns a decision into plain data for the store, for which it gives away what it has in stored form. `None`: there is
+/// nothing to keep.
 fn to_commit(
     inner: &Inner,
     cause: &Cause<'_>,
     basis: &Basis,
-    decision: &Decision,
+    decision: &mut Decision,
     marks: Vec<NewReceipt>,
 ) -> Result<Option<Commit>, Error> {
     let (program, layout) = (cause.program, inner.layout);
@@ -1032,6 +1040,8 @@ fn to_commit(
     }
     // After the request's own.
     commit.receipts.extend(marks);
+    let (entries_stored, order_stored) = (std::mem::take(&mut decision.stored), decision.order_stored.take());
+    let decision = &*decision;
     if let (Some(state), Some(first)) = (&decision.account, decision.entries.first()) {
         let token = Token::new(state.sequence, &state.head);
         let mut put =
@@ -1043,7 +1053,7 @@ fn to_commit(
         }
         put(basis.key.clone(), body);
         if let (Some(record), Some((key, _))) = (&decision.order, &basis.order) {
-            let body = encode(record);
+            let body = order_stored.unwrap_or_else(|| encode(record));
             if ORDER_BYTES_MAX < body.len() {
                 return Err(Error::LimitReached { limit: "order_record_bytes" });
             }
@@ -1068,7 +1078,7 @@ fn to_commit(
         commit.appends.push(Append {
             log: layout.log(program, account_id),
             first_sequence: first.sequence,
-            entries: decision.entries.iter().map(encode).collect(),
+            entries: entries_stored,
         });
         let partition = basis.key.partition;
         let back = came_back(decision).into_iter();

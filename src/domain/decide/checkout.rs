@@ -10,7 +10,7 @@ use super::super::answer::{
 use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode, Release, Reserve};
 use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
-use super::super::desk::{Desk, dates};
+use super::super::desk::Desk;
 use super::super::earn::{Cut, Earned, Plan, Reductions, earn, earning_amounts, in_order, scaled_tax};
 use super::super::id::{AccountId, GrantId, MemberId, UnitId};
 use super::super::ledger::{Dates, Fact, Part, Unhold, UnitParts, digest, encode};
@@ -304,13 +304,15 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     let measured = stats::measured(scene.program, &desk.state, at);
     let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, stock, measured, ..bare };
     desk.stir(scene.program, None, Activity::Order, at)?;
-    let digest = digest(&encode(&record));
+    let order_stored = encode(&record);
+    let digest = digest(&order_stored);
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     desk.advance(scene.timeline)?;
     // A guest has nothing yet: balances would be those of nobody.
     let balances = if guest { Vec::new() } else { desk.state.balances() };
     let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
-    Ok(Decision { order: Some(record), transfers: brought.transfers, trace, outgoing, ..scene.done(desk, answer) })
+    let (transfers, order_stored) = (brought.transfers, Some(order_stored));
+    Ok(Decision { order: Some(record), order_stored, transfers, trace, outgoing, ..scene.done(desk, answer) })
 }
 
 /// Uses the units of a redemption, and shows what they are used for; answers the uses for the record.
@@ -372,7 +374,7 @@ pub(super) fn give_as(
         };
         let life = plan.life.as_ref().or_else(|| scene.program.unit(&plan.unit).map(|terms| &terms.life));
         let awaits = life.and_then(|life| Some((life, life.awaits.as_ref()?)));
-        let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), scene.times.effective_at);
+        let dates = scene.dates(&plan.unit, plan.life.as_ref());
         let has_room = match awaits {
             _ if place != Place::Here => true,
             Some(_) => order_event::has_room(desk, &plan),
@@ -762,7 +764,7 @@ fn make_grant(
 
 /// Posts a grant; units that pay a debt go to no lot.
 pub(super) fn grant_units(scene: &Scene<'_>, desk: &mut Desk, grant: GrantId, plan: &Plan) -> Result<Granted, Halt> {
-    let dates = dates(scene.program, &plan.unit, plan.life.as_ref(), scene.times.effective_at);
+    let dates = scene.dates(&plan.unit, plan.life.as_ref());
     grant_dated(scene, desk, grant, plan, dates)
 }
 

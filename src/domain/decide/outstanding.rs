@@ -58,6 +58,7 @@ pub(super) fn settle(scene: &Scene<'_>, mut decision: Decision) -> Result<Decisi
         }
     }
     decision.entries.append(&mut desk.entries);
+    decision.stored.append(&mut desk.stored);
     decision.account = Some(Arc::new(desk.state));
     Ok(decision)
 }

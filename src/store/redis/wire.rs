@@ -12,6 +12,9 @@ const KEEP_S_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Digits before the body of a feed record: its position.
 const POSITION_LEN: usize = 16;
 
+/// The counts, and the places of the keys of four writes.
+const HEAD_LEN_USUAL: usize = 12 * 4;
+
 /// What a script around the commit script takes besides: after everything else.
 #[derive(Default)]
 pub(super) struct Beside {
@@ -28,21 +31,23 @@ pub(super) fn commit_call(
     beside: &Beside,
 ) -> Result<Cmd, Error> {
     let of = commit.partition;
-    let mut names = vec![keys.feed(of)?, keys.feed_counter(of)?, keys.due(of)?];
+    let done: Vec<u64> = commit.feed_done.iter().copied().filter(|at| *at <= EXACT_MAX.unsigned_abs()).collect();
     let in_order = (commit.receipts.iter().map(|new| &new.key))
         .chain(commit.expect.iter().map(|(key, _)| key))
         .chain(commit.appends.iter().map(|append| &append.log))
-        .chain(commit.deltas.iter().map(|delta| &delta.key))
-        .chain(commit.writes.iter().map(|write| &write.key));
+        .chain(commit.deltas.iter().map(|delta| &delta.key));
+    let mut names = Vec::with_capacity(16);
     for key in in_order {
         debug_assert!(key.partition == of, "`{}` lies outside the partition of its commit", key.name);
         names.push(keys.record(key)?);
     }
-    names.extend_from_slice(&beside.keys);
-    let done: Vec<u64> = commit.feed_done.iter().copied().filter(|at| *at <= EXACT_MAX.unsigned_abs()).collect();
-
-    let mut call = ::redis::cmd(verb);
-    call.arg(script).arg(names.len()).arg(names);
+    if !commit.feed.is_empty() || !done.is_empty() {
+        names.extend([keys.feed(of)?, keys.feed_counter(of)?]);
+    }
+    if !commit.due.is_empty() {
+        names.push(keys.due(of)?);
+    }
+    let mut head = Vec::with_capacity(HEAD_LEN_USUAL);
     for count in [
         commit.receipts.len(),
         commit.expect.len(),
@@ -53,8 +58,23 @@ pub(super) fn commit_call(
         done.len(),
         commit.due.len(),
     ] {
-        call.arg(count);
+        head.extend(number(count)?);
     }
+    for write in &commit.writes {
+        // Most records that are written are expected, too: their keys are sent once.
+        let place = match commit.expect.iter().position(|(key, _)| *key == write.key) {
+            Some(at) => commit.receipts.len() + at,
+            None => {
+                names.push(keys.record(&write.key)?);
+                names.len() - 1
+            }
+        };
+        head.extend(number(place + 1)?);
+    }
+    names.extend_from_slice(&beside.keys);
+
+    let mut call = ::redis::cmd(verb);
+    call.arg(script).arg(names.len()).arg(names).arg(head);
     for new in &commit.receipts {
         call.arg(receipt_bytes(&new.receipt)).arg(new.keep_s.clamp(1, KEEP_S_MAX));
     }
@@ -90,6 +110,11 @@ pub(super) fn commit_call(
     }
     call.arg(&beside.args);
     Ok(call)
+}
+
+/// A count or a place, as the script reads it.
+fn number(n: usize) -> Result<[u8; 4], Error> {
+    u32::try_from(n).map(u32::to_be_bytes).map_err(|_| Error::Corrupt { what: "a commit of more than can be".to_owned() })
 }
 
 /// What the script answered.
