@@ -32,7 +32,7 @@ pub(super) async fn quote(inner: &Inner, preview: Preview) -> Result<(Answer, Op
     let honoured_until = now.plus_ms(honoured_for_s.saturating_mul(SECOND_MS));
     let pin = Pin { version: told.decided.version.clone(), at, cart, wish, promises: quote::promises(&told.decided) };
     let quote = Quote { program, member, honoured_until, pin };
-    let sealed = keys(inner).await?.first().map(|key| (quote::seal(key, &quote), honoured_until));
+    let sealed = Box::pin(keys(inner)).await?.first().map(|key| (quote::seal(key, &quote), honoured_until));
     Ok((answer, sealed))
 }
 

@@ -347,9 +347,9 @@ async fn with_claims(
     let request = cause.request.map(|(id, _)| id);
     for _ in 0..quotas::ROUNDS_MAX {
         snapshot.set_aside = set_aside.granted();
-        let decision = decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?;
+        let decision = Box::new(decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?);
         if decision.wants.is_empty() && decision.wants_code.is_none() {
-            return Ok(Step::Decided(Box::new(decision)));
+            return Ok(Step::Decided(decision));
         }
         if decision.wants_code.is_none() && set_aside.take_at_hand(inner, &basis.account_id, &decision.wants) {
             continue;
@@ -403,7 +403,7 @@ pub(super) async fn once(
     let snapshot =
         Snapshot { member, salt, recipient, visitor, upline, signals, ..basis.snapshot(cause.program, codes) };
     let mut decision = match with_claims(inner, cause, basis, snapshot, command, times, set_aside).await? {
-        Step::Decided(decision) => *decision,
+        Step::Decided(decision) => decision,
         Step::Answered(before) => return settled(*before),
     };
     if set_aside.wants_a_look() {
@@ -415,7 +415,7 @@ pub(super) async fn once(
             *basis = again(inner, cause, basis, command).await?;
             return Ok(Once::Newer);
         }
-        return settled(Box::pin(not_remembered(inner, cause, basis, decision)).await?);
+        return settled(Box::pin(not_remembered(inner, cause, basis, *decision)).await?);
     }
     let received = decision.received;
     let marks = set_aside.marks(inner, cause.program, &decision);
@@ -431,7 +431,7 @@ pub(super) async fn once(
         Outcome::Applied => {
             let (used, set_aside) = (decision.used.clone(), std::mem::take(set_aside));
             inner.slices.took(&commit.deltas);
-            settled(Settled { received, set_aside, used, ..applied(inner, basis, decision, &commit) })
+            settled(Settled { received, set_aside, used, ..applied(inner, basis, *decision, &commit) })
         }
         Outcome::Seen(seen) => {
             let Some(seen) = seen.into_iter().next() else {
