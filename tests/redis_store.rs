@@ -231,12 +231,36 @@ async fn a_commit_is_one_command_and_so_is_a_load() {
     assert_eq!(store.commit(&everything()).await.unwrap(), Outcome::Applied);
     let (evalsha, get) = (calls(&server, "evalsha"), calls(&server, "get"));
     assert_eq!((evalsha, calls(&server, "eval"), calls(&server, "mget")), (1, 0, 0));
-    assert_eq!(get, 2 + 2 + 1, "only the script's own: two receipts, two quantities, the feed's counter");
+    assert_eq!(get, 2 + 1, "only the script's own: two quantities, the feed's counter");
+    assert_eq!(calls(&server, "exists"), 1, "what must not be there is looked for at once");
     assert_eq!(store.trips(), trips + 1);
 
     store.load(HERE, &[key("acct|a"), key("acct|b"), key("acct|c")]).await.unwrap();
     assert_eq!((calls(&server, "evalsha"), calls(&server, "mget"), calls(&server, "get")), (1, 1, get));
     assert_eq!(store.trips(), trips + 2);
+}
+
+/// One log and no quantity: the answer to the push tells that it did not continue the log, and what was pushed goes again.
+#[tokio::test]
+async fn a_log_that_is_not_continued_is_left_as_it_was() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    let with = |name: &str, first_sequence: u64, entries: &[&str]| {
+        let entries = entries.iter().map(|entry| entry.as_bytes().to_vec()).collect();
+        Commit { appends: vec![Append { log: key("log|a"), first_sequence, entries }], ..simple(name, "1") }
+    };
+    let kept = async || store.entries(&key("log|a"), 1, 100).await.unwrap();
+    assert!(matches!(store.commit(&with("a", 2, &["x", "y"])).await, Err(Error::Corrupt { .. })));
+    assert_eq!((kept().await.len(), calls(&server, "rpop")), (0, 2));
+    assert_eq!(store.commit(&with("a", 1, &["x", "y"])).await, Ok(Outcome::Applied));
+    for first_sequence in [0, 1, 2, 4] {
+        let refused = store.commit(&with("b", first_sequence, &["z"])).await;
+        assert!(matches!(refused, Err(Error::Corrupt { .. })), "{first_sequence}: {refused:?}");
+        assert_eq!(kept().await, [b"x", b"y"], "{first_sequence}");
+        assert_eq!(store.load(HERE, &[key("b")]).await.unwrap(), [None], "{first_sequence}");
+    }
+    assert_eq!(store.commit(&with("b", 3, &["z"])).await, Ok(Outcome::Applied));
+    assert_eq!(calls(&server, "llen"), 0);
 }
 
 #[tokio::test]
