@@ -31,6 +31,7 @@ mod end_to_end_cases {
     pub(crate) mod moves;
     pub(crate) mod occasions;
     pub(crate) mod once;
+    pub(crate) mod oneself;
     pub(crate) mod outages;
     pub(crate) mod payouts;
     pub(crate) mod people;
@@ -212,6 +213,16 @@ cases! {
         r11_rewards_are_held_multiplied_capped_and_taken_back
         r16_every_reason_is_told
         r16_rare_reasons_are_told_too
+    }
+    oneself {
+        r13_friend_and_advocate_who_are_merged_bring_each_other_nothing
+        r13_friends_who_join_the_household_of_their_advocate_bring_it_nothing_more
+        r6_who_has_ordered_and_left_a_household_is_not_new
+        r15_of_two_friends_who_become_one_each_is_taken_back_with_its_own_order
+        r15_what_is_kept_and_meets_the_terms_is_taken_back_by_no_return
+        r14_force_pays_what_was_earned_commission_too_and_never_for_what_came_back
+        r17_a_claim_that_would_close_a_circle_is_shown_once
+        r1_a_code_brings_no_more_than_those_of_its_campaign_may
     }
     suspicion {
         r13_who_refers_themselves_is_refused_flagged_or_told

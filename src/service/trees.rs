@@ -219,7 +219,9 @@ pub(super) async fn view(
             let friend = child.friend.clone();
             let generation_shown = u32::try_from(generation).unwrap_or(u32::MAX);
             nodes.push(Node { generation: generation_shown, parent: parent.clone(), child, brought });
-            if 0 < brought && generation < depth {
+            // Who brought those above, in a claim that was refused or has come to nothing, is shown and not gone through again.
+            let above = path.iter().any(|step| step.account == friend);
+            if 0 < brought && generation < depth && !above {
                 // First all below, then the next.
                 down = Some(friend);
                 break;

@@ -132,7 +132,8 @@ async fn f1_a_journal_holds_what_was_acknowledged_whatever_the_machine_left_of_i
         }
     }
     // A file that was begun, and of which not even the head is there.
-    for (moment, len) in moments.iter().filter(|moment| moment.acknowledged % 7 == 0).zip([0, 3, 8, 20].iter().cycle()) {
+    for (moment, len) in moments.iter().filter(|moment| moment.acknowledged % 7 == 0).zip([0, 3, 8, 20].iter().cycle())
+    {
         let last = moment.lens.len();
         let Some(next) = files.get(last) else { continue };
         let image = TempDir::new().unwrap();

@@ -123,8 +123,7 @@ fn f1_a_hold_of_units_that_are_gone_is_refused_and_one_that_is_over_is_not_ended
         world.reserve("mia", order_for("held", 1_000), pay_exactly(300));
         world.release("mia", "held");
     });
-    let released: Vec<Entry> =
-        entries.into_iter().filter(|entry| matches!(entry.fact, Fact::Unheld { .. })).collect();
+    let released: Vec<Entry> = entries.into_iter().filter(|entry| matches!(entry.fact, Fact::Unheld { .. })).collect();
     assert_eq!(released.len(), 1);
     let before = state(&common());
     let again = reapply(Some(before.clone()), &after, &released).unwrap();

@@ -193,10 +193,8 @@ impl Referral {
         if review.is_approved() && self.rejected_for == Some(RejectedFor::Review) {
             (self.state, self.rejected_for) = (ReferralState::Qualified, None);
         } else if !review.is_approved() && !review.is_open() {
+            // What is owed stays: force may still approve it, as of when it was earned.
             (self.state, self.rejected_for) = (ReferralState::Rejected, Some(RejectedFor::Review));
-            self.owed.clear();
-        } else if self.advocate_is_out() {
-            self.owed.clear();
         }
     }
 }

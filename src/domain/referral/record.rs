@@ -238,6 +238,8 @@ pub enum RejectedFor {
     Suspected,
     /// A review has approved nothing of it, or nobody decided in time.
     Review,
+    /// Friend and advocate have one account by now.
+    Oneself,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

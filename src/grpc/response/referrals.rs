@@ -61,6 +61,7 @@ pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
         Some(RejectedFor::Returned(_)) => wire::ReferralRejection::Returned,
         Some(RejectedFor::Revoked(_)) => wire::ReferralRejection::Revoked,
         Some(RejectedFor::Budget) => wire::ReferralRejection::Budget,
+        Some(RejectedFor::Oneself) => wire::ReferralRejection::Oneself,
         Some(RejectedFor::Circle) => wire::ReferralRejection::Circle,
         Some(RejectedFor::ChainTooLong) => wire::ReferralRejection::ChainTooLong,
         Some(RejectedFor::Suspected) => wire::ReferralRejection::Suspected,

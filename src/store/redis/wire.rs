@@ -114,7 +114,9 @@ pub(super) fn commit_call(
 
 /// A count or a place, as the script reads it.
 fn number(n: usize) -> Result<[u8; 4], Error> {
-    u32::try_from(n).map(u32::to_be_bytes).map_err(|_| Error::Corrupt { what: "a commit of more than can be".to_owned() })
+    u32::try_from(n)
+        .map(u32::to_be_bytes)
+        .map_err(|_| Error::Corrupt { what: "a commit of more than can be".to_owned() })
 }
 
 /// What the script answered.

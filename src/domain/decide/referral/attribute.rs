@@ -227,7 +227,8 @@ fn checked<'a>(
 
 /// Takes one of the friends that the code may bring. Last, for it sets aside.
 fn use_up(scene: &Scene<'_>, desk: &Desk, found: &Found<'_>) -> Result<(), Reason> {
-    if let Some(max) = found.owner.uses_max.or(found.campaign.codes.uses_max) {
+    // A code may bring fewer than those of its campaign, never more.
+    if let Some(max) = found.owner.uses_max.into_iter().chain(found.campaign.codes.uses_max).min() {
         let quota = QuotaKey::ever(&scene.program.id, &["code", found.code.as_str()]);
         let taken = scene.take(1, vec![scene.want(quota, &["friend", desk.state.account.as_str()], max, true)]);
         if taken.granted < 1 {
@@ -251,7 +252,8 @@ fn is_new(scene: &Scene<'_>, state: &AccountState, campaign: &Campaign) -> bool 
     let again = |new_after: super::super::super::time::Period| {
         new_after.after(state.ordered_at, &scene.program.zone) <= scene.times.effective_at
     };
-    state.orders == 0 || campaign.new_after.is_some_and(again)
+    // Who has left a household takes along when it ordered last, and none of its orders.
+    (state.orders == 0 && state.ordered_at == Instant(0)) || campaign.new_after.is_some_and(again)
 }
 
 pub(in super::super) fn attribute(scene: &Scene<'_>, command: &Attribute) -> Result<Decision, Halt> {

@@ -57,7 +57,7 @@ pub(in super::super) fn on_order(
     suspect::look_again(scene, desk, decided)?;
     let at = scene.times.effective_at;
     // What counts is when the order happened: one that is told of late qualifies although the time has run out.
-    if let Some((referral, terms)) = open(scene, desk, at) {
+    if let Some((referral, terms)) = open(scene, desk, at).or_else(|| settled(scene, desk, at)) {
         count_order(scene, desk, &referral, terms, &command.order, earned, decided, &mut done)?;
     }
     pay_commission(scene, desk, &command.order, earned, decided, &mut done)?;
@@ -73,6 +73,60 @@ fn open<'s>(scene: &'s Scene<'_>, desk: &Desk, at: Instant) -> Option<(Referral,
     let referral = desk.state.referrals().find(is_open)?.clone();
     let terms = terms_of(scene, &referral)?;
     Some((referral, terms))
+}
+
+/// The referral that has qualified and goes on counting while it might have qualified: so a return takes nothing back as
+/// long as what is kept meets the terms.
+fn settled<'s>(scene: &'s Scene<'_>, desk: &Desk, at: Instant) -> Option<(Referral, &'s Campaign)> {
+    let counts = |referral: &&Referral| {
+        referral.state == ReferralState::Qualified && referral.attributed_at <= at && at < referral.qualify_by
+    };
+    let referral = desk.state.referrals().find(counts)?.clone();
+    let terms = terms_of(scene, &referral).filter(|terms| terms.claw_back)?;
+    Some((referral, terms))
+}
+
+/// Whether friend and advocate have one account by now. Nobody brings themselves, whenever they became one.
+fn is_oneself(desk: &Desk, referral: &Referral) -> bool {
+    referral.credits().iter().any(|(advocate, _)| desk.state.is_home_of(advocate))
+}
+
+fn oneself(referral: &Referral) -> Refusal {
+    Refusal::new(Subject::Referral(referral.referral.clone()), Reason::SelfReferral)
+}
+
+/// Refuses to review what friend and advocate, who are one by now, would pay themselves, and what no longer meets the terms.
+pub(super) fn may_be_paid(
+    scene: &Scene<'_>,
+    desk: &Desk,
+    referral: &Referral,
+    terms: &Campaign,
+) -> Result<(), Refusal> {
+    if is_oneself(desk, referral) {
+        return Err(oneself(referral));
+    }
+    let still = still_met(scene, desk, terms, Some(&referral.referral));
+    if terms.claw_back && !still {
+        return Err(Refusal::new(Subject::Referral(referral.referral.clone()), Reason::ReferralConditionNotMet));
+    }
+    Ok(())
+}
+
+/// Whether what is kept meets the terms: once for each referral of the account that has qualified, of which there are several
+/// where friends have become one account. `besides`: one that counts as if it had.
+fn still_met(scene: &Scene<'_>, desk: &Desk, terms: &Campaign, besides: Option<&ReferralId>) -> bool {
+    let qualified = desk.state.referrals().filter(|known| {
+        let qualified = known.state == ReferralState::Qualified || Some(&known.referral) == besides;
+        qualified && known.campaign == terms.id
+    });
+    let many = i64::try_from(qualified.count()).unwrap_or(i64::MAX).max(1);
+    let so_far = |what: &str| desk.state.counted_ever(&CounterId::referral(&terms.id, what));
+    match terms.qualify {
+        Qualify::Orders(number) => number.saturating_mul(many) <= so_far("orders"),
+        // A threshold of nothing is missed only when nothing is kept.
+        Qualify::Spend => in_first_of(scene, terms).unwrap_or(0).max(1).saturating_mul(many) <= so_far("spend"),
+        Qualify::SignUp | Qualify::Event(_) => true,
+    }
 }
 
 pub(super) fn terms_of<'s>(scene: &'s Scene<'_>, referral: &Referral) -> Option<&'s Campaign> {
@@ -91,12 +145,15 @@ fn count_order(
     done: &mut OnOrder,
 ) -> Result<(), Halt> {
     let at = scene.times.effective_at;
+    let is_open = referral.state != ReferralState::Qualified;
     let Some(currency) = scene.program.earning_currency(order.currency, at) else { return Ok(()) };
     let Some(required) = terms.spend_min.get(currency) else { return Ok(()) };
     let spent = total(&earned.earning)?;
     let met = match terms.qualify {
         Qualify::Orders(_) if spent < required => {
-            decided.refusals.push(below(referral, required, spent));
+            if is_open {
+                decided.refusals.push(below(referral, required, spent));
+            }
             return Ok(());
         }
         Qualify::Orders(number) => {
@@ -110,14 +167,14 @@ fn count_order(
             let shares = split(amount, &earned.earning);
             let so_far = count(desk, Tally { counter, day: WHENEVER, amount, shares, reversed: 0 }, at, done)?;
             let required = in_first_of(scene, terms).unwrap_or(required);
-            if so_far < required {
+            if is_open && so_far < required {
                 decided.refusals.push(below(referral, required, so_far));
             }
             required <= so_far
         }
         Qualify::SignUp | Qualify::Event(_) => false,
     };
-    if met {
+    if is_open && met {
         qualify(scene, desk, &referral.referral, QualifiedBy::Order(order.order_id.clone()), decided, done)?;
     }
     Ok(())
@@ -184,6 +241,11 @@ fn qualify(
     decided: &mut Decided,
     done: &mut OnOrder,
 ) -> Result<(), Halt> {
+    let same = desk.state.referrals().find(|known| known.referral == *id && is_oneself(desk, known)).map(oneself);
+    if let Some(refusal) = same {
+        decided.refusals.push(refusal);
+        return reject(scene, desk, id, RejectedFor::Oneself, decided);
+    }
     desk.post(scene.times.effective_at, Fact::Qualified { referral: id.clone(), by })?;
     decided.effects.push(Effect::Referral { referral: id.clone(), state: ReferralState::Qualified });
     pay(scene, desk, id, decided, &mut done.transfers)
@@ -203,6 +265,10 @@ pub(super) fn pay(
     };
     let Some(referral) = desk.state.referrals().find(ready).cloned() else { return Ok(()) };
     let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
+    if is_oneself(desk, &referral) {
+        decided.refusals.push(oneself(&referral));
+        return reject(scene, desk, id, RejectedFor::Oneself, decided);
+    }
     if referral.is_flagged() {
         return review::open(scene, desk, terms, &referral);
     }
@@ -370,7 +436,8 @@ fn pay_commission(
     let qualified = |referral: &&Referral| referral.state == ReferralState::Qualified && referral.attributed_at <= at;
     let Some(referral) = desk.state.referrals().find(qualified).cloned() else { return Ok(()) };
     let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
-    let Some(commission) = terms.commission.as_ref().filter(|_| !referral.advocate_is_out()) else { return Ok(()) };
+    let is_out = referral.advocate_is_out() || is_oneself(desk, &referral);
+    let Some(commission) = terms.commission.as_ref().filter(|_| !is_out) else { return Ok(()) };
     let zone = &scene.program.zone;
     if commission.within.is_some_and(|within| within.after(referral.attributed_at, zone) <= at) {
         return Ok(());
@@ -543,7 +610,8 @@ fn more_commission(
     let qualified = |referral: &&Referral| referral.state == ReferralState::Qualified && referral.attributed_at <= at;
     let Some(referral) = desk.state.referrals().find(qualified).cloned() else { return Ok(()) };
     let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
-    let Some(commission) = terms.commission.as_ref().filter(|_| !referral.advocate_is_out()) else { return Ok(()) };
+    let is_out = referral.advocate_is_out() || is_oneself(desk, &referral);
+    let Some(commission) = terms.commission.as_ref().filter(|_| !is_out) else { return Ok(()) };
     let brought = |sent: &&SentGrantRecord| sent.brought.as_ref().is_some_and(|of| of.referral == referral.referral);
     let standing: Vec<i64> = record
         .sent_grants
@@ -613,6 +681,9 @@ pub(super) fn send_owed(
     referral: &Referral,
     outgoing: &mut Vec<Outgoing>,
 ) -> Result<(), Halt> {
+    if is_oneself(desk, referral) {
+        return Ok(());
+    }
     for Owed { grant, target, unit, net, dates, effective_at } in referral.owed.iter().filter(|owed| 0 < owed.net) {
         let place = usize::from(*target != referral.advocate);
         let record = SentGrantRecord {
@@ -680,20 +751,17 @@ pub(in super::super) fn on_return(
         let (orders, spend) = (of("orders"), of("spend"));
         record.counts.iter().any(|tally| tally.counter == orders || tally.counter == spend)
     };
-    let Some(referral) = desk.state.referrals().find(counted).cloned() else { return Ok(()) };
+    // Of several, where friends have become one account, the one that this order has qualified.
+    let its_own = |known: &&Referral| counted(known) && known.order() == Some(&record.order_id);
+    let qualified = |known: &&Referral| counted(known) && known.state == ReferralState::Qualified;
+    let all = || desk.state.referrals();
+    let found = all().find(its_own).or_else(|| all().find(qualified)).or_else(|| all().find(counted));
+    let Some(referral) = found.cloned() else { return Ok(()) };
     let Some(terms) = terms_of(scene, &referral) else { return Ok(()) };
-    let still = match terms.qualify {
-        Qualify::Orders(number) => {
-            uncount_order(scene, desk, record, terms)?;
-            number <= desk.state.counted_ever(&CounterId::referral(&terms.id, "orders"))
-        }
-        Qualify::Spend => {
-            let so_far = desk.state.counted_ever(&CounterId::referral(&terms.id, "spend"));
-            // A threshold of nothing is missed only when nothing is kept.
-            in_first_of(scene, terms).unwrap_or(0).max(1) <= so_far
-        }
-        Qualify::SignUp | Qualify::Event(_) => true,
-    };
+    if matches!(terms.qualify, Qualify::Orders(_)) {
+        uncount_order(scene, desk, record, terms)?;
+    }
+    let still = still_met(scene, desk, terms, None);
     if still || !terms.claw_back || referral.state != ReferralState::Qualified {
         return Ok(());
     }

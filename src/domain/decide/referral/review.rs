@@ -109,6 +109,7 @@ pub(in super::super) fn review(scene: &Scene<'_>, command: &ReviewReward) -> Res
         )
     };
     if command.approve {
+        qualify::may_be_paid(scene, &desk, &referral, terms)?;
         // The budget first: what it does not cover stays open.
         let paid = qualify::pay_sides(scene, &mut desk, &referral, terms, sides, &mut decided, &mut transfers)?;
         if let Some(refusal) = paid {
