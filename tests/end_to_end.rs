@@ -114,6 +114,7 @@ cases! {
         a_return_is_applied_once_whatever_request_id_carries_it
         an_outcome_is_unknown_answered_or_fenced
         a_callers_clock_that_is_ahead_loses_no_order
+        f1_a_servers_clock_that_jumps_loses_nothing_and_does_nothing_twice
         a_quote_of_a_committed_order_says_so
         verification_tells_an_order_that_was_committed_twice_because_its_record_was_lost
         nothing_is_decided_while_the_clock_is_off

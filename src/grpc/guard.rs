@@ -90,19 +90,25 @@ where
         // Who may not call at all takes no place.
         let call = call.and_then(|caller| {
             let place = self.gate.enter().map_err(|error| status::of(&error))?;
-            Ok((place, access::as_caller(caller, self.inner.call(request))))
+            let audited = caller.method.filter(|method| method.audited).map(|_| Arc::clone(&caller.principal));
+            Ok((place, audited, access::as_caller(caller, self.inner.call(request))))
         });
         let answer = async move {
-            let answered = match call {
-                Ok((mut place, call)) => {
+            let (answered, audited) = match call {
+                Ok((mut place, audited, call)) => {
                     let waited = begun.elapsed();
                     place.begun(waited);
-                    within(deadline, waited, without_panic(call)).await.map(told_apart)
+                    (within(deadline, waited, without_panic(call)).await.map(told_apart), audited)
                 }
-                Err(status) => Err(status),
+                Err(status) => (Err(status), None),
             };
             let code = answered.as_ref().map_or_else(Status::code, code_of);
             tracing::Span::current().record("rpc.grpc.status_code", i32::from(code));
+            if let Some(principal) = audited {
+                // Program and request id stand in the span; the agent and the reason in the ledger, under that request id.
+                let principal = principal.name();
+                tracing::info!(target: "guerdon::audit", principal, method, ?code, "an administrative write");
+            }
             observer.call_finished(method, code, begun.elapsed());
             Ok(answered.unwrap_or_else(Status::into_http))
         };

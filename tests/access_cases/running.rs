@@ -91,6 +91,36 @@ async fn f5_the_file_is_followed_without_dropping_calls_and_no_secret_is_logged(
     }
 }
 
+#[tokio::test]
+async fn f5_administrative_writes_are_in_the_audit_and_other_calls_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("credentials.toml");
+    std::fs::write(&file, entry("help-desk", &[Role::Support], &["marlow-bakery"], "")).unwrap();
+    let (path, key) = (file.to_str().unwrap(), key_of("help-desk"));
+    let base = ["serve", "--program", BAKERY, "--listen", "127.0.0.1:0", "--store", "memory", "--log-format", "json"];
+    let mut binary = Binary::serve(&[&base[..], &["--credentials", path]].concat());
+    let channel = Endpoint::from_shared(format!("http://{}", binary.addr())).unwrap().connect().await.unwrap();
+    let mut members = MemberServiceClient::new(channel);
+    members.enroll(enroll("mia", &key)).await.unwrap();
+    let mut adjust = Request::new(wire::AdjustRequest {
+        member_id: "mia".to_owned(),
+        request_id: "adjust-mia".to_owned(),
+        amount: 5,
+        reason: wire::AdjustReason::Goodwill.into(),
+        agent_id: "zoe".to_owned(),
+        ..wire::AdjustRequest::default()
+    });
+    adjust.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+    members.adjust(adjust).await.unwrap();
+    binary.signal("-TERM");
+    let (_, said) = binary.end();
+    let audit: Vec<&str> = said.lines().filter(|line| line.contains("\"guerdon::audit\"")).collect();
+    assert_eq!(audit.len(), 1, "{said}");
+    for part in ["help-desk", "guerdon.v1.MemberService/Adjust", "adjust-mia", "marlow-bakery", "Ok"] {
+        assert!(audit[0].contains(part), "{part}: {audit:?}");
+    }
+}
+
 #[test]
 fn f5_a_server_without_a_good_credentials_file_does_not_start() {
     let dir = tempfile::tempdir().unwrap();

@@ -81,6 +81,8 @@ struct Moment {
     acknowledged: usize,
     /// Those that are known to have been applied, by then.
     applied: usize,
+    /// How long the last file was before the next sync.
+    until: u64,
 }
 
 fn number(n: usize) -> Number {
@@ -95,9 +97,16 @@ async fn f1_a_journal_holds_what_was_acknowledged_whatever_the_machine_left_of_i
     for n in 1..=commits() {
         let written = journal.send(&commit(n, 300)).unwrap();
         assert!(journal.synced(written.through).await);
-        let lens = journal_files(dir.path()).iter().map(|path| fs::metadata(path).unwrap().len()).collect();
-        moments.push(Moment { lens, acknowledged: n, applied: n - 1 });
+        let lens: Vec<u64> = journal_files(dir.path()).iter().map(|path| fs::metadata(path).unwrap().len()).collect();
+        let len =
+            || journal_files(dir.path()).iter().map(|path| fs::metadata(path).unwrap().len()).next_back().unwrap();
+        let synced = lens;
         journal.applied(written.id, PARTITION, number(n)).unwrap();
+        let until = len();
+        moments.push(Moment { lens: synced.clone(), acknowledged: n, applied: n - 1, until });
+        // That it was applied may have been synced by itself, too: then the next commit is what can be torn.
+        let lens = [&synced[..synced.len() - 1], &[until]].concat();
+        moments.push(Moment { lens, acknowledged: n, applied: n, until });
         if n % 7 == 0 {
             // The next file begins, so that an image may end within its head.
             journal.end_file();
@@ -105,13 +114,17 @@ async fn f1_a_journal_holds_what_was_acknowledged_whatever_the_machine_left_of_i
     }
     drop(journal);
     let files: Vec<Vec<u8>> = journal_files(dir.path()).iter().map(|path| fs::read(path).unwrap()).collect();
+    // What the next commit wrote is what was not synced after the second of each two moments.
+    for at in (1..moments.len() - 1).step_by(2) {
+        if moments[at].lens.len() == moments[at + 1].lens.len() {
+            moments[at].until = *moments[at + 1].lens.last().unwrap();
+        }
+    }
     let mut opened = 0;
     for moment in &moments {
         let last = moment.lens.len() - 1;
-        let synced = usize::try_from(moment.lens[last]).unwrap();
-        // Up to two frames more: what became of this commit, and the next one.
-        let unsynced = files[last].get(synced..).unwrap_or_default();
-        for tail in tails(&unsynced[..unsynced.len().min(700)]) {
+        let (synced, until) = (moment.lens[last] as usize, moment.until as usize);
+        for tail in tails(&files[last][synced..until]) {
             let image = TempDir::new().unwrap();
             for (at, path) in journal_files(dir.path()).iter().enumerate().take(last + 1) {
                 let name = image.path().join(path.file_name().unwrap());
@@ -132,8 +145,8 @@ async fn f1_a_journal_holds_what_was_acknowledged_whatever_the_machine_left_of_i
         }
     }
     // A file that was begun, and of which not even the head is there.
-    for (moment, len) in moments.iter().filter(|moment| moment.acknowledged % 7 == 0).zip([0, 3, 8, 20].iter().cycle())
-    {
+    let at_ends = moments.iter().skip(1).step_by(2).filter(|moment| moment.acknowledged % 7 == 0);
+    for (moment, len) in at_ends.zip([0, 3, 8, 20].iter().cycle()) {
         let last = moment.lens.len();
         let Some(next) = files.get(last) else { continue };
         let image = TempDir::new().unwrap();
@@ -141,7 +154,7 @@ async fn f1_a_journal_holds_what_was_acknowledged_whatever_the_machine_left_of_i
             let bytes = if at < last { &files[at][..] } else { &next[..next.len().min(*len)] };
             fs::write(image.path().join(path.file_name().unwrap()), bytes).unwrap();
         }
-        holds(image.path(), &Moment { lens: Vec::new(), applied: moment.acknowledged, ..*moment });
+        holds(image.path(), moment);
         opened += 1;
     }
     assert!(commits() * 8 < opened, "{opened} images");

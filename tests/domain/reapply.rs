@@ -17,7 +17,7 @@ fn state(world: &World) -> AccountState {
     world.accounts[&account("mia")].clone()
 }
 
-/// An order of ten pounds of which so many points pay a part; it earns what the rest is worth.
+/// An order of ten pounds of which so many points pay a part; it earns ten.
 fn pays(world: &mut World, id: &str, units: i64) {
     let tenders = vec![tender("card", 1_000 - units)];
     world.commit("mia", Commit { redeem: Some(pay_exactly(units)), tenders, ..commit(order_for(id, 1_000)) });
@@ -77,17 +77,17 @@ fn f1_a_whole_account_that_was_lost_is_there_again() {
 #[test]
 fn f1_units_that_were_spent_otherwise_meanwhile_are_owed() {
     let (after, entries) = lost(|world| pays(world, "o1", 300));
-    // The other time line: 400 of the same 500 points are gone, and 6 were earned.
+    // The other time line: 400 of the same 500 points are gone, and 10 were earned.
     let mut other = common();
     pays(&mut other, "o2", 400);
     let before = state(&other);
-    assert_eq!(before.balances()[0].available, 106);
+    assert_eq!(before.balances()[0].available, 110);
 
     let again = reapply(Some(before.clone()), &after, &entries).unwrap();
     is_sound(&again, &before);
-    // Granted and spent stand as they were: 106 - 300 is owed, and the 7 that the order earned repay a part.
+    // Granted and spent stand as they were: of 110 and the 10 that the order earned, 300 are gone.
     let balance = again.state.balances().remove(0);
-    assert_eq!(balance.available - balance.debt, 106 - 300 + 7);
+    assert_eq!(balance.available - balance.debt, 110 - 300 + 10);
     assert_eq!(balance.available, 0);
     assert_eq!((again.state.orders, before.orders), (2, 1));
     let ids = |entries: &[Entry]| entries.iter().map(|entry| entry.sequence).collect::<Vec<_>>();

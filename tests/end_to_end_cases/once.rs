@@ -330,6 +330,32 @@ pub(crate) async fn a_callers_clock_that_is_ahead_loses_no_order<W: World>() {
     assert_eq!(clients.send(&ahead).await.commit().status(), wire::CommitStatus::Committed);
 }
 
+/// To and fro, by up to days: less than a request id is remembered for.
+pub(crate) async fn f1_a_servers_clock_that_jumps_loses_nothing_and_does_nothing_twice<W: World>() {
+    const HOUR_MS: i64 = 3_600_000;
+    let world = W::start();
+    let server = world.serve().await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    let begin = world.clock().now(None);
+    let mut told: Vec<Write> = Vec::new();
+    for (n, hours) in [0, 48, -24, 96, 95, -1, 120, 0].into_iter().enumerate() {
+        world.clock().set(begin.plus_ms(hours * HOUR_MS));
+        let write = commit("mia", &format!("c{n}"), order(&format!("o{n}"), 1_000));
+        let answer = clients.send(&write).await;
+        assert!(!answer.replayed());
+        assert_eq!(answer.commit().status(), wire::CommitStatus::Committed, "{hours} hours");
+        told.push(write);
+        for write in &told {
+            assert!(clients.send(write).await.replayed(), "{hours} hours");
+        }
+    }
+    assert_eq!(clients.available("mia").await, 100 + 10 * 8);
+    let request = wire::VerifyMemberRequest { member_id: "mia".into(), ..wire::VerifyMemberRequest::default() };
+    let proof = clients.ledger.clone().verify_member(request).await.unwrap().into_inner();
+    assert!(proof.verified, "{:?}", proof.faults);
+}
+
 pub(crate) async fn a_quote_of_a_committed_order_says_so<W: World>() {
     let world = W::start();
     let server = world.serve_idle().await;
