@@ -245,7 +245,7 @@ async fn f7_what_is_offered_beyond_what_can_be_done_is_refused_and_the_rest_answ
     // Members are enrolled by one lane each: no more of them than places.
     let few = ["--members", "4", "--rate", "2000", "--duration", "300ms", "--warm-up", "50ms", "--json"];
     let target = server.addr().to_string();
-    let args = Command::try_parse_from(["load", "--target", &target].iter().chain(&few)).unwrap().load;
+    let args = Command::try_parse_from(["load", "--target", target.as_str()].iter().chain(&few)).unwrap().load;
     let mut out = Vec::new();
     load_command(&args, &mut out).await;
     let told: serde_json::Value = serde_json::from_slice(&out).unwrap();
