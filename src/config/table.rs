@@ -174,7 +174,7 @@ pub(super) const CLOCK: Setting = Setting::new(
     "clock",
     "KIND",
     "system",
-    "`system`, or `follow`: the time is what requests say it is, for replays of the past. Never for real customers.",
+    "`system`, or `follow`: the time is what requests say it is, for replays of the past; what falls due and what is on its way to other accounts is then seen to by `SimulationService.EndDay` alone. Never for real customers.",
 );
 pub(super) const STORE_TIMEOUT_MS: Setting = Setting::new(
     "store_timeout_ms",
@@ -199,7 +199,7 @@ pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
 pub(super) const CALLS_IN_FLIGHT_MIN: Setting = Setting::new(
     "calls_in_flight_min",
     "COUNT",
-    "64",
+    "128",
     "Calls worked on at once however slow the machine is, 1 to 100000. More, up to calls_in_flight_max, are let in as long as it begins them within 2 ms on the average; else they are answered RESOURCE_EXHAUSTED before they are read.",
 );
 pub(super) const CALLS_PER_ACCOUNT_MAX: Setting = Setting::new(

@@ -211,9 +211,13 @@ macro_rules! section_value {
             }
 
             fn sections(into: &mut Vec<SectionInfo>) {
-                if into.iter().all(|known| known.title != Self::TITLE) {
-                    into.push(Self::about());
-                    Self::parts(into);
+                match into.iter().find(|known| known.title == Self::TITLE) {
+                    // Two sections of one title would be one in the reference and in the schema.
+                    Some(known) => assert_eq!(known.doc, Self::about().doc, "two sections have one title"),
+                    None => {
+                        into.push(Self::about());
+                        Self::parts(into);
+                    }
                 }
             }
         }

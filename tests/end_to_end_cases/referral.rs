@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use guerdon::domain::referral::cycle::HOPS_MAX;
 use guerdon::grpc::wire;
 use guerdon::service::Calls;
 use tokio::task::JoinSet;
@@ -262,10 +263,10 @@ pub(crate) async fn r16_rare_reasons_are_told_too<W: World>() {
     // More advocates stand above a friend than are walked. Who has no code yet when they are brought needs no walk.
     clients.enroll("m0").await;
     let mut code = code_of(&server, "m0", "friends").await;
-    for n in 1..258 {
+    for n in 1..HOPS_MAX + 2 {
         let member = format!("m{n}");
         clients.enroll(&member).await;
-        let own = if n < 256 { None } else { Some(code_of(&server, &member, "friends").await) };
+        let own = if n < HOPS_MAX { None } else { Some(code_of(&server, &member, "friends").await) };
         clients.send(&attribute(&member, "name", &code)).await;
         code = match own {
             Some(own) => own,
@@ -273,8 +274,8 @@ pub(crate) async fn r16_rare_reasons_are_told_too<W: World>() {
         };
     }
     let last = async |n: usize| clients.referral(&format!("friends:m{n}")).await;
-    eventually("256 are walked", async || last(256).await.confirmed).await;
-    eventually("257 are too many", async || last(257).await.rejected_for() == J::ChainTooLong).await;
+    eventually("as many are walked", async || last(HOPS_MAX).await.confirmed).await;
+    eventually("one more is too many", async || last(HOPS_MAX + 1).await.rejected_for() == J::ChainTooLong).await;
 }
 
 /// Both said "I came by the other" before either had ordered; both were paid.

@@ -67,7 +67,8 @@ section! {
         /// partner in one sum a day for all friends of a partition: a partner may have any number of friends.
         partners: Flag, Default("false");
         /// Whether a return after which the terms are no longer met takes both rewards back. Commission goes back with
-        /// the order in any case.
+        /// the order in any case. As long as what is kept of other orders meets the terms, nothing is taken back; what is
+        /// rejected so never qualifies again.
         claw_back: Flag, Default("true");
         /// For how long touches count for friends who name no code. Of several windows the first that takes the kind and the
         /// channel of a touch is its own; a touch that none takes brings nobody.
@@ -157,8 +158,9 @@ impl Build for CampaignSection {
 section! {
     /// The codes of a campaign. However somebody writes a code, case and separators do not count, and O, I and L are read
     /// as 0, 1 and 1.
-    CodesSection = "codes" {
-        /// How codes look that are made.
+    CodesSection = "referral codes" {
+        /// How codes look that are made: `#` stands for a digit or letter of Crockford's base 32, `?` at its end for the check
+        /// character, anything else for itself.
         pattern: PatternText, Without("`\"#######?\"`, seven characters and a check character");
         /// Whether advocates may wish for a code of their own.
         vanity: Flag, Default("true");
