@@ -35,7 +35,6 @@ pub const QUEUE_MAX: usize = 1_024;
 pub const BUSY_WAIT_MAX: Duration = Duration::from_millis(250);
 /// How long a process that serves the same file may take to end, when another is started in its place.
 pub const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
-const LOCK_LOOKS_EVERY: Duration = Duration::from_millis(20);
 /// How long a read waits for one of the connections.
 const READ_WAIT_MAX: Duration = Duration::from_secs(1);
 const READERS_MIN: usize = 2;
@@ -124,11 +123,6 @@ impl fmt::Debug for EmbeddedStore {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "nothing tells when another process gives up its lock")]
-fn look_later() {
-    std::thread::sleep(LOCK_LOOKS_EVERY);
-}
-
 /// Locks a file of its own beside the data: closing any handle on the data file itself would drop the locks
 /// that SQLite holds on it, and a lock there would shut out other tools.
 fn lock(path: &Path) -> Result<File, Error> {
@@ -151,23 +145,27 @@ fn lock(path: &Path) -> Result<File, Error> {
         .open(&lock_path)
         .inspect_err(|cause| error!(path = %lock_path.display(), %cause, "the lock file cannot be opened"))
         .map_err(|_| Error::Unavailable)?;
-    let mut waited = Duration::ZERO;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if waited < LOCK_WAIT_MAX => {
-                waited += LOCK_LOOKS_EVERY;
-                look_later();
-            }
-            Err(TryLockError::WouldBlock) => {
-                error!(path = %path.display(), "another process serves this embedded store");
-                return Err(Error::Unavailable);
-            }
-            Err(TryLockError::Error(cause)) => {
-                error!(path = %lock_path.display(), %cause, "the lock file cannot be locked");
-                return Err(Error::Unavailable);
-            }
+    let served = || {
+        error!(path = %path.display(), "another process serves this embedded store");
+        Error::Unavailable
+    };
+    let failed = |cause: std::io::Error| {
+        error!(path = %lock_path.display(), %cause, "the lock file cannot be locked");
+        Error::Unavailable
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            // A thread of its own waits for the lock; should that take too long, it lets go of the lock as soon as it has it.
+            let (given, waits) = std::sync::mpsc::sync_channel(0);
+            std::thread::spawn(move || {
+                let locked = file.lock().map(|()| file);
+                // Nobody waits any more.
+                let _ = given.send(locked);
+            });
+            waits.recv_timeout(LOCK_WAIT_MAX).map_err(|_| served())?.map_err(failed)
         }
+        Err(TryLockError::Error(cause)) => Err(failed(cause)),
     }
 }
 
