@@ -55,6 +55,8 @@ async fn serve(store: Arc<dyn Store>) -> Channel {
         deadline_default: Duration::from_secs(30),
         observer: Arc::new(Unobserved),
         access: Arc::new(Access::development()),
+        gate: Arc::new(guerdon::grpc::OpenGate),
+        told: guerdon::app::told(100, 10),
     };
     let routes = routes(Arc::new(service), &options);
     // Without it, every answer would wait 40 ms for the acknowledgement of the one before (Nagle's algorithm).

@@ -157,7 +157,7 @@ fn lock(path: &Path) -> Result<File, Error> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             // A thread of its own waits for the lock; should that take too long, it lets go of the lock as soon as it has it.
-            let (given, waits) = std::sync::mpsc::sync_channel(0);
+            let (given, waits) = sync_channel(0);
             std::thread::spawn(move || {
                 let locked = file.lock().map(|()| file);
                 // Nobody waits any more.
