@@ -170,20 +170,14 @@ async fn f1_faults_of_the_embedded_store_and_its_server() {
     let mut table = Table::new("embedded");
     table
         .row("server killed", &urls, times(6), async |_chance| {
-            block_in_place(|| {
-                stand.instances[0].kill();
-                stand.instances[0].start();
-            });
+            block_in_place(|| stand.without(0, || ()));
         })
         .await;
     table
         .row("writes to disk fail, server killed", &urls, times(6), async |chance| {
             stand.instances[0].limit_files(Some(4096));
             chance.hold().await;
-            block_in_place(|| {
-                stand.instances[0].kill();
-                stand.instances[0].start();
-            });
+            block_in_place(|| stand.without(0, || ()));
         })
         .await;
     table.end();
@@ -237,11 +231,8 @@ async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
         .await;
     table
         .row("server killed", &urls, times(4), async |chance| {
-            let which = usize::try_from(chance.below(2)).unwrap();
-            block_in_place(|| {
-                stand.instances[which].kill();
-                stand.instances[which].start();
-            });
+            let which = chance.below(2);
+            block_in_place(|| stand.without(which, || ()));
         })
         .await;
     table
@@ -279,23 +270,16 @@ async fn f1_what_redis_loses_is_brought_back_by_journals() {
         .await;
     table
         .row("server killed", &urls, times(3), async |chance| {
-            let which = usize::try_from(chance.below(2)).unwrap();
-            block_in_place(|| {
-                stand.instances[which].kill();
-                stand.instances[which].start();
-            });
+            let which = chance.below(2);
+            block_in_place(|| stand.without(which, || ()));
         })
         .await;
     table
         .row("server killed, redis as it was", &urls, times(3), async |chance| {
-            let which = usize::try_from(chance.below(2)).unwrap();
+            let which = chance.below(2);
             let _: String = redis.command(&["SAVE"]);
             chance.hold().await;
-            block_in_place(|| {
-                stand.instances[which].kill();
-                redis.restart();
-                stand.instances[which].start();
-            });
+            block_in_place(|| stand.without(which, || redis.restart()));
         })
         .await;
     table

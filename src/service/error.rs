@@ -34,3 +34,13 @@ pub enum Error {
     #[error("internal error: {0}")]
     Internal(String),
 }
+
+impl Error {
+    /// Whether whatever else were tried now would fail like this: the store is away, or this instance does nothing more.
+    pub(super) fn is_everywhere(&self) -> bool {
+        matches!(
+            self,
+            Error::Draining | Error::ClockOff | Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)
+        )
+    }
+}

@@ -92,7 +92,11 @@ async fn keep_some(inner: &Arc<Inner>, calls: &Service, read: Reading) -> bool {
             }
             Err(error) => {
                 warn!(request.id = %request, %error, "a commit that was accepted while the store was away waits on");
-                return false;
+                if error.is_everywhere() {
+                    return false;
+                }
+                // One that cannot be carried out for now keeps no other from it.
+                continue;
             }
         }
         journal.kept(*id);

@@ -36,7 +36,11 @@ fn again(lost: &Commit, fresh: &[Option<Record>]) -> Result<Again, String> {
     let MemberRecord::Account(after) = decode(&record.body).map_err(|_| odd("the account"))? else {
         return Err("it moves an account".to_owned());
     };
-    let inbound = lost.writes.iter().find(|write| kind_of(&write.key) == "inb");
+    let mut effects = lost.writes.iter().filter(|write| kind_of(&write.key) == "inb");
+    let inbound = effects.next();
+    if effects.next().is_some() {
+        return Err("it takes in several effects, of which some may be there".to_owned());
+    }
     if lost.receipts.is_empty() && inbound.is_none() {
         // What comes with time comes again by itself.
         return Ok(Again::There);

@@ -229,7 +229,7 @@ async fn deliver_to(inner: &Inner, target: Target, effects: Vec<Effect>, goes_on
                 rest = after;
             }
             // The store is away from all targets alike. Damage is of one target, which blocks no other.
-            Err(error) if is_everywhere(&error) => {
+            Err(error) if error.is_everywhere() => {
                 delivered.error = Some(error);
                 break;
             }
@@ -256,13 +256,14 @@ async fn receive_together(
         _ => None,
     });
     let transfers: Vec<&Transfer> = sent.collect();
-    if transfers.len() < 2 {
+    // A journal brings back commits one by one: of one with several effects some may be there already.
+    if transfers.len() < 2 || inner.options.journal.is_some() {
         return Ok(0);
     }
     let timeline = inner.timeline(program)?;
     let cause = Cause { program, timeline: &timeline, request: None };
     match receive_all(inner, &cause, account, &transfers).await {
-        Err(error) if is_everywhere(&error) => Err(error),
+        Err(error) if error.is_everywhere() => Err(error),
         Err(error) => {
             // One of them may be damaged: each by itself shows which.
             warn!(%account, %error, "effects could not be taken in together");
@@ -358,21 +359,13 @@ async fn fold(inner: &Inner, items: Vec<FeedItem>) -> Result<u64, Error> {
     ] {
         match outcome {
             Ok(count) => folded += count,
-            Err(error) if is_everywhere(&error) => return Err(error),
+            Err(error) if error.is_everywhere() => return Err(error),
             // Somebody else is about it.
             Err(Error::Contention) => {}
             Err(error) => warn!(%error, partition = partition.0, what, "what is told waits, for it could not be told"),
         }
     }
     Ok(folded)
-}
-
-/// Whether whatever is delivered would fail like this.
-fn is_everywhere(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown) | Error::Draining | Error::ClockOff
-    )
 }
 
 /// Whether the target took it in.

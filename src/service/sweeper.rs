@@ -12,7 +12,7 @@ use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::occasions;
 use crate::domain::program::Timeline;
 use crate::domain::time::{Instant, Times};
-use crate::store::{self, Commit, Due, DueItem, Expected, Layout, Outcome, Partition};
+use crate::store::{Commit, Due, DueItem, Expected, Layout, Outcome, Partition};
 
 /// Subjects read at a time.
 const PAGE: usize = 256;
@@ -113,7 +113,7 @@ async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, 
     }
     if let Some(key) = Layout::due_accrual(item.partition, &item.subject) {
         return match accruals::sweep(inner, item, &key, through).await {
-            Err(error) if !is_everywhere(&error) => {
+            Err(error) if !error.is_everywhere() => {
                 warn!(%error, subject = %item.subject, "what is due to a partner could not be sent; others are");
                 Ok(false)
             }
@@ -122,7 +122,7 @@ async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, 
     }
     if let Some(key) = Layout::due_claim(item.partition, &item.subject) {
         return match quotas::sweep(inner, item, &key).await {
-            Err(error) if !is_everywhere(&error) => {
+            Err(error) if !error.is_everywhere() => {
                 warn!(%error, subject = %item.subject, "a claim could not be closed; others are");
                 Ok(false)
             }
@@ -157,20 +157,12 @@ async fn sweep(inner: &Inner, item: &DueItem, through: Instant) -> Result<bool, 
         }
         // Whoever keeps writing to the account brings it up to date as well.
         Err(Error::Contention | Error::Overloaded) => Ok(false),
-        Err(error) if is_everywhere(&error) => Err(error),
+        Err(error) if error.is_everywhere() => Err(error),
         Err(error) => {
             warn!(%error, subject = %item.subject, "an account could not be brought up to date; others are");
             Ok(false)
         }
     }
-}
-
-/// Whether every account would fail like this one.
-fn is_everywhere(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Draining | Error::ClockOff | Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)
-    )
 }
 
 /// The account had nothing due although the index named it: a call brought it up to date in between, or it is a

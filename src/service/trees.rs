@@ -17,7 +17,7 @@ use crate::domain::answer::{ReferralState, ReferralView};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::{decode, digest, encode};
 use crate::domain::referral::tree::{Child, Node, Step, Told, changes};
-use crate::store::{self, Commit, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
+use crate::store::{Commit, Expected, FeedItem, Key, Outcome, Partition, Record, Token, Write};
 
 /// Lists written at a time, of different advocates.
 const LISTS_AT_ONCE: usize = 32;
@@ -72,11 +72,7 @@ pub(super) async fn deliver(inner: &Inner, items: &[FeedItem]) -> Result<Vec<(Pa
         match written {
             Ok(true) => {}
             Ok(false) => failed.push(name),
-            Err(
-                error @ (Error::Store(store::Error::Unavailable | store::Error::OutcomeUnknown)
-                | Error::Draining
-                | Error::ClockOff),
-            ) => failure = Some(error),
+            Err(error) if error.is_everywhere() => failure = Some(error),
             Err(error) => {
                 warn!(%error, advocate = %name.1, "a list of friends could not be written; it waits");
                 failed.push(name);

@@ -60,6 +60,14 @@ impl Stand {
         Stand { instances, folder }
     }
 
+    /// Kills one, does something while it is away, and starts it again.
+    pub(crate) fn without(&mut self, which: u64, meanwhile: impl FnOnce()) {
+        let instance = &mut self.instances[usize::try_from(which).unwrap()];
+        instance.kill();
+        meanwhile();
+        instance.start();
+    }
+
     pub(crate) fn urls(&self) -> Vec<String> {
         self.instances.iter().map(|instance| format!("http://127.0.0.1:{}", instance.port)).collect()
     }
