@@ -167,9 +167,11 @@ pub(crate) async fn r15_of_two_friends_who_become_one_each_is_taken_back_with_it
     }
 }
 
+/// Terms; orders; those that come back one by one, and whether it is still qualified after each.
+type Case = (&'static str, &'static [i64], &'static [(usize, bool)]);
+
 pub(crate) async fn r15_what_is_kept_and_meets_the_terms_is_taken_back_by_no_return<W: World>() {
-    // Terms; orders; those that come back one by one, and whether it is still qualified after each.
-    let cases: [(&str, &[i64], &[(usize, bool)]); 4] = [
+    let cases: [Case; 4] = [
         ("qualify: {spend: true}, spend_at_least: EUR 50.00", &[5_000, 5_000], &[(0, true), (1, false)]),
         ("qualify: {orders: 2}", &[100, 100, 100, 100], &[(0, true), (3, true), (1, false)]),
         ("spend_at_least: EUR 10.00", &[1_000, 999, 1_000], &[(0, true), (1, true), (2, false)]),
