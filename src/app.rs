@@ -189,7 +189,9 @@ impl Server {
         }
 
         let places_max = u32::try_from(settings.limits.calls_in_flight_max).unwrap_or(u32::MAX);
-        let places_min = u32::try_from(settings.limits.calls_in_flight_min).unwrap_or(u32::MAX);
+        let cores =
+            std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+        let places_min = settings.limits.calls_per_core_min.saturating_mul(cores);
         let gate = Arc::new(Gate::new(places_min, places_max));
         let calls: Arc<dyn Calls> = Arc::new(service.clone());
         let health = HealthReporter::new();

@@ -14,6 +14,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod fuzz_kit {
+    pub(crate) mod tried;
+}
 mod support {
     pub(crate) mod contract;
     pub(crate) mod redis;
@@ -21,20 +24,11 @@ mod support {
 }
 
 use std::fs;
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
-use guerdon::cli::replay::orders;
-use guerdon::domain::account::{AccountState, Inbound, MemberRecord};
-use guerdon::domain::answer::Answer;
-use guerdon::domain::event_record::DeedRecord;
-use guerdon::domain::ledger::{Entry, decode, encode};
-use guerdon::domain::order_record::OrderRecord;
-use guerdon::domain::referral::CodeOwner;
-use guerdon::domain::referral::touch::VisitorState;
-use guerdon::program;
+use fuzz_kit::tried;
 use prost::Message;
 use support::contract;
 use support::server::{MemoryWorld, PROGRAM, World};
@@ -209,23 +203,10 @@ const YAML: &[&str] = &[
     "units",
 ];
 
-/// A program that is checked stands: its schema and hash are there; one that is not names at least one fault.
 #[test]
 fn program_files_of_any_kind() {
     let source = Source::new("programs", files("examples/programs", ".yaml"), YAML);
-    let understood = source.run(|input| {
-        let text = String::from_utf8_lossy(input);
-        match program::check(&text) {
-            Ok(checked) => {
-                assert_eq!(checked.program.version, program::version_of(&text));
-                true
-            }
-            Err(faults) => {
-                assert!(!faults.list.is_empty(), "what is refused has a reason");
-                false
-            }
-        }
-    });
+    let understood = source.run(tried::program_file);
     assert!(5 < understood, "only {understood} programs were understood: nothing was tried behind the parser");
 }
 
@@ -278,12 +259,7 @@ const WORDS: &[&str] = &[
 #[test]
 fn expressions_of_any_kind() {
     let source = Source::new("expressions", Vec::new(), WORDS);
-    let understood = source.run(|input| {
-        let text = String::from_utf8_lossy(input).replace(['\r', '\n'], " ").replace('\'', "''");
-        let file =
-            PROGRAM.replacen("    on: order\n", &format!("    on: order\n    when: {{expression: '{text}'}}\n"), 1);
-        program::check(&file).is_ok()
-    });
+    let understood = source.run(|input| tried::expression(PROGRAM, input));
     assert!(5 < understood, "only {understood} expressions were understood");
 }
 
@@ -309,42 +285,14 @@ fn files_of_orders_of_any_kind() {
     let source = Source::new("orders", Vec::new(), CELLS);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("orders.csv");
-    let understood = source.run(|input| {
-        fs::File::create(&path).unwrap().write_all(input).unwrap();
-        orders::read(&path).is_ok_and(|history| !history.orders.is_empty())
-    });
+    let understood = source.run(|input| tried::orders_file(&path, input));
     assert!(5 < understood, "only {understood} files were understood");
-}
-
-/// What can be read of any record can be written again.
-fn read_again<T: serde::de::DeserializeOwned + serde::Serialize>(input: &[u8]) -> bool {
-    decode::<T>(input).is_ok_and(|value| decode::<T>(&encode(&value)).is_ok())
 }
 
 #[test]
 fn stored_records_of_any_kind() {
     let source = Source::new("records", files("tests/fixtures", ".bin"), &[]);
-    let understood = source.run(|input| {
-        // A ledger that was damaged is told, not believed.
-        if let Ok(entry) = decode::<Entry>(input) {
-            let _told = AccountState::new(guerdon::domain::id::AccountId::parse("mia").unwrap()).apply(&entry);
-        }
-        if let Ok(state) = decode::<AccountState>(input) {
-            let (_told, _shown) = (state.faults(), state.balances());
-        }
-        let read = [
-            read_again::<Entry>(input),
-            read_again::<AccountState>(input),
-            read_again::<MemberRecord>(input),
-            read_again::<OrderRecord>(input),
-            read_again::<Answer>(input),
-            read_again::<Inbound>(input),
-            read_again::<DeedRecord>(input),
-            read_again::<CodeOwner>(input),
-            read_again::<VisitorState>(input),
-        ];
-        read.contains(&true)
-    });
+    let understood = source.run(tried::record);
     assert!(5 < understood, "only {understood} records were understood");
 }
 

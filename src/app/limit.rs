@@ -3,9 +3,11 @@
 //!
 //! A call that was let in waits until a worker of the runtime begins it, and again whenever it goes on. While that takes no
 //! time on the average, calls come in as they please, bursts included. Once it takes [`WAIT_MAX`], calls come faster than they
-//! can be worked on, and there are fewer places, step by step; when it no longer does, there are more again. So those that are
-//! let in take little longer than on a machine that is not overloaded, however much is offered: what is refused costs a small
-//! part of what is worked on. Some places there always are: a few callers who wait for each other's answers are refused nothing.
+//! can be worked on, and there are fewer places: as many as would have waited so long; when it no longer does, there are more
+//! again, step by step. So those that are let in take little longer than on a machine that is not overloaded, however much is
+//! offered: what is refused costs a small part of what is worked on, and connections are read often enough that what waits
+//! waits here, where it is seen, and not in them. A few places there always are, so that a store that hangs, or callers who
+//! wait for each other's answers, shut out nobody.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,11 +22,11 @@ use crate::telemetry::metrics;
 
 /// The average wait, over [`LOOK`], beyond which calls come faster than they can be begun.
 const WAIT_MAX: Duration = Duration::from_millis(2);
-const LOOK: Duration = Duration::from_millis(50);
-/// From one look to the next, a quarter of the places that were taken goes at most, and one of sixteen comes back: what is
-/// offered is much too much at once, and less again slowly.
-const FEWER: u32 = 4;
-const MORE: u32 = 16;
+const LOOK: Duration = Duration::from_millis(20);
+/// From one look to the next, an eighth of the places that were taken stays at least, and one of sixteen goes at least, or
+/// comes back: what is offered is much too much at once, and less again slowly.
+const LEFT: u32 = 8;
+const STEP: u32 = 16;
 
 /// Where calls come in.
 pub(super) struct Gate {
@@ -137,10 +139,13 @@ impl Taken {
         let average = seen.waited.checked_div(seen.calls).unwrap_or_default();
         let before = self.places.load(Ordering::Acquire);
         let after = if WAIT_MAX < average {
+            // What waits grows with what is let in.
             let used = before.min(seen.taken_most);
-            (used - used / FEWER).max(self.fewest).min(before)
+            let fair = u128::from(used) * WAIT_MAX.as_nanos() / average.as_nanos();
+            let fair = u32::try_from(fair).unwrap_or(used); // no more than `used`
+            fair.clamp(used / LEFT, used - used / STEP).max(self.fewest).min(before)
         } else {
-            before.saturating_add((before / MORE).max(1)).min(self.most)
+            before.saturating_add((before / STEP).max(1)).min(self.most)
         };
         *seen = Seen { began: now, calls: 0, waited: Duration::ZERO, taken_most: 0 };
         self.places.store(after, Ordering::Release);

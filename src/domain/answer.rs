@@ -14,7 +14,7 @@ use super::order::{Currency, OrderKind};
 use super::payouts::Commission;
 use super::program::{Kind, ProgramVersion, SettlesAs};
 use super::referral::touch::Dropped;
-use super::referral::{CodeOwner, Referral, Weighing};
+use super::referral::{CodeOwner, Referral, RejectedFor, Weighing};
 use super::stats::{Difference, Figure};
 use super::time::Instant;
 
@@ -919,6 +919,10 @@ pub enum Reason {
     PayoutTooSmall,
     PayoutUnknown,
     PayoutSettled,
+    /// It has qualified, and somebody has to decide.
+    ReferralInReview,
+    /// It had to qualify before.
+    ReferralExpired,
 }
 
 impl Reason {
@@ -1027,6 +1031,8 @@ impl Reason {
             Reason::ReferralSuspected => "what is known of friend and advocate forbids the referral",
             Reason::ReferralUnknown => "the member has no such referral",
             Reason::ReviewClosed => "there is nothing open to decide; what was decided, or has lapsed, takes force",
+            Reason::ReferralInReview => "the rewards of the referral wait for a review",
+            Reason::ReferralExpired => "the time in which the referral had to qualify is over",
             Reason::TouchTooOld => "as many later touches count as are weighed",
             Reason::ReservationLapsed => "the reservation has lapsed",
             Reason::NotInAccount => "the person does not belong to the account",
@@ -1417,6 +1423,9 @@ pub struct WeighingView {
     pub version: ProgramVersion,
     pub request: Option<super::id::RequestId>,
     pub weighing: Weighing,
+    /// How the referral that came of it stands by now, and why it came to nothing; `None`: none did, or another has taken its
+    /// place.
+    pub stands: Option<(ReferralState, Option<RejectedFor>)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

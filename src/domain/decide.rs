@@ -57,6 +57,7 @@ use quoted::Standing;
 pub use claim::claimable;
 pub use recall::{Deed, DeedFinder, Found, recall};
 pub use referral::codes::{CodeClaim, CodeWanted};
+pub use referral::qualify::partner_due;
 pub use referral::suspect::Known;
 
 /// All that a decision may depend on, as loaded.

@@ -730,6 +730,8 @@ fn refusal_reason(reason: Reason) -> wire::RefusalReason {
         Reason::ReferralSuspected => Wire::ReferralSuspected,
         Reason::ReferralUnknown => Wire::ReferralUnknown,
         Reason::ReviewClosed => Wire::ReviewClosed,
+        Reason::ReferralInReview => Wire::ReferralInReview,
+        Reason::ReferralExpired => Wire::ReferralExpired,
         Reason::NothingReserved => Wire::NothingReserved,
         Reason::TooManyReservations => Wire::TooManyReservations,
         Reason::LineUnknown => Wire::LineUnknown,

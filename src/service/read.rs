@@ -11,7 +11,7 @@ use crate::domain::answer::{
     RewardState,
 };
 use crate::domain::command::Command;
-use crate::domain::decide::{DecideError, Snapshot, as_of, decide};
+use crate::domain::decide::{DecideError, Snapshot, as_of, decide, partner_due};
 use crate::domain::draw::Seed;
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, UnitId};
@@ -253,12 +253,13 @@ pub(super) async fn referral(inner: &Inner, program: &ProgramId, id: &ReferralId
     let state = state.map(|state| as_of(&timeline, state, now)).transpose().map_err(damaged)?;
     let state = state.ok_or(NOT_FOUND)?;
     let referral = state.referrals().find(|referral| referral.referral == *id).cloned().ok_or(NOT_FOUND)?;
+    let due_at = partner_due_at(&timeline, &referral);
     let mut rewards = Vec::new();
     for (place, (advocate, ppm)) in referral.credits().into_iter().enumerate() {
         let Some(sent) = referral.sent(place) else { continue };
         let wanted = Wanted { grant: Some(&sent.grant), ..Wanted::default() };
         let basis = find(inner, program, advocate, wanted).await?;
-        rewards.push(of_advocate(advocate, ppm, sent, basis.inbound(), now));
+        rewards.push(of_advocate(advocate, ppm, sent, basis.inbound(), due_at, now));
     }
     rewards.extend(referral.friend.iter().map(|side| ReferralRewardView {
         to_advocate: false,
@@ -310,18 +311,27 @@ fn in_review(timeline: &Timeline, referral: &Referral, friend: &AccountId) -> Ve
     views
 }
 
-/// What the advocate has of it: their account says, once it has arrived there.
+/// When a partner's reward falls due, which reaches the account in one sum with others and is not told apart there.
+fn partner_due_at(timeline: &Timeline, referral: &Referral) -> Option<Instant> {
+    let program = timeline.at(referral.qualified_at?)?;
+    let terms = timeline.at(referral.attributed_at)?.campaign(&referral.campaign)?;
+    partner_due(program, terms, referral.qualified_at?)
+}
+
+/// What the advocate has of it: their account says, once it has arrived there; a partner's day, for a partner.
 fn of_advocate(
     advocate: &AccountId,
     share_ppm: i64,
     sent: &SentGrant,
     inbound: Option<&Inbound>,
+    partner_due_at: Option<Instant>,
     now: Instant,
 ) -> ReferralRewardView {
     let (beneficiary, unit, to_advocate) = (advocate.clone(), sent.unit.clone(), true);
     let Some(inbound) = inbound else {
         let reversed = sent.amount.saturating_sub(sent.net);
-        let (state, due_at) = (RewardState::Pending, Instant::MAX);
+        let due_at = partner_due_at.unwrap_or(Instant::MAX);
+        let state = reward_state(sent.amount, sent.net, due_at, now);
         return ReferralRewardView {
             to_advocate,
             beneficiary,

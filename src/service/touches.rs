@@ -13,6 +13,7 @@ use crate::domain::command::{Claim, Command, Enroll, GuestOrder, RecordTouch};
 use crate::domain::decide::{Snapshot, decide};
 use crate::domain::id::{AccountId, MemberId, ProgramId, VisitorId};
 use crate::domain::ledger::{Fact, digest, encode};
+use crate::domain::referral::Referral;
 use crate::domain::referral::touch::VisitorState;
 use crate::domain::time::Instant;
 use crate::store::{
@@ -175,12 +176,12 @@ pub(super) async fn weighings(
     inner.timeline(program)?;
     let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
     let state = state.ok_or(Error::NotFound { field: "member_id" })?;
-    let mut views = of_ledger(inner, program, &account, &state).await?;
+    let mut views = of_ledger(inner, program, &account, &state, &state).await?;
     for home in state.homes.iter().filter(|home| home.why != HomeWhy::Left) {
         let key = inner.layout.account(program, &home.account);
         let record = inner.store.load(key.partition, std::slice::from_ref(&key)).await?.into_iter().next().flatten();
         if let Some((_, MemberRecord::Account(was))) = read::<MemberRecord>(&key, record)? {
-            views.extend(of_ledger(inner, program, &home.account, &was).await?);
+            views.extend(of_ledger(inner, program, &home.account, &was, &state).await?);
         }
     }
     views.sort_by_key(|view| std::cmp::Reverse(view.effective_at));
@@ -192,6 +193,7 @@ async fn of_ledger(
     program: &ProgramId,
     account: &AccountId,
     state: &AccountState,
+    now: &AccountState,
 ) -> Result<Vec<WeighingView>, Error> {
     let log = inner.layout.log(program, account);
     let mut views = Vec::new();
@@ -200,7 +202,11 @@ async fn of_ledger(
             let entry = read_entry(&log, &bytes)?;
             if let Fact::AttributionWeighed { weighing } = entry.fact {
                 let (effective_at, version, request) = (entry.effective_at, entry.version, entry.request);
-                views.push(WeighingView { effective_at, version, request, weighing });
+                let came = |known: &&Referral| {
+                    Some(&known.referral) == weighing.referral.as_ref() && known.attributed_at == effective_at
+                };
+                let stands = now.referrals().find(came).map(|known| (known.state, known.rejected_for.clone()));
+                views.push(WeighingView { effective_at, version, request, weighing, stands });
             }
         }
     }

@@ -136,7 +136,7 @@ fn r1_a_code_is_refused_in_this_order() {
         (wish(Some("one"), None), "no code : CodeExpired"),
         (wish(Some("three"), Some("M1A0")), "no code M1A0: VanityNotAllowed"),
         (labelled, "no code : TooManyCodes, asks 2, has 1"),
-        (expired, "no code : OutOfBounds"),
+        (expired, "no code : CodeExpired"),
         (wish(Some("two"), Some("TAKEN")), "no code TAKEN: CodeTaken"),
     ] {
         let decision = world.decide("mia", Command::CreateCode(wish.clone()));

@@ -2,6 +2,7 @@
 
 use guerdon::domain::answer::ReferralState;
 use guerdon::domain::command::{Command, Commit, ReturnWhat};
+use guerdon::domain::decide::Decision;
 
 use super::kit::*;
 
@@ -228,4 +229,27 @@ fn a_referral_whose_time_runs_out_is_expired() {
     w.go("2026-05-14T12:00:00Z");
     w.advance("ben");
     assert_eq!(state(&w, "ben"), Some(ReferralState::Expired));
+}
+
+#[test]
+fn r16_the_first_order_that_comes_too_late_for_a_referral_says_so() {
+    let mut w = world("");
+    w.enrol("ben", &["ADA0"]);
+    w.enrol("cat", &["ADA0"]);
+    // Too little, within the time.
+    let first = w.buy("cat", order_for("o-1", 1_999));
+    assert_eq!(refusals(&first), ["no referral(\"ref:cat\"): ReferralConditionNotMet, asks 2000, has 1999"]);
+    w.go("2026-05-14T12:00:00Z");
+    for member in ["ben", "cat"] {
+        for (order, expected) in [("late", 1), ("later", 0)] {
+            let told = refusals(&w.buy(member, order_for(&format!("{member}-{order}"), 5_000)));
+            let refusal = format!("no referral(\"ref:{member}\"): ReferralExpired");
+            assert_eq!(told, vec![refusal; expected], "{order}");
+        }
+        assert_eq!(state(&w, member), Some(ReferralState::Expired));
+    }
+}
+
+fn refusals(decision: &Decision) -> Vec<String> {
+    told(decision).into_iter().filter(|told| told.starts_with("no ")).collect()
 }

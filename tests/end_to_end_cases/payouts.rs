@@ -118,6 +118,14 @@ pub(crate) async fn r19_commission_is_pending_due_paid_or_voided_and_carried_ove
     clients.send(&give_back("ben", "r", "o-ben", "ret", everything())).await;
     tell(&world, &server, None).await;
     assert_eq!(stands(&server, "acme").await, [3_000, 0, 0, 0, 1_500]);
+    let reward = async |friend: &str| {
+        let rewards = clients.referral(&format!("partners:{friend}")).await.rewards;
+        let mut of_partner = rewards.iter().filter(|reward| reward.side() == wire::ReferralSide::Advocate);
+        let reward = of_partner.next().expect("the partner's");
+        (reward.state(), reward.due_at.is_some(), reward.reversed)
+    };
+    assert_eq!(reward("ben").await, (wire::RewardState::Reversed, true, 500));
+    assert_eq!(reward("cat").await, (wire::RewardState::Pending, true, 0));
     assert_eq!(clients.send(&prepare("acme", "p0", "p0")).await.refusals(), [R::PayoutTooSmall]);
     let Write::PreparePayout(raw) = prepare("acme", "p-1", "p-1") else { panic!("a payout") };
     let of_points = wire::PreparePayoutRequest { unit: "points".into(), ..raw };
@@ -125,6 +133,7 @@ pub(crate) async fn r19_commission_is_pending_due_paid_or_voided_and_carried_ove
 
     tell(&world, &server, Some(BEGIN.plus_ms(16 * DAY_MS))).await;
     assert_eq!(stands(&server, "acme").await, [0, 3_000, 0, 0, 1_500]);
+    assert_eq!(reward("cat").await, (wire::RewardState::Paid, true, 0));
     let first = clients.send(&prepare("acme", "p1", "may")).await;
     let payout = first.clone().prepare_payout().payout.unwrap();
     assert_eq!((payout.amount_minor, payout.currency_code.as_str(), payout.number), (3_000, "EUR", 1));
@@ -308,7 +317,9 @@ pub(crate) async fn r14_commission_of_a_partner_waits_for_the_review<W: World>()
         clients.enroll(friend).await;
         let Write::Commit(raw) = commit(friend, "c", order(&format!("o-{friend}"), 10_000)) else { panic!("a commit") };
         let request = wire::CommitRequest { codes: vec![code.clone()], signals, ..raw };
-        assert_eq!(clients.send(&Write::Commit(request)).await.refusals(), [], "{friend}");
+        let flagged = request.signals.is_some();
+        let expected = if flagged { vec![R::ReferralInReview] } else { Vec::new() };
+        assert_eq!(clients.send(&Write::Commit(request)).await.refusals(), expected, "{friend}");
     };
     for friend in ["ben", "cat", "dan"] {
         buys(friend, device()).await;

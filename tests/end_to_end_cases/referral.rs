@@ -311,6 +311,13 @@ pub(crate) async fn r10_two_who_name_each_other_at_once_are_not_both_attributed<
         let fallen: Vec<_> = [&first, &second].into_iter().filter(|claim| !claim.confirmed).collect();
         assert_eq!(fallen.len(), 1, "{first:?} {second:?}");
         assert_eq!(fallen[0].rejected_for(), wire::ReferralRejection::Circle);
+        for claim in [&first, &second] {
+            let member_id = claim.friend_member_id.clone();
+            let request = wire::ExplainAttributionRequest { member_id, ..Default::default() };
+            let asked = one.clients.referral.clone().explain_attribution(request).await.unwrap().into_inner().attempts;
+            let told: Vec<_> = asked.iter().map(|of| (of.state(), of.rejected_for())).collect();
+            assert_eq!(told, [(claim.state(), claim.rejected_for())], "support reads out what became of it");
+        }
         for (member, amount) in [(&a, 1_000), (&b, 1_000)] {
             one.clients.send(&commit(member, "buy", order("o", amount))).await.commit();
         }

@@ -276,7 +276,8 @@ pub(crate) async fn r14_flagged_rewards_are_listed_decided_lapse_and_are_forced<
         world.clock().set(BEGIN.plus_ms(i64::try_from(n).unwrap() * 3_600_000));
         clients.send(&joining(friend, &[&code], device("d-1"))).await;
         let answer = clients.send(&buying(friend, friend, 1_000, wire::Signals::default())).await;
-        assert_eq!(answer.refusals(), [], "a flag is no refusal");
+        assert_eq!(answer.clone().commit().status(), wire::CommitStatus::Committed, "the order stands");
+        assert_eq!(answer.refusals(), [R::ReferralInReview]);
     }
     eventually("all are listed", async || reviews(clients, 0, "").await.referrals.len() == 4).await;
     // In pages, those that lapse first at the beginning.

@@ -10,10 +10,12 @@ use guerdon::service::Answered;
 
 use super::kit::*;
 
-const REASONS: [Reason; 140] = [
+const REASONS: [Reason; 142] = [
     Reason::ReferralSuspected,
     Reason::ReferralUnknown,
     Reason::ReviewClosed,
+    Reason::ReferralInReview,
+    Reason::ReferralExpired,
     Reason::TouchWindowOver,
     Reason::TouchNotTaken,
     Reason::TouchAfterwards,
@@ -591,6 +593,7 @@ fn reads() {
         assert_eq!((member.referral_id.as_str(), member.enrolled_at), ("", timestamp(1_767_225_600, 123_000_000)));
         let why = explain_attribution().send(routes(&fake)).await.unwrap().attempts.remove(0);
         assert_eq!((why.occasion(), why.referral_id.as_str()), (wire::AttributedVia::SignUp, "friends:ben"));
+        assert_eq!((why.state(), why.rejected_for()), (wire::ReferralState::Rejected, wire::ReferralRejection::Circle));
         let [named, touched] = why.considered.as_slice() else { panic!("{why:?}") };
         assert_eq!(
             (named.counts, named.reason(), named.message.as_str()),

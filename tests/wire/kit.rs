@@ -18,7 +18,7 @@ use guerdon::domain::referral::fraud::{self, Action, Finding, Review, SideState,
 use guerdon::domain::referral::touch::TouchKind;
 use guerdon::domain::referral::tree::{Child, Node};
 use guerdon::domain::referral::{
-    CodeOwner, CodeState, Considered, ModelSays, Outcome, Referral, TouchSeen, Via, Weighing,
+    CodeOwner, CodeState, Considered, ModelSays, Outcome, Referral, RejectedFor, TouchSeen, Via, Weighing,
 };
 use guerdon::domain::stats::{Channel, Difference, Figure, Measure, Way};
 use guerdon::domain::time::Instant;
@@ -328,7 +328,8 @@ impl Calls for Fake {
             referral: Some(ReferralId::parse("friends:ben").unwrap()),
         };
         let version = ProgramVersion("0123456789abcdef".into());
-        Ok(vec![WeighingView { effective_at: at(), version, request: None, weighing }])
+        let stands = Some((ReferralState::Rejected, Some(RejectedFor::Circle)));
+        Ok(vec![WeighingView { effective_at: at(), version, request: None, weighing, stands }])
     }
 
     async fn reviews(

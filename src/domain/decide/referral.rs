@@ -12,7 +12,7 @@ pub(super) use visit::record_touch;
 
 mod attribute;
 pub(super) mod codes;
-mod qualify;
+pub(super) mod qualify;
 mod receive;
 mod review;
 pub(super) mod suspect;

@@ -49,14 +49,8 @@ pub(in crate::grpc) fn code(view: CodeView) -> wire::GetCodeResponse {
     }
 }
 
-pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
-    let ReferralView { referral, friend, rewards } = view;
-    let (via, agent) = attributed_via(&referral.via);
-    let event = match &referral.qualified_by {
-        Some(QualifiedBy::Event(event)) => event.to_string(),
-        Some(QualifiedBy::SignUp | QualifiedBy::Order(_)) | None => String::new(),
-    };
-    let rejected_for = match &referral.rejected_for {
+fn rejection(why: Option<&RejectedFor>) -> wire::ReferralRejection {
+    match why {
         None => wire::ReferralRejection::Unspecified,
         Some(RejectedFor::Returned(_)) => wire::ReferralRejection::Returned,
         Some(RejectedFor::Revoked(_)) => wire::ReferralRejection::Revoked,
@@ -66,7 +60,17 @@ pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
         Some(RejectedFor::ChainTooLong) => wire::ReferralRejection::ChainTooLong,
         Some(RejectedFor::Suspected) => wire::ReferralRejection::Suspected,
         Some(RejectedFor::Review) => wire::ReferralRejection::Review,
+    }
+}
+
+pub(in crate::grpc) fn referral(view: ReferralView) -> wire::Referral {
+    let ReferralView { referral, friend, rewards } = view;
+    let (via, agent) = attributed_via(&referral.via);
+    let event = match &referral.qualified_by {
+        Some(QualifiedBy::Event(event)) => event.to_string(),
+        Some(QualifiedBy::SignUp | QualifiedBy::Order(_)) | None => String::new(),
     };
+    let rejected_for = rejection(referral.rejected_for.as_ref());
     wire::Referral {
         order_id: text(referral.order().cloned()),
         referral_id: referral.referral.to_string(),
@@ -111,7 +115,7 @@ pub(in crate::grpc) fn touch(answer: TouchAnswer, replayed: bool) -> wire::Recor
 }
 
 pub(in crate::grpc) fn attempt(view: WeighingView) -> wire::AttributionAttempt {
-    let WeighingView { effective_at, version, request, weighing } = view;
+    let WeighingView { effective_at, version, request, weighing, stands } = view;
     let (occasion, agent_id) = attributed_via(&weighing.via);
     wire::AttributionAttempt {
         effective_at: Some(timestamp(effective_at)),
@@ -122,6 +126,8 @@ pub(in crate::grpc) fn attempt(view: WeighingView) -> wire::AttributionAttempt {
         referral_id: text(weighing.referral),
         considered: all(weighing.considered, considered),
         models: all(weighing.models, model),
+        state: stands.as_ref().map_or(wire::ReferralState::Unspecified, |(state, _)| referral_state(*state)).into(),
+        rejected_for: rejection(stands.as_ref().and_then(|(_, why)| why.as_ref())).into(),
     }
 }
 

@@ -82,7 +82,7 @@ pub(in super::super) fn create_code(scene: &Scene<'_>, command: &CreateCode) -> 
     let by_terms = campaign.codes.valid_for.map_or(Instant::MAX, |valid| valid.after(at, &scene.program.zone));
     let expires_at = command.expires_at.map_or(by_terms, |wished| wished.min(by_terms));
     if expires_at <= at {
-        return Err(no(subject(), Reason::OutOfBounds));
+        return Err(no(subject(), Reason::CodeExpired));
     }
     let code = match &scene.snapshot.code_claim {
         None => {

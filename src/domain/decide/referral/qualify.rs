@@ -3,6 +3,8 @@
 //! What counts towards it (orders, spend, commission) are counters of the friend's account that no program can name, and
 //! an order remembers what it added to them, by line. So what comes back is taken off exactly, in whatever steps.
 
+use std::sync::Arc;
+
 use super::super::super::answer::{Decided, Effect, Granted, Reason, ReferralState, Refusal, Subject};
 use super::super::super::command::{Brought, Commit, Outgoing, Sides, Transfer};
 use super::super::super::counters::{CounterChange, Tally, in_first};
@@ -15,7 +17,7 @@ use super::super::super::ledger::{Dates, Fact};
 use super::super::super::money::{share_floor, split};
 use super::super::super::order::Order;
 use super::super::super::order_record::{OrderRecord, Returned, SentGrantRecord};
-use super::super::super::program::{Campaign, Commission, GrantTo, Kind, LifeTerms, Qualify, SideReward};
+use super::super::super::program::{Campaign, Commission, GrantTo, Kind, LifeTerms, Program, Qualify, SideReward};
 use super::super::super::quota::QuotaKey;
 use super::super::super::referral::{Owed, QualifiedBy, Referral, RejectedFor, SideGrant, Via};
 use super::super::super::time::{Day, Instant};
@@ -59,6 +61,9 @@ pub(in super::super) fn on_order(
     // What counts is when the order happened: one that is told of late qualifies although the time has run out.
     if let Some((referral, terms)) = open(scene, desk, at).or_else(|| settled(scene, desk, at)) {
         count_order(scene, desk, &referral, terms, &command.order, earned, decided, &mut done)?;
+    } else if let Some(referral) = too_late(desk, at) {
+        let subject = Subject::Referral(referral.referral.clone());
+        decided.refusals.push(Refusal::new(subject, Reason::ReferralExpired));
     }
     pay_commission(scene, desk, &command.order, earned, decided, &mut done)?;
     Ok(done)
@@ -84,6 +89,15 @@ fn settled<'s>(scene: &'s Scene<'_>, desk: &Desk, at: Instant) -> Option<(Referr
     let referral = desk.state.referrals().find(counts)?.clone();
     let terms = terms_of(scene, &referral).filter(|terms| terms.claw_back)?;
     Some((referral, terms))
+}
+
+/// The referral for which an order comes too late. The first that does says so; of those after it nobody asks any more.
+fn too_late(desk: &Desk, at: Instant) -> Option<&Referral> {
+    let is_over = |referral: &&Referral| {
+        let over = referral.state == ReferralState::Expired && referral.qualify_by <= at;
+        over && desk.state.ordered_at < referral.qualify_by
+    };
+    desk.state.referrals().find(is_over)
 }
 
 /// Whether friend and advocate have one account by now. Nobody brings themselves, whenever they became one.
@@ -270,6 +284,7 @@ pub(super) fn pay(
         return reject(scene, desk, id, RejectedFor::Oneself, decided);
     }
     if referral.is_flagged() {
+        decided.refusals.push(Refusal::new(Subject::Referral(id.clone()), Reason::ReferralInReview));
         return review::open(scene, desk, terms, &referral);
     }
     match pay_sides(scene, desk, &referral, terms, Sides::BOTH, decided, transfers)? {
@@ -372,13 +387,17 @@ pub(super) fn rule_of(campaign: &CampaignId) -> Result<RuleId, Halt> {
 /// The dates of a reward: what is held back becomes spendable as a day begins, so an account with any number of friends
 /// has as many pending lots as the hold has days.
 pub(super) fn held(scene: &Scene<'_>, terms: &Campaign, unit: &UnitId, life: Option<&LifeTerms>, at: Instant) -> Dates {
-    let zone = &scene.program.zone;
+    held_by(scene.program, terms, unit, life, at)
+}
+
+fn held_by(program: &Arc<Program>, terms: &Campaign, unit: &UnitId, life: Option<&LifeTerms>, at: Instant) -> Dates {
+    let zone = &program.zone;
     let from = terms.hold.map_or(at, |hold| {
         let over = hold.after(at, zone);
         let day = Day::at(over, zone);
         if day.begins(zone) == over { over } else { day.begins_next(zone) }
     });
-    dates(scene.program, unit, life, from)
+    dates(program, unit, life, from)
 }
 
 /// Whether what a friend brings is a partner's.
@@ -389,9 +408,21 @@ pub(in super::super) fn is_for_partners(scene: &Scene<'_>, brought: &Brought) ->
 
 /// When what a partner has coming falls due: as the day begins, so that there is one sum for each.
 pub(in super::super) fn due(scene: &Scene<'_>, from: Instant) -> Instant {
-    let zone = &scene.program.zone;
+    due_by(scene.program, from)
+}
+
+fn due_by(program: &Program, from: Instant) -> Instant {
+    let zone = &program.zone;
     let day = Day::at(from, zone);
     if day.begins(zone) == from { from } else { day.begins_next(zone) }
+}
+
+/// When a partner's reward for a referral falls due; `None`: it is not a partner's, or there is none. By the program of when
+/// it was paid: `program`, by whose dates it was.
+pub fn partner_due(program: &Arc<Program>, terms: &Campaign, qualified_at: Instant) -> Option<Instant> {
+    let side = terms.advocate.as_ref().filter(|_| terms.for_partners)?;
+    let dates = held_by(program, terms, &side.unit, side.life.as_ref(), qualified_at);
+    Some(due_by(program, dates.activates_at))
 }
 
 fn grant_side(
