@@ -88,8 +88,8 @@ impl Place for OpenGate {
 /// Watches the calls: metrics and traces hook in here. Must be quick and must not panic.
 pub trait Observer: Send + Sync {
     /// A call has come in; `span` is its own, so that a trace context in the headers can become its parent.
-    fn call_began(&self, span: &tracing::Span, headers: &http::HeaderMap) {
-        let _ = (span, headers);
+    fn call_began(&self, span: &tracing::Span, method: &'static str, headers: &http::HeaderMap) {
+        let _ = (span, method, headers);
     }
 
     /// A call was answered. `method` is one of the contract (`guerdon.v1.CheckoutService/Commit`), or `unknown`.

@@ -1,6 +1,7 @@
 //! Logs, metrics and traces of the process. None of them holds personal data: members appear nowhere, requests
 //! only by the id that the caller chose.
 
+mod fields;
 pub mod metrics;
 mod trace;
 
@@ -47,7 +48,7 @@ impl Telemetry {
         let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         let log = match settings.log.format {
             LogFormat::Text => log.with_ansi(false).with_filter(filter).boxed(),
-            LogFormat::Json => log.json().flatten_event(true).with_filter(filter).boxed(),
+            LogFormat::Json => log.json().flatten_event(true).fmt_fields(fields::AsJson).with_filter(filter).boxed(),
         };
         let traces = settings.traces.as_ref().map(trace::provider).transpose()?;
         let sent = traces.as_ref().map(trace::layer);

@@ -18,10 +18,13 @@ pub(super) struct Calls {
 }
 
 impl Observer for Calls {
-    fn call_began(&self, span: &tracing::Span, headers: &http::HeaderMap) {
+    fn call_began(&self, span: &tracing::Span, method: &'static str, headers: &http::HeaderMap) {
         if !self.traces {
             return;
         }
+        span.record("otel.name", method);
+        span.record("otel.kind", "server");
+        span.record("rpc.system", "grpc");
         if let Err(error) = span.set_parent(caller_context(headers)) {
             tracing::debug!(%error, "a call is not part of its caller's trace");
         }

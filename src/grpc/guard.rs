@@ -72,15 +72,15 @@ where
         let method = self.methods.iter().copied().find(|known| *known == path).unwrap_or("unknown");
         let span = tracing::info_span!(
             "call",
-            otel.name = method,
-            otel.kind = "server",
-            rpc.system = "grpc",
+            otel.name = tracing::field::Empty,
+            otel.kind = tracing::field::Empty,
+            rpc.system = tracing::field::Empty,
             rpc.method = method,
             rpc.grpc.status_code = tracing::field::Empty,
             program.id = tracing::field::Empty,
             request.id = tracing::field::Empty,
         );
-        self.observer.call_began(&span, request.headers());
+        self.observer.call_began(&span, method, request.headers());
         let deadline = stated_deadline(request.headers()).or(self.deadline_default);
         let observer = Arc::clone(&self.observer);
         let call = admit(&self.access, method, &request).map_err(|denied| {

@@ -16,7 +16,7 @@ use guerdon::domain::referral::touch::VisitorState;
 use guerdon::program;
 
 /// A program that is checked stands: its hash is there; one that is not names at least one fault.
-pub fn program_file(input: &[u8]) -> bool {
+pub(crate) fn program_file(input: &[u8]) -> bool {
     let text = String::from_utf8_lossy(input);
     match program::check(&text) {
         Ok(checked) => {
@@ -31,7 +31,7 @@ pub fn program_file(input: &[u8]) -> bool {
 }
 
 /// An expression, as the condition of the first rule on orders of a program.
-pub fn expression(program: &str, input: &[u8]) -> bool {
+pub(crate) fn expression(program: &str, input: &[u8]) -> bool {
     let text = String::from_utf8_lossy(input).replace(['\r', '\n'], " ").replace('\'', "''");
     let file = program.replacen("    on: order\n", &format!("    on: order\n    when: {{expression: '{text}'}}\n"), 1);
     assert_ne!(file, program, "there is such a rule");
@@ -39,7 +39,7 @@ pub fn expression(program: &str, input: &[u8]) -> bool {
 }
 
 /// A file of orders, which is written to a path first.
-pub fn orders_file(path: &Path, input: &[u8]) -> bool {
+pub(crate) fn orders_file(path: &Path, input: &[u8]) -> bool {
     fs::write(path, input).expect("a file that can be written");
     orders::read(path).is_ok_and(|history| !history.orders.is_empty())
 }
@@ -50,7 +50,7 @@ fn read_again<T: serde::de::DeserializeOwned + serde::Serialize>(input: &[u8]) -
 }
 
 /// A stored record of any kind.
-pub fn record(input: &[u8]) -> bool {
+pub(crate) fn record(input: &[u8]) -> bool {
     // A ledger that was damaged is told, not believed.
     if let (Ok(entry), Ok(mia)) = (decode::<Entry>(input), AccountId::parse("mia")) {
         let _told = AccountState::new(mia).apply(&entry);
