@@ -34,7 +34,7 @@ pub struct RedisServer {
     dir: TempDir,
     args: Vec<String>,
     kind: Kind,
-    /// Ends the server should this process end without having done so: a test that is killed, or a server that is kept in a
+    /// Ends the server, and removes its directory, should this process end without having done so: a test that is killed, or a server that is kept in a
     /// `static`, which nothing drops.
     heir: Option<Child>,
 }
@@ -240,7 +240,8 @@ impl RedisServer {
         // Reads to the end of the log, so that the server never waits for a reader.
         std::thread::spawn(move || log.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
         let heir = Command::new("sh")
-            .args(["-c", "cat > /dev/null; kill -9 \"$0\"", &child.id().to_string()])
+            .args(["-c", "cat > /dev/null; kill -9 \"$0\"; rm -rf \"$1\"", &child.id().to_string()])
+            .arg(self.dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -27,6 +27,9 @@ const SKIP: &str = include_str!("skip.lua");
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Between two looks while others have their turn.
 const TURN: Duration = Duration::from_millis(3);
+/// Where several servers are looked after, one on which nothing moves for so long is left for another, and looked at again
+/// after that. Else two instances would wait for each other for ever, each beside another server.
+const GIVES_WAY: Duration = Duration::from_millis(250);
 /// An instance says so often that it lives.
 const ALIVE_EVERY: Duration = Duration::from_millis(500);
 /// Whoever comes while others are there opens nothing before so long: by then they have heard of it, and wait for it.
@@ -55,6 +58,8 @@ struct State {
     samples: Samples,
     /// What was told already.
     told: HashSet<Partition>,
+    /// How many commits are lacking, as it was told; 0: all are there.
+    lacking: usize,
 }
 
 /// A partition that is not open here yet.
@@ -130,6 +135,7 @@ pub(super) async fn keep(journaled: &Arc<Journaled>) {
         recovered_at: None,
         samples: Samples::default(),
         told: HashSet::new(),
+        lacking: 0,
     };
     loop {
         if let Err(error) = look(journaled, &mut state).await {
@@ -178,9 +184,10 @@ async fn look(journaled: &Arc<Journaled>, state: &mut State) -> Result<(), Error
         }
     }
     let mut whole = failed.is_none();
+    let gives_way = 1 < all.len() || !all.is_empty() && failed.is_some();
     for (link, live, partitions) in groups {
         journaled.whole.store(false, Ordering::Release);
-        match (Recovery { journaled, link: &link, live: &live }).run(state, partitions).await {
+        match (Recovery { journaled, link: &link, live: &live, gives_way }).run(state, partitions).await {
             Ok(opened) => whole &= opened,
             Err(error) => failed = Some(error),
         }
@@ -277,6 +284,8 @@ struct Recovery<'a> {
     journaled: &'a Arc<Journaled>,
     link: &'a Arc<Link>,
     live: &'a Arc<Live>,
+    /// Whether there are other servers to look after.
+    gives_way: bool,
 }
 
 impl Recovery<'_> {
@@ -314,21 +323,27 @@ impl Recovery<'_> {
         }
         let lacking: usize = parts.iter().map(|part| part.lacking.len() + part.late.len()).sum();
         if 0 < lacking {
-            warn!(
-                store = "redis",
-                commits = lacking,
-                "Redis has lost commits that were acknowledged here; they are applied again"
-            );
+            // Told once, however often it has to be begun anew.
+            if state.lacking == 0 {
+                warn!(
+                    store = "redis",
+                    commits = lacking,
+                    "Redis has lost commits that were acknowledged here; they are applied again"
+                );
+            }
+            state.lacking = lacking;
             state.recovered_at = Some(Instant::now());
         }
         // Who came a moment ago may not have been heard of.
         state.alive_at = None;
-        let done = self.drive(state, parts).await?;
+        let Driven { applied, all_open } = self.drive(state, parts).await?;
         if 0 < lacking {
             state.recovered_at = Some(Instant::now());
-            info!(store = "redis", applied = done, "what Redis had lost is there again");
         }
-        Ok(!closed)
+        if all_open && 0 < std::mem::take(&mut state.lacking) {
+            info!(store = "redis", applied, "what Redis had lost is there again");
+        }
+        Ok(all_open && !closed)
     }
 
     /// What Redis says of partitions.
@@ -379,8 +394,9 @@ impl Recovery<'_> {
         part
     }
 
-    /// Applies again what is lacking, in turns with the other instances, until all partitions are open. How much it was.
-    async fn drive(&self, state: &mut State, mut parts: Vec<Part>) -> Result<usize, Error> {
+    /// Applies again what is lacking, in turns with the other instances, until all partitions are open, or nothing moves and
+    /// there are other servers to look after.
+    async fn drive(&self, state: &mut State, mut parts: Vec<Part>) -> Result<Driven, Error> {
         let mut load = ::redis::pipe();
         load.cmd("SCRIPT").arg("LOAD").arg(OPEN);
         let again = behind(AGAIN);
@@ -388,7 +404,11 @@ impl Recovery<'_> {
         let hashes: Vec<String> = self.all(&load).await?;
         let [open_hash, again_hash] = hashes.as_slice() else { return Err(wire::odd("the hashes of scripts")) };
         let mut applied = 0;
+        let mut moved_at = Instant::now();
         while !parts.is_empty() {
+            if self.gives_way && GIVES_WAY < moved_at.elapsed() {
+                return Ok(Driven { applied, all_open: false });
+            }
             alive(self.journaled, state).await?;
             let me = self.journaled.journal.instance();
             let others = state.peers.keys().map(String::as_str).filter(|name| *name != me);
@@ -443,11 +463,13 @@ impl Recovery<'_> {
                 }
             }
             parts = left;
-            if !stirred && !parts.is_empty() {
+            if stirred {
+                moved_at = Instant::now();
+            } else if !parts.is_empty() {
                 tokio::time::sleep(TURN).await;
             }
         }
-        Ok(applied)
+        Ok(Driven { applied, all_open: true })
     }
 
     /// Applies again what is next, as long as the next number is one that this journal has.
@@ -679,6 +701,13 @@ impl Recovery<'_> {
     async fn all<T: FromRedisValue>(&self, ask: &Pipeline) -> Result<Vec<T>, Error> {
         decoded(self.link.call_all(self.live, ask, Sent::Read).await?)
     }
+}
+
+/// How far the partitions of a server have come.
+struct Driven {
+    /// Lost commits that are there again.
+    applied: usize,
+    all_open: bool,
 }
 
 /// What applying a lost commit once more came to.
