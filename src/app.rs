@@ -191,8 +191,8 @@ impl Server {
         let places_max = u32::try_from(settings.limits.calls_in_flight_max).unwrap_or(u32::MAX);
         let cores =
             std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
-        let places_min = settings.limits.calls_per_core_min.saturating_mul(cores);
-        let gate = Arc::new(Gate::new(places_min, places_max));
+        let waiting_max = settings.limits.calls_waiting_per_core_max.saturating_mul(cores);
+        let gate = Arc::new(Gate::new(waiting_max, places_max));
         let calls: Arc<dyn Calls> = Arc::new(service.clone());
         let health = HealthReporter::new();
         let routes = routes(&settings, Arc::clone(&calls), Arc::clone(&gate), &health, access)?;
@@ -208,6 +208,10 @@ impl Server {
         let jobs = TaskTracker::new();
         jobs.spawn(readiness.watch(published));
         jobs.spawn(watched.keep(stop.clone()));
+        let (looked_at, stopped) = (Arc::clone(&gate), stop.clone());
+        jobs.spawn(async move {
+            stopped.run_until_cancelled(looked_at.watch()).await;
+        });
         let transport = jobs.spawn(
             builder
                 .http2_keepalive_interval(Some(KEEPALIVE_EVERY))

@@ -15,11 +15,11 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use crate::store::Layout;
 use layers::{Layers, Origin, Raw};
 use table::{
-    CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CALLS_PER_CORE_MIN, CLOCK,
-    COMMIT_ATTEMPTS_MAX, CREDENTIALS, DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, INSECURE_DEV, JOURNAL_BYTES_MAX,
-    JOURNAL_DIR, JOURNAL_KEEP_S, JOURNAL_WAIT_S, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN, NAMESPACE,
-    OTLP_ENDPOINT, PARTITIONS, PROGRAM, QUOTE_KEYS, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE, REDIS_KEY,
-    REDIS_LOGIN, REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS, SIGNAL_KEYS, STORE,
+    CACHE_BYTES_MAX, CALL_DEADLINE_MS_DEFAULT, CALLS_IN_FLIGHT_MAX, CALLS_PER_ACCOUNT_MAX, CALLS_WAITING_PER_CORE_MAX,
+    CLOCK, COMMIT_ATTEMPTS_MAX, CREDENTIALS, DATA, DRAIN_LIMIT_S, DRAW_SEEDS, DURABILITY, INSECURE_DEV,
+    JOURNAL_BYTES_MAX, JOURNAL_DIR, JOURNAL_KEEP_S, JOURNAL_WAIT_S, LISTEN, LOG_FILTER, LOG_FORMAT, METRICS_LISTEN,
+    NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM, QUOTE_KEYS, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE,
+    REDIS_KEY, REDIS_LOGIN, REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS, SIGNAL_KEYS, STORE,
     STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
     TRACE_SAMPLE_PERMILLE,
 };
@@ -135,8 +135,8 @@ pub enum ClockKind {
 pub struct Limits {
     pub call_deadline_default: Duration,
     pub calls_in_flight_max: usize,
-    /// As many are worked on for each core, however slow it is.
-    pub calls_per_core_min: u32,
+    /// While more wait for each core to come to them, some are refused.
+    pub calls_waiting_per_core_max: u32,
     pub calls_per_account_max: usize,
     pub commit_attempts_max: u32,
     pub cache_bytes_max: u64,
@@ -695,7 +695,7 @@ impl Reader<'_> {
         Limits {
             call_deadline_default: Duration::from_millis(self.number(&CALL_DEADLINE_MS_DEFAULT, 1..=600_000)),
             calls_in_flight_max: self.size(&CALLS_IN_FLIGHT_MAX, 1..=100_000),
-            calls_per_core_min: self.small(&CALLS_PER_CORE_MIN, 1..=10_000),
+            calls_waiting_per_core_max: self.small(&CALLS_WAITING_PER_CORE_MAX, 2..=10_000),
             calls_per_account_max: self.size(&CALLS_PER_ACCOUNT_MAX, 1..=10_000),
             commit_attempts_max: self.small(&COMMIT_ATTEMPTS_MAX, 1..=100),
             cache_bytes_max: self.number(&CACHE_BYTES_MAX, 0..=1 << 40),

@@ -62,27 +62,20 @@ pub trait Gate: Send + Sync {
     ///
     /// # Errors
     /// There is none, and why: what callers are told.
-    fn enter(&self) -> Result<Box<dyn Place>, Error>;
+    fn enter(&self) -> Result<Place, Error>;
 }
 
-/// Held by a call until it is answered, or its caller has left.
-pub trait Place: Send {
-    /// The call is begun, after it has waited for so long since it came in.
-    fn begun(&mut self, waited: Duration);
-}
+/// Held by a call until it is answered, or its caller has left; given back when it is dropped.
+pub type Place = Box<dyn Send>;
 
 /// Lets everybody in.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenGate;
 
 impl Gate for OpenGate {
-    fn enter(&self) -> Result<Box<dyn Place>, Error> {
-        Ok(Box::new(OpenGate))
+    fn enter(&self) -> Result<Place, Error> {
+        Ok(Box::new(()))
     }
-}
-
-impl Place for OpenGate {
-    fn begun(&mut self, _waited: Duration) {}
 }
 
 /// Watches the calls: metrics and traces hook in here. Must be quick and must not panic.

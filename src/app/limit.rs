@@ -1,159 +1,180 @@
-//! Lets calls in, before they are read: so many at a time, and where the machine cannot keep up, fewer. One more is refused at
-//! once, so that none queues without end.
+//! Lets calls in, before they are read: so many at a time, and where they come faster than they can be worked on, only some. The
+//! others are refused at once, so that none queues without end.
 //!
-//! A call that was let in waits until a worker of the runtime begins it, and again whenever it goes on. While that takes no
-//! time on the average, calls come in as they please, bursts included. Once it takes [`WAIT_MAX`], calls come faster than they
-//! can be worked on, and there are fewer places: as many as would have waited so long; when it no longer does, there are more
-//! again, step by step. So those that are let in take little longer than on a machine that is not overloaded, however much is
-//! offered: what is refused costs a small part of what is worked on, and connections are read often enough that what waits
-//! waits here, where it is seen, and not in them. A few places there always are, so that a store that hangs, or callers who
-//! wait for each other's answers, shut out nobody.
+//! A call that comes in waits in the queue of the runtime until a worker comes to it, and is first heard of then. How many
+//! wait is seen by a task that does nothing but go to the end of that queue: so many calls as were begun until it was at the
+//! front. As long as that is no more than some for each core ([`Crowd`]), calls come in as they please: a burst is worked off, and callers
+//! who send again when they are answered are never more. When it is more, such a part is refused that the rest is worked off in
+//! little time: what is refused costs a small part of what is worked on, so connections are read again soon, and what is let
+//! in takes little longer than on a machine that is not overloaded, however much is offered.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::task::Poll;
+use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
 use crate::grpc;
 use crate::service::Error;
 use crate::telemetry::metrics;
 
-/// The average wait, over [`LOOK`], beyond which calls come faster than they can be begun.
-const WAIT_MAX: Duration = Duration::from_millis(2);
-const LOOK: Duration = Duration::from_millis(20);
-/// From one look to the next, an eighth of the places that were taken stays at least, and one of sixteen goes at least, or
-/// comes back: what is offered is much too much at once, and less again slowly.
-const LEFT: u32 = 8;
-const STEP: u32 = 16;
+/// Between two times that the queue is gone through.
+const PAUSE: Duration = Duration::from_millis(2);
+/// After so many times that nothing waited, nobody looks until there is a call again.
+const IDLE_LOOKS: u32 = 100;
 
 /// Where calls come in.
 pub(super) struct Gate {
     places: Arc<Semaphore>,
+    places_max: u32,
     draining: AtomicBool,
-    taken: Arc<Taken>,
+    crowd: Crowd,
+    /// Whether nobody looks at the crowd, and how to change that.
+    asleep: AtomicBool,
+    wake: Notify,
 }
 
 impl Gate {
-    /// `places_min` there always are, unless `places_max` is less.
-    pub(super) fn new(places_min: u32, places_max: u32) -> Gate {
-        let places = Arc::new(Semaphore::new(usize::try_from(places_max).unwrap_or(usize::MAX)));
-        let taken = Arc::new(Taken::new(places_min.min(places_max), places_max, Instant::now()));
-        Gate { places, draining: AtomicBool::new(false), taken }
+    /// At most so many calls at a time; some are refused when more than `waiting_max` wait for a worker.
+    pub(super) fn new(waiting_max: u32, places_max: u32) -> Gate {
+        Gate {
+            places: Arc::new(Semaphore::new(usize::try_from(places_max).unwrap_or(usize::MAX))),
+            places_max,
+            draining: AtomicBool::new(false),
+            crowd: Crowd::new(waiting_max),
+            asleep: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
     }
 
     /// Refuses calls from now on, and waits until none is being worked on.
     pub(super) async fn drain(&self) {
         self.draining.store(true, Ordering::Release);
         // An error would mean that the places were closed, which nobody does.
-        drop(self.places.acquire_many(self.taken.most).await);
+        drop(self.places.acquire_many(self.places_max).await);
+    }
+
+    /// Looks how many calls wait, whenever there are any; never ends.
+    pub(super) async fn watch(&self) {
+        loop {
+            let mut idle = 0;
+            while idle < IDLE_LOOKS {
+                tokio::time::sleep(PAUSE).await;
+                let before = self.crowd.begun.load(Ordering::Acquire);
+                to_the_end_of_the_queue().await;
+                let waited = self.crowd.begun.load(Ordering::Acquire).wrapping_sub(before);
+                idle = if self.crowd.seen(waited) { 0 } else { idle + 1 };
+            }
+            self.asleep.store(true, Ordering::Release);
+            self.wake.notified().await;
+        }
     }
 }
 
 impl grpc::Gate for Gate {
-    fn enter(&self) -> Result<Box<dyn grpc::Place>, Error> {
+    fn enter(&self) -> Result<grpc::Place, Error> {
+        if self.asleep.load(Ordering::Acquire) && self.asleep.swap(false, Ordering::AcqRel) {
+            self.wake.notify_one();
+        }
         if self.draining.load(Ordering::Acquire) {
             return Err(Error::Draining);
         }
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
-        if !self.taken.enter(Instant::now()) {
+        if !self.crowd.enter() {
             return Err(Error::Overloaded);
         }
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::Overloaded)?;
         metrics::in_flight(true);
-        Ok(Box::new(Place { taken: Arc::clone(&self.taken), _permit: permit }))
+        Ok(Box::new(Place { _permit: permit }))
     }
+}
+
+/// Comes back when a worker has done everything that was in its queue. What wakes itself while it is worked on goes to the end;
+/// `yield_now` would wait for the next look at the network besides.
+async fn to_the_end_of_the_queue() {
+    let mut was_there = false;
+    std::future::poll_fn(|context| {
+        if was_there {
+            return Poll::Ready(());
+        }
+        was_there = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Held by a call while it is worked on; given back also when the caller leaves early.
 struct Place {
-    taken: Arc<Taken>,
     _permit: OwnedSemaphorePermit,
-}
-
-impl grpc::Place for Place {
-    fn begun(&mut self, waited: Duration) {
-        self.taken.begun(waited, Instant::now());
-    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.taken.leave();
         metrics::in_flight(false);
     }
 }
 
-/// How many places are taken, and how many there are for now.
-struct Taken {
-    now: AtomicU32,
-    places: AtomicU32,
-    fewest: u32,
-    most: u32,
-    seen: Mutex<Seen>,
+/// Calls that wait for a worker, and which part of those that come is let in.
+struct Crowd {
+    /// Calls that workers have come to, refused ones included; begins again at 0 after the highest number.
+    begun: AtomicU32,
+    /// How many of [`Crowd::WHOLE`] calls are let in.
+    let_in: AtomicU32,
+    /// Whenever a multiple of [`Crowd::WHOLE`] is passed, a call is refused: so refusals are spread evenly.
+    spread: AtomicU32,
+    /// When more wait, calls are refused.
+    waiting_max: u32,
 }
 
-/// Since the last look.
-struct Seen {
-    began: Instant,
-    calls: u32,
-    waited: Duration,
-    taken_most: u32,
-}
+impl Crowd {
+    const WHOLE: u32 = 1 << 16;
+    /// While calls are refused, this part of `waiting_max` is to wait and no more: for each step of its way a call that is let in
+    /// waits for all of them.
+    const CALM: u32 = 4;
+    /// While too many wait, at least this part of the share that is let in stays each time; while few do, as much as that part of
+    /// it is added.
+    const LESS: u32 = 4;
+    const MORE: u32 = 16;
+    /// The least share that is let in, and the least that is added to it.
+    const SOME: u32 = Crowd::WHOLE / 1_024;
 
-impl Taken {
-    fn new(fewest: u32, most: u32, now: Instant) -> Taken {
-        let seen = Seen { began: now, calls: 0, waited: Duration::ZERO, taken_most: 0 };
-        Taken { now: AtomicU32::new(0), places: AtomicU32::new(most), fewest, most, seen: Mutex::new(seen) }
+    fn new(waiting_max: u32) -> Crowd {
+        let at = AtomicU32::new;
+        Crowd { begun: at(0), let_in: at(Crowd::WHOLE), spread: at(0), waiting_max }
     }
 
-    /// Takes a place; `false`: there is none for now.
-    fn enter(&self, now: Instant) -> bool {
-        let before = self.now.fetch_add(1, Ordering::AcqRel);
-        if before < self.places.load(Ordering::Acquire) {
+    /// A worker has come to a call; whether it is let in.
+    fn enter(&self) -> bool {
+        self.begun.fetch_add(1, Ordering::AcqRel);
+        let refused = Crowd::WHOLE - self.let_in.load(Ordering::Acquire); // never more than `WHOLE`
+        if refused == 0 {
             return true;
         }
-        self.leave();
-        // Those that are in may wait for something else than the machine, and begin no other.
-        self.look(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner), now);
-        false
+        let before = self.spread.fetch_add(refused, Ordering::AcqRel);
+        before / Crowd::WHOLE == before.wrapping_add(refused) / Crowd::WHOLE
     }
 
-    fn leave(&self) {
-        self.now.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    fn begun(&self, waited: Duration, now: Instant) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.calls += 1;
-        seen.waited += waited;
-        seen.taken_most = seen.taken_most.max(self.now.load(Ordering::Acquire));
-        self.look(&mut seen, now);
-    }
-
-    /// Makes places fewer or more, where it is time for that.
-    fn look(&self, seen: &mut Seen, now: Instant) {
-        if now.saturating_duration_since(seen.began) < LOOK {
-            return;
-        }
-        let average = seen.waited.checked_div(seen.calls).unwrap_or_default();
-        let before = self.places.load(Ordering::Acquire);
-        let after = if WAIT_MAX < average {
-            // What waits grows with what is let in.
-            let used = before.min(seen.taken_most);
-            let fair = u128::from(used) * WAIT_MAX.as_nanos() / average.as_nanos();
-            let fair = u32::try_from(fair).unwrap_or(used); // no more than `used`
-            fair.clamp(used / LEFT, used - used / STEP).max(self.fewest).min(before)
+    /// So many calls waited at once. Whether there is anything to look after.
+    fn seen(&self, waited: u32) -> bool {
+        let before = self.let_in.load(Ordering::Acquire);
+        let all = before == Crowd::WHOLE;
+        let calm = (self.waiting_max / Crowd::CALM).max(1);
+        let after = if waited <= if all { self.waiting_max } else { calm } {
+            before.saturating_add((before / Crowd::MORE).max(Crowd::SOME)).min(Crowd::WHOLE)
         } else {
-            before.saturating_add((before / STEP).max(1)).min(self.most)
+            let fair = u64::from(before) * u64::from(calm) / u64::from(waited);
+            let fair = u32::try_from(fair).unwrap_or(before); // no more than `before`
+            fair.max(if all { 0 } else { before / Crowd::LESS }).max(Crowd::SOME)
         };
-        *seen = Seen { began: now, calls: 0, waited: Duration::ZERO, taken_most: 0 };
-        self.places.store(after, Ordering::Release);
-        if before == self.most && after < before {
-            warn!(waited_ms = average.as_millis(), "calls come faster than they can be begun: some may be refused");
-        } else if before < after && after == self.most {
-            info!("calls are begun as fast as they come");
+        self.let_in.store(after, Ordering::Release);
+        if all && after < Crowd::WHOLE {
+            warn!(waiting = waited, "calls come faster than they can be worked on: some are refused");
+        } else if !all && after == Crowd::WHOLE {
+            info!("calls are worked on as fast as they come");
         }
+        0 < waited || after < Crowd::WHOLE
     }
 }
 
@@ -161,60 +182,77 @@ impl Taken {
 mod tests {
     use super::*;
 
-    const MS: Duration = Duration::from_millis(1);
-
-    /// So many at once, each begun after it has waited so long; how many were let in.
-    fn burst(taken: &Taken, calls: u32, waited: Duration, now: Instant) -> u32 {
-        let let_in = (0..calls).filter(|_| taken.enter(now)).count() as u32;
-        (0..let_in).for_each(|_| taken.begun(waited, now));
-        (0..let_in).for_each(|_| taken.leave());
-        let_in
+    /// Of so many calls, how many are let in.
+    fn let_in(crowd: &Crowd, calls: u32) -> u32 {
+        (0..calls).filter(|_| crowd.enter()).count() as u32
     }
 
     #[test]
-    fn f1_a_burst_is_let_in_and_what_comes_too_fast_for_long_is_not() {
-        let began = Instant::now();
-        let taken = Taken::new(10, 1_000, began);
-        assert_eq!(burst(&taken, 500, MS, began + 60 * MS), 500, "it was no more than a burst");
-        assert_eq!(burst(&taken, 1_500, 5 * MS, began + 120 * MS), 1_000, "no more than places");
-        let mut places = 1_000;
-        for look in 3..40 {
-            let let_in = burst(&taken, 1_500, 5 * MS, began + look * 60 * MS);
-            // What a burst came to is seen with the next.
-            assert!(let_in < places || let_in == 10 || look == 3, "{let_in} after {places}");
-            places = let_in;
+    fn f1_of_a_crowd_so_many_are_let_in_as_are_worked_off_in_little_time() {
+        let crowd = Crowd::new(120);
+        assert_eq!(let_in(&crowd, 1_000), 1_000);
+        assert!(crowd.seen(120), "they are as many as may wait");
+        assert_eq!(let_in(&crowd, 1_000), 1_000);
+        // That many wait; of a thousand so many are let in then.
+        for (waited, expected) in [(300, 100), (60, 50), (3_000, 12), (30, 13), (29, 14), (3_000, 3), (300_000, 1)] {
+            crowd.seen(waited);
+            let found = let_in(&crowd, 1_000);
+            assert!((expected..=expected + 1).contains(&found), "{found} of 1000 while {waited} wait");
         }
-        assert_eq!(places, 10, "so many always");
     }
 
     #[test]
-    fn f1_there_are_more_places_again_once_calls_are_begun_at_once() {
-        let began = Instant::now();
-        let taken = Taken::new(10, 100, began);
-        for look in 1..20 {
-            burst(&taken, 100, 5 * MS, began + look * 60 * MS);
+    fn f1_refusals_end_once_few_wait() {
+        let crowd = Crowd::new(120);
+        crowd.seen(1_200);
+        let (mut looks, mut before) = (0, 0);
+        while let_in(&crowd, 1_000) < 1_000 {
+            assert!(crowd.seen(30), "there is something to look after");
+            let now = let_in(&crowd, 1_000);
+            assert!(before <= now, "{before} then {now}");
+            (looks, before) = (looks + 1, now);
         }
-        assert_eq!(burst(&taken, 100, MS, began + 20 * 60 * MS), 10);
-        for look in 21..80 {
-            burst(&taken, 1, MS, began + look * 60 * MS);
-        }
-        assert_eq!(burst(&taken, 200, MS, began + 80 * 60 * MS), 100);
+        assert!((20..100).contains(&looks), "not at once: {looks}");
+        assert!(!crowd.seen(0));
     }
 
     #[test]
-    fn f1_calls_that_wait_for_something_else_than_the_machine_make_room_for_others() {
-        let began = Instant::now();
-        let taken = Taken::new(10, 100, began);
-        for look in 1..20 {
-            burst(&taken, 100, 5 * MS, began + look * 60 * MS);
+    fn f1_refusals_are_spread_evenly_for_ever() {
+        let crowd = Crowd::new(120);
+        crowd.spread.store(u32::MAX - 100_000, Ordering::Release);
+        crowd.seen(121);
+        for _ in 0..10 {
+            assert!((246..=250).contains(&let_in(&crowd, 1_000)), "one of four");
         }
-        // One member's calls hold all that there is, and end never.
-        let mut held = (0..100).filter(|_| taken.enter(began + 1_200 * MS)).count();
-        assert!(held < 15, "{held}");
-        for look in 21..60 {
-            held += usize::from(taken.enter(began + look * 60 * MS));
+    }
+
+    /// Overload as it is: a runtime with one worker, and more calls than it comes to.
+    #[tokio::test]
+    async fn f1_how_many_wait_in_the_queue_of_the_runtime_is_seen() {
+        let gate = Arc::new(Gate::new(30, 100_000));
+        let watched = Arc::clone(&gate);
+        let watching = tokio::spawn(async move { watched.watch().await });
+        let (mut refused, mut bursts) = (0, 0);
+        while refused == 0 {
+            let calls: Vec<_> = (0..200)
+                .map(|_| {
+                    let gate = Arc::clone(&gate);
+                    tokio::spawn(async move { grpc::Gate::enter(&*gate).is_err() })
+                })
+                .collect();
+            for call in calls {
+                refused += u32::from(call.await.expect("a call"));
+            }
+            bursts += 1;
+            assert!(bursts < 10_000, "two hundred at once, again and again, and none is refused");
         }
-        assert!(20 < held, "others come in beside them: {held}");
+        // It looks on until nothing has waited for long; then a call makes it look again.
+        while !gate.asleep.load(Ordering::Acquire) {
+            tokio::time::sleep(PAUSE).await;
+        }
+        assert!(grpc::Gate::enter(&*gate).is_ok(), "few wait, and none is refused");
+        assert!(!gate.asleep.load(Ordering::Acquire));
+        watching.abort();
     }
 
     #[test]
@@ -225,7 +263,6 @@ mod tests {
         assert!(both.0.is_some() && both.1.is_some());
         assert!(matches!(enter().err(), Some(Error::Overloaded)), "two places, two calls");
         drop(both);
-        assert_eq!(gate.taken.now.load(Ordering::Acquire), 0);
         assert!(enter().is_ok());
     }
 }

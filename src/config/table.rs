@@ -196,11 +196,11 @@ pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
     "4096",
     "Calls worked on at once, reads and waiting writes included, 1 to 100000; one more is answered RESOURCE_EXHAUSTED.",
 );
-pub(super) const CALLS_PER_CORE_MIN: Setting = Setting::new(
-    "calls_per_core_min",
+pub(super) const CALLS_WAITING_PER_CORE_MAX: Setting = Setting::new(
+    "calls_waiting_per_core_max",
     "COUNT",
-    "40",
-    "Calls worked on at once for each core, however slow it is, 1 to 10000. More, up to calls_in_flight_max, are let in as long as it begins them within 2 ms on the average; else they are answered RESOURCE_EXHAUSTED before they are read.",
+    "64",
+    "Calls that may wait for each core to come to them, 2 to 10000. While more wait, some are answered RESOURCE_EXHAUSTED before they are read.",
 );
 pub(super) const CALLS_PER_ACCOUNT_MAX: Setting = Setting::new(
     "calls_per_account_max",
@@ -363,7 +363,7 @@ pub const SETTINGS: &[&Setting] = &[
     &STORE_CONNECT_TIMEOUT_MS,
     &CALL_DEADLINE_MS_DEFAULT,
     &CALLS_IN_FLIGHT_MAX,
-    &CALLS_PER_CORE_MIN,
+    &CALLS_WAITING_PER_CORE_MAX,
     &CALLS_PER_ACCOUNT_MAX,
     &COMMIT_ATTEMPTS_MAX,
     &CACHE_BYTES_MAX,

@@ -95,9 +95,8 @@ where
         });
         let answer = async move {
             let (answered, audited) = match call {
-                Ok((mut place, audited, call)) => {
+                Ok((_place, audited, call)) => {
                     let waited = begun.elapsed();
-                    place.begun(waited);
                     (within(deadline, waited, without_panic(call)).await.map(told_apart), audited)
                 }
                 Err(status) => (Err(status), None),
