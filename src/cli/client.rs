@@ -207,6 +207,11 @@ impl Client {
         })
     }
 
+    /// The same connection, by which calls are sent again for so long.
+    pub fn patient(&self, retry_for: Duration) -> Client {
+        Client { patience: Patience { retry_for, ..self.patience }, ..self.clone() }
+    }
+
     /// See [`Meter`].
     pub fn meter(&self) -> &Meter {
         &self.meter

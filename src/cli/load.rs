@@ -146,7 +146,9 @@ impl Load {
         // Orders and requests are named after the run, so that a second run does not repeat the first.
         let run = format!("{:x}", Clock::system().now(None).0);
         let shape = Arc::new(Shape::new(args, &run));
-        prepare(&clients, &shape, args).await.map_err(|error| error.to_string())?;
+        // The server may still be busy with a load before this one.
+        let patient: Vec<Client> = clients.iter().map(|client| client.patient(args.deadline)).collect();
+        prepare(&patient, &shape, args).await.map_err(|error| error.to_string())?;
         if let (Workload::HotCode, Some(client)) = (args.workload, clients.first()) {
             shape.with_codes(codes(client, args, &run).await?);
         }
