@@ -237,6 +237,7 @@ mod tests {
 
     /// Overload as it is: a runtime with one worker, and more calls than it comes to.
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "no drain waits for a test")]
     async fn f1_how_many_wait_in_the_queue_of_the_runtime_is_seen() {
         let gate = Arc::new(Gate::new(30, 100_000));
         let watched = Arc::clone(&gate);
