@@ -190,21 +190,28 @@ async fn lost(store: &RedisStore, told: &[(u16, String)]) -> usize {
     missing
 }
 
-/// Acknowledged writes of two instances, then a Redis that comes back as it was some writes ago. How many were
-/// acknowledged, and how many of them are lost.
-async fn after_loss(redis: &mut RedisServer, stores: &[Arc<RedisStore>], losses: usize) -> (usize, usize) {
+/// Acknowledged writes of two instances, while something breaks. How many were acknowledged, and how many of them are lost.
+async fn through(stores: &[Arc<RedisStore>], breaks: impl FnOnce(&Load)) -> (usize, usize) {
     let load = Load::start(stores);
     block_in_place(|| {
         load.until_more(40);
+        breaks(&load);
+        load.until_more(40);
+    });
+    let told = load.end().await;
+    (told.len(), lost(&stores[0], &told).await)
+}
+
+/// A Redis that comes back as it was some writes ago.
+async fn after_loss(redis: &mut RedisServer, stores: &[Arc<RedisStore>], losses: usize) -> (usize, usize) {
+    let breaks = |load: &Load| {
         let _: String = redis.command(&["SAVE"]);
         for _ in 0..losses {
             load.until_more(200);
             redis.restart();
         }
-        load.until_more(40);
-    });
-    let told = load.end().await;
-    (told.len(), lost(&stores[0], &told).await)
+    };
+    through(stores, breaks).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,11 +238,9 @@ async fn f1_a_killed_redis_loses_what_it_acknowledged_and_with_a_journal_nothing
     }
 }
 
-/// Acknowledged writes of two instances, then masters that one after another come back as they were some writes ago.
+/// Masters that come back as they were some writes ago.
 async fn after_losses(cluster: &mut Cluster, stores: &[Arc<RedisStore>]) -> (usize, usize) {
-    let load = Load::start(stores);
-    block_in_place(|| {
-        load.until_more(40);
+    let breaks = |load: &Load| {
         for node in &cluster.nodes {
             let _: String = node.command(&["SAVE"]);
         }
@@ -249,10 +254,8 @@ async fn after_losses(cluster: &mut Cluster, stores: &[Arc<RedisStore>]) -> (usi
             }
             cluster.until_up();
         }
-        load.until_more(40);
-    });
-    let told = load.end().await;
-    (told.len(), lost(&stores[0], &told).await)
+    };
+    through(stores, breaks).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -288,9 +291,7 @@ fn cut_off(both: &Sentinels) {
 }
 
 async fn after_failover(both: &mut Sentinels, stores: &[Arc<RedisStore>]) -> (usize, usize) {
-    let load = Load::start(stores);
-    block_in_place(|| {
-        load.until_more(40);
+    let breaks = |load: &Load| {
         // In the first moments a replica is sent nothing.
         let replica = 1 - both.master();
         until("the replica follows", || 20 < both.data[replica].command::<i64>(&["DBSIZE"]));
@@ -299,10 +300,8 @@ async fn after_failover(both: &mut Sentinels, stores: &[Arc<RedisStore>]) -> (us
         let master = both.master();
         both.data[master].kill();
         until("the other one is the master", || both.master() != master);
-        load.until_more(40);
-    });
-    let told = load.end().await;
-    (told.len(), lost(&stores[0], &told).await)
+    };
+    through(stores, breaks).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

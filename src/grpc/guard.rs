@@ -95,10 +95,7 @@ where
         });
         let answer = async move {
             let (answered, audited) = match call {
-                Ok((_place, audited, call)) => {
-                    let waited = begun.elapsed();
-                    (within(deadline, waited, without_panic(call)).await.map(told_apart), audited)
-                }
+                Ok((_place, audited, call)) => (within(deadline, without_panic(call)).await.map(told_apart), audited),
                 Err(status) => (Err(status), None),
             };
             let code = answered.as_ref().map_or_else(Status::code, code_of);
@@ -144,16 +141,16 @@ fn bearer(headers: &http::HeaderMap) -> Bearer<'_> {
 
 /// Ends a call at its deadline. tonic's own timer, which cannot be turned off, answers CANCELLED where gRPC says
 /// DEADLINE_EXCEEDED: so this one goes off a moment earlier, which also gives the answer time to arrive. A deadline
-/// too short for that, or nearly over when the call is begun, is not worth beginning.
+/// too short for that is not worth beginning. It counts from when a worker has come to the call: what it has waited for that
+/// nobody knows.
 async fn within(
     deadline: Option<Duration>,
-    waited: Duration,
     call: impl Future<Output = Result<http::Response<Body>, Status>>,
 ) -> Result<http::Response<Body>, Status> {
     let Some(deadline) = deadline else {
         return call.await;
     };
-    let time = deadline.saturating_sub(head_start(deadline)).saturating_sub(waited);
+    let time = deadline.saturating_sub(head_start(deadline));
     if time.is_zero() {
         return Err(status::deadline_exceeded(deadline));
     }

@@ -48,11 +48,11 @@ impl Members<'_> {
         if !self.text.ends_with('{') {
             self.text.push(',');
         }
-        let written = (serde_json::to_string(field.name()), serde_json::to_string(&value));
-        self.done = match written {
+        let written = match (serde_json::to_string(field.name()), serde_json::to_string(&value)) {
             (Ok(name), Ok(value)) => write!(self.text, "{name}:{value}"),
             (Err(_), _) | (_, Err(_)) => Err(fmt::Error),
         };
+        self.done = self.done.and(written);
     }
 }
 

@@ -417,8 +417,8 @@ fn due_by(program: &Program, from: Instant) -> Instant {
     if day.begins(zone) == from { from } else { day.begins_next(zone) }
 }
 
-/// When a partner's reward for a referral falls due; `None`: it is not a partner's, or there is none. By the program of when
-/// it was paid: `program`, by whose dates it was.
+/// When a partner's reward for a referral falls due, by the dates of the program as it was when the referral qualified; `None`:
+/// it is not a partner's, or there is none.
 pub fn partner_due(program: &Arc<Program>, terms: &Campaign, qualified_at: Instant) -> Option<Instant> {
     let side = terms.advocate.as_ref().filter(|_| terms.for_partners)?;
     let dates = held_by(program, terms, &side.unit, side.life.as_ref(), qualified_at);

@@ -58,8 +58,8 @@ struct State {
     samples: Samples,
     /// What was told already.
     told: HashSet<Partition>,
-    /// How many commits are lacking, as it was told; 0: all are there.
-    lacking: usize,
+    /// Lives of servers in which something was lacking, as was told, until it is there again.
+    lacking: HashSet<String>,
 }
 
 /// A partition that is not open here yet.
@@ -135,7 +135,7 @@ pub(super) async fn keep(journaled: &Arc<Journaled>) {
         recovered_at: None,
         samples: Samples::default(),
         told: HashSet::new(),
-        lacking: 0,
+        lacking: HashSet::new(),
     };
     loop {
         if let Err(error) = look(journaled, &mut state).await {
@@ -192,7 +192,12 @@ async fn look(journaled: &Arc<Journaled>, state: &mut State) -> Result<(), Error
             Err(error) => failed = Some(error),
         }
     }
-    journaled.whole.store(whole && failed.is_none(), Ordering::Release);
+    whole &= failed.is_none();
+    if whole {
+        // What is left are lives that ended before all was there.
+        state.lacking.clear();
+    }
+    journaled.whole.store(whole, Ordering::Release);
     match failed {
         Some(error) => Err(error),
         None => tidy(journaled, state, &all).await,
@@ -324,14 +329,13 @@ impl Recovery<'_> {
         let lacking: usize = parts.iter().map(|part| part.lacking.len() + part.late.len()).sum();
         if 0 < lacking {
             // Told once, however often it has to be begun anew.
-            if state.lacking == 0 {
+            if state.lacking.insert(self.live.run_id.to_string()) {
                 warn!(
                     store = "redis",
                     commits = lacking,
                     "Redis has lost commits that were acknowledged here; they are applied again"
                 );
             }
-            state.lacking = lacking;
             state.recovered_at = Some(Instant::now());
         }
         // Who came a moment ago may not have been heard of.
@@ -340,7 +344,7 @@ impl Recovery<'_> {
         if 0 < lacking {
             state.recovered_at = Some(Instant::now());
         }
-        if all_open && 0 < std::mem::take(&mut state.lacking) {
+        if all_open && state.lacking.remove(&*self.live.run_id) {
             info!(store = "redis", applied, "what Redis had lost is there again");
         }
         Ok(all_open && !closed)
