@@ -1,5 +1,6 @@
 //! The composition root: the only place that names a concrete store. Puts the parts together, serves, drains.
 
+mod connection;
 mod credentials;
 mod limit;
 mod observe;
@@ -208,10 +209,6 @@ impl Server {
         let jobs = TaskTracker::new();
         jobs.spawn(readiness.watch(published));
         jobs.spawn(watched.keep(stop.clone()));
-        let (looked_at, stopped) = (Arc::clone(&gate), stop.clone());
-        jobs.spawn(async move {
-            stopped.run_until_cancelled(looked_at.watch()).await;
-        });
         let transport = jobs.spawn(
             builder
                 .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
@@ -221,7 +218,7 @@ impl Server {
                 .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
                 .http2_max_header_list_size(HEADER_BYTES_MAX)
                 .add_routes(routes)
-                .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()),
+                .serve_with_incoming_shutdown(connection::gathered(incoming), stop.clone().cancelled_owned()),
         );
         Ok(Server { addr, drain_limit: settings.drain_limit, stop, transport, jobs, work: Work { service, gate } })
     }

@@ -66,7 +66,30 @@ pub trait Gate: Send + Sync {
 }
 
 /// Held by a call until it is answered, or its caller has left; given back when it is dropped.
-pub type Place = Box<dyn Send>;
+pub type Place = Box<dyn TakenPlace>;
+
+/// See [`Place`].
+pub trait TakenPlace: Send {
+    /// The call has been at the end of the runtime's queue, and a worker begins with it.
+    fn begin(&mut self) {}
+}
+
+impl TakenPlace for () {}
+
+/// Comes back when the worker has done everything that was in its queue. What wakes itself while it is worked on goes to the end;
+/// `yield_now` would wait for the next look at the network besides.
+pub async fn to_the_end_of_the_queue() {
+    let mut was_there = false;
+    std::future::poll_fn(|context| {
+        if was_there {
+            return std::task::Poll::Ready(());
+        }
+        was_there = true;
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
 
 /// Lets everybody in.
 #[derive(Clone, Copy, Debug)]

@@ -13,4 +13,5 @@ pub mod grpc;
 pub mod program;
 pub mod service;
 pub mod store;
+pub mod stream;
 pub mod telemetry;

@@ -132,6 +132,10 @@ pub trait Calls: Send + Sync {
     fn follows_requests(&self) -> bool;
     /// Decides and commits, exactly once per request id.
     async fn write(&self, write: Write) -> Result<Answered, Error>;
+    /// Whether [`Calls::promise`] may take one.
+    fn keeps_promises(&self) -> bool {
+        false
+    }
     /// Takes a Commit whose store is away, as the wire has it, to be carried out later; false: it is not taken.
     async fn promise(&self, _program: &ProgramId, _request: Vec<u8>) -> Result<bool, Error> {
         Ok(false)
@@ -432,6 +436,10 @@ impl Calls for Service {
 
     async fn write(&self, write: Write) -> Result<Answered, Error> {
         write::write(&self.inner, write).await
+    }
+
+    fn keeps_promises(&self) -> bool {
+        self.inner.options.journal.is_some()
     }
 
     async fn promise(&self, program: &ProgramId, request: Vec<u8>) -> Result<bool, Error> {

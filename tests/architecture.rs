@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str], &str)] = &[
     ("domain", &[], "decisions depend on nothing: they are plain functions of what they are given"),
     ("program", &["domain"], "a file becomes a domain type; nothing else is needed for it"),
-    ("store", &["domain"], "the store compares and applies; it knows no rule, and nobody above it"),
+    ("stream", &[], "bytes on their way to a socket, whatever they are"),
+    ("store", &["domain", "stream"], "the store compares and applies; it knows no rule, and nobody above it"),
     ("clock", &["domain", "store"], "it gives instants to the domain and a reading to the stores"),
     ("service", &["domain", "program", "store", "clock"], "use cases know neither the wire nor the settings"),
     ("access", &["domain"], "who may call is decided by what they show, and by nothing that they ask for"),
@@ -26,7 +27,7 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
     ("telemetry", &["domain", "config"], "it is told what to count, and asks nobody"),
     (
         "app",
-        &["domain", "program", "store", "clock", "service", "access", "grpc", "config", "telemetry"],
+        &["domain", "program", "store", "stream", "clock", "service", "access", "grpc", "config", "telemetry"],
         "it composes",
     ),
     (

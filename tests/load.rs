@@ -85,6 +85,18 @@ async fn a_hot_code_is_told_against_many() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hot_link_is_told_against_many() {
+    let server = server().await;
+    let (code, told) = load_for("2s", &server.addr().to_string(), &["--workload", "hot-link", "--rate", "200"]).await;
+    assert_eq!(code, EXIT_FINE, "{told}");
+    let calls = |series: &str| told["series"][series]["calls"].as_u64().unwrap_or_default();
+    // Eight turns of 50 calls, of which nine tenths are visitors.
+    assert_eq!((calls("RecordTouch, many codes"), calls("RecordTouch, one code")), (180, 180), "{told}");
+    assert_eq!((calls("others, many codes"), calls("others, one code")), (20, 20), "{told}");
+    assert!(0 < told["hot_code_permille"]["p50"].as_u64().unwrap(), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn by_the_clock_every_call_that_was_due_is_sent_and_counted() {
     let server = server().await;
     let (code, told) = load(&server.addr().to_string(), &["--rate", "200"]).await;

@@ -6,6 +6,9 @@ use guerdon::cli::load::measured::{Measured, quantiles};
 use guerdon::cli::load::pace::Pace;
 use hdrhistogram::Histogram;
 
+/// How a call is named that the server refused because it had too many.
+pub(crate) const REFUSED: &str = "OVERLOADED";
+
 /// What a subject does with so many calls in flight.
 pub(crate) struct Capacity {
     pub(crate) subject: String,
@@ -54,13 +57,14 @@ impl Report {
         for capacity in &self.capacities {
             let _ = writeln!(text, "{}", line(capacity));
         }
-        text.push_str("\n| subject | offered/s | of its most | answered/s | p50 ms | p90 ms | p99 ms | p99.9 ms | max ms |\n|---|---|---|---|---|---|---|---|---|\n");
+        text.push_str("\n| subject | offered/s | of its most | answered/s | refused | p50 ms | p90 ms | p99 ms | p99.9 ms | max ms |\n|---|---|---|---|---|---|---|---|---|---|\n");
         for curve in &self.curves {
             for point in &curve.points {
                 let Pace::PerSecond(rate) = point.pace else { continue };
+                let refused: u64 = point.failed.values().sum();
                 let _ = write!(
                     text,
-                    "| {} | {rate} | {} % | {} |",
+                    "| {} | {rate} | {} % | {} | {refused} |",
                     curve.subject,
                     rate * 100 / curve.most.max(1),
                     point.per_second()

@@ -169,6 +169,7 @@ methods! {
     adjust: members, "Adjust", AdjustRequest -> AdjustResponse;
     list_entries: members, "ListEntries", ListEntriesRequest -> ListEntriesResponse;
     create_code: referrals, "CreateCode", CreateCodeRequest -> CreateCodeResponse;
+    record_touch: referrals, "RecordTouch", RecordTouchRequest -> RecordTouchResponse;
     attribute: referrals, "Attribute", AttributeRequest -> AttributeResponse;
     get_referral: referrals, "GetReferral", GetReferralRequest -> GetReferralResponse;
     verify_stats: referrals, "VerifyStats", VerifyStatsRequest -> VerifyStatsResponse;

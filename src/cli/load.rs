@@ -31,7 +31,7 @@ pub const EXIT_NO_SERVER: i32 = 69;
 
 /// Members are enrolled, so many at a time, before the load begins.
 const ENROL_AT_ONCE: u64 = 64;
-/// How often the workload hot-code changes from many codes to one and back.
+/// How often the workloads hot-code and hot-link change from many codes to one and back.
 const TURNS: u32 = 4;
 /// Advocates whose codes a hot one is compared with.
 const ADVOCATES_MAX: u64 = 1_000;
@@ -80,10 +80,10 @@ pub struct LoadArgs {
     /// Currency of the orders.
     #[arg(long, value_name = "CODE", default_value = "GBP")]
     pub currency: String,
-    /// For the workload hot-code: the code that all name; without it, one of a member that is made for it.
+    /// For the workloads hot-code and hot-link: the code that all name; without it, one of a member that is made for it.
     #[arg(long, value_name = "CODE", default_value = "")]
     pub code: String,
-    /// For the workload hot-code: whose codes are named, when the program has several campaigns.
+    /// For the workloads hot-code and hot-link: whose codes are named, when the program has several campaigns.
     #[arg(long, value_name = "ID", default_value = "")]
     pub campaign: String,
     /// How long a call may take before it counts as failed.
@@ -119,7 +119,9 @@ async fn load(args: &LoadArgs) -> Result<Measured, String> {
     let pace = args.rate.map_or(Pace::InFlight(args.in_flight), Pace::PerSecond);
     load.put(pace, args.warm_up).await;
     match args.workload {
-        Workload::HotCode => load.put_by_turns(pace, args.duration).await.map_err(|error| error.to_string()),
+        Workload::HotCode | Workload::HotLink => {
+            load.put_by_turns(pace, args.duration).await.map_err(|error| error.to_string())
+        }
         _ => Ok(load.put(pace, args.duration).await),
     }
 }
@@ -149,7 +151,7 @@ impl Load {
         // The server may still be busy with a load before this one.
         let patient: Vec<Client> = clients.iter().map(|client| client.patient(args.deadline)).collect();
         prepare(&patient, &shape, args).await.map_err(|error| error.to_string())?;
-        if let (Workload::HotCode, Some(client)) = (args.workload, clients.first()) {
+        if let (Workload::HotCode | Workload::HotLink, Some(client)) = (args.workload, clients.first()) {
             shape.with_codes(codes(client, args, &run).await?);
         }
         Ok(Load { clients, shape })

@@ -64,6 +64,8 @@ impl CheckoutService for Face {
     async fn commit(&self, raw: Request<wire::CommitRequest>) -> Reply<wire::CommitResponse> {
         let write = read(|bad| commit(bad, &*self.calls, raw.get_ref())).map_err(status::of_violations)?;
         let program = write.program.clone();
+        // What is not needed any more goes before the store is waited for.
+        let raw = self.calls.keeps_promises().then(|| raw.into_inner());
         let answered = self.write_or(write, |answer, replayed| match answer {
             Answer::Commit(answer) => Some(response::commit(answer, replayed)),
             _ => None,
@@ -73,11 +75,14 @@ impl CheckoutService for Face {
                 error @ (store::Error::Unavailable | store::Error::OutcomeUnknown | store::Error::Moved),
             )) => {
                 // The order has been paid: where there is a journal it is not sent away.
-                let request = wire::CommitRequest { signals: None, ..raw.into_inner() }.encode_to_vec();
-                match self.calls.promise(&program, request).await {
-                    Ok(true) => Ok(Response::new(response::journaled())),
-                    Ok(false) | Err(_) => Err(status::of(&Error::Store(error))),
-                }
+                let taken = match raw {
+                    Some(raw) => {
+                        let request = wire::CommitRequest { signals: None, ..raw }.encode_to_vec();
+                        self.calls.promise(&program, request).await.unwrap_or(false)
+                    }
+                    None => false,
+                };
+                if taken { Ok(Response::new(response::journaled())) } else { Err(status::of(&Error::Store(error))) }
             }
             answered => answered.map(Response::new).map_err(|error| status::of(&error)),
         }

@@ -95,7 +95,14 @@ where
         });
         let answer = async move {
             let (answered, audited) = match call {
-                Ok((_place, audited, call)) => (within(deadline, without_panic(call)).await.map(told_apart), audited),
+                Ok((mut place, audited, call)) => {
+                    let call = async {
+                        super::to_the_end_of_the_queue().await;
+                        place.begin();
+                        without_panic(call).await
+                    };
+                    (within(deadline, call).await.map(told_apart), audited)
+                }
                 Err(status) => (Err(status), None),
             };
             let code = answered.as_ref().map_or_else(Status::code, code_of);

@@ -270,13 +270,32 @@ pub(super) fn known<E: TryFrom<i32>>(bad: &mut Violations, at: &Path<'_>, raw: i
 
 /// The ids that a list has shown so far.
 #[derive(Default)]
-pub(super) struct Unique<'a>(HashSet<&'a str>);
+pub(super) struct Unique<'a> {
+    /// The first ones, looked through one by one: lists are short, mostly.
+    few: Vec<&'a str>,
+    /// Those after them.
+    more: Option<HashSet<&'a str>>,
+}
 
 impl<'a> Unique<'a> {
+    const FEW: usize = 16;
+
+    /// Whether it is a new one.
+    fn insert(&mut self, id: &'a str) -> bool {
+        if self.few.contains(&id) {
+            return false;
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(id);
+            return true;
+        }
+        self.more.get_or_insert_default().insert(id)
+    }
+
     /// Notes an `id` that stands in the list before.
     pub(super) fn check(&mut self, bad: &mut Violations, at: &Path<'_>, id: &'a str) -> Option<()> {
         // An empty id is a fault of its own.
-        if !self.0.insert(id) && !id.is_empty() {
+        if !self.insert(id) && !id.is_empty() {
             bad.add(at, format!("is {} as in an element before, must be unique", shortened(id)));
             return None;
         }
@@ -515,4 +534,19 @@ pub(super) fn tenders(bad: &mut Violations, raw: &[wire::Tender]) -> Option<Vec<
         is_unique?;
         Some(Tender { tender: tender?, amount_minor: amount? })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_stands_in_the_list_before_is_found_wherever_it_stands() {
+        let ids: Vec<String> = (0..3 * Unique::FEW).map(|n| format!("line-{n}")).collect();
+        for again in &ids {
+            let mut unique = Unique::default();
+            assert!(ids.iter().all(|id| unique.insert(id)), "each stands there once");
+            assert!(!unique.insert(again), "{again} stands there twice");
+        }
+    }
 }

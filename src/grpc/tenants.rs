@@ -52,6 +52,10 @@ impl Calls for Tenants {
         self.of(&write.program)?.write(write).await
     }
 
+    fn keeps_promises(&self) -> bool {
+        self.calls.keeps_promises()
+    }
+
     async fn promise(&self, program: &ProgramId, request: Vec<u8>) -> Result<bool, Error> {
         self.of(program)?.promise(program, request).await
     }

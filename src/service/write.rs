@@ -423,15 +423,15 @@ pub(super) async fn once(
         return settled(Settled { received, ..Settled::answer(decision.answer, false) });
     };
     commit.deltas.extend(set_aside.deltas(&decision));
+    let after = AfterCommit::of(*decision);
     let outcome = send(inner, &commit, resent).await;
     if outcome.is_err() {
         inner.records.forget(&basis.key);
     }
     match outcome? {
         Outcome::Applied => {
-            let (used, set_aside) = (decision.used.clone(), std::mem::take(set_aside));
             inner.slices.took(&commit.deltas);
-            settled(Settled { received, set_aside, used, ..applied(inner, basis, *decision, &commit) })
+            settled(Settled { received, set_aside: std::mem::take(set_aside), ..applied(inner, basis, after, &commit) })
         }
         Outcome::Seen(seen) => {
             let Some(seen) = seen.into_iter().next() else {
@@ -521,22 +521,44 @@ pub(super) async fn send(inner: &Inner, commit: &Commit, resent: &mut u32) -> Re
     }
 }
 
-fn applied(inner: &Inner, basis: &Basis, decision: Decision, commit: &Commit) -> Settled {
-    let told = told(&decision);
-    let Decision { answer, account, entries, transfers, mut outgoing, .. } = decision;
-    outgoing.extend(told);
-    if let (Some(state), false) = (account, entries.is_empty()) {
+/// What of a decision is needed once the store has applied it. The rest goes before the store is waited for: while many calls
+/// wait, what each of them holds decides whether it is still in the processor's cache when its answer comes.
+struct AfterCommit {
+    answer: Answer,
+    /// Where it has changed.
+    account: Option<Arc<AccountState>>,
+    entries: usize,
+    used: Vec<Used>,
+    outgoing: Vec<Outgoing>,
+    /// Whether there is something for the relay.
+    has_effects: bool,
+}
+
+impl AfterCommit {
+    fn of(decision: Decision) -> AfterCommit {
+        let told = told(&decision);
+        let Decision { answer, account, entries, transfers, mut outgoing, used, .. } = decision;
+        outgoing.extend(told);
+        let has_effects = !transfers.is_empty() || !outgoing.is_empty();
+        let account = account.filter(|_| !entries.is_empty());
+        AfterCommit { answer, account, entries: entries.len(), used, outgoing, has_effects }
+    }
+}
+
+fn applied(inner: &Inner, basis: &Basis, after: AfterCommit, commit: &Commit) -> Settled {
+    let AfterCommit { answer, account, entries, used, outgoing, has_effects } = after;
+    if let Some(state) = account {
         let written = commit.writes.iter().find(|write| write.key == basis.key);
         let bytes = written.and_then(|write| write.record.as_ref()).map_or(0, |record| record.body.len());
         let token = Token::new(state.sequence, &state.head);
         let record = MemberRecord::Account(state);
         inner.records.keep(basis.key.clone(), Seen { token, record, bytes });
     }
-    if !transfers.is_empty() || !outgoing.is_empty() {
+    if has_effects {
         // A lost hint costs time, not the effect: the relay's walk finds it.
         let _ = inner.relay_hint.try_send(basis.key.partition);
     }
-    Settled { entries: entries.len(), outgoing, ..Settled::answer(answer, false) }
+    Settled { entries, used, outgoing, ..Settled::answer(answer, false) }
 }
 
 /// What has come back to quotas: each, and how much.

@@ -23,6 +23,9 @@ pub enum Workload {
     /// Of four calls a sign-up with a code, the first order of somebody who signed up so, and two Commits of other members:
     /// by turns with codes of many advocates, and all with one code. How much slower the others are is told as a ratio.
     HotCode,
+    /// Of ten calls nine visitors who follow a link with a code, and one Commit of another member: by turns with links of many
+    /// advocates, and all with one. Told as for `hot-code`.
+    HotLink,
     /// What a shop sends: of 20 calls 11 Quote, 3 Reserve, 4 Commit (of what was reserved, where there is something), 1
     /// Release, 1 Return.
     Shop,
@@ -44,6 +47,7 @@ enum Call {
     Commit(wire::CommitRequest),
     Release(wire::ReleaseRequest),
     Return(wire::ReturnRequest),
+    Touch(wire::RecordTouchRequest),
 }
 
 /// What a call came to.
@@ -58,18 +62,21 @@ pub enum Verdict {
 
 /// Every so manieth call of [`Workload::HotMember`] is for the hot member.
 const HOT_EVERY: u64 = 20;
+/// Every so manieth call of [`Workload::HotLink`] is an order.
+const LINK_ORDER_EVERY: u64 = 10;
 /// Each member has something to pay with, in [`Workload::Shop`].
 const OPENING_UNITS: i64 = 1_000_000;
 /// Orders of the shop that wait for what happens to them next.
 const WAITING_MAX: usize = 100_000;
 
-/// What [`Workload::HotCode`] names its calls: with codes of many advocates, and with one.
+/// What [`Workload::HotCode`] and [`Workload::HotLink`] name their calls: with codes of many advocates, and with one.
 pub const OTHERS_WITH_MANY: &str = "others, many codes";
 pub const OTHERS_WITH_ONE: &str = "others, one code";
 const SIGN_UPS: [&str; 2] = ["Enroll, many codes", "Enroll, one code"];
+const CLICKS: [&str; 2] = ["RecordTouch, many codes", "RecordTouch, one code"];
 const FIRST_ORDERS: [&str; 2] = ["friends, many codes", "friends, one code"];
 
-/// Codes of [`Workload::HotCode`]: the hot one, and others to compare with.
+/// Codes that are named: the hot one, and others to compare with.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Codes {
     /// Whose the hot code is; `None`: the caller named it.
@@ -187,6 +194,7 @@ impl Shape {
             Workload::HotMember if nth.is_multiple_of(HOT_EVERY) => self.commit("Commit, hot member", 0, nth),
             Workload::HotMember => self.commit("Commit, others", random.u64(1..self.members.max(2)), nth),
             Workload::HotCode => self.around_a_code(&mut random, nth),
+            Workload::HotLink => self.around_a_link(&mut random, nth),
             Workload::Shop => self.shop(random.u64(0..20), random.u64(0..self.members), nth),
         }
     }
@@ -213,10 +221,7 @@ impl Shape {
         let of = |names: [&'static str; 2]| names.get(at).copied().unwrap_or_default();
         match nth % 4 {
             0 => {
-                let code = self.codes.get().map(|codes| {
-                    let one = codes.many.get(random.usize(0..codes.many.len().max(1)));
-                    one.filter(|_| !hot).unwrap_or(&codes.hot).clone()
-                });
+                let code = self.code(random, hot);
                 let request = wire::EnrollRequest {
                     program_id: self.program_id.clone(),
                     member_id: self.friend(nth),
@@ -233,7 +238,33 @@ impl Shape {
         }
     }
 
-    /// Somebody who signs up in this run.
+    fn around_a_link(&self, random: &mut fastrand::Rng, nth: u64) -> Job {
+        let hot = self.hot.load(Ordering::Relaxed);
+        let at = usize::from(hot);
+        let of = |names: [&'static str; 2]| names.get(at).copied().unwrap_or_default();
+        if nth.is_multiple_of(LINK_ORDER_EVERY) {
+            return self.commit(of([OTHERS_WITH_MANY, OTHERS_WITH_ONE]), random.u64(0..self.members), nth);
+        }
+        let request = wire::RecordTouchRequest {
+            program_id: self.program_id.clone(),
+            visitor_id: self.friend(nth),
+            request_id: "load-touch".to_owned(),
+            kind: wire::TouchKind::Click.into(),
+            code: self.code(random, hot).unwrap_or_default(),
+            ..Default::default()
+        };
+        Job { series: of(CLICKS), call: Call::Touch(request), about: (nth, nth) }
+    }
+
+    /// The hot code, or one of the many; `None`: there is none yet.
+    fn code(&self, random: &mut fastrand::Rng, hot: bool) -> Option<String> {
+        self.codes.get().map(|codes| {
+            let one = codes.many.get(random.usize(0..codes.many.len().max(1)));
+            one.filter(|_| !hot).unwrap_or(&codes.hot).clone()
+        })
+    }
+
+    /// Somebody who signs up in this run, or visits.
     fn friend(&self, nth: u64) -> String {
         format!("load-{}-{nth}", self.run)
     }
@@ -380,6 +411,14 @@ impl Shape {
                 verdict
             }
             Call::Release(request) => judge(client.release(request).await, |answer| answer.released, |_| &None),
+            Call::Touch(request) => match client.record_touch(request).await {
+                Ok(answer) if answer.recorded => Verdict::Fine,
+                Ok(answer) => {
+                    let reasons: Vec<&str> = answer.refusals.iter().map(|r| r.reason().as_str_name()).collect();
+                    Verdict::Wrong(format!("not recorded: {} {}", answer.dropped().as_str_name(), reasons.join(", ")))
+                }
+                Err(error) => failed(&error),
+            },
             Call::Return(request) => {
                 let applied = |answer: &wire::ReturnResponse| answer.status() == ReturnStatus::Applied;
                 judge(client.r#return(request).await, applied, |answer| &answer.decision)
@@ -400,8 +439,12 @@ fn judge<T>(
             let reasons: Vec<&str> = refusals.map(|refusal| refusal.reason().as_str_name()).collect();
             Verdict::Wrong(format!("refused: {}", reasons.join(", ")))
         }
-        Err(error) => Verdict::Failed(error.reason().unwrap_or_else(|| format!("{:?}", error.status.code()))),
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(error: &CallError) -> Verdict {
+    Verdict::Failed(error.reason().unwrap_or_else(|| format!("{:?}", error.status.code())))
 }
 
 /// The id of a member that the load is spread over.

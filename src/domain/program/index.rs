@@ -4,18 +4,23 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use foldhash::fast::FixedState;
+
 use super::{Label, Line, LineMatch, Rule, RuleId, Sku, Trigger};
+
+/// Rules by what they name. What stands in it is the program's: nobody else can choose keys that collide.
+type Lists<K> = HashMap<K, Vec<u32>, FixedState>;
 
 /// Maps what lines carry to the order rules that name it.
 #[derive(Clone, Debug, Default)]
 pub struct RuleIndex {
-    by_category: HashMap<Label, Vec<u32>>,
-    by_sku: HashMap<Sku, Vec<u32>>,
-    by_brand: HashMap<Label, Vec<u32>>,
-    by_collection: HashMap<Label, Vec<u32>>,
-    by_label: HashMap<Label, Vec<u32>>,
-    by_seller: HashMap<Label, Vec<u32>>,
-    by_id: HashMap<RuleId, u32>,
+    by_category: Lists<Label>,
+    by_sku: Lists<Sku>,
+    by_brand: Lists<Label>,
+    by_collection: Lists<Label>,
+    by_label: Lists<Label>,
+    by_seller: Lists<Label>,
+    by_id: HashMap<RuleId, u32, FixedState>,
     /// The place of each rule by priority; empty where all have the same.
     ranks: Vec<u32>,
     /// Rules that name no line: considered for every order.
@@ -96,10 +101,12 @@ impl RuleIndex {
 
     /// The rules that may match some line, each once, from the highest priority down.
     pub fn candidates(&self, lines: &[Line]) -> Candidates {
-        let mut named: Vec<(u32, u32)> = Vec::new();
+        // Rule and line in one number: that sorts several times as fast as a pair.
+        let mut named: Vec<u64> = Vec::new();
         for (at, line) in (0u32..).zip(lines) {
             let mut name = |rules: Option<&Vec<u32>>| {
-                named.extend(rules.into_iter().flatten().map(|number| (*number, at)));
+                let rules = rules.map_or(&[][..], Vec::as_slice);
+                named.extend(rules.iter().map(|number| u64::from(*number) << u32::BITS | u64::from(at)));
             };
             for (lists, labels) in [
                 (&self.by_category, &line.categories),
@@ -124,13 +131,16 @@ impl RuleIndex {
         let mut found: Vec<Candidate> = Vec::with_capacity(self.always.len() + named.len());
         found.extend(self.always.iter().map(|number| self.candidate(*number, 0..0)));
         let mut from = 0;
-        for of_rule in named.chunk_by(|(a, _), (b, _)| a == b) {
+        let rule_of = |pair: u64| (pair >> u32::BITS) as u32;
+        for of_rule in named.chunk_by(|a, b| rule_of(*a) == rule_of(*b)) {
             let to = from + of_rule.len();
-            found.extend(of_rule.first().map(|(number, _)| self.candidate(*number, from..to)));
+            found.extend(of_rule.first().map(|pair| self.candidate(rule_of(*pair), from..to)));
             from = to;
         }
-        found.sort_unstable_by_key(|candidate| self.rank(candidate.number));
-        Candidates { found, lines: named.into_iter().map(|(_, line)| line).collect() }
+        // Two runs that are in order already, mostly: this sort goes along them.
+        found.sort_by_key(|candidate| self.rank(candidate.number));
+        let line_of = |pair: u64| (pair & u64::from(u32::MAX)) as u32;
+        Candidates { found, lines: named.into_iter().map(line_of).collect() }
     }
 
     fn candidate(&self, number: u32, named: Range<usize>) -> Candidate {

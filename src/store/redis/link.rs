@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use ::redis::aio::{MultiplexedConnection, SendError};
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, FromRedisValue, Pipeline, PushInfo, PushKind, RedisError,
+    RedisResult, Value,
 };
+use tokio::net::TcpStream;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error, info, warn};
 
 use super::RedisSettings;
@@ -19,6 +22,7 @@ use super::fitness::{Fitness, fitness};
 use super::replicas::{Replicas, Wanted};
 use super::servers::Servers;
 use crate::store::{Error, Layout};
+use crate::stream::Gathered;
 
 /// The format of keys and values that this program writes.
 pub(super) const FORMAT: u32 = 1;
@@ -88,6 +92,8 @@ pub(super) struct Live {
     /// Makes further connections to the same server.
     client: Client,
     replicas: OnceLock<Replicas>,
+    /// Ends with the last who waits for an answer; `None`: the driver sees to it.
+    _driver: Option<AbortOnDropHandle<()>>,
 }
 
 impl Live {
@@ -323,9 +329,19 @@ impl Link {
         let Some(client) = client else {
             return Err(not_connected(in_outage, &"no sentinel names a master"));
         };
-        match client.get_multiplexed_async_connection_with_config(&config).await {
-            Ok(connection) => {
-                let mut live = Live { connection, lost, run_id: Box::default(), client, replicas: OnceLock::new() };
+        let connected = match client.get_connection_info().addr() {
+            // The usual way: what many calls send at once goes out at once.
+            ConnectionAddr::Tcp(host, port) => {
+                tokio::time::timeout(self.terms.connect_timeout, gathered((host, *port), &client, config))
+                    .await
+                    .unwrap_or_else(|_elapsed| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()))
+            }
+            _ => client.get_multiplexed_async_connection_with_config(&config).await.map(|made| (made, None)),
+        };
+        match connected {
+            Ok((connection, driver)) => {
+                let (run_id, replicas) = (Box::default(), OnceLock::new());
+                let mut live = Live { connection, lost, run_id, client, replicas, _driver: driver };
                 live.run_id = self.greet(&live).await?;
                 let live = Arc::new(live);
                 if self.keeps_meta {
@@ -390,6 +406,21 @@ impl Link {
         }
         compared
     }
+}
+
+/// A connection over TCP whose writes are gathered, and what drives it.
+async fn gathered(
+    (host, port): (&str, u16),
+    client: &Client,
+    config: AsyncConnectionConfig,
+) -> RedisResult<(MultiplexedConnection, Option<AbortOnDropHandle<()>>)> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let settings = client.get_connection_info().redis_settings();
+    let (connection, driver) = MultiplexedConnection::new_with_config(settings, Gathered::new(stream), config).await?;
+    #[expect(clippy::disallowed_methods, reason = "whoever waits for an answer holds it, and a drain waits for them")]
+    let driver = tokio::spawn(driver);
+    Ok((connection, Some(AbortOnDropHandle::new(driver))))
 }
 
 fn not_connected(in_outage: bool, why: &dyn std::fmt::Display) -> Error {
