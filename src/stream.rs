@@ -17,6 +17,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 /// So much goes out without waiting for more.
 const HEAP_BYTES: usize = 16 * 1024;
+/// Room for so much is kept by a connection that has nothing to write.
+const ROOM_BYTES_KEPT: usize = 2 * HEAP_BYTES;
 /// While so much waits for the socket, whoever writes waits too.
 const OUTBOX_BYTES_MAX: usize = 256 * 1024;
 
@@ -216,6 +218,13 @@ impl Writer {
             }
             wait(&mut outbox.writer, context);
             self.went_back = false;
+            self.written = 0;
+            self.out.clear();
+            for room in [&mut self.out, &mut outbox.bytes] {
+                if ROOM_BYTES_KEPT < room.capacity() {
+                    *room = Vec::new();
+                }
+            }
             return Poll::Pending;
         }
         if !self.went_back && outbox.bytes.len() < HEAP_BYTES && outbox.state == State::Open {
@@ -285,6 +294,23 @@ mod tests {
         );
         written.expect("all is written");
         assert!(found.expect("all is read") == expected);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_idle_between_writes_sends_each_once_and_keeps_little_room() {
+        let (mut here, mut there) = pair().await;
+        for len in [10, ROOM_BYTES_KEPT + 1, 100, 2 * ROOM_BYTES_KEPT, 1] {
+            here.write_all(&vec![7; len]).await.expect("there is room");
+            let mut found = vec![0; len];
+            there.read_exact(&mut found).await.expect("what was written");
+            assert!(found.iter().all(|byte| *byte == 7));
+            while !is_waiting(&here) {
+                tokio::task::yield_now().await;
+            }
+            assert!(lock(&here.outbox).bytes.capacity() <= ROOM_BYTES_KEPT);
+        }
+        here.shutdown().await.expect("it ends");
+        assert_eq!(there.read(&mut [0; 10]).await.expect("the end"), 0, "nothing came twice");
     }
 
     #[tokio::test]

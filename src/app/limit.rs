@@ -101,11 +101,14 @@ impl Drop for Waits {
 type Moment = u64;
 
 /// Calls that wait for a worker, and how many may.
+#[derive(Debug)]
 struct Crowd {
     began: Instant,
     waiting: AtomicU32,
-    /// Whether the queue stands: then few may wait.
-    stands: AtomicBool,
+    /// While the queue stands, how many may wait; 0: it does not stand.
+    stands: AtomicU32,
+    /// For how many intervals few have been refused.
+    quiet: AtomicU32,
     /// When the interval began; and in it, the shortest wait of those that came through, the most that waited at a time, and how
     /// many calls came and were refused.
     since: AtomicU64,
@@ -123,16 +126,19 @@ impl Crowd {
     const TARGET: Moment = 5_000;
     /// As long as the queue does not stand, so many times `waiting_max` may wait: a burst is worked off.
     const BURST: u32 = 8;
-    /// While it stands, this part of `waiting_max` may wait: for each step of its way a call that is let in waits for all of them.
+    /// While it stands, between this part of `waiting_max` and all of it may wait, as many as come through in [`Crowd::TARGET`]: for each
+    /// step of its way a call that is let in waits for all of them.
     const CALM: u32 = 4;
-    /// It does not stand any more when in an interval fewer than one of so many were refused.
+    /// It does not stand any more when in so many intervals no more than one call of so many was refused.
+    const QUIET: u32 = 5;
     const FEW: u32 = 20;
 
     fn new(waiting_max: u32) -> Crowd {
         Crowd {
             began: Instant::now(),
             waiting: AtomicU32::new(0),
-            stands: AtomicBool::new(false),
+            stands: AtomicU32::new(0),
+            quiet: AtomicU32::new(0),
             since: AtomicU64::new(0),
             shortest_wait: AtomicU64::new(Moment::MAX),
             most_waiting: AtomicU32::new(0),
@@ -149,15 +155,16 @@ impl Crowd {
     /// A worker has come to a call; whether it is let in, and waits from then on.
     fn enter(&self, now: Moment) -> bool {
         let since = self.since.load(Ordering::Acquire);
-        let is_over = Crowd::INTERVAL <= now.saturating_sub(since);
-        if is_over && self.since.compare_exchange(since, now, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            self.settle();
+        let age = now.saturating_sub(since);
+        if Crowd::INTERVAL <= age
+            && self.since.compare_exchange(since, now, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        {
+            self.settle(age);
         }
         self.came.fetch_add(1, Ordering::AcqRel);
-        let stands = self.stands.load(Ordering::Acquire);
-        let max = match stands {
-            true => (self.waiting_max / Crowd::CALM).max(1),
-            false => self.waiting_max.saturating_mul(Crowd::BURST),
+        let max = match self.stands.load(Ordering::Acquire) {
+            0 => self.waiting_max.saturating_mul(Crowd::BURST),
+            few => few,
         };
         let before = self.waiting.fetch_add(1, Ordering::AcqRel);
         self.most_waiting.fetch_max(before, Ordering::AcqRel);
@@ -174,23 +181,38 @@ impl Crowd {
         self.shortest_wait.fetch_min(now.saturating_sub(since), Ordering::AcqRel);
     }
 
-    /// An interval is over.
-    fn settle(&self) {
+    /// An interval is over that has lasted so long.
+    fn settle(&self, age: Moment) {
         let shortest = self.shortest_wait.swap(Moment::MAX, Ordering::AcqRel);
         let most = self.most_waiting.swap(0, Ordering::AcqRel);
         let (came, refused) = (self.came.swap(0, Ordering::AcqRel), self.refused.swap(0, Ordering::AcqRel));
-        if self.stands.load(Ordering::Acquire) {
-            if refused.saturating_mul(Crowd::FEW) <= came {
-                self.stands.store(false, Ordering::Release);
-                info!("calls are worked on as fast as they come");
+        let allowed = self.stands.load(Ordering::Acquire);
+        // Nobody came for some time: whatever was before, nobody waits now.
+        let is_over = 2 * Crowd::INTERVAL <= age;
+        let least = (self.waiting_max / Crowd::CALM).max(1);
+        if allowed == 0 {
+            let all_waited = shortest != Moment::MAX && Crowd::TARGET <= shortest;
+            if !is_over && self.waiting_max <= most && all_waited {
+                self.quiet.store(0, Ordering::Release);
+                self.stands.store(least, Ordering::Release);
+                warn!(
+                    shortest_wait_us = shortest,
+                    most_waiting = most,
+                    "calls come faster than they can be worked on: some are refused"
+                );
             }
-        } else if self.waiting_max <= most && shortest != Moment::MAX && Crowd::TARGET <= shortest {
-            self.stands.store(true, Ordering::Release);
-            warn!(
-                shortest_wait_us = shortest,
-                most_waiting = most,
-                "calls come faster than they can be worked on: some are refused"
-            );
+            return;
+        }
+        let few = refused.saturating_mul(Crowd::FEW) <= came;
+        let quiet = if few { self.quiet.fetch_add(1, Ordering::AcqRel) + 1 } else { 0 };
+        self.quiet.store(quiet, Ordering::Release);
+        if is_over || Crowd::QUIET <= quiet {
+            self.stands.store(0, Ordering::Release);
+            info!("calls are worked on as fast as they come");
+        } else if shortest < Crowd::TARGET {
+            self.stands.store(allowed.saturating_mul(2).min(self.waiting_max), Ordering::Release);
+        } else if shortest != Moment::MAX {
+            self.stands.store((allowed / 2).max(least), Ordering::Release);
         }
     }
 }
@@ -218,18 +240,44 @@ mod tests {
         assert_eq!(heap(&crowd, 90 * MS, 1, MS), 1, "it was worked off");
         assert_eq!(heap(&crowd, 100 * MS, 400, 90 * MS), 320, "a burst has an end too");
         // From 100 ms to 200 ms nobody has come through in less than 90 ms.
-        assert_eq!(heap(&crowd, 200 * MS, 100, 5 * MS), 10, "the queue stands");
-        assert_eq!(heap(&crowd, 300 * MS, 11, 5 * MS), 10, "as long as some are refused");
-        assert_eq!(heap(&crowd, 400 * MS, 10, 5 * MS), 10);
-        assert_eq!(heap(&crowd, 500 * MS, 80, 4 * MS), 80, "an interval without refusals ends it");
-        assert_eq!(heap(&crowd, 600 * MS, 80, 4 * MS), 80, "and short waits do not bring it back");
+        for tenth in 2..10 {
+            assert_eq!(heap(&crowd, tenth * 100 * MS, 100, 5 * MS), 10, "the queue stands");
+        }
+        let few: Vec<u32> = (10..15).map(|tenth| heap(&crowd, tenth * 100 * MS, 10, 5 * MS)).collect();
+        assert_eq!(few, [10; 5], "half a second without refusals ends it");
+        assert_eq!(heap(&crowd, 1_500 * MS, 80, 4 * MS), 80);
+        assert_eq!(heap(&crowd, 1_600 * MS, 80, 4 * MS), 80, "and short waits do not bring it back");
+    }
+
+    #[test]
+    fn f1_callers_who_send_again_at_once_are_let_in_again_after_an_overload() {
+        let crowd = Crowd::new(64);
+        heap(&crowd, 0, 400, 50 * MS);
+        assert_eq!(heap(&crowd, 100 * MS, 40, MS), 16, "the queue has stood");
+        // Forty callers: who is refused sends again, and all are worked off in a moment.
+        let let_in: Vec<u32> = (2..9).map(|tenth| heap(&crowd, tenth * 100 * MS, 40, MS)).collect();
+        assert_eq!(let_in, [32, 40, 40, 40, 40, 40, 40]);
+        assert_eq!(crowd.stands.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn f1_a_heap_that_comes_once_in_a_while_is_no_overload() {
+        let crowd = Crowd::new(64);
+        for minute in 0..4 {
+            assert_eq!(heap(&crowd, minute * 60_000 * MS, 400, 20 * MS), 400, "the machine is idle otherwise");
+        }
+        // One that stood until the end of the day says nothing of the morning.
+        let night = 240_000 * MS;
+        heap(&crowd, night, 400, 20 * MS);
+        assert_eq!(heap(&crowd, night + 100 * MS, 400, 20 * MS), 16);
+        assert_eq!(heap(&crowd, night + 8 * 3_600_000 * MS, 400, 20 * MS), 400);
     }
 
     #[test]
     fn f1_callers_who_wait_for_their_answers_are_not_refused_however_slow_the_machine() {
         let crowd = Crowd::new(40);
-        for second in 0..10 {
-            assert_eq!(heap(&crowd, second * 1_000 * MS, 40, 900 * MS), 40, "each sends again when it is answered");
+        for tenth in 0..30 {
+            assert_eq!(heap(&crowd, tenth * 100 * MS, 40, 90 * MS), 40, "each sends again when it is answered");
         }
     }
 
@@ -239,7 +287,7 @@ mod tests {
         for second in 0..3 {
             assert_eq!(heap(&crowd, second * 1_000 * MS, 1, MS), 1, "the only one in a second");
         }
-        assert!(!crowd.stands.load(Ordering::Acquire));
+        assert_eq!(crowd.stands.load(Ordering::Acquire), 0);
     }
 
     /// Overload as it is: a runtime with one worker, and more calls than it comes to.

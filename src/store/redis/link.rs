@@ -414,7 +414,13 @@ async fn gathered(
     client: &Client,
     config: AsyncConnectionConfig,
 ) -> RedisResult<(MultiplexedConnection, Option<AbortOnDropHandle<()>>)> {
-    let stream = TcpStream::connect((host, port)).await?;
+    // All addresses of the name at once: one that nobody answers at must not use up the time for the others.
+    let addresses = tokio::net::lookup_host((host, port)).await?;
+    let tries: Vec<_> = addresses.map(|address| Box::pin(TcpStream::connect(address))).collect();
+    if tries.is_empty() {
+        return Err(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable).into());
+    }
+    let (stream, _others) = futures_util::future::select_ok(tries).await?;
     stream.set_nodelay(true)?;
     let settings = client.get_connection_info().redis_settings();
     let (connection, driver) = MultiplexedConnection::new_with_config(settings, Gathered::new(stream), config).await?;
