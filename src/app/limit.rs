@@ -109,10 +109,12 @@ struct Crowd {
     stands: AtomicU32,
     /// For how many intervals few have been refused.
     quiet: AtomicU32,
-    /// When the interval began; and in it, the shortest wait of those that came through, the most that waited at a time, and how
-    /// many calls came and were refused.
+    /// When the interval began; and in it, the shortest wait of those that came through, all their waits and how many they were, the
+    /// most that waited at a time, and how many calls came and were refused.
     since: AtomicU64,
     shortest_wait: AtomicU64,
+    waits_sum: AtomicU64,
+    came_through: AtomicU32,
     most_waiting: AtomicU32,
     came: AtomicU32,
     refused: AtomicU32,
@@ -126,8 +128,8 @@ impl Crowd {
     const TARGET: Moment = 5_000;
     /// As long as the queue does not stand, so many times `waiting_max` may wait: a burst is worked off.
     const BURST: u32 = 8;
-    /// While it stands, between this part of `waiting_max` and all of it may wait, as many as come through in [`Crowd::TARGET`]: for each
-    /// step of its way a call that is let in waits for all of them.
+    /// While it stands, between this part of `waiting_max` and all of it may wait, as many as come through in [`Crowd::TARGET`] on the
+    /// average: for each step of its way a call that is let in waits for all of them.
     const CALM: u32 = 4;
     /// It does not stand any more when in so many intervals no more than one call of so many was refused.
     const QUIET: u32 = 5;
@@ -141,6 +143,8 @@ impl Crowd {
             quiet: AtomicU32::new(0),
             since: AtomicU64::new(0),
             shortest_wait: AtomicU64::new(Moment::MAX),
+            waits_sum: AtomicU64::new(0),
+            came_through: AtomicU32::new(0),
             most_waiting: AtomicU32::new(0),
             came: AtomicU32::new(0),
             refused: AtomicU32::new(0),
@@ -178,12 +182,17 @@ impl Crowd {
 
     /// A worker has come to it again, and begins.
     fn came_through(&self, since: Moment, now: Moment) {
-        self.shortest_wait.fetch_min(now.saturating_sub(since), Ordering::AcqRel);
+        let wait = now.saturating_sub(since);
+        self.shortest_wait.fetch_min(wait, Ordering::AcqRel);
+        self.waits_sum.fetch_add(wait, Ordering::AcqRel);
+        self.came_through.fetch_add(1, Ordering::AcqRel);
     }
 
     /// An interval is over that has lasted so long.
     fn settle(&self, age: Moment) {
         let shortest = self.shortest_wait.swap(Moment::MAX, Ordering::AcqRel);
+        let waits = self.waits_sum.swap(0, Ordering::AcqRel);
+        let through = u64::from(self.came_through.swap(0, Ordering::AcqRel));
         let most = self.most_waiting.swap(0, Ordering::AcqRel);
         let (came, refused) = (self.came.swap(0, Ordering::AcqRel), self.refused.swap(0, Ordering::AcqRel));
         let allowed = self.stands.load(Ordering::Acquire);
@@ -209,9 +218,9 @@ impl Crowd {
         if is_over || Crowd::QUIET <= quiet {
             self.stands.store(0, Ordering::Release);
             info!("calls are worked on as fast as they come");
-        } else if shortest < Crowd::TARGET {
+        } else if waits < Crowd::TARGET.saturating_mul(through) {
             self.stands.store(allowed.saturating_mul(2).min(self.waiting_max), Ordering::Release);
-        } else if shortest != Moment::MAX {
+        } else if 0 < through {
             self.stands.store((allowed / 2).max(least), Ordering::Release);
         }
     }
