@@ -76,21 +76,6 @@ pub trait TakenPlace: Send {
 
 impl TakenPlace for () {}
 
-/// Comes back when the worker has done everything that was in its queue. What wakes itself while it is worked on goes to the end;
-/// `yield_now` would wait for the next look at the network besides.
-pub async fn to_the_end_of_the_queue() {
-    let mut was_there = false;
-    std::future::poll_fn(|context| {
-        if was_there {
-            return std::task::Poll::Ready(());
-        }
-        was_there = true;
-        context.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
-}
-
 /// Lets everybody in.
 #[derive(Clone, Copy, Debug)]
 pub struct OpenGate;

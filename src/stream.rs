@@ -1,276 +1,144 @@
 //! A TCP connection whose writes are gathered: what tasks write one after another goes out at once.
 //!
 //! Who multiplexes many calls on one connection is woken for each of them, and writes for each of them: a system call that
-//! costs as much as a tenth of a decision, and another one for the peer who reads. Here what is written is put into an outbox at
-//! once, and a task of its own writes it to the socket after it has gone to the end of the runtime's queue: by then the other
+//! costs as much as a tenth of a decision, and another one for the peer who reads. Here what is written is put into a pipe in
+//! memory, and a task of its own writes it to the socket after it has gone to the end of the runtime's queue: by then the other
 //! tasks that were ready have added theirs. Where nothing else is ready that is at once.
 
 use std::io;
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
-/// So much goes out without waiting for more.
+/// So much goes out at a time, and without waiting for more.
 const HEAP_BYTES: usize = 16 * 1024;
-/// Room for so much is kept by a connection that has nothing to write.
-const ROOM_BYTES_KEPT: usize = 2 * HEAP_BYTES;
 /// While so much waits for the socket, whoever writes waits too.
 const OUTBOX_BYTES_MAX: usize = 256 * 1024;
+/// A socket that takes nothing for so long is given up: whoever waits for its peer has left long before.
+const STALLED: Duration = Duration::from_secs(60);
 
-/// A connection whose writes are gathered. Flushing it does not wait for the socket; shutting it down does.
-pub struct Gathered {
+/// A connection whose writes are gathered, and what its owner knows about it. Flushing it does not wait for the socket; shutting it
+/// down does.
+pub struct Gathered<T = ()> {
     reading: OwnedReadHalf,
-    outbox: Arc<Mutex<Outbox>>,
+    outbox: DuplexStream,
+    /// `None`: it has ended.
+    writer: Option<JoinHandle<io::Result<()>>>,
+    pub about: T,
 }
 
-/// What waits to be written to the socket.
-#[derive(Default)]
-struct Outbox {
-    bytes: Vec<u8>,
-    state: State,
-    /// Of the task that writes, while it has nothing to do.
-    writer: Option<Waker>,
-    /// Of whoever waits for room, or for the end.
-    owner: Option<Waker>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum State {
-    #[default]
-    Open,
-    /// Nothing more will come; what is there is to be written.
-    Ending,
-    /// Nobody waits for it any more: what the socket does not take at once is lost.
-    Left,
-    /// All is written, and the socket knows that nothing more will come.
-    Ended,
-    Failed(io::ErrorKind),
-}
-
-impl Gathered {
+impl<T> Gathered<T> {
     /// Takes a connection over. Must be called within a runtime, in which its writes are done.
-    pub fn new(stream: TcpStream) -> Gathered {
-        let (reading, writing) = stream.into_split();
-        let outbox = Arc::default();
-        let mut writer = Writer { writing, outbox: Arc::clone(&outbox), out: Vec::new(), written: 0, went_back: false };
-        let work = std::future::poll_fn(move |context| writer.poll(context));
+    pub fn new(stream: TcpStream, about: T) -> Gathered<T> {
+        Gathered::giving_up_after(STALLED, stream, about)
+    }
+
+    fn giving_up_after(stalled: Duration, stream: TcpStream, about: T) -> Gathered<T> {
+        let (reading, socket) = stream.into_split();
+        let (outbox, written) = duplex(OUTBOX_BYTES_MAX);
         #[expect(clippy::disallowed_methods, reason = "it ends with its connection, for which a drain waits")]
-        tokio::spawn(work);
-        Gathered { reading, outbox }
-    }
-
-    fn put(&self, context: &Context<'_>, parts: &mut dyn Iterator<Item = &[u8]>) -> Poll<io::Result<usize>> {
-        let mut outbox = lock(&self.outbox);
-        match outbox.state {
-            State::Open => {}
-            State::Failed(kind) => return Poll::Ready(Err(kind.into())),
-            State::Ending | State::Left | State::Ended => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        }
-        let mut room = OUTBOX_BYTES_MAX.saturating_sub(outbox.bytes.len());
-        if room == 0 {
-            wait(&mut outbox.owner, context);
-            return Poll::Pending;
-        }
-        let before = room;
-        for part in parts {
-            let taken = part.split_at_checked(room).map_or(part, |(taken, _)| taken);
-            outbox.bytes.extend_from_slice(taken);
-            room -= taken.len();
-        }
-        outbox.wake_writer();
-        Poll::Ready(Ok(before - room))
+        let writer = tokio::spawn(write_out(written, socket, stalled));
+        Gathered { reading, outbox, writer: Some(writer), about }
     }
 }
 
-impl Outbox {
-    fn wake_writer(&mut self) {
-        if let Some(writer) = self.writer.take() {
-            writer.wake();
+/// Writes to the socket what is written, until there will be nothing more.
+async fn write_out(mut written: DuplexStream, mut socket: OwnedWriteHalf, stalled: Duration) -> io::Result<()> {
+    let mut heap = Vec::with_capacity(HEAP_BYTES);
+    while 0 < written.read_buf(&mut heap).await? {
+        if heap.len() < HEAP_BYTES {
+            to_the_end_of_the_queue().await;
         }
-    }
-
-    fn wake_owner(&mut self) {
-        if let Some(owner) = self.owner.take() {
-            owner.wake();
+        // What others have added meanwhile.
+        while heap.len() < HEAP_BYTES {
+            match written.read_buf(&mut heap).now_or_never() {
+                Some(Ok(some)) if 0 < some => {}
+                // The next look tells whether that is the end.
+                _ => break,
+            }
         }
+        timeout(stalled, socket.write_all(&heap)).await??;
+        heap.clear();
     }
-
-    fn end_with(&mut self, state: State) {
-        self.state = state;
-        self.wake_owner();
-    }
+    socket.shutdown().await
 }
 
-fn lock(outbox: &Mutex<Outbox>) -> MutexGuard<'_, Outbox> {
-    outbox.lock().unwrap_or_else(PoisonError::into_inner)
+/// Comes back when the worker has done everything that was in its queue. What wakes itself while it is worked on goes to the end;
+/// `yield_now` would wait for the next look at the network besides.
+pub async fn to_the_end_of_the_queue() {
+    let mut was_there = false;
+    std::future::poll_fn(|context| {
+        if was_there {
+            return Poll::Ready(());
+        }
+        was_there = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
-fn wait(place: &mut Option<Waker>, context: &Context<'_>) {
-    match place {
-        Some(known) => known.clone_from(context.waker()),
-        None => *place = Some(context.waker().clone()),
-    }
-}
-
-impl AsyncRead for Gathered {
+impl<T: Unpin> AsyncRead for Gathered<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.reading).poll_read(context, into)
     }
 }
 
-impl AsyncWrite for Gathered {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.put(context, &mut std::iter::once(bytes))
+impl<T: Unpin> AsyncWrite for Gathered<T> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.outbox).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.put(context, &mut parts.iter().map(|part| &**part))
+        Pin::new(&mut self.outbox).poll_write_vectored(context, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.outbox.is_write_vectored()
     }
 
     /// What was written is on its way: whether it arrives nobody knows sooner from a socket either.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match lock(&self.outbox).state {
-            State::Failed(kind) => Poll::Ready(Err(kind.into())),
-            State::Open | State::Ending | State::Left | State::Ended => Poll::Ready(Ok(())),
-        }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.outbox).poll_flush(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut outbox = lock(&self.outbox);
-        match outbox.state {
-            State::Ended => return Poll::Ready(Ok(())),
-            State::Failed(kind) => return Poll::Ready(Err(kind.into())),
-            State::Open => {
-                outbox.state = State::Ending;
-                outbox.wake_writer();
-            }
-            State::Ending | State::Left => {}
-        }
-        wait(&mut outbox.owner, context);
-        Poll::Pending
-    }
-}
-
-impl Drop for Gathered {
-    fn drop(&mut self) {
-        let mut outbox = lock(&self.outbox);
-        if matches!(outbox.state, State::Open | State::Ending) {
-            outbox.state = State::Left;
-            outbox.wake_writer();
-        }
-    }
-}
-
-/// Writes what is in the outbox to the socket, until there will be nothing more.
-struct Writer {
-    writing: OwnedWriteHalf,
-    outbox: Arc<Mutex<Outbox>>,
-    /// Taken out of the outbox, and how much of it the socket has taken.
-    out: Vec<u8>,
-    written: usize,
-    /// Whether it has been at the end of the runtime's queue since it was woken.
-    went_back: bool,
-}
-
-impl Writer {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            if self.out.len() <= self.written && ready!(self.take(context)) {
-                return self.end(context);
-            }
-            let left = self.out.get(self.written..).unwrap_or_default();
-            match Pin::new(&mut self.writing).poll_write(context, left) {
-                Poll::Ready(Ok(0)) => return self.fail(io::ErrorKind::WriteZero),
-                Poll::Ready(Ok(taken)) => self.written += taken,
-                Poll::Ready(Err(error)) => return self.fail(error.kind()),
-                Poll::Pending => {
-                    let mut outbox = lock(&self.outbox);
-                    if outbox.state == State::Left {
-                        return Poll::Ready(());
-                    }
-                    // Whoever leaves now tells it.
-                    wait(&mut outbox.writer, context);
-                    return Poll::Pending;
-                }
-            }
-        }
-    }
-
-    /// Takes what there is, once others had time to add to it. Ready with whether nothing more will come.
-    fn take(&mut self, context: &Context<'_>) -> Poll<bool> {
-        let mut outbox = lock(&self.outbox);
-        if outbox.bytes.is_empty() {
-            if outbox.state != State::Open {
-                return Poll::Ready(true);
-            }
-            wait(&mut outbox.writer, context);
-            self.went_back = false;
-            self.written = 0;
-            self.out.clear();
-            for room in [&mut self.out, &mut outbox.bytes] {
-                if ROOM_BYTES_KEPT < room.capacity() {
-                    *room = Vec::new();
-                }
-            }
-            return Poll::Pending;
-        }
-        if !self.went_back && outbox.bytes.len() < HEAP_BYTES && outbox.state == State::Open {
-            self.went_back = true;
-            // What wakes itself while it is worked on goes to the end of the queue.
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        self.went_back = false;
-        self.written = 0;
-        self.out.clear();
-        std::mem::swap(&mut self.out, &mut outbox.bytes);
-        outbox.wake_owner();
-        Poll::Ready(false)
-    }
-
-    fn end(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let ended = ready!(Pin::new(&mut self.writing).poll_shutdown(context));
-        let state = ended.map_or_else(|error| State::Failed(error.kind()), |()| State::Ended);
-        lock(&self.outbox).end_with(state);
-        Poll::Ready(())
-    }
-
-    fn fail(&mut self, kind: io::ErrorKind) -> Poll<()> {
-        lock(&self.outbox).end_with(State::Failed(kind));
-        Poll::Ready(())
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(Pin::new(&mut self.outbox).poll_shutdown(context))?;
+        let Some(writer) = &mut self.writer else { return Poll::Ready(Ok(())) };
+        let ended = ready!(Pin::new(writer).poll(context));
+        self.writer = None;
+        Poll::Ready(ended.unwrap_or_else(|panic| Err(io::Error::other(panic))))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
     use super::*;
 
-    async fn pair() -> (Gathered, TcpStream) {
+    async fn pair(stalled: Duration) -> (Gathered, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let (here, there) =
-            tokio::join!(TcpStream::connect(listener.local_addr().expect("its address")), listener.accept());
-        (Gathered::new(here.expect("connected")), there.expect("accepted").0)
+        let address = listener.local_addr().expect("its address");
+        let (here, there) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (Gathered::giving_up_after(stalled, here.expect("connected"), ()), there.expect("accepted").0)
     }
 
     #[tokio::test]
     async fn what_is_written_arrives_whole_and_in_order() {
-        let (mut here, mut there) = pair().await;
+        let (mut here, mut there) = pair(STALLED).await;
         let sent: Vec<u8> = (0..3 * OUTBOX_BYTES_MAX).map(|n| (n % 251) as u8).collect();
         let expected = sent.clone();
         let (written, found) = tokio::join!(
@@ -294,28 +162,12 @@ mod tests {
         );
         written.expect("all is written");
         assert!(found.expect("all is read") == expected);
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_is_idle_between_writes_sends_each_once_and_keeps_little_room() {
-        let (mut here, mut there) = pair().await;
-        for len in [10, ROOM_BYTES_KEPT + 1, 100, 2 * ROOM_BYTES_KEPT, 1] {
-            here.write_all(&vec![7; len]).await.expect("there is room");
-            let mut found = vec![0; len];
-            there.read_exact(&mut found).await.expect("what was written");
-            assert!(found.iter().all(|byte| *byte == 7));
-            while !is_waiting(&here) {
-                tokio::task::yield_now().await;
-            }
-            assert!(lock(&here.outbox).bytes.capacity() <= ROOM_BYTES_KEPT);
-        }
-        here.shutdown().await.expect("it ends");
-        assert_eq!(there.read(&mut [0; 10]).await.expect("the end"), 0, "nothing came twice");
+        here.shutdown().await.expect("it has ended before");
     }
 
     #[tokio::test]
     async fn writes_of_tasks_that_are_ready_go_out_together() {
-        let (mut here, mut there) = pair().await;
+        let (mut here, mut there) = pair(STALLED).await;
         for n in 0..10u8 {
             here.write_all(&[n; 100]).await.expect("there is room");
             here.flush().await.expect("nothing is waited for");
@@ -325,36 +177,36 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_read_is_not_written_to_without_end() {
-        let (mut here, there) = pair().await;
-        let mut taken = 0usize;
-        // The socket takes some; then the outbox is full, and the writer waits.
-        loop {
-            let write =
-                std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut here).poll_write(context, &[0; 64 * 1024])));
-            match write.await {
-                Poll::Ready(written) => taken += written.expect("it is open"),
-                Poll::Pending if OUTBOX_BYTES_MAX <= lock(&here.outbox).bytes.len() && is_waiting(&here) => break,
-                Poll::Pending => tokio::task::yield_now().await,
-            }
-            assert!(taken < 1 << 30, "no socket holds as much");
-        }
-        let outbox = Arc::clone(&here.outbox);
+    async fn what_was_written_before_its_owner_left_arrives() {
+        let (mut here, mut there) = pair(STALLED).await;
+        here.write_all(b"farewell").await.expect("there is room");
         drop(here);
-        // The writer leaves too, although the peer never reads.
-        while 1 < Arc::strong_count(&outbox) {
-            tokio::task::yield_now().await;
-        }
-        drop(there);
+        let mut found = Vec::new();
+        there.read_to_end(&mut found).await.expect("it ends");
+        assert_eq!(found, b"farewell");
     }
 
-    fn is_waiting(here: &Gathered) -> bool {
-        lock(&here.outbox).writer.is_some()
+    #[tokio::test]
+    async fn who_does_not_read_is_not_written_to_without_end() {
+        let (mut here, there) = pair(Duration::from_millis(50)).await;
+        let mut taken = 0usize;
+        // The socket takes some, then the outbox is full; then the socket is given up.
+        let error = loop {
+            match here.write(&[0; 64 * 1024]).await {
+                Ok(more) => taken += more,
+                Err(error) => break error,
+            }
+            assert!(taken < 1 << 30, "no socket holds as much");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        let error = here.shutdown().await.expect_err("not all was written");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(there);
     }
 
     #[tokio::test]
     async fn a_peer_that_is_gone_is_told() {
-        let (mut here, there) = pair().await;
+        let (mut here, there) = pair(STALLED).await;
         drop(there);
         let error = loop {
             if let Err(error) = here.write_all(&[0; 1_000]).await {

@@ -20,8 +20,8 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
     ("access", &["domain"], "who may call is decided by what they show, and by nothing that they ask for"),
     (
         "grpc",
-        &["domain", "store", "service", "access"],
-        "the wire knows the use cases, the errors of the port and who may call, no more",
+        &["domain", "store", "stream", "service", "access"],
+        "the wire knows the use cases, the errors of the port, who may call and how a connection takes its turn, no more",
     ),
     ("config", &["store"], "settings are values; only the layout of the store is a type of another layer"),
     ("telemetry", &["domain", "config"], "it is told what to count, and asks nobody"),

@@ -9,8 +9,8 @@
 //! what is worked on, so connections are read again soon, and what is let in takes little longer than on a machine that is not
 //! overloaded, however much is offered. That a queue stands is told from the shortest wait in an interval, as CoDel does (RFC 8289).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -93,7 +93,7 @@ struct Waits {
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        self.crowd.waiting.fetch_sub(1, Ordering::AcqRel);
+        self.crowd.leave();
     }
 }
 
@@ -104,21 +104,32 @@ type Moment = u64;
 #[derive(Debug)]
 struct Crowd {
     began: Instant,
-    waiting: AtomicU32,
-    /// While the queue stands, how many may wait; 0: it does not stand.
-    stands: AtomicU32,
-    /// For how many intervals few have been refused.
-    quiet: AtomicU32,
-    /// When the interval began; and in it, the shortest wait of those that came through, all their waits and how many they were, the
-    /// most that waited at a time, and how many calls came and were refused.
-    since: AtomicU64,
-    shortest_wait: AtomicU64,
-    waits_sum: AtomicU64,
-    came_through: AtomicU32,
-    most_waiting: AtomicU32,
-    came: AtomicU32,
-    refused: AtomicU32,
     waiting_max: u32,
+    /// Held for some counting, never while anything is waited for.
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: u32,
+    /// While the queue stands, how many may wait.
+    stands: Option<u32>,
+    /// For how many intervals few have been refused.
+    quiet: u32,
+    /// When the interval began, and what was seen in it.
+    since: Moment,
+    seen: Seen,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// Of those that came through.
+    shortest_wait: Option<Moment>,
+    waits_sum: Moment,
+    came_through: u32,
+    most_waiting: u32,
+    came: u32,
+    refused: u32,
 }
 
 impl Crowd {
@@ -136,46 +147,33 @@ impl Crowd {
     const FEW: u32 = 20;
 
     fn new(waiting_max: u32) -> Crowd {
-        Crowd {
-            began: Instant::now(),
-            waiting: AtomicU32::new(0),
-            stands: AtomicU32::new(0),
-            quiet: AtomicU32::new(0),
-            since: AtomicU64::new(0),
-            shortest_wait: AtomicU64::new(Moment::MAX),
-            waits_sum: AtomicU64::new(0),
-            came_through: AtomicU32::new(0),
-            most_waiting: AtomicU32::new(0),
-            came: AtomicU32::new(0),
-            refused: AtomicU32::new(0),
-            waiting_max,
-        }
+        Crowd { began: Instant::now(), waiting_max, queue: Mutex::default() }
     }
 
     fn now(&self) -> Moment {
         Moment::try_from(self.began.elapsed().as_micros()).unwrap_or(Moment::MAX)
     }
 
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A worker has come to a call; whether it is let in, and waits from then on.
     fn enter(&self, now: Moment) -> bool {
-        let since = self.since.load(Ordering::Acquire);
-        let age = now.saturating_sub(since);
-        if Crowd::INTERVAL <= age
-            && self.since.compare_exchange(since, now, Ordering::AcqRel, Ordering::Acquire).is_ok()
-        {
-            self.settle(age);
+        let queue = &mut *self.queue();
+        let age = now.saturating_sub(queue.since);
+        if Crowd::INTERVAL <= age {
+            queue.since = now;
+            queue.stands = self.settled(queue, age);
+            queue.seen = Seen::default();
         }
-        self.came.fetch_add(1, Ordering::AcqRel);
-        let max = match self.stands.load(Ordering::Acquire) {
-            0 => self.waiting_max.saturating_mul(Crowd::BURST),
-            few => few,
-        };
-        let before = self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.most_waiting.fetch_max(before, Ordering::AcqRel);
-        let let_in = before < max;
-        if !let_in {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            self.refused.fetch_add(1, Ordering::AcqRel);
+        queue.seen.came += 1;
+        queue.seen.most_waiting = queue.seen.most_waiting.max(queue.waiting);
+        let let_in = queue.waiting < queue.stands.unwrap_or(self.waiting_max.saturating_mul(Crowd::BURST));
+        if let_in {
+            queue.waiting += 1;
+        } else {
+            queue.seen.refused += 1;
         }
         let_in
     }
@@ -183,46 +181,44 @@ impl Crowd {
     /// A worker has come to it again, and begins.
     fn came_through(&self, since: Moment, now: Moment) {
         let wait = now.saturating_sub(since);
-        self.shortest_wait.fetch_min(wait, Ordering::AcqRel);
-        self.waits_sum.fetch_add(wait, Ordering::AcqRel);
-        self.came_through.fetch_add(1, Ordering::AcqRel);
+        let seen = &mut self.queue().seen;
+        seen.shortest_wait = Some(seen.shortest_wait.map_or(wait, |shortest| shortest.min(wait)));
+        seen.waits_sum = seen.waits_sum.saturating_add(wait);
+        seen.came_through += 1;
     }
 
-    /// An interval is over that has lasted so long.
-    fn settle(&self, age: Moment) {
-        let shortest = self.shortest_wait.swap(Moment::MAX, Ordering::AcqRel);
-        let waits = self.waits_sum.swap(0, Ordering::AcqRel);
-        let through = u64::from(self.came_through.swap(0, Ordering::AcqRel));
-        let most = self.most_waiting.swap(0, Ordering::AcqRel);
-        let (came, refused) = (self.came.swap(0, Ordering::AcqRel), self.refused.swap(0, Ordering::AcqRel));
-        let allowed = self.stands.load(Ordering::Acquire);
+    /// It waits no more.
+    fn leave(&self) {
+        let queue = &mut *self.queue();
+        queue.waiting = queue.waiting.saturating_sub(1);
+    }
+
+    /// How many may wait from now on, after an interval that has lasted so long.
+    fn settled(&self, queue: &mut Queue, age: Moment) -> Option<u32> {
+        let Seen { shortest_wait, waits_sum, came_through, most_waiting, came, refused } = queue.seen;
         // Nobody came for some time: whatever was before, nobody waits now.
         let is_over = 2 * Crowd::INTERVAL <= age;
         let least = (self.waiting_max / Crowd::CALM).max(1);
-        if allowed == 0 {
-            let all_waited = shortest != Moment::MAX && Crowd::TARGET <= shortest;
-            if !is_over && self.waiting_max <= most && all_waited {
-                self.quiet.store(0, Ordering::Release);
-                self.stands.store(least, Ordering::Release);
-                warn!(
-                    shortest_wait_us = shortest,
-                    most_waiting = most,
-                    "calls come faster than they can be worked on: some are refused"
-                );
+        let Some(allowed) = queue.stands else {
+            let all_waited = shortest_wait.is_some_and(|shortest| Crowd::TARGET <= shortest);
+            if is_over || most_waiting < self.waiting_max || !all_waited {
+                return None;
             }
-            return;
-        }
+            queue.quiet = 0;
+            warn!(most_waiting, "calls come faster than they can be worked on: some are refused");
+            return Some(least);
+        };
         let few = refused.saturating_mul(Crowd::FEW) <= came;
-        let quiet = if few { self.quiet.fetch_add(1, Ordering::AcqRel) + 1 } else { 0 };
-        self.quiet.store(quiet, Ordering::Release);
-        if is_over || Crowd::QUIET <= quiet {
-            self.stands.store(0, Ordering::Release);
+        queue.quiet = if few { queue.quiet + 1 } else { 0 };
+        if is_over || Crowd::QUIET <= queue.quiet {
             info!("calls are worked on as fast as they come");
-        } else if waits < Crowd::TARGET.saturating_mul(through) {
-            self.stands.store(allowed.saturating_mul(2).min(self.waiting_max), Ordering::Release);
-        } else if 0 < through {
-            self.stands.store((allowed / 2).max(least), Ordering::Release);
+            return None;
         }
+        Some(match u64::from(came_through) * Crowd::TARGET {
+            0 => allowed,
+            enough if waits_sum < enough => allowed.saturating_mul(2).min(self.waiting_max),
+            _ => (allowed / 2).max(least),
+        })
     }
 }
 
@@ -237,7 +233,7 @@ mod tests {
         let let_in = (0..calls).filter(|_| crowd.enter(at)).count() as u32;
         for _ in 0..let_in {
             crowd.came_through(at, at + wait);
-            crowd.waiting.fetch_sub(1, Ordering::AcqRel);
+            crowd.leave();
         }
         let_in
     }
@@ -266,7 +262,7 @@ mod tests {
         // Forty callers: who is refused sends again, and all are worked off in a moment.
         let let_in: Vec<u32> = (2..9).map(|tenth| heap(&crowd, tenth * 100 * MS, 40, MS)).collect();
         assert_eq!(let_in, [32, 40, 40, 40, 40, 40, 40]);
-        assert_eq!(crowd.stands.load(Ordering::Acquire), 0);
+        assert_eq!(crowd.queue().stands, None);
     }
 
     #[test]
@@ -296,7 +292,7 @@ mod tests {
         for second in 0..3 {
             assert_eq!(heap(&crowd, second * 1_000 * MS, 1, MS), 1, "the only one in a second");
         }
-        assert_eq!(crowd.stands.load(Ordering::Acquire), 0);
+        assert_eq!(crowd.queue().stands, None);
     }
 
     /// Overload as it is: a runtime with one worker, and more calls than it comes to.
@@ -309,7 +305,7 @@ mod tests {
                 let gate = Arc::clone(&gate);
                 tokio::spawn(async move {
                     let Ok(mut place) = grpc::Gate::enter(&*gate) else { return false };
-                    grpc::to_the_end_of_the_queue().await;
+                    crate::stream::to_the_end_of_the_queue().await;
                     place.begin();
                     true
                 })
@@ -320,9 +316,9 @@ mod tests {
             let_in += u32::from(call.await.expect("a call"));
         }
         assert_eq!(let_in, 4 * Crowd::BURST, "no more wait at once, and all came before the first was through");
-        assert_eq!(gate.crowd.waiting.load(Ordering::Acquire), 0);
+        assert_eq!(gate.crowd.queue().waiting, 0);
         assert!(grpc::Gate::enter(&*gate).is_ok(), "few wait, and none is refused");
-        assert_eq!(gate.crowd.waiting.load(Ordering::Acquire), 0, "who leaves while waiting waits no more");
+        assert_eq!(gate.crowd.queue().waiting, 0, "who leaves while waiting waits no more");
     }
 
     #[test]

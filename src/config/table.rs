@@ -200,7 +200,7 @@ pub(super) const CALLS_WAITING_PER_CORE_MAX: Setting = Setting::new(
     "calls_waiting_per_core_max",
     "COUNT",
     "64",
-    "Calls that may wait for each core to come to them, 2 to 10000; eight times as many in a burst, and a quarter while they come faster than they can be worked on. Others are answered RESOURCE_EXHAUSTED before they are read.",
+    "Calls that may wait for each core to come to them, 2 to 10000; eight times as many in a burst, and between a quarter and all of them while they come faster than they can be worked on. Others are answered RESOURCE_EXHAUSTED before they are read.",
 );
 pub(super) const CALLS_PER_ACCOUNT_MAX: Setting = Setting::new(
     "calls_per_account_max",

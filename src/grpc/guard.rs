@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use super::{Gate, Observer, status};
 use crate::access::{self, Access, Bearer, Caller, Denied, Presented};
+use crate::stream::to_the_end_of_the_queue;
 
 /// A service whose calls are guarded.
 #[derive(Clone)]
@@ -97,7 +98,7 @@ where
             let (answered, audited) = match call {
                 Ok((mut place, audited, call)) => {
                     let call = async {
-                        super::to_the_end_of_the_queue().await;
+                        to_the_end_of_the_queue().await;
                         place.begin();
                         without_panic(call).await
                     };

@@ -423,7 +423,8 @@ async fn gathered(
     let (stream, _others) = futures_util::future::select_ok(tries).await?;
     stream.set_nodelay(true)?;
     let settings = client.get_connection_info().redis_settings();
-    let (connection, driver) = MultiplexedConnection::new_with_config(settings, Gathered::new(stream), config).await?;
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(settings, Gathered::new(stream, ()), config).await?;
     #[expect(clippy::disallowed_methods, reason = "whoever waits for an answer holds it, and a drain waits for them")]
     let driver = tokio::spawn(driver);
     Ok((connection, Some(AbortOnDropHandle::new(driver))))
