@@ -21,6 +21,7 @@ mod support {
 
 mod fault_kit {
     pub(crate) mod check;
+    pub(crate) mod clock;
     pub(crate) mod load;
     pub(crate) mod proxy;
     pub(crate) mod stand;
@@ -38,13 +39,13 @@ use tonic::Code;
 use self::fault_kit::check::{Found, check};
 use self::fault_kit::load::{CUSTOMERS, Progress, Told, customer, is_journaled};
 use self::fault_kit::proxy::{Mode, Proxy};
-use self::fault_kit::stand::Stand;
+use self::fault_kit::stand::{Instance, Stand};
 use self::support::redis::RedisServer;
 use self::support::server::{Clients, commit, enroll, eventually, order, points, reason, reserve};
 use self::support::topologies::{Cluster, Sentinels, until};
 
 /// Faults of the short form, all stores together: what the long form is measured in.
-const FAULTS_SHORT: usize = 86;
+const FAULTS_SHORT: usize = 96;
 /// Writes that are acknowledged between the end of one fault and the next.
 const CALM: u64 = 6;
 /// For so long no write at all may be acknowledged.
@@ -54,6 +55,9 @@ const FAILOVER_MAX: Duration = Duration::from_secs(15);
 /// How long a fault lasts, between these.
 const HOLD_MS: std::ops::Range<u64> = 30..250;
 const PAUSE: Duration = Duration::from_millis(5);
+const JUMP_S_MAX: u64 = 3 * 24 * 3_600;
+/// A server compares its clock with that of Redis more often than that.
+const CLOCK_LOOKED_AT: Duration = Duration::from_millis(2_500);
 
 /// How often each fault of the short form is injected.
 fn times(short: usize) -> usize {
@@ -74,6 +78,11 @@ impl Chance {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) % end
+    }
+
+    /// How far a clock is off: up to three days, either way.
+    fn jump_s(&mut self) -> i64 {
+        i64::try_from(self.below(2 * JUMP_S_MAX)).unwrap() - i64::try_from(JUMP_S_MAX).unwrap()
     }
 
     async fn hold(&mut self) {
@@ -180,6 +189,12 @@ async fn f1_faults_of_the_embedded_store_and_its_server() {
             block_in_place(|| stand.without(0, || ()));
         })
         .await;
+    table
+        .row("clock of the server jumps", &urls, times(4), async |chance| {
+            stand.instances[0].clock.set_ahead(chance.jump_s());
+            chance.hold().await;
+        })
+        .await;
     table.end();
 }
 
@@ -233,6 +248,29 @@ async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
         .row("server killed", &urls, times(4), async |chance| {
             let which = chance.below(2);
             block_in_place(|| stand.without(which, || ()));
+        })
+        .await;
+    table
+        .row("relay killed between its commits", &urls, times(3), async |_chance| {
+            let held = proxy.cuts();
+            proxy.set(Mode::HoldDone);
+            // What it has delivered is not off the feed yet.
+            until("the second commit of a relay is held", || held < proxy.cuts());
+            block_in_place(|| {
+                stand.instances.iter_mut().for_each(Instance::kill);
+                proxy.set(Mode::Pass);
+                stand.instances.iter_mut().for_each(Instance::start);
+            });
+        })
+        .await;
+    table
+        .row("clock of one server jumps", &urls, times(3), async |chance| {
+            let which = usize::try_from(chance.below(2)).unwrap();
+            stand.instances[which].clock.set_ahead(chance.jump_s());
+            // Longer than it takes to be noticed: for a while it goes on, then it serves nothing.
+            tokio::time::sleep(CLOCK_LOOKED_AT).await;
+            chance.hold().await;
+            stand.instances[which].clock.set_ahead(0);
         })
         .await;
     table

@@ -325,6 +325,13 @@ impl AccountState {
 
     /// The same for an entry whose stored form is at hand.
     pub(super) fn apply_stored(&mut self, entry: &Entry, stored: &[u8]) -> Result<(), ApplyError> {
+        self.apply_unhashed(entry)?;
+        self.head = chain(&self.head, stored);
+        Ok(())
+    }
+
+    /// The same for a state that is looked at and thrown away: its head stays behind.
+    pub(super) fn apply_unhashed(&mut self, entry: &Entry) -> Result<(), ApplyError> {
         if entry.sequence != self.sequence + 1 {
             return Err(ApplyError::Inconsistent("entries are not in sequence"));
         }
@@ -338,7 +345,6 @@ impl AccountState {
         self.forget(entry.posted_at);
         self.sequence = entry.sequence;
         self.posted_at = entry.posted_at;
-        self.head = chain(&self.head, stored);
         Ok(())
     }
 

@@ -130,7 +130,7 @@ pub struct Decision {
     /// The account after `entries`; `None`: there is none.
     pub account: Option<Arc<AccountState>>,
     pub entries: Vec<Entry>,
-    /// Each of `entries` as it is to be stored.
+    /// Each of `entries` as it is to be stored; none of them in a preview.
     pub stored: Vec<Vec<u8>>,
     /// The order's record, when it changed.
     pub order: Option<OrderRecord>,
@@ -272,7 +272,7 @@ pub fn as_of(
     now: Instant,
 ) -> Result<AccountState, DecideError> {
     let version = timeline.at(now).ok_or(DecideError::NoProgram)?.version.clone();
-    let mut desk = Desk::new(Arc::unwrap_or_clone(state.into()), now, version, None);
+    let mut desk = Desk::new(Arc::unwrap_or_clone(state.into()), now, version, None).of_preview(true);
     match desk.advance(timeline) {
         Ok(()) => Ok(desk.state),
         Err(ApplyError::Inconsistent(what)) => Err(DecideError::Inconsistent(what)),
@@ -434,7 +434,8 @@ impl Scene<'_> {
 
     fn desk_of(&self, state: AccountState) -> Result<Desk, Halt> {
         let now = if self.preview { self.times.now.max(self.times.effective_at) } else { self.times.now };
-        let mut desk = Desk::new(state, now, self.program.version.clone(), self.request.cloned());
+        let desk = Desk::new(state, now, self.program.version.clone(), self.request.cloned());
+        let mut desk = desk.of_preview(self.preview);
         desk.advance(self.timeline)?;
         Ok(desk)
     }

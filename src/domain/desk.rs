@@ -18,8 +18,10 @@ use super::time::Instant;
 pub struct Desk {
     pub state: AccountState,
     pub entries: Vec<Entry>,
-    /// Each of `entries` as it is to be stored.
+    /// Each of `entries` as it is to be stored; none of them in a preview.
     pub stored: Vec<Vec<u8>>,
+    /// Nothing of this will be stored: entries are applied, not hashed.
+    preview: bool,
     /// When entries are posted: the time given, but never before the account's last entry.
     pub now: Instant,
     /// The version that decides.
@@ -55,7 +57,13 @@ const TIER_STEPS_MAX: usize = 10_000;
 impl Desk {
     pub fn new(state: AccountState, now: Instant, version: ProgramVersion, request: Option<RequestId>) -> Desk {
         let (walked, now) = (state.posted_at, now.max(state.posted_at));
-        Desk { state, entries: Vec::new(), stored: Vec::new(), now, version, request, freed: Vec::new(), walked }
+        let (entries, stored, freed) = Default::default();
+        Desk { state, entries, stored, preview: false, now, version, request, freed, walked }
+    }
+
+    /// The same, for looking only.
+    pub fn of_preview(self, preview: bool) -> Desk {
+        Desk { preview, ..self }
     }
 
     /// Posts a fact that happened at `effective_at`.
@@ -77,10 +85,14 @@ impl Desk {
             let held = self.state.hold(order).map_or(&[][..], |hold| &hold.stock);
             self.freed.extend(held.iter().cloned());
         }
-        let stored = encode(&entry);
-        self.state.apply_stored(&entry, &stored)?;
+        if self.preview {
+            self.state.apply_unhashed(&entry)?;
+        } else {
+            let stored = encode(&entry);
+            self.state.apply_stored(&entry, &stored)?;
+            self.stored.push(stored);
+        }
         self.entries.push(entry);
-        self.stored.push(stored);
         Ok(())
     }
 

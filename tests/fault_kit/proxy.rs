@@ -23,7 +23,13 @@ pub(crate) enum Mode {
     CutBefore,
     /// What comes from the client next is passed on, and the connection ends before the answer.
     CutAfter,
+    /// The commit that takes a delivered effect off the feed does not get through: its connection stands still until
+    /// the mode changes, and ends then.
+    HoldDone,
 }
+
+/// How a commit begins that does nothing but take effects off the feed: of its eight counts the first six are zero.
+const DONE: &[u8] = b"$32\r\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 
 const SLOW: Duration = Duration::from_millis(30);
 const CHUNK_LEN: usize = 64 * 1024;
@@ -130,6 +136,11 @@ async fn pass(mut client: TcpStream, server_port: u16, mut modes: watch::Receive
                         return;
                     }
                     _ => {}
+                }
+                if mode == Mode::HoldDone && up[..len].windows(DONE.len()).any(|part| part == DONE) {
+                    shared.cuts.fetch_add(1, Ordering::SeqCst);
+                    let _ = modes.changed().await;
+                    return;
                 }
                 if mode == Mode::Slow {
                     tokio::time::sleep(SLOW).await;

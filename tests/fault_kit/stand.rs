@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::clock::{Clock, Clocks};
 use crate::support::server::PROGRAM;
 
 const READY_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -22,6 +23,7 @@ pub(crate) struct Stand {
 pub(crate) struct Instance {
     port: u16,
     args: Vec<String>,
+    pub(crate) clock: Clock,
     child: Option<Child>,
 }
 
@@ -34,6 +36,7 @@ impl Stand {
     pub(crate) fn start(folder: TempDir, count: usize, args: &[&str]) -> Stand {
         let program: PathBuf = folder.path().join("program.yaml");
         std::fs::write(&program, PROGRAM).unwrap();
+        let clocks = Clocks::build(folder.path());
         let instances = (0..count)
             .map(|instance| {
                 // Free a moment ago; nothing else takes ports in this range while the server is down.
@@ -52,7 +55,8 @@ impl Stand {
                 ]);
                 all.extend(["--relay-interval-ms", "100", "--call-deadline-ms-default", "2000"].map(str::to_owned));
                 all.extend(args.iter().map(|arg| arg.replace("{instance}", &instance.to_string())));
-                let mut instance = Instance { port, args: all, child: None };
+                let clock = clocks.right(&instance.to_string());
+                let mut instance = Instance { port, args: all, clock, child: None };
                 instance.start();
                 instance
             })
@@ -77,15 +81,16 @@ impl Instance {
     pub(crate) fn start(&mut self) {
         // What a shell ignores stays ignored in what it becomes: writing past a limit on files is then an error like
         // that of a full disk, and no signal.
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        command
             .args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_guerdon")])
             .args(&self.args)
             .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        self.clock.put_on(&mut command);
+        let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (tell, told) = std::sync::mpsc::channel();
         // Reads to the end, so that the server never waits for its log to be read.

@@ -207,9 +207,8 @@ pub(super) fn earn_on(
 
 pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_>) -> Result<Decision, Halt> {
     let order = &command.order;
-    let content = content(order);
     if let Some(record) = &scene.snapshot.order {
-        if record.content != content {
+        if record.content != content(order) {
             return Err(no(Subject::Order, Reason::OrderDiffers));
         }
         let balances = scene.desk()?.state.balances();
@@ -228,7 +227,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
         return Err(refusal.into());
     }
     if scene.snapshot.account_id.as_ref().is_some_and(AccountId::is_guest) {
-        return claim::commit_as_guest(scene, command, content);
+        return claim::commit_as_guest(scene, command, content(order));
     }
     let at = scene.times.effective_at;
     let guest = scene.preview && scene.snapshot.account_id.is_none();
@@ -298,21 +297,24 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
         decided.changes = changes;
     }
 
-    let lines = line_records(order, &redemption, &earned);
-    let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
-    let bare = record_of(command, content, member, lines, at, &decided);
-    let measured = stats::measured(scene.program, &desk.state, at);
-    let record = OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, stock, measured, ..bare };
+    // Nobody keeps the record of a preview.
+    let record = (!scene.preview).then(|| {
+        let lines = line_records(order, &redemption, &earned);
+        let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
+        let bare = record_of(command, content(order), member, lines, at, &decided);
+        let measured = stats::measured(scene.program, &desk.state, at);
+        OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, stock, measured, ..bare }
+    });
     desk.stir(scene.program, None, Activity::Order, at)?;
-    let order_stored = encode(&record);
-    let digest = digest(&order_stored);
+    let order_stored = record.as_ref().map(encode);
+    let digest = order_stored.as_deref().map_or([0; 32], digest);
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     desk.advance(scene.timeline)?;
     // A guest has nothing yet: balances would be those of nobody.
     let balances = if guest { Vec::new() } else { desk.state.balances() };
     let answer = Answer::Commit(CommitAnswer { status: CommitStatus::Committed, decided, balances });
-    let (transfers, order_stored) = (brought.transfers, Some(order_stored));
-    Ok(Decision { order: Some(record), order_stored, transfers, trace, outgoing, ..scene.done(desk, answer) })
+    let transfers = brought.transfers;
+    Ok(Decision { order: record, order_stored, transfers, trace, outgoing, ..scene.done(desk, answer) })
 }
 
 /// Uses the units of a redemption, and shows what they are used for; answers the uses for the record.

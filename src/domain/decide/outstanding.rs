@@ -38,8 +38,9 @@ pub(super) fn settle(scene: &Scene<'_>, mut decision: Decision) -> Result<Decisi
         return Ok(decision);
     }
     let Some(state) = decision.account.take() else { return Ok(decision) };
-    let mut desk =
-        Desk::new(Arc::unwrap_or_clone(state), scene.times.now, scene.program.version.clone(), scene.request.cloned());
+    let (version, request) = (scene.program.version.clone(), scene.request.cloned());
+    let desk = Desk::new(Arc::unwrap_or_clone(state), scene.times.now, version, request);
+    let mut desk = desk.of_preview(scene.preview);
     for unit in units {
         let Some((quota, most)) = quota_of(scene, unit) else { continue };
         let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));

@@ -4,6 +4,7 @@
 //! and the deployment's identity are checked on every new connection before a command goes over it, and "could not
 //! connect" (certainly nothing sent) never looks like "broke while waiting". Nothing is ever sent twice.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -414,13 +415,7 @@ async fn gathered(
     client: &Client,
     config: AsyncConnectionConfig,
 ) -> RedisResult<(MultiplexedConnection, Option<AbortOnDropHandle<()>>)> {
-    // All addresses of the name at once: one that nobody answers at must not use up the time for the others.
-    let addresses = tokio::net::lookup_host((host, port)).await?;
-    let tries: Vec<_> = addresses.map(|address| Box::pin(TcpStream::connect(address))).collect();
-    if tries.is_empty() {
-        return Err(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable).into());
-    }
-    let (stream, _others) = futures_util::future::select_ok(tries).await?;
+    let stream = connect_to_any(tokio::net::lookup_host((host, port)).await?).await?;
     stream.set_nodelay(true)?;
     let settings = client.get_connection_info().redis_settings();
     let (connection, driver) =
@@ -428,6 +423,16 @@ async fn gathered(
     #[expect(clippy::disallowed_methods, reason = "whoever waits for an answer holds it, and a drain waits for them")]
     let driver = tokio::spawn(driver);
     Ok((connection, Some(AbortOnDropHandle::new(driver))))
+}
+
+/// Tries all addresses of a name at once: one that nobody answers at must not use up the time for the others.
+async fn connect_to_any(addresses: impl Iterator<Item = SocketAddr>) -> std::io::Result<TcpStream> {
+    let tries: Vec<_> = addresses.map(|address| Box::pin(TcpStream::connect(address))).collect();
+    if tries.is_empty() {
+        return Err(std::io::ErrorKind::AddrNotAvailable.into());
+    }
+    let (stream, _others) = futures_util::future::select_ok(tries).await?;
+    Ok(stream)
 }
 
 fn not_connected(in_outage: bool, why: &dyn std::fmt::Display) -> Error {
@@ -480,7 +485,29 @@ fn inner_code<'a>(code: &'a str, detail: &'a str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpSocket;
+    use tokio::time::timeout;
+
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_nobody_answers_at_keeps_nobody_from_the_next() {
+        let full = TcpSocket::new_v4().expect("a socket");
+        full.bind("127.0.0.1:0".parse().expect("an address")).expect("a port is free");
+        let full = full.listen(1).expect("it listens");
+        let dead = full.local_addr().expect("its address");
+        // Nobody takes these in: at some point the system lets further ones wait without an answer.
+        let mut waiting = Vec::new();
+        while let Ok(taken) = timeout(Duration::from_millis(200), TcpStream::connect(dead)).await {
+            waiting.push(taken.expect("it is queued"));
+        }
+        let live = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let live = live.local_addr().expect("its address");
+        let connected = timeout(Duration::from_secs(20), connect_to_any([dead, live].into_iter())).await;
+        let connected = connected.expect("it does not wait for the first").expect("the second answers");
+        assert_eq!(connected.peer_addr().expect("a peer"), live);
+        assert!(connect_to_any(std::iter::empty()).await.is_err());
+    }
 
     #[test]
     fn the_identity_of_a_deployment_is_compared() {
