@@ -355,11 +355,62 @@ async fn f1_an_instance_that_was_away_brings_what_it_has_when_it_comes_back() {
 
     let second = journaled(RedisSettings::new(redis.url()), other.path());
     told.extend(in_turn(&[&second, &first], "again", 5).await);
+    until_all_is_there(&second, &told).await;
+}
+
+/// Until all that was acknowledged is there again.
+async fn until_all_is_there(store: &RedisStore, told: &[(u16, String)]) {
     until("all is there", || {
-        let missing = block_in_place(|| tokio::runtime::Handle::current().block_on(missing(&first, &told)));
-        missing == 0
+        block_in_place(|| tokio::runtime::Handle::current().block_on(missing(store, told))) == 0
     });
-    assert_eq!(lost(&second, &told).await, 0);
+    assert_eq!(lost(store, told).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_number_that_was_given_again_hides_nothing_that_had_it_before() {
+    let mut redis = RedisServer::start();
+    let at = || RedisSettings::new(redis.url());
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (first, second) = (journaled(at(), one.path()), journaled(at(), other.path()));
+    let mut told = in_turn(&[&first, &second], "before", 3).await;
+    let _: String = redis.command(&["SAVE"]);
+    told.extend(in_turn(&[&first, &second], "lost", 5).await);
+    told.extend(in_turn(&[&second], "beyond", 10).await);
+    drop(second);
+    // Of the numbers that the second one's had, the first one's next get some; and get them again when all is lost once more.
+    block_in_place(|| redis.restart());
+    told.extend(in_turn(&[&first], "instead", 20).await);
+    block_in_place(|| redis.restart());
+    told.extend(in_turn(&[&first], "after", 2).await);
+    let second = journaled(RedisSettings::new(redis.url()), other.path());
+    told.extend(in_turn(&[&second, &first], "again", 2).await);
+    until_all_is_there(&first, &told).await;
+    // What came back late comes back once more.
+    block_in_place(|| redis.restart());
+    told.extend(in_turn(&[&second, &first], "and-again", 2).await);
+    until_all_is_there(&second, &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_two_lives_that_began_alike_are_told_apart() {
+    let mut redis = RedisServer::start();
+    let at = || RedisSettings::new(redis.url());
+    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (first, second) = (journaled(at(), one.path()), journaled(at(), other.path()));
+    let mut told = in_turn(&[&first, &second], "before", 3).await;
+    let _: String = redis.command(&["SAVE"]);
+    told.extend(in_turn(&[&first], "one", 3).await);
+    drop(first);
+    block_in_place(|| redis.restart());
+    told.extend(in_turn(&[&second], "two", 5).await);
+    drop(second);
+    // Of the life before nobody is left to tell.
+    block_in_place(|| redis.restart());
+    let first = journaled(RedisSettings::new(redis.url()), one.path());
+    told.extend(in_turn(&[&first], "three", 5).await);
+    let second = journaled(RedisSettings::new(redis.url()), other.path());
+    told.extend(in_turn(&[&second, &first], "again", 2).await);
+    until_all_is_there(&first, &told).await;
 }
 
 async fn missing(store: &RedisStore, told: &[(u16, String)]) -> usize {

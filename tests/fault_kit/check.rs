@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use guerdon::grpc::wire;
 
 use super::load::Told;
-use crate::support::server::{Clients, available};
+use crate::support::server::{Clients, of_unit};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
@@ -110,7 +110,9 @@ async fn settled(clients: &Clients, member: &str, expected: i64) -> Result<(), S
         let request = wire::GetMemberRequest { member_id: member.into(), ..wire::GetMemberRequest::default() };
         let found =
             patiently("a member", async || clients.member.clone().get_member(request.clone()).await).await.into_inner();
-        let balance = available(&found.member.unwrap().balances);
+        // What a clock that was ahead has dated is there, and becomes available then.
+        let balances = found.member.unwrap().balances;
+        let balance = of_unit(&balances, "points").map_or(0, |of| of.available + of.pending - of.debt);
         if balance == expected {
             break;
         }

@@ -32,10 +32,10 @@ pub(super) enum Says<C> {
 }
 
 /// Which of a partition's commits: the epoch in which it was applied, and its number in the partition. Numbers go on
-/// rising from one epoch to the next.
+/// rising from one epoch to the next; but where a store has lost the end of an epoch, the next one gives them again.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Number {
-    pub epoch: u32,
+    pub epoch: u64,
     pub sequence: u64,
 }
 

@@ -218,7 +218,7 @@ impl Journaled {
 
     async fn send(&self, link: &Link, live: &Arc<Live>, commit: &Commit, trips: &AtomicU64) -> Result<Fenced, Error> {
         let seen = self.seen.get(usize::from(commit.partition.0)).map_or(0, |seen| seen.load(Ordering::Acquire));
-        let beside = self.beside(commit.partition, live, seen)?;
+        let beside = self.beside(commit.partition, live, vec![seen.to_string()])?;
         let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit, &beside)?;
         trips.fetch_add(1, Ordering::Relaxed);
         let reply = match link.call(live, &call, Sent::Write).await {
@@ -246,11 +246,9 @@ impl Journaled {
     }
 
     /// What a script is told of a partition besides the commit.
-    fn beside(&self, partition: Partition, live: &Live, number: u64) -> Result<Beside, Error> {
-        Ok(Beside {
-            keys: vec![self.keys.life(partition)?, self.keys.sequence(partition)?],
-            args: vec![live.run_id.to_string(), number.to_string()],
-        })
+    fn beside(&self, partition: Partition, live: &Live, more: Vec<String>) -> Result<Beside, Error> {
+        let keys = vec![self.keys.life(partition)?, self.keys.sequence(partition)?];
+        Ok(Beside { keys, args: std::iter::once(live.run_id.to_string()).chain(more).collect() })
     }
 }
 

@@ -28,6 +28,8 @@ if first < math.huge then return { 'GAP', sequence, waited } end
 for _, field in ipairs(call('HKEYS', life)) do
   if string.sub(field, 1, 3) == 'of:' then call('HDEL', life, field) end
 end
-local epoch = string.format('%.0f', call('HINCRBY', life, 'epoch', 1))
-call('HSET', life, 'open', ARGV[1], 'base:' .. epoch, sequence)
+-- Of two lives that began with the same survivor each has epochs of its own: what a life is called is random.
+local epoch = tonumber(call('HGET', life, 'epoch') or '0') + 1 + (tonumber(string.sub(ARGV[1], 1, 7), 16) or 0)
+epoch = string.format('%.0f', epoch)
+call('HSET', life, 'open', ARGV[1], 'epoch', epoch, 'base:' .. epoch, sequence)
 return { 'OPEN', epoch, sequence }

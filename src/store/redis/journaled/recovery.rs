@@ -13,7 +13,7 @@ use ::redis::{Cmd, FromRedisValue, Pipeline, Value};
 use tracing::{debug, error, info, warn};
 
 use super::safe::Samples;
-use super::{Journaled, behind, life, number};
+use super::{Journaled, behind, life};
 use crate::store::journal::{Again, Fate, Found, Number};
 use crate::store::redis::link::{Failed, Link, Live, Sent, decoded};
 use crate::store::redis::wire;
@@ -50,6 +50,8 @@ struct State {
     /// Whether the journal belongs to what Redis holds.
     bound: bool,
     alive_at: Option<Instant>,
+    /// When others were asked for last, and in which life of the server that knows of them.
+    asked: Option<(Instant, Box<str>)>,
     /// Until when nothing is opened; `None`: this instance has told nobody of itself.
     joins_at: Option<Instant>,
     tidied_at: Instant,
@@ -65,15 +67,15 @@ struct State {
 /// A partition that is not open here yet.
 struct Part {
     partition: Partition,
-    /// What the survivor lacks, by number.
-    lacking: VecDeque<(u64, Found)>,
+    /// What the survivor lacks, in the order in which it comes again.
+    lacking: VecDeque<(Number, Found)>,
     /// What may have been applied under a number that nobody heard.
     unknown: Vec<Found>,
     /// What comes too late to be applied as it was.
     late: Vec<Found>,
     /// The number of the last commit that the survivor has, and its epoch.
     at: u64,
-    epoch: u32,
+    epoch: u64,
     /// The sequence at which all of `unknown` was tried in vain.
     tried_at: Option<u64>,
     applied: usize,
@@ -83,9 +85,9 @@ struct Part {
 #[derive(Default)]
 struct Survivor {
     open: Option<String>,
-    epoch: u32,
-    /// By epoch, the sequence at which it began.
-    bases: HashMap<u32, u64>,
+    epoch: u64,
+    /// By epoch, the sequence at which it began. Epochs of which nothing is left are not there.
+    bases: BTreeMap<u64, u64>,
     /// Numbers that nobody had: those above the first up to the second.
     gaps: Vec<(u64, u64)>,
     sequence: u64,
@@ -109,16 +111,22 @@ impl Survivor {
         Some(found)
     }
 
-    /// Whether a commit is among what Redis has: of earlier epochs only what there was when the next one began.
+    /// Whether a commit is among what Redis has: of each epoch only what lies between its beginning and that of the next
+    /// one. What an epoch gave beyond that was lost, and its number may have been given to something else.
     fn has(&self, number: Number) -> bool {
         if self.gaps.iter().any(|(after, last)| *after < number.sequence && number.sequence <= *last) {
             return false;
         }
-        match number.epoch {
-            epoch if epoch == self.epoch => number.sequence <= self.sequence,
-            epoch if epoch < self.epoch => self.bases.get(&(epoch + 1)).is_none_or(|base| number.sequence <= *base),
-            _ => false,
-        }
+        let Some(base) = self.bases.get(&number.epoch) else { return false };
+        let next = self.bases.range(number.epoch.saturating_add(1)..).next();
+        let end = next.map_or(self.sequence, |(_, base)| *base);
+        *base < number.sequence && number.sequence <= end
+    }
+
+    /// Whether what Redis has goes on from that commit, or from what took its place: it has not lost more than what came
+    /// after.
+    fn reaches(&self, number: Number) -> bool {
+        number <= Number { epoch: self.epoch, sequence: self.sequence }
     }
 }
 
@@ -129,6 +137,7 @@ pub(super) async fn keep(journaled: &Arc<Journaled>) {
         peers: HashMap::new(),
         bound: false,
         alive_at: None,
+        asked: None,
         joins_at: None,
         tidied_at: now,
         file_ended_at: now,
@@ -270,6 +279,12 @@ async fn alive(journaled: &Arc<Journaled>, state: &mut State) -> Result<(), Erro
         link.call(&live, ::redis::cmd("SREM").arg(&names_key).arg(name), Sent::Read).await?;
     }
     let now = Instant::now();
+    // While nobody could be heard nobody is gone: all have as long as otherwise to say that they live.
+    let deaf = |(at, life): &(Instant, Box<str>)| waits / 2 < at.elapsed() || *life != live.run_id;
+    if state.asked.as_ref().is_some_and(deaf) {
+        state.peers.values_mut().for_each(|heard| *heard = now);
+    }
+    state.asked = Some((now, live.run_id.clone()));
     state.alive_at = Some(now);
     state.peers.extend(names.into_iter().map(|(name, _)| (name, now)));
     if state.joins_at.is_none() {
@@ -308,7 +323,7 @@ impl Recovery<'_> {
         for step in partitions.chunks(STEP) {
             for (partition, found) in step.iter().zip(self.look_at(step).await?) {
                 let mine = by_partition.remove(partition).unwrap_or_default();
-                if let Some(floor) = held.floors.get(partition).filter(|floor| !found.has(**floor)) {
+                if let Some(floor) = held.floors.get(partition).filter(|floor| !found.reaches(**floor)) {
                     closed = true;
                     if state.told.insert(*partition) {
                         error!(
@@ -394,7 +409,7 @@ impl Recovery<'_> {
             }
         }
         lacking.sort_by_key(|(number, _)| (number.sequence, number.epoch));
-        part.lacking = lacking.into_iter().map(|(number, found)| (number.sequence, found)).collect();
+        part.lacking = lacking.into();
         part
     }
 
@@ -455,8 +470,8 @@ impl Recovery<'_> {
                         ["GAP", sequence, first] => {
                             part.at = seq(sequence)?;
                             // Whoever has it counts on.
-                            if part.lacking.front().map(|(wants, _)| *wants) == Some(seq(first)?) {
-                                self.skip(&part, seq(first)? - 1, true).await?;
+                            if part.lacking.front().map(|(wants, _)| wants.sequence) == Some(seq(first)?) {
+                                self.skip(&part, seq(first)? - 1, None).await?;
                                 part.at = seq(first)? - 1;
                                 stirred = true;
                             }
@@ -480,28 +495,28 @@ impl Recovery<'_> {
     async fn apply_in_turn(&self, part: &mut Part, again_hash: &str) -> Result<(), Error> {
         while let Some((wants, _)) = part.lacking.front() {
             let wants = *wants;
-            if part.at + 1 < wants {
+            if part.at + 1 < wants.sequence {
                 return Ok(());
             }
             let Some((_, found)) = part.lacking.pop_front() else { return Ok(()) };
-            if wants <= part.at {
+            if wants.sequence <= part.at {
                 // The number was given to something else.
                 part.late.push(found);
                 continue;
             }
             match self.in_its_place(&found, again_hash, wants).await? {
                 Turn::Applied => {
-                    part.at = wants;
+                    part.at = wants.sequence;
                     part.applied += 1;
                 }
                 Turn::Behind(at) => {
                     part.at = at;
                     part.lacking.push_front((wants, found));
                 }
-                Turn::Open => part.late.push(found),
+                Turn::Late | Turn::Open => part.late.push(found),
                 Turn::There | Turn::Unfit(_) => {
-                    self.skip(part, wants, false).await?;
-                    part.at = wants;
+                    self.skip(part, wants.sequence, Some(wants.epoch)).await?;
+                    part.at = wants.sequence;
                 }
             }
         }
@@ -522,7 +537,7 @@ impl Recovery<'_> {
                 self.journaled.journal.settled(found.id);
                 continue;
             }
-            match self.once_more(&found, &commit, again_hash, part.at + 1).await? {
+            match self.once_more(&found, &commit, again_hash, (None, part.at + 1)).await? {
                 Turn::Applied => {
                     part.at += 1;
                     part.applied += 1;
@@ -534,7 +549,7 @@ impl Recovery<'_> {
                     part.at = at;
                     kept.push(found);
                 }
-                Turn::Open => part.late.push(found),
+                Turn::Late | Turn::Open => part.late.push(found),
                 // Its number is not known: should it be lost another time, it is tried again.
                 Turn::There => {}
                 Turn::Unfit(_) => kept.push(found),
@@ -546,11 +561,12 @@ impl Recovery<'_> {
     }
 
     /// Applies a commit under its number, to what is there should what came before it be lost.
-    async fn in_its_place(&self, found: &Found, again_hash: &str, wants: u64) -> Result<Turn, Error> {
+    async fn in_its_place(&self, found: &Found, again_hash: &str, wants: Number) -> Result<Turn, Error> {
         let lost = self.read(found).await?;
         let mut commit = lost.clone();
         for _ in 0..TRIES_MAX {
-            let why = match self.once_more(found, &commit, again_hash, wants).await? {
+            let number = (Some(wants.epoch), wants.sequence);
+            let why = match self.once_more(found, &commit, again_hash, number).await? {
                 Turn::Unfit(Some(Outcome::Conflict(fresh))) => {
                     match self.journaled.reapply.again(&lost, &fresh).await {
                         Again::There => return Ok(Turn::There),
@@ -578,8 +594,16 @@ impl Recovery<'_> {
         Ok(Turn::There)
     }
 
-    async fn once_more(&self, found: &Found, commit: &Commit, again_hash: &str, wants: u64) -> Result<Turn, Error> {
-        let beside = self.journaled.beside(found.partition, self.live, wants)?;
+    /// `epoch`: `None` where it is not known whether the commit had that number.
+    async fn once_more(
+        &self,
+        found: &Found,
+        commit: &Commit,
+        again_hash: &str,
+        (epoch, sequence): (Option<u64>, u64),
+    ) -> Result<Turn, Error> {
+        let number = vec![epoch.map_or_else(String::new, |epoch| epoch.to_string()), sequence.to_string()];
+        let beside = self.journaled.beside(found.partition, self.live, number)?;
         let call = wire::commit_call("EVALSHA", again_hash, &self.journaled.keys, commit, &beside)?;
         let reply = match self.link.call(self.live, &call, Sent::Write).await {
             Err(Failed::Store(Error::Corrupt { .. })) => return Ok(Turn::Unfit(None)),
@@ -588,8 +612,9 @@ impl Recovery<'_> {
         if let Value::Array(words) = &reply {
             match words.as_slice() {
                 [Value::BulkString(word)] if word == b"OPEN" => return Ok(Turn::Open),
+                [Value::BulkString(word)] if word == b"LATE" => return Ok(Turn::Late),
                 [Value::BulkString(word), Value::BulkString(at)] if word == b"AT" => {
-                    return number(at).map(Turn::Behind).ok_or_else(|| wire::odd("a sequence"));
+                    return super::number(at).map(Turn::Behind).ok_or_else(|| wire::odd("a sequence"));
                 }
                 _ => {}
             }
@@ -603,11 +628,13 @@ impl Recovery<'_> {
         }
     }
 
-    async fn skip(&self, part: &Part, to: u64, gap: bool) -> Result<(), Error> {
+    /// `epoch`: of what has the number to go to; `None`: nobody has what lies between.
+    async fn skip(&self, part: &Part, to: u64, epoch: Option<u64>) -> Result<(), Error> {
         let keys = &self.journaled.keys;
         let mut call = ::redis::cmd("EVAL");
         call.arg(SKIP).arg(2).arg(keys.life(part.partition)?).arg(keys.sequence(part.partition)?);
-        call.arg(&*self.live.run_id).arg(part.at.to_string()).arg(to.to_string()).arg(u8::from(gap));
+        call.arg(&*self.live.run_id).arg(part.at.to_string()).arg(to.to_string());
+        call.arg(epoch.map_or_else(String::new, |epoch| epoch.to_string()));
         self.link.call(self.live, &call, Sent::Write).await?;
         Ok(())
     }
@@ -624,32 +651,33 @@ impl Recovery<'_> {
 
     /// What could not be applied as it was, now that the partition is open. How much of it was.
     async fn finish(&self, part: Part) -> Result<usize, Error> {
-        for found in &part.unknown {
-            self.journaled.journal.settled(found.id);
-        }
         let mut applied = 0;
-        for found in &part.late {
+        for found in part.unknown.iter().chain(&part.late) {
             let commit = self.read(found).await?;
-            if found.fate == Fate::Unknown && is_untold(&commit) {
-                self.journaled.journal.settled(found.id);
-                continue;
+            // What nobody was told of, and nothing would tell apart, is not applied again.
+            let dropped = found.fate == Fate::Unknown && commit.receipts.is_empty();
+            match if dropped { Back::Settled } else { self.bring_back(found, commit).await? } {
+                Back::Applied => applied += 1,
+                // As long as Redis may lose it once more it stays in the journal.
+                Back::There => continue,
+                Back::Settled => {}
             }
-            applied += usize::from(self.bring_back(found, commit).await?);
             self.journaled.journal.settled(found.id);
         }
         Ok(applied)
     }
 
-    /// Applies a lost commit to what is there now. Whether there was anything to apply.
-    async fn bring_back(&self, found: &Found, lost: Commit) -> Result<bool, Error> {
+    /// Applies a lost commit to what is there now. One that was never answered may have been found by its receipt, by whoever
+    /// sent the request again, and acknowledged so.
+    async fn bring_back(&self, found: &Found, lost: Commit) -> Result<Back, Error> {
         let trips = std::sync::atomic::AtomicU64::new(0);
         let mut commit = lost.clone();
         let mut why = "others keep writing to what it is about".to_owned();
         for _ in 0..TRIES_MAX {
             let done = self.journaled.commit_over(self.link, self.live, &commit, &trips).await;
             let fresh = match done {
-                Ok(Outcome::Applied) => return Ok(true),
-                Ok(Outcome::Seen(_)) => return Ok(false),
+                Ok(Outcome::Applied) => return Ok(Back::Applied),
+                Ok(Outcome::Seen(_)) => return Ok(Back::There),
                 Ok(Outcome::Conflict(fresh)) => fresh,
                 // What it had taken is taken by somebody else: it stands, and takes nothing.
                 Ok(Outcome::GuardFailed { key, .. }) => {
@@ -662,12 +690,8 @@ impl Recovery<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            // What nobody acknowledged need not be brought back.
-            if found.fate == Fate::Unknown {
-                return Ok(false);
-            }
             match self.journaled.reapply.again(&lost, &fresh).await {
-                Again::There => return Ok(false),
+                Again::There => return Ok(Back::There),
                 Again::Apply(again) => commit = *again,
                 Again::Clash(clash) => {
                     why = clash;
@@ -676,7 +700,7 @@ impl Recovery<'_> {
             }
         }
         self.set_aside(found, &lost, &why)?;
-        Ok(false)
+        Ok(Back::Settled)
     }
 
     fn set_aside(&self, found: &Found, lost: &Commit, why: &str) -> Result<(), Error> {
@@ -714,6 +738,16 @@ struct Driven {
     all_open: bool,
 }
 
+/// What became of a lost commit that came too late for its place.
+enum Back {
+    /// It is there now, and in the journal under its new number.
+    Applied,
+    /// It, or what it did, was there.
+    There,
+    /// It was put aside, or need not come back.
+    Settled,
+}
+
 /// What applying a lost commit once more came to.
 enum Turn {
     Applied,
@@ -721,6 +755,8 @@ enum Turn {
     Behind(u64),
     /// The partition is open already.
     Open,
+    /// Its number has gone to something else.
+    Late,
     /// What it did is there.
     There,
     /// What it was decided on is not there.
@@ -739,7 +775,7 @@ impl Part {
             return "-".to_owned();
         }
         let tried = self.unknown.is_empty() || self.tried_at == Some(self.at);
-        let wants = self.lacking.front().map_or_else(|| "inf".to_owned(), |(wants, _)| wants.to_string());
+        let wants = self.lacking.front().map_or_else(|| "inf".to_owned(), |(wants, _)| wants.sequence.to_string());
         format!("{wants} {} {}", u8::from(tried), self.at)
     }
 }

@@ -48,8 +48,13 @@ fn on_disk(info: &str, keep: Duration) -> Option<Duration> {
     }
     let seconds = |name: &str| field(name).and_then(|value| value.parse::<i64>().ok());
     let now_s = seconds("server_time_usec")? / 1_000_000;
+    let saved_s = seconds("rdb_last_save_time")?;
+    // A server says of itself that it saved when it was started. What it was given since is on no disk.
+    if saved_s <= now_s - seconds("uptime_in_seconds")? + 1 {
+        return None;
+    }
     // A snapshot holds what there was when it was begun.
-    let began_s = seconds("rdb_last_save_time")? - seconds("rdb_last_bgsave_time_sec")?.max(0) - 1;
+    let began_s = saved_s - seconds("rdb_last_bgsave_time_sec")?.max(0) - 1;
     let fine = field("rdb_last_bgsave_status") == Some("ok");
     fine.then(|| keep.max(Duration::from_secs(u64::try_from(now_s - began_s).unwrap_or_default())))
 }
@@ -64,8 +69,8 @@ mod tests {
     fn what_is_on_disk_is_told_by_the_log_or_else_by_the_last_snapshot() {
         let info = |aof: &str, write: &str, save: i64, status: &str| {
             format!(
-                "server_time_usec:1000000000000\r\naof_enabled:{aof}\r\naof_last_write_status:{write}\r\n\
-                 rdb_last_save_time:{save}\r\nrdb_last_bgsave_time_sec:4\r\nrdb_last_bgsave_status:{status}\r\n"
+                "server_time_usec:1000000000000\r\nuptime_in_seconds:1500\r\naof_enabled:{aof}\r\n\
+                 aof_last_write_status:{write}\r\nrdb_last_save_time:{save}\r\nrdb_last_bgsave_time_sec:4\r\nrdb_last_bgsave_status:{status}\r\n"
             )
         };
         for (aof, write, save, status, expected) in [
@@ -74,6 +79,8 @@ mod tests {
             ("0", "ok", 1_000_000, "ok", Some(60)),
             ("0", "ok", 999_000, "ok", Some(1_005)),
             ("0", "ok", 999_000, "err", None),
+            // When it was started: it has saved nothing since.
+            ("0", "ok", 998_500, "ok", None),
         ] {
             let found = on_disk(&info(aof, write, save, status), KEEP).map(|age| age.as_secs());
             assert_eq!(found, expected, "{aof} {write} {save} {status}");
