@@ -452,7 +452,9 @@ async fn f1_a_full_journal_refuses_and_what_it_refuses_is_not_done() {
     let refused = loop {
         let found = store.load(Partition(1), &[key(1, "sum")]).await.unwrap().remove(0);
         match store.commit(&add(1, &format!("next-{applied}"), found.as_ref())).await {
-            Ok(Outcome::Applied) => applied += 1,
+            Ok(Outcome::Applied | Outcome::Seen(_)) => applied += 1,
+            // A machine that has other things to do: it is sent again.
+            Err(Error::OutcomeUnknown) => {}
             other => break other,
         }
         assert!(applied < 1_000, "it is full some time");

@@ -39,8 +39,9 @@ const WALKS_MAX: usize = 100_000;
 struct Parked(HashMap<(ProgramId, AccountId), (Instant, i64)>);
 
 impl Parked {
+    /// A clock that was ahead, and is right again, makes nobody wait for longer than was meant.
     fn is_waiting(&self, target: &(ProgramId, AccountId), now: Instant) -> bool {
-        self.0.get(target).is_some_and(|(until, _)| now < *until)
+        self.0.get(target).is_some_and(|(until, wait)| now < *until && *until <= now.plus_ms(*wait))
     }
 
     fn park(&mut self, target: (ProgramId, AccountId), now: Instant) {
