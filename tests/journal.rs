@@ -14,6 +14,7 @@ mod support {
 }
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -411,6 +412,107 @@ async fn f1_two_lives_that_began_alike_are_told_apart() {
     let second = journaled(RedisSettings::new(redis.url()), other.path());
     told.extend(in_turn(&[&second, &first], "again", 2).await);
     until_all_is_there(&first, &told).await;
+}
+
+/// Chance, from a seed that a failure prints.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Chance {
+        let asked = std::env::var("GUERDON_SEED").ok().and_then(|seed| seed.parse().ok());
+        Chance(asked.unwrap_or_else(|| RandomState::new().hash_one("seed")))
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from(mixed % end as u64).unwrap()
+    }
+}
+
+/// How many steps a drawn history has: more in the long form of the fault suite.
+fn steps() -> usize {
+    let asked = std::env::var("GUERDON_FAULTS").ok().and_then(|asked| asked.parse::<usize>().ok());
+    asked.map_or(12, |asked| asked.max(12))
+}
+
+/// Instances come and go, and Redis comes back as it was some time ago, in whatever order: in the end all is there that any of
+/// them had acknowledged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_whatever_order_instances_and_losses_come_in_nothing_is_lost() {
+    const INSTANCES: usize = 3;
+    let mut chance = Chance::new();
+    let seed = chance.0;
+    let mut redis = RedisServer::start();
+    let folders: Vec<TempDir> = (0..INSTANCES).map(|_| TempDir::new().unwrap()).collect();
+    let start = |redis: &RedisServer, at: usize| journaled(RedisSettings::new(redis.url()), folders[at].path());
+    let mut stores: Vec<Option<Arc<RedisStore>>> = (0..INSTANCES).map(|at| Some(start(&redis, at))).collect();
+    let mut told = Vec::new();
+    let mut history = Vec::new();
+    for (at, store) in stores.iter().enumerate() {
+        settle(store.as_ref().unwrap(), 1, &format!("first-{at}")).await;
+        told.push((1, format!("first-{at}")));
+    }
+    let _: String = redis.command(&["SAVE"]);
+    for step in 0..steps() {
+        let at = chance.below(INSTANCES);
+        let alive = stores.iter().flatten().count();
+        match (chance.below(10), &stores[at]) {
+            (0, _) => {
+                history.push("SAVE".to_owned());
+                let _: String = redis.command(&["SAVE"]);
+            }
+            (1 | 2, _) => {
+                history.push("Redis as it was".to_owned());
+                block_in_place(|| redis.restart());
+            }
+            (3, _) => {
+                history.push("Redis as it was, in the middle of writes".to_owned());
+                let live: Vec<Arc<RedisStore>> = stores.iter().flatten().cloned().collect();
+                let mut writers = JoinSet::new();
+                for (writer, store) in live.into_iter().enumerate() {
+                    writers.spawn(async move {
+                        let names: Vec<String> = (0..8).map(|n| format!("{step}-under-{writer}-{n}")).collect();
+                        for name in &names {
+                            settle(&store, 1, name).await;
+                        }
+                        names
+                    });
+                }
+                block_in_place(|| redis.restart());
+                while let Some(ended) = writers.join_next().await {
+                    told.extend(ended.unwrap().into_iter().map(|name| (1, name)));
+                }
+            }
+            (4 | 5, Some(_)) if 1 < alive => {
+                history.push(format!("{at} goes"));
+                stores[at] = None;
+            }
+            (_, None) => {
+                history.push(format!("{at} comes"));
+                stores[at] = Some(start(&redis, at));
+            }
+            (_, Some(store)) => {
+                let count = 1 + chance.below(6);
+                history.push(format!("{at} writes {count}"));
+                for n in 0..count {
+                    let name = format!("{step}-{at}-{n}");
+                    settle(store, 1, &name).await;
+                    told.push((1, name));
+                }
+            }
+        }
+    }
+    let all: Vec<Arc<RedisStore>> =
+        stores.into_iter().enumerate().map(|(at, store)| store.unwrap_or_else(|| start(&redis, at))).collect();
+    // Each of them has the partition open, and has brought what it had.
+    for (at, store) in all.iter().enumerate() {
+        settle(store, 1, &format!("last-{at}")).await;
+        told.push((1, format!("last-{at}")));
+    }
+    let lost = lost(&all[0], &told).await;
+    assert_eq!(lost, 0, "of {}; seed {seed}: {history:#?}", told.len());
 }
 
 async fn missing(store: &RedisStore, told: &[(u16, String)]) -> usize {
