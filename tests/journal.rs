@@ -361,9 +361,7 @@ async fn f1_an_instance_that_was_away_brings_what_it_has_when_it_comes_back() {
 
 /// Until all that was acknowledged is there again.
 async fn until_all_is_there(store: &RedisStore, told: &[(u16, String)]) {
-    until("all is there", || {
-        block_in_place(|| tokio::runtime::Handle::current().block_on(missing(store, told))) == 0
-    });
+    until("all is there", || block_in_place(|| tokio::runtime::Handle::current().block_on(missing(store, told))) == 0);
     assert_eq!(lost(store, told).await, 0);
 }
 
@@ -437,19 +435,35 @@ fn steps() -> usize {
     asked.map_or(12, |asked| asked.max(12))
 }
 
+/// What was done so far: told when the test fails, however it does.
+struct History {
+    seed: u64,
+    steps: Vec<String>,
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            #[allow(clippy::print_stderr, reason = "how to do it again")]
+            {
+                eprintln!("seed {}:\n{}", self.seed, self.steps.join("\n"));
+            }
+        }
+    }
+}
+
 /// Instances come and go, and Redis comes back as it was some time ago, in whatever order: in the end all is there that any of
 /// them had acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_whatever_order_instances_and_losses_come_in_nothing_is_lost() {
     const INSTANCES: usize = 3;
     let mut chance = Chance::new();
-    let seed = chance.0;
+    let mut history = History { seed: chance.0, steps: Vec::new() };
     let mut redis = RedisServer::start();
     let folders: Vec<TempDir> = (0..INSTANCES).map(|_| TempDir::new().unwrap()).collect();
     let start = |redis: &RedisServer, at: usize| journaled(RedisSettings::new(redis.url()), folders[at].path());
     let mut stores: Vec<Option<Arc<RedisStore>>> = (0..INSTANCES).map(|at| Some(start(&redis, at))).collect();
     let mut told = Vec::new();
-    let mut history = Vec::new();
     for (at, store) in stores.iter().enumerate() {
         settle(store.as_ref().unwrap(), 1, &format!("first-{at}")).await;
         told.push((1, format!("first-{at}")));
@@ -460,15 +474,15 @@ async fn f1_whatever_order_instances_and_losses_come_in_nothing_is_lost() {
         let alive = stores.iter().flatten().count();
         match (chance.below(10), &stores[at]) {
             (0, _) => {
-                history.push("SAVE".to_owned());
+                history.steps.push("SAVE".to_owned());
                 let _: String = redis.command(&["SAVE"]);
             }
             (1 | 2, _) => {
-                history.push("Redis as it was".to_owned());
+                history.steps.push("Redis as it was".to_owned());
                 block_in_place(|| redis.restart());
             }
             (3, _) => {
-                history.push("Redis as it was, in the middle of writes".to_owned());
+                history.steps.push("Redis as it was, in the middle of writes".to_owned());
                 let live: Vec<Arc<RedisStore>> = stores.iter().flatten().cloned().collect();
                 let mut writers = JoinSet::new();
                 for (writer, store) in live.into_iter().enumerate() {
@@ -486,16 +500,16 @@ async fn f1_whatever_order_instances_and_losses_come_in_nothing_is_lost() {
                 }
             }
             (4 | 5, Some(_)) if 1 < alive => {
-                history.push(format!("{at} goes"));
+                history.steps.push(format!("{at} goes"));
                 stores[at] = None;
             }
             (_, None) => {
-                history.push(format!("{at} comes"));
+                history.steps.push(format!("{at} comes"));
                 stores[at] = Some(start(&redis, at));
             }
             (_, Some(store)) => {
                 let count = 1 + chance.below(6);
-                history.push(format!("{at} writes {count}"));
+                history.steps.push(format!("{at} writes {count}"));
                 for n in 0..count {
                     let name = format!("{step}-{at}-{n}");
                     settle(store, 1, &name).await;
@@ -511,8 +525,7 @@ async fn f1_whatever_order_instances_and_losses_come_in_nothing_is_lost() {
         settle(store, 1, &format!("last-{at}")).await;
         told.push((1, format!("last-{at}")));
     }
-    let lost = lost(&all[0], &told).await;
-    assert_eq!(lost, 0, "of {}; seed {seed}: {history:#?}", told.len());
+    assert_eq!(lost(&all[0], &told).await, 0, "of {}", told.len());
 }
 
 async fn missing(store: &RedisStore, told: &[(u16, String)]) -> usize {

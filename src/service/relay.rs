@@ -417,3 +417,25 @@ async fn acknowledge_one(inner: &Inner, commit: Commit) -> Result<(), Error> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_longer_than_was_meant_for_a_clock_that_was_ahead() {
+        let mut parked = Parked::default();
+        let target = (ProgramId::parse("club").expect("an id"), AccountId::parse("ann").expect("an id"));
+        let ahead = Instant(3 * 86_400_000);
+        parked.park(target.clone(), ahead);
+        for (now, waits) in [
+            (ahead, true),
+            (ahead.plus_ms(PARK_MS - 1), true),
+            (ahead.plus_ms(PARK_MS), false),
+            // Right again.
+            (Instant(0), false),
+        ] {
+            assert_eq!(parked.is_waiting(&target, now), waits, "{now:?}");
+        }
+    }
+}

@@ -273,6 +273,8 @@ async fn alive(journaled: &Arc<Journaled>, state: &mut State) -> Result<(), Erro
         ask.cmd("EXISTS").arg(journaled.keys.alive(name)?);
     }
     let alive: Vec<u8> = decoded(link.call_all(&live, &ask, Sent::Read).await?)?;
+    // Named is also who lives, and has not said so yet to a Redis that came back a moment ago.
+    let alone = names.iter().all(|name| name == me);
     let (names, gone): (Vec<_>, Vec<_>) = names.into_iter().zip(alive).partition(|(_, alive)| *alive == 1);
     for (name, _) in gone {
         // Should it live after all it says so again.
@@ -288,7 +290,6 @@ async fn alive(journaled: &Arc<Journaled>, state: &mut State) -> Result<(), Erro
     state.alive_at = Some(now);
     state.peers.extend(names.into_iter().map(|(name, _)| (name, now)));
     if state.joins_at.is_none() {
-        let alone = state.peers.keys().all(|name| name == me);
         state.joins_at = Some(if alone { now } else { now + JOIN });
     }
     // Redis may have forgotten whom it knew a moment ago.
@@ -454,9 +455,11 @@ impl Recovery<'_> {
                             applied += part.applied;
                             let (partition, sequence) = (part.partition, seq(sequence)?);
                             part.late.extend(part.lacking.drain(..).map(|(_, found)| found));
+                            // What this instance had heard of beyond that comes after it now.
+                            self.heard(partition, sequence);
                             // Should it break off, the partition is looked at anew.
                             applied += self.finish(part).await?;
-                            self.opened(partition, sequence);
+                            self.opened(partition);
                             stirred = true;
                             continue;
                         }
@@ -639,11 +642,16 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// The partition is open here, too.
-    fn opened(&self, partition: Partition, sequence: u64) {
-        let at = usize::from(partition.0);
-        if let (Some(seen), Some(opened)) = (self.journaled.seen.get(at), self.journaled.opened.get(at)) {
+    /// How far the partition has come in this life of the server.
+    fn heard(&self, partition: Partition, sequence: u64) {
+        if let Some(seen) = self.journaled.seen.get(usize::from(partition.0)) {
             seen.store(sequence, Ordering::Release);
+        }
+    }
+
+    /// The partition is open here, too.
+    fn opened(&self, partition: Partition) {
+        if let Some(opened) = self.journaled.opened.get(usize::from(partition.0)) {
             opened.store(life(self.live), Ordering::Release);
         }
         self.journaled.changed.send_modify(|count| *count = count.wrapping_add(1));
@@ -815,4 +823,49 @@ async fn tidy(journaled: &Arc<Journaled>, state: &mut State, all: &[(Arc<Link>, 
     }
     let journal = Arc::clone(&journaled.journal);
     tokio::task::spawn_blocking(move || journal.forget(age)).await.map_err(|_| Error::Unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survivor(fields: &[(&str, &str)], sequence: u64) -> Survivor {
+        let fields = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
+        Survivor::read(fields.collect(), Some(sequence.to_string())).expect("it can be read")
+    }
+
+    #[test]
+    fn of_an_epoch_is_there_what_lies_between_its_beginning_and_the_next() {
+        // Epoch 7 was lost as a whole; epoch 5 gave numbers up to 14, of which those from 11 on were given again by epoch 9.
+        let found = survivor(&[("epoch", "9"), ("base:1", "0"), ("base:5", "4"), ("base:9", "10"), ("gap:6", "8")], 20);
+        for (epoch, sequence, expected) in [
+            (1, 1, true),
+            (1, 4, true),
+            (1, 5, false),
+            (5, 4, false),
+            (5, 5, true),
+            // Nobody had them when the others came again.
+            (5, 7, false),
+            (5, 8, false),
+            (5, 9, true),
+            (5, 10, true),
+            (5, 11, false),
+            (7, 11, false),
+            (9, 10, false),
+            (9, 11, true),
+            (9, 20, true),
+            (9, 21, false),
+            (12, 21, false),
+        ] {
+            assert_eq!(found.has(Number { epoch, sequence }), expected, "{epoch}.{sequence}");
+        }
+    }
+
+    #[test]
+    fn a_survivor_from_before_a_journal_begins_is_told() {
+        let found = survivor(&[("epoch", "5"), ("base:1", "0"), ("base:5", "4")], 10);
+        for (epoch, sequence, expected) in [(1, 4, true), (5, 10, true), (5, 11, false), (9, 5, false), (1, 90, true)] {
+            assert_eq!(found.reaches(Number { epoch, sequence }), expected, "{epoch}.{sequence}");
+        }
+    }
 }
