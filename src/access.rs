@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use file::{Credentials, Faults};
 pub use key::{ApiKey, KeyHash};
-pub use methods::{METHODS, Method, method};
+pub use methods::{METHODS, Method, method, named};
 use rate::Limiter;
 pub use rate::Rate;
 

@@ -1,5 +1,6 @@
 //! The commands of the binary.
 
+pub mod audit;
 pub mod cases;
 pub mod check;
 pub mod client;
@@ -52,6 +53,7 @@ enum Command {
     Key(key::KeyArgs),
     Load(load::LoadArgs),
     Payouts(payouts::PayoutsArgs),
+    Audit(audit::AuditArgs),
     VerifyFigures(figures::FiguresArgs),
 }
 
@@ -97,6 +99,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
         Command::Payouts(mut args) => {
             args.reach = args.reach.with_key_of(environment);
             in_runtime(async { exit(payouts::payouts_command(&args, &mut out).await) })
+        }
+        Command::Audit(mut args) => {
+            args.reach = args.reach.with_key_of(environment);
+            in_runtime(async { exit(audit::audit_command(&args, &mut out).await) })
         }
         Command::VerifyFigures(mut args) => {
             args.reach = args.reach.with_key_of(environment);

@@ -226,7 +226,7 @@ impl Face {
     }
 
     fn count_refusals(&self, answer: &Answer) {
-        for refusal in response::refusals(answer) {
+        for refusal in answer.refusals() {
             self.observer.refused(refusal.reason);
         }
     }

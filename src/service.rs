@@ -2,6 +2,7 @@
 //! sweeper.
 
 mod accruals;
+mod audit;
 mod boards;
 mod cache;
 mod claims;
@@ -52,12 +53,12 @@ pub use reapply::Reapplier;
 
 use crate::clock::Clock;
 use crate::domain::answer::{
-    AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    PayoutsView, ReferralView, StatsProof, StatsView, TicketView, VerifyView, WeighingView,
+    AccountView, Answer, AuditView, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView,
+    OrderView, PayoutsView, ReferralView, StatsProof, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::command::Command;
 use crate::domain::draw::Seed;
-use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
+use crate::domain::id::{AccountId, BoardId, Code, DrawId, Label, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::program::Timeline;
 use crate::domain::quote::QuoteKey;
 use crate::domain::referral::signal::SignalKey;
@@ -80,6 +81,19 @@ pub struct Write {
     /// As the caller says; `None`: now.
     pub occurred_at: Option<Instant>,
     pub command: Command,
+    /// `None`: it is no administrative write.
+    pub audit: Option<Box<Audit>>,
+}
+
+/// Who is behind an administrative write.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Audit {
+    /// The name of the credential.
+    pub principal: Box<str>,
+    /// In full: `guerdon.v1.MemberService/Adjust`.
+    pub method: &'static str,
+    /// To whom the credential belongs: who acts, where the command names nobody.
+    pub agent: Option<Label>,
 }
 
 /// The preview of a write, or a read that passes through a decision.
@@ -121,6 +135,28 @@ pub struct Entries {
     pub until: Option<Instant>,
     /// The period is about when things happened rather than when they were written.
     pub by_effective_at: bool,
+}
+
+/// Which administrative writes. What is `None` does not narrow the list.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuditEntries {
+    /// Where the page before ended; `None`: from the beginning.
+    pub token: Option<String>,
+    /// Most entries of a page.
+    pub limit: usize,
+    pub newest_first: bool,
+    /// Only those after this position.
+    pub after: u64,
+    /// Recorded then or later.
+    pub from: Option<Instant>,
+    /// Recorded before.
+    pub until: Option<Instant>,
+    pub principal: Option<Label>,
+    pub agent: Option<Label>,
+    /// In full.
+    pub method: Option<&'static str>,
+    /// As the request named them.
+    pub member: Option<MemberId>,
 }
 
 /// What the transport calls. [`Service`] implements it; the trait states the surface in one place.
@@ -184,6 +220,9 @@ pub trait Calls: Send + Sync {
     async fn verify(&self, program: &ProgramId, member: &MemberId) -> Result<VerifyView, Error>;
     /// Up to `limit` notices of a program after a position.
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error>;
+    /// Administrative writes of a program as asked for, and the token of the next page.
+    async fn audit(&self, program: &ProgramId, asked: &AuditEntries)
+    -> Result<(Vec<AuditView>, Option<String>), Error>;
     /// A leaderboard in the period of an instant, and where a member stands.
     async fn leaderboard(
         &self,
@@ -521,6 +560,14 @@ impl Calls for Service {
 
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
         notices::list(&self.inner, program, after, limit).await
+    }
+
+    async fn audit(
+        &self,
+        program: &ProgramId,
+        asked: &AuditEntries,
+    ) -> Result<(Vec<AuditView>, Option<String>), Error> {
+        audit::list(&self.inner, program, asked).await
     }
 
     async fn leaderboard(

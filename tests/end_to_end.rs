@@ -18,6 +18,7 @@ mod support {
 }
 
 mod end_to_end_cases {
+    pub(crate) mod audit;
     pub(crate) mod boards;
     pub(crate) mod budgets;
     pub(crate) mod draws;
@@ -74,6 +75,16 @@ macro_rules! cases {
 }
 
 cases! {
+    audit {
+        f5_an_administrative_write_is_listed_once_with_who_and_why
+        f5_what_is_refused_is_listed_and_what_came_to_no_decision_is_not
+        f5_moves_payouts_and_what_an_agent_says_for_a_friend_are_listed
+        f5_the_audit_is_narrowed_and_paged_from_either_end
+        f5_what_nobody_asked_for_is_passed_over_some_at_a_time
+        f5_what_the_store_loses_on_the_way_to_the_audit_is_listed_once
+        f5_two_servers_that_record_at_once_leave_no_gap
+        f5_who_is_erased_leaves_no_note_in_the_audit
+    }
     boards {
         d6_ties_pages_periods_and_ones_own_rank
         d6_who_hides_is_merged_or_erased_vanishes

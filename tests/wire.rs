@@ -13,6 +13,7 @@ mod wire {
     pub(crate) mod kit;
 
     mod answers;
+    mod audit;
     mod events;
     mod fingerprints;
     mod hostile;

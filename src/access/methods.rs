@@ -12,7 +12,8 @@ pub struct Method {
     pub name: &'static str,
     /// Any of these.
     pub roles: &'static [Role],
-    /// An administrative write: it is in the audit.
+    /// An administrative write: it is in the audit. What shops' services do in the course of things is none (`SetRole`,
+    /// `CancelVoucher`, a `GetOutcome` that burns a request id), nor is `EndDay`, which is no write of a program.
     pub audited: bool,
     /// Concerns all programs at once, so that a credential for some is not enough.
     pub whole_deployment: bool,
@@ -102,6 +103,7 @@ pub const METHODS: &[Method] = &[
     open("guerdon.v1.PayoutService/ListPayouts", &[Support, Analyst, Admin]),
     open("guerdon.v1.LedgerService/VerifyMember", READS),
     open("guerdon.v1.LedgerService/ListNotices", READS),
+    open("guerdon.v1.LedgerService/ListAuditEntries", ADMIN),
     open("guerdon.v1.LimitService/GetLimits", ANYBODY),
     Method { whole_deployment: true, ..open("guerdon.v1.SimulationService/EndDay", ADMIN) },
 ];
@@ -109,4 +111,11 @@ pub const METHODS: &[Method] = &[
 /// The method of that full name.
 pub fn method(name: &str) -> Option<&'static Method> {
     METHODS.iter().find(|method| method.name == name)
+}
+
+/// The method of that name, in full or as its service has it: `Adjust`. No two services have one of the same name.
+pub fn named(name: &str) -> Option<&'static Method> {
+    METHODS
+        .iter()
+        .find(|method| method.name == name || method.name.rsplit_once('/').is_some_and(|(_, own)| own == name))
 }

@@ -174,6 +174,7 @@ methods! {
     get_referral: referrals, "GetReferral", GetReferralRequest -> GetReferralResponse;
     verify_stats: referrals, "VerifyStats", VerifyStatsRequest -> VerifyStatsResponse;
     list_payouts: payouts, "ListPayouts", ListPayoutsRequest -> ListPayoutsResponse;
+    list_audit_entries: ledger, "ListAuditEntries", ListAuditEntriesRequest -> ListAuditEntriesResponse;
     verify_member: ledger, "VerifyMember", VerifyMemberRequest -> VerifyMemberResponse;
 }
 

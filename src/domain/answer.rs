@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::{AccountKind, Payout, Person, Role, Source, Voucher, VoucherState};
-use super::command::{ReturnCause, Tender};
+use super::command::{AdjustReason, ReturnCause, Tender};
 use super::event_record::{EventState, RecoveryRecord};
 use super::id::{
     AccountId, CampaignId, CardId, Code, DrawId, GoalId, GrantId, Label, LadderId, LevelId, LineId, OrderEventId,
@@ -59,6 +59,47 @@ pub enum Answer {
     ReviewReward(ReviewAnswer),
     PreparePayout(PayoutAnswer),
     ConfirmPayout(PayoutAnswer),
+}
+
+impl Answer {
+    /// What was refused, wherever an answer keeps it.
+    pub fn refusals(&self) -> &[Refusal] {
+        match self {
+            Answer::Enroll(answer) => &answer.decided.refusals,
+            Answer::Reserve(answer) => &answer.decided.refusals,
+            Answer::Commit(answer) => &answer.decided.refusals,
+            Answer::Release(answer) => &answer.refusals,
+            Answer::Return(answer) => &answer.decided.refusals,
+            Answer::Adjust(answer) => &answer.decided.refusals,
+            Answer::CreateCode(answer) => &answer.refusals,
+            Answer::Attribute(answer) => &answer.decided.refusals,
+            Answer::UpdateMember(answer) => &answer.decided.refusals,
+            Answer::RecordEvent(answer) | Answer::ReviewEvent(answer) | Answer::RevokeEvent(answer) => {
+                &answer.decided.refusals
+            }
+            Answer::Claim(answer) => &answer.decided.refusals,
+            Answer::OrderEvent(answer) => &answer.decided.refusals,
+            Answer::Extend(answer) | Answer::Reinstate(answer) => &answer.decided.refusals,
+            Answer::SetTier(answer) => &answer.decided.refusals,
+            Answer::Move(answer) => &answer.decided.refusals,
+            Answer::Announced(answer) => &answer.refusals,
+            Answer::Erase(answer) => &answer.decided.refusals,
+            Answer::Send(answer) => &answer.decided.refusals,
+            Answer::CreateAccount(answer) => &answer.decided.refusals,
+            Answer::SetRole(answer) => &answer.decided.refusals,
+            Answer::Amend(answer) => &answer.decided.refusals,
+            Answer::UpdateCode(answer) => &answer.refusals,
+            Answer::Touch(answer) => &answer.refusals,
+            Answer::ReviewReward(answer) => &answer.decided.refusals,
+            Answer::RedeemReward(answer) | Answer::FulfilVoucher(answer) | Answer::CancelVoucher(answer) => {
+                &answer.decided.refusals
+            }
+            Answer::PreparePayout(answer) | Answer::ConfirmPayout(answer) => &answer.decided.refusals,
+            // What is on offer and cannot be had was not asked for.
+            Answer::Catalogue(answer) => &answer.decided.refusals,
+            Answer::Done | Answer::Fenced => &[],
+        }
+    }
 }
 
 /// What became of a review.
@@ -1494,6 +1535,32 @@ pub struct NoticeView {
     pub rule: RuleId,
     pub occasion_at: Instant,
     pub noticed_at: Instant,
+}
+
+/// An administrative write, carried out or refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditView {
+    /// 1, 2, 3, ... within the program.
+    pub position: u64,
+    /// When it came to the list; never falls from one to the next.
+    pub recorded_at: Instant,
+    pub decided_at: Instant,
+    /// The name of the credential.
+    pub principal: String,
+    pub agent: Option<Label>,
+    /// In full.
+    pub method: String,
+    pub request: super::id::RequestId,
+    /// As the request named them.
+    pub member: super::id::MemberId,
+    /// In whose ledger it stands.
+    pub account: AccountId,
+    pub reason: Option<AdjustReason>,
+    pub reason_code: Option<Label>,
+    /// As long as it is kept.
+    pub note: Option<String>,
+    /// Empty: it was carried out.
+    pub refused_for: Vec<Reason>,
 }
 
 /// What verification of a ledger found.

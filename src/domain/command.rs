@@ -812,7 +812,43 @@ impl Command {
             _ => None,
         }
     }
+
+    /// Who of the staff acts; `None`: the command names nobody.
+    pub fn agent(&self) -> Option<&Label> {
+        match self {
+            Command::Adjust(Adjust { agent, .. })
+            | Command::Extend(Extend { agent, .. })
+            | Command::Reinstate(Reinstate { agent, .. })
+            | Command::SetTier(SetTier { agent, .. })
+            | Command::ReviewEvent(ReviewEvent { agent, .. })
+            | Command::RevokeEvent(RevokeEvent { agent, .. })
+            | Command::UpdateCode(UpdateCode { agent, .. })
+            | Command::ReviewReward(ReviewReward { agent, .. }) => Some(agent),
+            Command::Attribute(Attribute { agent, .. }) => agent.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Why a correction is made, where a command says so.
+    pub fn adjust_reason(&self) -> Option<AdjustReason> {
+        match self {
+            Command::Adjust(Adjust { reason, .. })
+            | Command::Extend(Extend { reason, .. })
+            | Command::Reinstate(Reinstate { reason, .. })
+            | Command::SetTier(SetTier { reason, .. }) => Some(*reason),
+            _ => None,
+        }
+    }
+
+    /// Why something is decided so, where a command says it as a code.
+    pub fn reason_code(&self) -> Option<&Label> {
+        match self {
+            Command::ReviewReward(ReviewReward { reason, .. }) => Some(reason),
+            _ => None,
+        }
+    }
 }
+
 /// A level of status by hand.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SetTier {

@@ -109,7 +109,8 @@ where
             let code = answered.as_ref().map_or_else(Status::code, code_of);
             tracing::Span::current().record("rpc.grpc.status_code", i32::from(code));
             if let Some(principal) = audited {
-                // Program and request id stand in the span; the agent and the reason in the ledger, under that request id.
+                // Also of calls that came to no decision, which the list of `service/audit.rs` does not have. Program and request
+                // id stand in the span.
                 let principal = principal.name();
                 tracing::info!(target: "guerdon::audit", principal, method, ?code, "an administrative write");
             }

@@ -121,6 +121,7 @@ fn pages() -> wire::PageLimits {
         payouts: whole(AccountState::PAYOUTS_MAX),
         leaderboard: standing::PAGE_SIZE_MAX,
         stats_months: referral::MONTHS_MAX,
+        audit_entries: ledger::PAGE_SIZE_MAX,
     }
 }
 

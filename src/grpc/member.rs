@@ -344,13 +344,7 @@ fn page(
     if PAGE_TOKEN_BYTES_MAX < raw.page_token.len() {
         bad.add(&Path::Of("page_token"), "is none that this server has given");
     }
-    let from = request::instant(bad, &Path::Of("from"), raw.from.as_ref());
-    let until = request::instant(bad, &Path::Of("until"), raw.until.as_ref());
-    if let (Some(Some(from)), Some(Some(until))) = (from, until)
-        && until <= from
-    {
-        bad.add(&Path::Of("until"), "must be later than `from`");
-    }
+    let period = request::period(bad, raw.from.as_ref(), raw.until.as_ref());
     let by_effective_at = request::known(bad, &Path::Of("period_of"), raw.period_of).map(|of| match of {
         wire::EntryTime::Unspecified | wire::EntryTime::Posted => false,
         wire::EntryTime::Effective => true,
@@ -361,6 +355,7 @@ fn page(
         Ok(size) => size,
     };
     let token = (!raw.page_token.is_empty()).then(|| raw.page_token.clone());
-    let asked = Entries { token, limit, from: from?, until: until?, by_effective_at: by_effective_at? };
+    let (from, until) = period?;
+    let asked = Entries { token, limit, from, until, by_effective_at: by_effective_at? };
     Some((program, member, asked))
 }

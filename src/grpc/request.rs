@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::violations::{Path, Violations, shortened};
 use super::wire;
-use crate::access;
+use crate::access::{self, Caller};
 use crate::domain::command::{
     CODES_MAX, Command, EnteredCode, PayAmount, PayWithUnits, REWARDS_MAX, Redeem, RedeemMode, TENDERS_MAX, Tender,
     VOUCHERS_MAX,
@@ -21,7 +21,7 @@ use crate::domain::quote::{self, Relied};
 use crate::domain::referral::code;
 use crate::domain::referral::signal::{RawSignals, Signals};
 use crate::domain::time::Instant;
-use crate::service::{Calls, Fingerprint, Write};
+use crate::service::{Audit, Calls, Fingerprint, Write};
 
 pub(super) const CODE_BYTES_MAX: usize = 64;
 /// Of each.
@@ -118,8 +118,16 @@ impl Envelope {
 
     pub(super) fn write(self, fingerprint: Fingerprint, command: Command) -> Write {
         let Envelope { program, member, request_id, occurred_at } = self;
-        Write { program, member, request_id, fingerprint, occurred_at, command }
+        let audit = audit(&command).map(Box::new);
+        Write { program, member, request_id, fingerprint, occurred_at, command, audit }
     }
+}
+
+/// Who is behind a command that is an administrative write: by its method, or because somebody of the staff says so.
+fn audit(command: &Command) -> Option<Audit> {
+    let Caller { principal, method } = access::caller()?;
+    let method = method.filter(|method| method.audited || command.agent().is_some())?;
+    Some(Audit { principal: principal.name().into(), method: method.name, agent: principal.agent().cloned() })
 }
 
 /// Whether it is one of ours is for the service to see. The outer `None` is a fault.
@@ -261,6 +269,22 @@ pub(super) fn instant(
             None
         }
     }
+}
+
+/// From an instant, which is part of it, to another, which is not. The outer `None` is a fault.
+pub(super) fn period(
+    bad: &mut Violations,
+    from: Option<&prost_types::Timestamp>,
+    until: Option<&prost_types::Timestamp>,
+) -> Option<(Option<Instant>, Option<Instant>)> {
+    let from = instant(bad, &Path::Of("from"), from);
+    let until = instant(bad, &Path::Of("until"), until);
+    if let (Some(Some(from)), Some(Some(until))) = (from, until)
+        && until <= from
+    {
+        bad.add(&Path::Of("until"), "must be later than `from`");
+    }
+    Some((from?, until?))
 }
 
 /// A known value of an enum, or the number noted as unknown.

@@ -18,7 +18,7 @@ use crate::domain::answer::{
     ReleaseAnswer, Reservation, ReservationState, ReserveAnswer, ReturnAnswer, ReturnStatus, SendAnswer, SetRoleAnswer,
     Share, Subject, UpdateMemberAnswer, VerifyView,
 };
-use crate::domain::command::{ReturnCause, Tender};
+use crate::domain::command::{AdjustReason, ReturnCause, Tender};
 use crate::domain::id::UnitId;
 use crate::domain::order::OrderKind;
 use crate::domain::program::{Kind, SettlesAs};
@@ -258,45 +258,6 @@ pub(super) fn outcome(answer: Answer) -> Option<wire::get_outcome_response::Answ
         // A touch has no member to ask for it by.
         Answer::Announced(_) | Answer::Catalogue(_) | Answer::Touch(_) => None,
         Answer::Done | Answer::Fenced => None,
-    }
-}
-
-/// What was refused, wherever an answer keeps it.
-pub(super) fn refusals(answer: &Answer) -> &[Refusal] {
-    match answer {
-        Answer::Enroll(answer) => &answer.decided.refusals,
-        Answer::Reserve(answer) => &answer.decided.refusals,
-        Answer::Commit(answer) => &answer.decided.refusals,
-        Answer::Release(answer) => &answer.refusals,
-        Answer::Return(answer) => &answer.decided.refusals,
-        Answer::Adjust(answer) => &answer.decided.refusals,
-        Answer::CreateCode(answer) => &answer.refusals,
-        Answer::Attribute(answer) => &answer.decided.refusals,
-        Answer::UpdateMember(answer) => &answer.decided.refusals,
-        Answer::RecordEvent(answer) | Answer::ReviewEvent(answer) | Answer::RevokeEvent(answer) => {
-            &answer.decided.refusals
-        }
-        Answer::Claim(answer) => &answer.decided.refusals,
-        Answer::OrderEvent(answer) => &answer.decided.refusals,
-        Answer::Extend(answer) | Answer::Reinstate(answer) => &answer.decided.refusals,
-        Answer::SetTier(answer) => &answer.decided.refusals,
-        Answer::Move(answer) => &answer.decided.refusals,
-        Answer::Announced(answer) => &answer.refusals,
-        Answer::Erase(answer) => &answer.decided.refusals,
-        Answer::Send(answer) => &answer.decided.refusals,
-        Answer::CreateAccount(answer) => &answer.decided.refusals,
-        Answer::SetRole(answer) => &answer.decided.refusals,
-        Answer::Amend(answer) => &answer.decided.refusals,
-        Answer::UpdateCode(answer) => &answer.refusals,
-        Answer::Touch(answer) => &answer.refusals,
-        Answer::ReviewReward(answer) => &answer.decided.refusals,
-        Answer::RedeemReward(answer) | Answer::FulfilVoucher(answer) | Answer::CancelVoucher(answer) => {
-            &answer.decided.refusals
-        }
-        Answer::PreparePayout(answer) | Answer::ConfirmPayout(answer) => &answer.decided.refusals,
-        // What is on offer and cannot be had was not asked for.
-        Answer::Catalogue(answer) => &answer.decided.refusals,
-        Answer::Done | Answer::Fenced => &[],
     }
 }
 
@@ -674,7 +635,16 @@ fn subject(subject: Subject) -> (wire::Subject, String) {
     }
 }
 
-fn refusal_reason(reason: Reason) -> wire::RefusalReason {
+pub(super) fn adjust_reason(reason: AdjustReason) -> wire::AdjustReason {
+    match reason {
+        AdjustReason::Goodwill => wire::AdjustReason::Goodwill,
+        AdjustReason::ServiceRecovery => wire::AdjustReason::ServiceRecovery,
+        AdjustReason::Correction => wire::AdjustReason::Correction,
+        AdjustReason::Migration => wire::AdjustReason::Migration,
+    }
+}
+
+pub(super) fn refusal_reason(reason: Reason) -> wire::RefusalReason {
     use wire::RefusalReason as Wire;
 
     match reason {

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use crate::access::{self, Programs};
 use crate::domain::answer::{
-    AccountView, Answer, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView, OrderView,
-    PayoutsView, ReferralView, StatsProof, StatsView, TicketView, VerifyView, WeighingView,
+    AccountView, Answer, AuditView, BoardView, CodeView, DrawView, EntryView, Explanation, MemberView, NoticeView,
+    OrderView, PayoutsView, ReferralView, StatsProof, StatsView, TicketView, VerifyView, WeighingView,
 };
 use crate::domain::id::{AccountId, BoardId, Code, DrawId, MemberId, OrderId, ProgramId, ReferralId, RequestId};
 use crate::domain::time::Instant;
-use crate::service::{Answered, Calls, Entries, Error, Known, Preview, Referrals, Tree, TreePage, Write};
+use crate::service::{Answered, AuditEntries, Calls, Entries, Error, Known, Preview, Referrals, Tree, TreePage, Write};
 
 /// Every call passes here, and none says of which program it is without being asked whether it may.
 pub(super) struct Tenants {
@@ -155,6 +155,14 @@ impl Calls for Tenants {
 
     async fn notices(&self, program: &ProgramId, after: u64, limit: usize) -> Result<Vec<NoticeView>, Error> {
         self.of(program)?.notices(program, after, limit).await
+    }
+
+    async fn audit(
+        &self,
+        program: &ProgramId,
+        asked: &AuditEntries,
+    ) -> Result<(Vec<AuditView>, Option<String>), Error> {
+        self.of(program)?.audit(program, asked).await
     }
 
     async fn account(&self, program: &ProgramId, account: &AccountId) -> Result<AccountView, Error> {

@@ -22,6 +22,7 @@ pub(super) struct Mark(u8);
 impl Mark {
     /// Each projection has a letter of its own: they are stored, so none is ever given to another.
     pub(super) const ACCRUALS: Mark = Mark(b'a');
+    pub(super) const AUDIT: Mark = Mark(b'u');
     pub(super) const BOARDS: Mark = Mark(b'b');
     pub(super) const NOTICES: Mark = Mark(b'n');
     pub(super) const STATS: Mark = Mark(b's');

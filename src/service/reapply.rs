@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::audit;
 use crate::domain::account::{AccountState, Inbound, MemberRecord};
 use crate::domain::ledger::{Entry, decode, encode};
 use crate::domain::reapply::reapply;
@@ -115,6 +116,13 @@ fn rebuilt(
             && let Ok(sequence) = digits.parse::<u64>()
         {
             write.key.name = format!("{rest}|{}", sequence.saturating_sub(first).saturating_add(moved)).into();
+        }
+    }
+    if let Some(moved) = moved {
+        for item in &mut commit.feed {
+            if let Some(renumbered) = audit::renumbered(item, first, moved) {
+                *item = renumbered;
+            }
         }
     }
     commit.appends.truncate(1);

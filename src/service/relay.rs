@@ -11,7 +11,9 @@ use tracing::{error, warn};
 
 use super::projection::Mark;
 use super::write::{Cause, receive_all, settle};
-use super::{Error, Inner, Service, accruals, boards, codes, confirm, erase, notices, reviews, slices, stats, trees};
+use super::{
+    Error, Inner, Service, accruals, audit, boards, codes, confirm, erase, notices, reviews, slices, stats, trees,
+};
 use crate::domain::command::{Command, Outgoing, Transfer};
 use crate::domain::id::{AccountId, MemberId, ProgramId};
 use crate::domain::ledger::decode;
@@ -148,6 +150,7 @@ struct Sorted {
     projected: Vec<Vec<FeedItem>>,
     lists: Vec<FeedItem>,
     notices: Vec<FeedItem>,
+    audit: Vec<FeedItem>,
 }
 
 impl Sorted {
@@ -165,6 +168,8 @@ impl Sorted {
                 }
             } else if Mark::NOTICES.is_on(&item.body) {
                 sorted.notices.push(item);
+            } else if Mark::AUDIT.is_on(&item.body) {
+                sorted.audit.push(item);
             } else if let Ok((program, effect)) = decode::<(ProgramId, Outgoing)>(&item.body) {
                 let effective_at = effect.effective_at();
                 let now = inner.clock.now(Some(effective_at));
@@ -281,7 +286,7 @@ async fn deliver(
     before: Option<Instant>,
     parked: &mut Parked,
 ) -> Result<u64, Error> {
-    let Sorted { effects, projected, lists, notices } = Sorted::of(inner, items, before, parked);
+    let Sorted { effects, projected, lists, notices, audit } = Sorted::of(inner, items, before, parked);
     let mut done: Vec<(Partition, u64)> = Vec::new();
     let mut failure = None;
     let goes_on = before.is_some();
@@ -297,6 +302,9 @@ async fn deliver(
     }
     if failure.is_none() {
         failure = append(inner, notices, &mut done).await.err();
+    }
+    if failure.is_none() {
+        failure = record(inner, audit, &mut done).await.err();
     }
     let mut count = done.len() as u64;
     acknowledge(inner, done).await?;
@@ -336,6 +344,30 @@ async fn append(inner: &Inner, items: Vec<FeedItem>, done: &mut Vec<(Partition, 
                 error!(%error, partition = item.partition.0, position = item.position, "a notice cannot be read");
             }
             None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Appends administrative writes to the audit of their programs.
+async fn record(inner: &Inner, items: Vec<FeedItem>, done: &mut Vec<(Partition, u64)>) -> Result<(), Error> {
+    type Told = (Vec<audit::Told>, Vec<(Partition, u64)>);
+    let mut by_program: BTreeMap<ProgramId, Told> = BTreeMap::new();
+    for FeedItem { partition, position, body } in items {
+        match audit::on_feed(&body) {
+            Ok(one) => {
+                let (told, places) = by_program.entry(one.program().clone()).or_default();
+                told.push(one);
+                places.push((partition, position));
+            }
+            Err(error) => error!(%error, partition = partition.0, position, "an entry of the audit cannot be read"),
+        }
+    }
+    for (program, (told, places)) in by_program {
+        match audit::append(inner, &program, &told).await {
+            Ok(()) => done.extend(places),
+            Err(error) if error.is_everywhere() => return Err(error),
+            Err(error) => warn!(%error, %program, "entries of the audit could not be appended; they wait"),
         }
     }
     Ok(())

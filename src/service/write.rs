@@ -8,8 +8,8 @@ use tracing::{Instrument, debug, error};
 use super::cache::Seen;
 use super::quotas::{self, Claims};
 use super::{
-    Answered, Error, Inner, Known, Write, accruals, boards, claims, codes, moves, notices, quotes, recipients, reviews,
-    signals, slices, stats, sweeper, touches, trees,
+    Answered, Error, Inner, Known, Write, accruals, audit, boards, claims, codes, moves, notices, quotes, recipients,
+    reviews, signals, slices, stats, sweeper, touches, trees,
 };
 use crate::domain::account::{AccountState, HomeWhy, Inbound, MemberRecord, Salt};
 use crate::domain::answer::Answer;
@@ -63,8 +63,7 @@ pub(super) async fn write(inner: &Arc<Inner>, write: Write) -> Result<Answered, 
 
 async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
     let timeline = inner.timeline(&write.program)?;
-    let cause =
-        Cause { program: &write.program, timeline: &timeline, request: Some((&write.request_id, &write.fingerprint)) };
+    let cause = Cause { program: &write.program, timeline: &timeline, request: Some(write) };
     let times = || inner.times(write.occurred_at);
     // What is seldom asked for takes no room in the task of every write, here and below: a task of some hundred kilobytes
     // costs more to move and to keep in the processor's cache than the decision.
@@ -88,8 +87,8 @@ async fn execute(inner: &Arc<Inner>, write: &Write) -> Result<Answered, Error> {
 pub(super) struct Cause<'a> {
     pub(super) program: &'a ProgramId,
     pub(super) timeline: &'a Timeline,
-    /// `None`: the relay or the sweeper, whose commands are idempotent by themselves.
-    pub(super) request: Option<(&'a RequestId, &'a super::Fingerprint)>,
+    /// What was sent; `None`: the relay or the sweeper, whose commands are idempotent by themselves.
+    pub(super) request: Option<&'a Write>,
 }
 
 /// What settling a command came to.
@@ -344,7 +343,7 @@ async fn with_claims(
     times: Times,
     set_aside: &mut Claims,
 ) -> Result<Step, Error> {
-    let request = cause.request.map(|(id, _)| id);
+    let request = cause.request.map(|write| &write.request_id);
     for _ in 0..quotas::ROUNDS_MAX {
         snapshot.set_aside = set_aside.granted();
         let decision = Box::new(decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?);
@@ -423,7 +422,8 @@ pub(super) async fn once(
         return settled(Settled { received, ..Settled::answer(decision.answer, false) });
     };
     commit.deltas.extend(set_aside.deltas(&decision));
-    let after = AfterCommit::of(*decision);
+    let mut after = AfterCommit::of(*decision);
+    after.has_effects |= cause.request.is_some_and(|write| write.audit.is_some());
     let outcome = send(inner, &commit, resent).await;
     if outcome.is_err() {
         inner.records.forget(&basis.key);
@@ -481,8 +481,8 @@ async fn answered_elsewhere(inner: &Inner, cause: &Cause<'_>, basis: &Basis) -> 
 
 /// The answer that is kept under an account.
 pub(super) async fn answered(inner: &Inner, cause: &Cause<'_>, account: &AccountId) -> Result<Option<Settled>, Error> {
-    let Some((request, fingerprint)) = cause.request else { return Ok(None) };
-    let key = inner.layout.receipt(cause.program, account, request);
+    let Some(Write { request_id, fingerprint, .. }) = cause.request else { return Ok(None) };
+    let key = inner.layout.receipt(cause.program, account, request_id);
     let Some(receipt) = inner.store.receipt(&key).await? else { return Ok(None) };
     let same = receipt.fingerprint == fingerprint.to_bytes();
     Ok(Some(Settled::answer(answer_of(cause, &receipt, same)?, true)))
@@ -608,7 +608,7 @@ pub(super) fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool
         return Err(Error::RequestFenced);
     }
     if !same_content {
-        let field = cause.request.map_or("", |(_, sent)| sent.first_difference(&receipt.fingerprint));
+        let field = cause.request.map_or("", |write| write.fingerprint.first_difference(&receipt.fingerprint));
         return Err(Error::RequestIdReused { field: field.to_owned() });
     }
     Ok(answer)
@@ -1053,9 +1053,10 @@ fn to_commit(
     let (program, layout) = (cause.program, inner.layout);
     let account_id = &basis.account_id;
     let mut commit = Commit { partition: basis.key.partition, expect: basis.expectations(), ..Commit::default() };
-    if let Some((request, fingerprint)) = cause.request {
+    if let Some(write @ Write { request_id, fingerprint, .. }) = cause.request {
+        commit.feed.extend(audit::of(inner, write, account_id, decision));
         commit.receipts.push(NewReceipt {
-            key: layout.receipt(program, account_id, request),
+            key: layout.receipt(program, account_id, request_id),
             receipt: Receipt { fingerprint: fingerprint.to_bytes(), body: encode(&decision.answer) },
             keep_s: inner.options.receipt_keep_s,
         });

@@ -208,6 +208,23 @@ impl Layout {
         Key { partition: self.place(program, "notices"), name: format!("ntcs|{program}|{account}|{notice}").into() }
     }
 
+    /// `aud|bakery`: administrative writes, in the order in which they were recorded.
+    pub fn audit(self, program: &ProgramId) -> Key {
+        Key { partition: self.place(program, "audit"), name: format!("aud|{program}").into() }
+    }
+
+    /// `audh|bakery`: how many there are, and when the last was recorded; beside them.
+    pub fn audit_head(self, program: &ProgramId) -> Key {
+        Key { partition: self.place(program, "audit"), name: format!("audh|{program}").into() }
+    }
+
+    /// `auds|bakery|mia-7|req-1|1774821600000`: that one was recorded; a receipt beside them. The instant tells apart what an
+    /// account is asked under one id once its receipt has gone.
+    pub fn audit_seen(self, program: &ProgramId, account: &AccountId, request: &RequestId, decided_at: Instant) -> Key {
+        let name = format!("auds|{program}|{account}|{request}|{}", decided_at.0);
+        Key { partition: self.place(program, "audit"), name: name.into() }
+    }
+
     /// `brd|bakery|spenders|20574`: who stands where on a board, of the accounts in this partition; the name is that of the due
     /// subject, too.
     pub fn board(self, partition: Partition, program: &ProgramId, board: &BoardId, first: Day) -> Key {

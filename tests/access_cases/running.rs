@@ -95,29 +95,105 @@ async fn f5_the_file_is_followed_without_dropping_calls_and_no_secret_is_logged(
 async fn f5_administrative_writes_are_in_the_audit_and_other_calls_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("credentials.toml");
-    std::fs::write(&file, entry("help-desk", &[Role::Support], &["marlow-bakery"], "")).unwrap();
+    let boss = entry("boss", &[Role::Admin], &["marlow-bakery"], "agent = \"ada\"");
+    std::fs::write(&file, entry("help-desk", &[Role::Support], &["marlow-bakery"], "") + &boss).unwrap();
     let (path, key) = (file.to_str().unwrap(), key_of("help-desk"));
     let base = ["serve", "--program", BAKERY, "--listen", "127.0.0.1:0", "--store", "memory", "--log-format", "json"];
     let mut binary = Binary::serve(&[&base[..], &["--credentials", path]].concat());
-    let channel = Endpoint::from_shared(format!("http://{}", binary.addr())).unwrap().connect().await.unwrap();
+    let addr = binary.addr();
+    let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
     let mut members = MemberServiceClient::new(channel);
     members.enroll(enroll("mia", &key)).await.unwrap();
-    let mut adjust = Request::new(wire::AdjustRequest {
+    let adjust = |request_id: &str, amount: i64| {
+        let mut adjust = Request::new(wire::AdjustRequest {
+            member_id: "mia".to_owned(),
+            request_id: request_id.to_owned(),
+            amount,
+            reason: wire::AdjustReason::Goodwill.into(),
+            agent_id: "zoe".to_owned(),
+            note: "waited, long".to_owned(),
+            ..wire::AdjustRequest::default()
+        });
+        adjust.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        adjust
+    };
+    members.adjust(adjust("adjust-mia", 5)).await.unwrap();
+    // Refused before it is decided: that is in the log alone.
+    assert_eq!(members.adjust(adjust("nothing", 0)).await.unwrap_err().code(), Code::InvalidArgument);
+    let mut erase = Request::new(wire::EraseRequest {
         member_id: "mia".to_owned(),
-        request_id: "adjust-mia".to_owned(),
-        amount: 5,
-        reason: wire::AdjustReason::Goodwill.into(),
-        agent_id: "zoe".to_owned(),
-        ..wire::AdjustRequest::default()
+        request_id: "erase-mia".to_owned(),
+        ..wire::EraseRequest::default()
     });
-    adjust.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
-    members.adjust(adjust).await.unwrap();
+    erase.metadata_mut().insert("authorization", format!("Bearer {}", key_of("boss")).parse().unwrap());
+
+    // Whoever may ask reads it on the command line.
+    let audit = |who: &str, more: &[&str]| {
+        let key_file = dir.path().join(who);
+        std::fs::write(&key_file, key_of(who)).unwrap();
+        let base = ["audit", "--target", &addr.to_string(), "--key-file", key_file.to_str().unwrap()];
+        let ended = output(&[&base[..], more].concat());
+        let lines: Vec<String> = String::from_utf8(ended.stdout).unwrap().lines().map(str::to_owned).collect();
+        (ended.status.code(), lines, String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    let mut lines = Vec::new();
+    for _ in 0..200 {
+        lines = audit("boss", &[]).1;
+        if lines.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let header = "position,recorded_at,decided_at,principal,agent_id,method,member_id,account_id,request_id,reason,refused_for,note";
+    let [found_header, adjusted] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!(found_header, header);
+    let who = ",help-desk,zoe,guerdon.v1.MemberService/Adjust,mia,mia,adjust-mia,GOODWILL,,\"waited, long\"";
+    assert!(adjusted.starts_with("1,20") && adjusted.ends_with(who), "{adjusted}");
+    members.erase(erase).await.unwrap();
+    for _ in 0..200 {
+        lines = audit("boss", &["--newest-first", "--limit", "1", "--from", "2020-01-01"]).1;
+        if lines[1].starts_with("2,") {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let who = ",boss,ada,guerdon.v1.MemberService/Erase,mia,mia,erase-mia,,,";
+    assert!(lines.len() == 2 && lines[1].starts_with("2,20") && lines[1].ends_with(who), "{lines:?}");
+    for (more, expected) in [
+        (&["--principal", "help-desk"][..], &["1"][..]),
+        (&["--agent", "ada"], &["2"]),
+        (&["--method", "Erase"], &["2"]),
+        (&["--member", "leo"], &[]),
+        (&["--after", "1"], &["2"]),
+        (&["--until", "2020-01-01"], &[]),
+        (&["--from", "2020-01-01", "--limit", "1"], &["1"]),
+        (&["--program-id", "marlow-bakery"], &["1", "2"]),
+    ] {
+        let (code, lines, said) = audit("boss", more);
+        let positions: Vec<&str> = lines[1..].iter().map(|line| line.split(',').next().unwrap()).collect();
+        assert_eq!((code, &positions[..]), (Some(0), expected), "{more:?}: {said}");
+    }
+    for (who, more, word) in [
+        ("help-desk", &[][..], "PERMISSION_DENIED"),
+        ("boss", &["--method", "Conjure"], "`method` is"),
+        ("boss", &["--program-id", "rival"], "PROGRAM_UNKNOWN"),
+    ] {
+        let (code, _, said) = audit(who, more);
+        assert!(code == Some(1) && said.contains(word), "{who} {more:?}: {code:?} {said}");
+    }
+
     binary.signal("-TERM");
     let (_, said) = binary.end();
     let audit: Vec<&str> = said.lines().filter(|line| line.contains("\"guerdon::audit\"")).collect();
-    assert_eq!(audit.len(), 1, "{said}");
-    for part in ["help-desk", "guerdon.v1.MemberService/Adjust", "adjust-mia", "marlow-bakery", "Ok"] {
-        assert!(audit[0].contains(part), "{part}: {audit:?}");
+    assert_eq!(audit.len(), 3, "{said}");
+    for (line, parts) in audit.iter().zip([
+        ["help-desk", "guerdon.v1.MemberService/Adjust", "adjust-mia", "marlow-bakery", "Ok"],
+        ["help-desk", "guerdon.v1.MemberService/Adjust", "call", "principal", "InvalidArgument"],
+        ["boss", "guerdon.v1.MemberService/Erase", "erase-mia", "marlow-bakery", "Ok"],
+    ]) {
+        for part in parts {
+            assert!(line.contains(part), "{part}: {line}");
+        }
     }
 }
 

@@ -64,7 +64,19 @@ async fn f4_nothing_of_a_tenant_is_seen_under_the_same_ids_by_another() {
         let status = rpc.call(&server.channel, &rpc.request("rival"), &rival).await.expect_err(name);
         assert_eq!((status.code(), reason(&status).as_str()), (Code::NotFound, "NOT_FOUND"), "{name}");
     }
-    for name in ["ListNotices", "GetOutcome"] {
+    // Now the order is there that it makes up for. The audit is told by the relay.
+    let adjust = rpc("Adjust");
+    adjust.call(&server.channel, &adjust.request("marlow-bakery"), &bakery).await.expect("credited");
+    let end_day = rpc("EndDay");
+    end_day.call(&server.channel, &end_day.request(""), &showing(&key_of("all"))).await.expect("told");
+    let list = rpc("ListAuditEntries");
+    let mut asked = list.request("marlow-bakery");
+    asked.clear_field_by_name("agent_id");
+    let answer = list.call(&server.channel, &asked, &bakery).await.expect("listed");
+    let answer = wire::ListAuditEntriesResponse::decode(answer.encode_to_vec().as_slice()).unwrap();
+    let [adjusted] = &answer.entries[..] else { panic!("{answer:?}") };
+    assert_eq!((adjusted.principal.as_str(), adjusted.request_id.as_str()), ("bakery", "req-Adjust"));
+    for name in ["ListNotices", "ListAuditEntries", "GetOutcome"] {
         let rpc = rpc(name);
         let answer = rpc.call(&server.channel, &rpc.request("rival"), &rival).await.expect(name);
         let empty = match name {

@@ -14,7 +14,7 @@ use wire::RefusalReason as R;
 use crate::support::faulty::{Fault, FaultyStore};
 use crate::support::server::*;
 
-const PARTNERS: &str = "guerdon: 1
+pub(super) const PARTNERS: &str = "guerdon: 1
 program: partners
 title: Partners
 time_zone: UTC
@@ -30,7 +30,7 @@ async fn serve<W: World>(world: &W) -> Server {
 }
 
 /// An account of a partner, and its code.
-async fn partner<W: World>(world: &W, server: &Server, account: &str) -> String {
+pub(super) async fn partner<W: World>(world: &W, server: &Server, account: &str) -> String {
     let request = wire::CreateAccountRequest {
         account_id: account.into(),
         request_id: "create".into(),
@@ -48,7 +48,7 @@ async fn partner<W: World>(world: &W, server: &Server, account: &str) -> String 
 }
 
 /// Delivers and sweeps all that there is; the jobs do not run.
-async fn tell<W: World>(world: &W, server: &Server, at: Option<Instant>) {
+pub(super) async fn tell<W: World>(world: &W, server: &Server, at: Option<Instant>) {
     for step in 0..3 {
         let now = at.map(|at| at.plus_ms(step));
         let now = now.unwrap_or_else(|| world.clock().now(None).plus_ms(step + 1));
@@ -57,7 +57,7 @@ async fn tell<W: World>(world: &W, server: &Server, at: Option<Instant>) {
     }
 }
 
-async fn bring(server: &Server, friend: &str, code: &str, minor: i64) {
+pub(super) async fn bring(server: &Server, friend: &str, code: &str, minor: i64) {
     server.clients.enroll(friend).await;
     let id = format!("o-{friend}");
     let Write::Commit(raw) = commit(friend, &format!("c-{friend}"), order(&id, minor)) else { panic!("a commit") };
@@ -79,7 +79,7 @@ async fn stands(server: &Server, partner: &str) -> [i64; 5] {
     [of.pending_minor, of.due_minor, of.in_payout_minor, of.paid_minor, of.voided_minor]
 }
 
-fn prepare(partner: &str, request: &str, payout: &str) -> Write {
+pub(super) fn prepare(partner: &str, request: &str, payout: &str) -> Write {
     Write::PreparePayout(wire::PreparePayoutRequest {
         member_id: partner.into(),
         request_id: request.into(),
@@ -88,7 +88,7 @@ fn prepare(partner: &str, request: &str, payout: &str) -> Write {
     })
 }
 
-fn confirm(partner: &str, request: &str, payout: &str, state: wire::PayoutState) -> Write {
+pub(super) fn confirm(partner: &str, request: &str, payout: &str, state: wire::PayoutState) -> Write {
     Write::ConfirmPayout(wire::ConfirmPayoutRequest {
         member_id: partner.into(),
         request_id: request.into(),

@@ -416,6 +416,7 @@ impl Run<'_> {
             fingerprint,
             occurred_at,
             command,
+            audit: None,
         }
     }
 

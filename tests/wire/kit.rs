@@ -6,7 +6,7 @@ use std::time::Duration;
 use guerdon::access::Access;
 use guerdon::domain::account::{AccountKind, Payout, PayoutState, Role};
 use guerdon::domain::answer::*;
-use guerdon::domain::command::Command;
+use guerdon::domain::command::{AdjustReason, Command};
 use guerdon::domain::id::{
     AccountId, BoardId, CampaignId, DrawId, Label, MemberId, OrderId, ProgramId, ReferralId, RequestId,
 };
@@ -31,7 +31,9 @@ use guerdon::grpc::wire::referral_service_client::ReferralServiceClient;
 use guerdon::grpc::wire::reward_service_client::RewardServiceClient;
 use guerdon::grpc::wire::simulation_service_client::SimulationServiceClient;
 use guerdon::grpc::{self, Observer, wire};
-use guerdon::service::{Answered, Calls, Entries, Error, Known, Preview, Referrals, Tree, TreePage, Write};
+use guerdon::service::{
+    Answered, AuditEntries, Calls, Entries, Error, Known, Preview, Referrals, Tree, TreePage, Write,
+};
 use tonic::service::Routes;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -59,6 +61,7 @@ pub(crate) struct Fake {
     /// Token and limit of each page asked for.
     pub(crate) pages: Mutex<Vec<(Option<String>, usize)>>,
     pub(crate) days: Mutex<Vec<Instant>>,
+    pub(crate) audits: Mutex<Vec<AuditEntries>>,
 }
 
 impl Fake {
@@ -71,6 +74,7 @@ impl Fake {
             previews: Mutex::default(),
             pages: Mutex::default(),
             days: Mutex::default(),
+            audits: Mutex::default(),
         })
     }
 
@@ -405,6 +409,36 @@ impl Calls for Fake {
         Ok(vec![NoticeView { position: after + 1, member, rule, occasion_at, noticed_at }])
     }
 
+    async fn audit(&self, _: &ProgramId, asked: &AuditEntries) -> Result<(Vec<AuditView>, Option<String>), Error> {
+        self.act().await?;
+        self.audits.lock().unwrap().push(asked.clone());
+        let plain = AuditView {
+            position: 7,
+            recorded_at: Instant(1_767_225_600_500),
+            decided_at: at(),
+            principal: "help-desk".into(),
+            agent: None,
+            method: "guerdon.v1.MemberService/Erase".into(),
+            request: RequestId::parse("r-1").unwrap(),
+            member: MemberId::parse("mia").unwrap(),
+            account: AccountId::parse("home").unwrap(),
+            reason: None,
+            reason_code: None,
+            note: None,
+            refused_for: Vec::new(),
+        };
+        let full = AuditView {
+            position: 8,
+            agent: Some(Label::parse("zoe").unwrap()),
+            reason: Some(AdjustReason::Migration),
+            reason_code: Some(Label::parse("known-family").unwrap()),
+            note: Some("for the long wait".into()),
+            refused_for: vec![Reason::MemberErased, Reason::DailyLimit],
+            ..plain.clone()
+        };
+        Ok((vec![plain, full], Some("9".into())))
+    }
+
     async fn verify(&self, _: &ProgramId, _: &MemberId) -> Result<VerifyView, Error> {
         self.act().await?;
         Ok(VerifyView { entries: 3, from_sequence: 1, head: Some([0xAB; 32]), orders: 1, faults: Vec::new() })
@@ -661,6 +695,7 @@ rpc! {
     CancelVoucherRequest, CancelVoucherResponse, RewardServiceClient, cancel_voucher;
     ListDrawTicketsRequest, ListDrawTicketsResponse, RewardServiceClient, list_draw_tickets;
     ListNoticesRequest, ListNoticesResponse, LedgerServiceClient, list_notices;
+    ListAuditEntriesRequest, ListAuditEntriesResponse, LedgerServiceClient, list_audit_entries;
     VerifyMemberRequest, VerifyMemberResponse, LedgerServiceClient, verify_member;
     EndDayRequest, EndDayResponse, SimulationServiceClient, end_day;
 }

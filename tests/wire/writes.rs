@@ -3,9 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use guerdon::access::METHODS;
 use guerdon::grpc::wire;
-use guerdon::service::Fingerprint;
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MethodDescriptor, ReflectMessage, Value};
+use guerdon::service::{Audit, Write};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, Value,
+};
 use tonic::{Code, Status};
 
 use super::kit::*;
@@ -14,14 +17,14 @@ use super::kit::*;
 struct Row {
     method: &'static str,
     sample: Vec<u8>,
-    send: fn(&[u8]) -> Result<Fingerprint, Status>,
+    send: fn(&[u8]) -> Result<Write, Status>,
 }
 
 fn row<R: Rpc + Default>(method: &'static str, sample: R) -> Row {
     let send = |bytes: &[u8]| {
         let fake = Fake::that(Does::Fits);
         wait(R::decode(bytes).unwrap().send(routes(&fake)))?;
-        Ok(fake.last_write().fingerprint)
+        Ok(fake.last_write())
     };
     Row { method, sample: sample.encode_to_vec(), send }
 }
@@ -225,7 +228,7 @@ fn every_field_of_every_write_is_part_of_its_fingerprint() {
     for row in rows() {
         let (_, method) = methods.iter().find(|(name, _)| name == row.method).unwrap();
         let sample = DynamicMessage::decode(method.input(), row.sample.as_slice()).unwrap();
-        let stored = (row.send)(&row.sample).unwrap().to_bytes();
+        let stored = (row.send)(&row.sample).unwrap().fingerprint.to_bytes();
         for field in method.input().fields() {
             // The key that a fingerprint is kept under.
             if matches!(field.name(), "program_id" | "request_id") {
@@ -237,7 +240,7 @@ fn every_field_of_every_write_is_part_of_its_fingerprint() {
                 let bytes = prost::Message::encode_to_vec(&signals());
                 let mut request = sample.clone();
                 request.set_field(&field, Value::Message(DynamicMessage::decode(kind, bytes.as_slice()).unwrap()));
-                let sent = (row.send)(&prost::Message::encode_to_vec(&request)).unwrap();
+                let sent = (row.send)(&prost::Message::encode_to_vec(&request)).unwrap().fingerprint;
                 assert_eq!(sent.to_bytes(), stored, "{}", row.method);
                 continue;
             }
@@ -253,7 +256,7 @@ fn every_field_of_every_write_is_part_of_its_fingerprint() {
             let mut told = 0;
             let sent: Vec<Vec<u8>> = changed.iter().map(prost::Message::encode_to_vec).collect();
             for bytes in sent.iter().filter(|bytes| **bytes != row.sample) {
-                let Ok(sent) = (row.send)(bytes) else { continue };
+                let Ok(Write { fingerprint: sent, .. }) = (row.send)(bytes) else { continue };
                 told += 1;
                 assert_ne!(sent.to_bytes(), stored, "{}.{} is no part of it", row.method, field.name());
                 assert_eq!(sent.first_difference(&stored), field.name(), "{}", row.method);
@@ -261,4 +264,34 @@ fn every_field_of_every_write_is_part_of_its_fingerprint() {
             assert!(0 < told, "{}.{}: nothing else can stand there", row.method, field.name());
         }
     }
+}
+
+#[test]
+fn f5_every_administrative_write_says_who_is_behind_it_and_no_other_does() {
+    for row in rows() {
+        let method = METHODS.iter().find(|method| method.name.ends_with(row.method)).unwrap();
+        let expected =
+            method.audited.then(|| Audit { principal: "development".into(), method: method.name, agent: None });
+        let write = (row.send)(&row.sample).unwrap();
+        assert_eq!(write.audit.as_deref(), expected.as_ref(), "{}", row.method);
+        // Whoever acts stands in the request, in all of them that have a place for it.
+        let has_place = row.method != "ReferralService/Attribute"
+            && DynamicMessage::decode(input_of(row.method), row.sample.as_slice())
+                .unwrap()
+                .has_field_by_name("agent_id");
+        assert_eq!(write.command.agent().is_some(), has_place, "{}", row.method);
+        assert!(!has_place || method.audited, "{}", row.method);
+    }
+    // What a friend says is no decision of the staff; what an agent says in their place is.
+    let said = |agent_id: &str| {
+        let fake = Fake::that(Does::Fits);
+        wait(wire::AttributeRequest { agent_id: agent_id.into(), ..attribute() }.send(routes(&fake))).unwrap();
+        fake.last_write().audit.map(|audit| audit.method)
+    };
+    assert_eq!(said(""), None);
+    assert_eq!(said("zoe"), Some("guerdon.v1.ReferralService/Attribute"));
+}
+
+fn input_of(name: &str) -> MessageDescriptor {
+    writes().into_iter().find(|(known, _)| known == name).unwrap().1.input()
 }
