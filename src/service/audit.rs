@@ -118,14 +118,16 @@ async fn head(inner: &Inner, key: &Key) -> Result<(Expected, Head), Error> {
 
 /// Appends entries to the log of their program; those that are there already stay as they are.
 pub(super) async fn append(inner: &Inner, program: &ProgramId, told: &[Told]) -> Result<(), Error> {
-    for some in told.chunks(APPENDED_AT_ONCE) {
+    // A journal brings back commits one by one: of one with several entries some may be there already.
+    let at_once = if inner.options.journal.is_some() { 1 } else { APPENDED_AT_ONCE };
+    for some in told.chunks(at_once) {
         append_some(inner, program, some).await?;
     }
     Ok(())
 }
 
 async fn append_some(inner: &Inner, program: &ProgramId, told: &[Told]) -> Result<(), Error> {
-    // Nobody could be recorded at the right time after one that has not come.
+    // Nothing could be recorded at its time after what was recorded at one that has not come.
     if inner.clock_off.load(Ordering::Acquire) {
         return Err(Error::ClockOff);
     }
@@ -138,36 +140,25 @@ async fn append_some(inner: &Inner, program: &ProgramId, told: &[Told]) -> Resul
             rest.push((key, one));
         }
     }
+    let receipt = |(key, _): &(Key, _)| NewReceipt {
+        key: key.clone(),
+        receipt: Receipt { fingerprint: Vec::new(), body: Vec::new() },
+        keep_s: RECEIPT_KEEP_S,
+    };
     for _ in 0..ATTEMPTS_MAX {
         if rest.is_empty() {
             return Ok(());
         }
-        let (expected, before) = head(inner, &head_key).await?;
-        let recorded_at = inner.clock.now(None).max(before.last);
-        let count = before.count.saturating_add(rest.len() as u64);
-        let body = encode(&Head { count, last: recorded_at });
-        let token = Token::new(count, &digest(&body));
-        let receipt = Receipt { fingerprint: Vec::new(), body: Vec::new() };
-        let receipt =
-            |(key, _): &(Key, _)| NewReceipt { key: key.clone(), receipt: receipt.clone(), keep_s: RECEIPT_KEEP_S };
-        let listed = |(_, told): &(Key, &Told)| encode(&Listed { recorded_at, told: (*told).clone() });
-        let commit = Commit {
-            partition: head_key.partition,
-            receipts: rest.iter().map(receipt).collect(),
-            expect: vec![(head_key.clone(), expected)],
-            writes: vec![store::Write { key: head_key.clone(), record: Some(Record { token, body }) }],
-            appends: vec![Append {
-                log: log.clone(),
-                first_sequence: before.count.saturating_add(1),
-                entries: rest.iter().map(listed).collect(),
-            }],
-            ..Commit::default()
-        };
-        match send(inner, &commit, &mut 0).await? {
+        let before = head(inner, &head_key).await?;
+        let now = inner.clock.now(None);
+        let listed = rest.iter().map(|(_, told)| Listed { recorded_at: now, told: (*told).clone() }).collect();
+        let receipts = rest.iter().map(receipt).collect();
+        match send(inner, &appending(&head_key, &log, before, listed, receipts), &mut 0).await? {
             Outcome::Applied => return Ok(()),
             Outcome::Seen(seen) => {
-                let mut place = 0..;
-                rest.retain(|_| place.next().is_none_or(|place: usize| seen.iter().all(|seen| seen.index != place)));
+                let is_there = |place: usize| seen.iter().any(|seen| seen.index == place);
+                rest =
+                    rest.into_iter().enumerate().filter(|(place, _)| !is_there(*place)).map(|(_, one)| one).collect();
             }
             Outcome::Conflict(_) => {}
             Outcome::GuardFailed { .. } => {
@@ -176,6 +167,45 @@ async fn append_some(inner: &Inner, program: &ProgramId, told: &[Told]) -> Resul
         }
     }
     if rest.is_empty() { Ok(()) } else { Err(Error::Contention) }
+}
+
+/// A commit that appends entries to a log that ends as is said, none recorded before what is there.
+fn appending(
+    head_key: &Key,
+    log: &Key,
+    (expected, before): (Expected, Head),
+    mut listed: Vec<Listed>,
+    receipts: Vec<NewReceipt>,
+) -> Commit {
+    let mut last = before.last;
+    for one in &mut listed {
+        last = last.max(one.recorded_at);
+        one.recorded_at = last;
+    }
+    let count = before.count.saturating_add(listed.len() as u64);
+    let body = encode(&Head { count, last });
+    let record = Record { token: Token::new(count, &digest(&body)), body };
+    let entries = listed.iter().map(encode).collect();
+    Commit {
+        partition: head_key.partition,
+        receipts,
+        expect: vec![(head_key.clone(), expected)],
+        writes: vec![store::Write { key: head_key.clone(), record: Some(record) }],
+        appends: vec![Append { log: log.clone(), first_sequence: before.count.saturating_add(1), entries }],
+        ..Commit::default()
+    }
+}
+
+/// A commit that appended entries, which the store has lost while others were appended: it appends them after those. `fresh` is
+/// what stands in the place of what it expected. `None`: something cannot be read.
+pub(super) fn again(lost: &Commit, fresh: &[Option<Record>]) -> Option<Commit> {
+    let ([append], [(head_key, _)], [fresh]) = (&lost.appends[..], &lost.expect[..], fresh) else { return None };
+    let before = match fresh {
+        Some(record) => (Expected::At(record.token), decode::<Head>(&record.body).ok()?),
+        None => (Expected::Absent, Head::default()),
+    };
+    let listed: Option<Vec<Listed>> = append.entries.iter().map(|bytes| decode(bytes).ok()).collect();
+    Some(appending(head_key, &append.log, before, listed?, lost.receipts.clone()))
 }
 
 async fn listed(inner: &Inner, log: &Key, first: u64, limit: usize) -> Result<Vec<Listed>, Error> {
@@ -316,10 +346,10 @@ async fn view(inner: &Inner, position: u64, told: Told, recorded_at: Instant) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Layout;
 
-    #[test]
-    fn a_note_is_found_where_its_entry_has_moved() {
-        let told = |note| Told {
+    fn told(note: Option<u64>) -> Told {
+        Told {
             program: ProgramId::parse("bakery").unwrap(),
             account: AccountId::parse("mia").unwrap(),
             member: MemberId::parse("mia").unwrap(),
@@ -332,12 +362,46 @@ mod tests {
             reason_code: None,
             note,
             refused_for: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_note_is_found_where_its_entry_has_moved() {
         let item = |note| Mark::AUDIT.item(&told(note));
         // The entries 7 and following became 20 and following.
         assert_eq!(renumbered(&item(Some(8)), 7, 20), Some(item(Some(21))));
         assert_eq!(renumbered(&item(None), 7, 20), None, "there is none");
         assert_eq!(renumbered(&encode(&told(Some(8))), 7, 20), None, "it is something else");
         assert_eq!(on_feed(&item(Some(8))), Ok(told(Some(8))));
+    }
+    #[test]
+    fn what_was_lost_is_appended_after_what_others_have_appended_since() {
+        let layout = Layout::new(16).unwrap();
+        let program = ProgramId::parse("bakery").unwrap();
+        let (head_key, log) = (layout.audit_head(&program), layout.audit(&program));
+        let receipt = |n: i64| NewReceipt {
+            key: layout.audit_seen(&program, &told(None).account, &told(None).request, Instant(n)),
+            receipt: Receipt { fingerprint: Vec::new(), body: Vec::new() },
+            keep_s: RECEIPT_KEEP_S,
+        };
+        let at = |ms, note| Listed { recorded_at: Instant(ms), told: told(note) };
+        let before = |token, count, last| (token, Head { count, last: Instant(last) });
+        let empty = before(Expected::Absent, 0, 0);
+        let lost = appending(&head_key, &log, empty, vec![at(70, Some(3))], vec![receipt(1)]);
+        let since = appending(&head_key, &log, empty, vec![at(90, None)], vec![receipt(2)]);
+        let record = since.writes[0].record.clone().unwrap();
+        // Recorded no earlier than what is there, and under the receipt that it had.
+        let expected = appending(
+            &head_key,
+            &log,
+            before(Expected::At(record.token), 1, 90),
+            vec![at(90, Some(3))],
+            vec![receipt(1)],
+        );
+        assert_eq!(expected.appends[0].first_sequence, 2);
+        assert_eq!(again(&lost, &[Some(record)]), Some(expected));
+        assert_eq!(again(&lost, &[None]), Some(lost.clone()), "the others' is lost, too");
+        let odd = Record { token: Token::default(), body: b"odd".to_vec() };
+        assert_eq!(again(&lost, &[Some(odd)]), None);
     }
 }

@@ -29,6 +29,9 @@ fn kind_of(key: &Key) -> &str {
 
 fn again(lost: &Commit, fresh: &[Option<Record>]) -> Result<Again, String> {
     let odd = |what: &str| format!("{what} cannot be read");
+    if lost.writes.iter().any(|write| kind_of(&write.key) == "audh") {
+        return audit::again(lost, fresh).map(|again| Again::Apply(Box::new(again))).ok_or_else(|| odd("the audit"));
+    }
     let written = lost.writes.iter().find(|write| kind_of(&write.key) == "acct");
     let Some((written, record)) = written.and_then(|write| Some((write, write.record.as_ref()?))) else {
         // Without an account nothing was acknowledged to anybody but the program itself.

@@ -7,7 +7,7 @@ use guerdon::domain::ledger::{digest, encode};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire;
 use guerdon::service::Calls;
-use guerdon::store::{self, Append, Commit, Expected, Outcome, Record, Store, Token};
+use guerdon::store::{self, Append, Commit, Expected, Outcome, Record, Token};
 use tonic::Code;
 use wire::RefusalReason as R;
 
