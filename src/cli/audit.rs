@@ -67,7 +67,9 @@ pub struct AuditArgs {
 
 /// An instant as RFC 3339 has it, or the beginning of a day in UTC.
 fn instant(raw: &str) -> Result<Instant, String> {
-    let day = || raw.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+    // A time without a zone would pass for the beginning of its day.
+    let date = raw.parse::<Date>().ok().filter(|date| date.to_string() == raw);
+    let day = || date.and_then(|date| date.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
     let at = raw.parse::<jiff::Timestamp>().ok().or_else(day);
     let at = at.map(|at| Instant(at.as_millisecond())).filter(|at| at.in_bounds());
     at.ok_or_else(|| "is no instant such as 2026-05-01 or 2026-05-01T09:30:00Z".to_owned())
