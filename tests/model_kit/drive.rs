@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use guerdon::domain::account::VoucherState;
-use guerdon::domain::answer::{Answer, CommitStatus, MemberView, OrderState, Reason, ReturnStatus};
+use guerdon::domain::answer::{Answer, CommitStatus, MemberView, OrderState, Reason, Refusal, ReturnStatus};
 use guerdon::domain::command::{
     Adjust, AdjustReason, Amend, Attribute, Command, Commit, CreateCode, Enroll, EnteredCode, Measure, OrderEvent,
     PayWithUnits, ProfileChange, Recipient, Redeem, RedeemMode, Release, Reserve, Return, ReturnCause, ReturnWhat,
@@ -17,7 +17,7 @@ use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use guerdon::domain::referral::code;
 use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::{DAY_MS, HOUR_MS, Instant, MINUTE_MS};
-use guerdon::service::{Answered, Calls, Error, Fingerprint, Known, Preview, Write};
+use guerdon::service::{Answered, Audit, AuditEntries, Calls, Error, Fingerprint, Known, Preview, Write};
 
 use super::oracle::{Checked, Ledger, Oracle, decided, ensure, is_done};
 use super::programs::Subject;
@@ -38,6 +38,8 @@ struct Run<'a> {
     checks: usize,
     /// Writes that were answered for good, with their answers.
     answered: Vec<(Write, Answer)>,
+    /// Writes whose request was used up by what was decided, though it be a refusal; and why it was one.
+    decided: Vec<(MemberId, RequestId, Vec<Reason>)>,
     codes: [Option<String>; MEMBERS],
     /// What each step was answered, for comparison between stores; left out where things happened at the same time.
     told: &'a mut Vec<Answer>,
@@ -54,7 +56,8 @@ pub(crate) async fn run(kind: &Kind, subject: &'static Subject, steps: &[Step]) 
     let stand = Stand::start(kind, subject).await;
     let codes = [const { None }; MEMBERS];
     let (oracle, ledgers) = (Oracle::default(), BTreeMap::new());
-    let mut run = Run { stand, subject, oracle, ledgers, checks: 0, answered: Vec::new(), codes, told: &mut told };
+    let (answered, decided) = (Vec::new(), Vec::new());
+    let mut run = Run { stand, subject, oracle, ledgers, checks: 0, answered, decided, codes, told: &mut told };
     for step in steps {
         run.take(step).await.map_err(|why| Failure { why: format!("{step:?}\n    {why}") })?;
     }
@@ -139,19 +142,14 @@ fn entered(raw: &str) -> EnteredCode {
     EnteredCode { raw: raw.to_owned(), code: code::read(raw) }
 }
 
+/// Of what is missing, and may come yet.
+const PASSING: [Reason; 5] =
+    [Reason::MemberUnknown, Reason::OrderUnknown, Reason::LineUnknown, Reason::InFuture, Reason::EventUnknown];
+
 /// Whether a resend is answered alike: what is missing may have come since.
 fn is_remembered(answer: &Answer) -> bool {
-    is_done(answer)
-        || decided(answer).is_some_and(|decided| {
-            let passing = [
-                Reason::MemberUnknown,
-                Reason::OrderUnknown,
-                Reason::LineUnknown,
-                Reason::InFuture,
-                Reason::EventUnknown,
-            ];
-            decided.refusals.iter().all(|refusal| !passing.contains(&refusal.reason))
-        })
+    let lasts = |refusals: &[Refusal]| refusals.iter().all(|refusal| !PASSING.contains(&refusal.reason));
+    is_done(answer) || decided(answer).is_some_and(|decided| lasts(&decided.refusals))
 }
 
 /// Of two writes that were answered at the same time, which came first, as far as that matters to sums.
@@ -309,6 +307,10 @@ impl Run<'_> {
             let at = NAMES.iter().position(|name| *name == member).unwrap();
             self.codes[at] = self.codes[at].take().or_else(|| told.code.as_ref().map(ToString::to_string));
         }
+        let refused_for: Vec<Reason> = answered.answer.refusals().iter().map(|refusal| refusal.reason).collect();
+        if is_done(&answered.answer) || refused_for.iter().all(|reason| !PASSING.contains(reason)) {
+            self.decided.push((write.member.clone(), write.request_id.clone(), refused_for));
+        }
         if is_remembered(&answered.answer) {
             self.answered.push((write.clone(), answered.answer.clone()));
         }
@@ -379,6 +381,27 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// What was decided for good is in the audit, each once and with why not, and nothing else is.
+    async fn check_audit(&mut self) -> Checked {
+        let mut listed = Vec::new();
+        let mut asked = AuditEntries { limit: 500, ..AuditEntries::default() };
+        for _ in 0..1_000 {
+            let page = self.stand.services[0].audit(&program(), &asked).await;
+            let (entries, next) = page.map_err(|error| format!("the audit: {error:?}"))?;
+            for entry in entries {
+                ensure!(entry.position == listed.len() as u64 + 1, "the audit has a gap: {entry:?}");
+                listed.push((entry.member, entry.request, entry.refused_for));
+            }
+            let Some(next) = next else { break };
+            asked.token = Some(next);
+        }
+        // Each request id is used once in a history.
+        listed.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        self.decided.sort_unstable_by(|a, b| a.1.cmp(&b.1));
+        ensure!(listed == self.decided, "the audit: {listed:?}\n decided: {:?}", self.decided);
+        Ok(())
+    }
+
     /// Everything comes back, everything lapses, and the books are still in order.
     async fn end(&mut self) -> Checked {
         let open: Vec<(OrderId, String)> =
@@ -397,6 +420,7 @@ impl Run<'_> {
         self.stand.pass_ms(400 * DAY_MS);
         self.jobs(1).await?;
         self.check_in_transit().await?;
+        self.check_audit().await?;
         for member in 0..MEMBERS {
             let member = member_id(member);
             self.check(&member).await?;
@@ -416,7 +440,7 @@ impl Run<'_> {
             fingerprint,
             occurred_at,
             command,
-            audit: None,
+            audit: Some(Box::new(Audit { principal: "model".into(), method: "guerdon.v1.Model/Any", agent: None })),
         }
     }
 
