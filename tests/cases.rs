@@ -320,6 +320,20 @@ fn what_is_refused_can_be_ignored_but_that_alone_expects_nothing() {
 }
 
 #[test]
+fn f5_the_audit_can_be_looked_at_by_member() {
+    let steps = "    steps:\n      - order: {lines: [{amount: EUR 7.90}]}\n      - adjust: {amount: 5}\n        expect:\n          ";
+    for (expect, expected) in [
+        ("audit_entries: {mia: {exactly: [{request: any, agent: case, reason: goodwill, refused_for: none}]}}", 0),
+        ("audit_entries: {mia: [{agent: zoe}]}", 1),
+        ("audit_entries: {mia: {count: 1}}", 0),
+        ("audit_entries: {mia: {count: 2}}", 1),
+    ] {
+        let (code, text) = run(&format!("{HEAD}  - name: credited\n{steps}{expect}\n"));
+        assert_eq!(code, expected, "{expect}\n{text}");
+    }
+}
+
+#[test]
 fn time_is_told_to_the_millisecond() {
     let cases = format!(
         "{HEAD}  - name: a\n    steps:\n      - wait: 250 milliseconds\n      - at: 2026-05-04T10:00:00.750\n        \

@@ -133,6 +133,14 @@ const LOOKUPS: &[LookupRow] = &[
     ),
     ("entries", "MemberService/ListEntries", "member_id", &["entries"], None, "the ledger of a member"),
     (
+        "audit_entries",
+        "LedgerService/ListAuditEntries",
+        "member_id",
+        &["entries"],
+        None,
+        "administrative writes for a member, those refused too",
+    ),
+    (
         "referrals",
         "ReferralService/GetReferral",
         "referral_id",
