@@ -216,6 +216,8 @@ impl Server {
                 .max_connection_age(CONNECTION_AGE_MAX)
                 .max_connection_age_grace(CONNECTION_AGE_GRACE)
                 .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+                // Callers who share a connection and give up all at once, as deadlines do, must not end it for the others.
+                .http2_max_pending_accept_reset_streams(Some(STREAMS_PER_CONNECTION_MAX as usize))
                 .http2_max_header_list_size(HEADER_BYTES_MAX)
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(connection::gathered(incoming), stop.clone().cancelled_owned()),

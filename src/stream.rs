@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 
 /// So much goes out at a time, and without waiting for more.
 const HEAP_BYTES: usize = 16 * 1024;
@@ -29,6 +29,8 @@ const STALLED: Duration = Duration::from_secs(60);
 /// down does.
 pub struct Gathered<T = ()> {
     reading: OwnedReadHalf,
+    /// How long the peer has for so many bytes more; `None`: it has sent enough.
+    owes: Option<(usize, Pin<Box<Sleep>>)>,
     outbox: DuplexStream,
     /// `None`: it has ended.
     writer: Option<JoinHandle<io::Result<()>>>,
@@ -46,7 +48,12 @@ impl<T> Gathered<T> {
         let (outbox, written) = duplex(OUTBOX_BYTES_MAX);
         #[expect(clippy::disallowed_methods, reason = "it ends with its connection, for which a drain waits")]
         let writer = tokio::spawn(write_out(written, socket, stalled));
-        Gathered { reading, outbox, writer: Some(writer), about }
+        Gathered { reading, owes: None, outbox, writer: Some(writer), about }
+    }
+
+    /// Gives it up unless so many bytes come in time: who says nothing at all holds a place for nothing.
+    pub fn expecting(self, bytes: usize, within: Duration) -> Gathered<T> {
+        Gathered { owes: Some((bytes, Box::pin(sleep(within)))), ..self }
     }
 }
 
@@ -88,7 +95,16 @@ pub async fn to_the_end_of_the_queue() {
 
 impl<T: Unpin> AsyncRead for Gathered<T> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.reading).poll_read(context, into)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.reading).poll_read(context, into);
+        let Some((bytes, time)) = &mut self.owes else { return read };
+        *bytes = bytes.saturating_sub(into.filled().len().saturating_sub(before));
+        if *bytes == 0 {
+            self.owes = None;
+        } else if read.is_pending() && time.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 
@@ -174,6 +190,24 @@ mod tests {
         }
         let mut found = [0; 2_000];
         assert_eq!(there.read(&mut found).await.expect("what was written"), 1_000);
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_in_time_is_given_up() {
+        const SHORT: Duration = Duration::from_millis(50);
+        let (here, mut there) = pair(STALLED).await;
+        let mut here = here.expecting(3, SHORT);
+        there.write_all(b"ab").await.expect("there is room");
+        let mut found = Vec::new();
+        let error = here.read_to_end(&mut found).await.expect_err("a byte is missing");
+        assert_eq!((error.kind(), &*found), (io::ErrorKind::TimedOut, &b"ab"[..]));
+
+        // Who has said enough may be silent.
+        let (here, mut there) = pair(STALLED).await;
+        let mut here = here.expecting(3, SHORT);
+        there.write_all(b"abc").await.expect("there is room");
+        here.read_exact(&mut [0; 3]).await.expect("it is there");
+        timeout(2 * SHORT, here.read_u8()).await.expect_err("nothing comes, and nothing ends");
     }
 
     #[tokio::test]

@@ -243,11 +243,7 @@ async fn f1_a_killed_redis_loses_what_it_acknowledged_and_with_a_journal_nothing
 const LOSSES: &[(usize, usize)] = &[(0, 0), (1, 1), (0, 1), (1, 2), (2, 0), (0, 1), (2, 1)];
 
 /// Masters that come back as they were some writes ago.
-async fn after_losses(
-    cluster: &mut Cluster,
-    stores: &[Arc<RedisStore>],
-    losses: &[(usize, usize)],
-) -> (usize, usize) {
+async fn after_losses(cluster: &mut Cluster, stores: &[Arc<RedisStore>], losses: &[(usize, usize)]) -> (usize, usize) {
     let breaks = |load: &Load| {
         for node in &cluster.nodes {
             let _: String = node.command(&["SAVE"]);
@@ -569,19 +565,20 @@ async fn f1_a_full_journal_refuses_and_what_it_refuses_is_not_done() {
     let store = RedisStore::connect_journaled(at, layout, journal, Arc::new(Sums), WAIT, KEEP).unwrap();
     let store = Arc::new(store);
     settle(&store, 1, "first").await;
-    let mut applied = 1;
+    let (mut applied, mut perhaps) = (1, 0);
     let refused = loop {
         let found = store.load(Partition(1), &[key(1, "sum")]).await.unwrap().remove(0);
         match store.commit(&add(1, &format!("next-{applied}"), found.as_ref())).await {
-            Ok(Outcome::Applied | Outcome::Seen(_)) => applied += 1,
+            Ok(Outcome::Applied | Outcome::Seen(_)) => (applied, perhaps) = (applied + 1, 0),
             // A machine that has other things to do: it is sent again.
-            Err(Error::OutcomeUnknown) => {}
+            Err(Error::OutcomeUnknown) => perhaps = 1,
             other => break other,
         }
         assert!(applied < 1_000, "it is full some time");
     };
     assert_eq!(refused, Err(Error::Unavailable));
-    assert_eq!(store.left(&key(1, "count")).await.unwrap(), applied);
+    let there = store.left(&key(1, "count")).await.unwrap();
+    assert!((applied..=applied + perhaps).contains(&there), "{there} of {applied} and {perhaps}");
     assert_eq!(store.ping().await, Err(Error::Unavailable), "who asks is told");
 }
 

@@ -354,6 +354,7 @@ async fn a_full_redis_refuses_a_commit_whole_and_still_answers_reads() {
     assert_eq!(second.load(HERE, &[key("z"), key("acct|a")]).await.unwrap(), [Some(record(1, "1")), None]);
     let names: Vec<String> = server.command(&["KEYS", "*"]);
     assert_eq!(names.len(), 3, "nothing of the refused commits is there: {names:?}");
+    assert_eq!(first.ping().await, Err(Error::Unavailable), "who asks is told");
 
     // A commit whose first write frees memory is let through, and then whole.
     let frees = Commit { feed_done: vec![1], due: everything().due, ..Commit::default() };
@@ -361,6 +362,7 @@ async fn a_full_redis_refuses_a_commit_whole_and_still_answers_reads() {
     assert_eq!(second.due_page(Partition(0), i64::MAX, 10).await.unwrap().items.len(), 1);
 
     let _: String = server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(first.ping().await, Ok(()), "no caller has to try it first");
     assert_eq!(second.commit(&everything()).await.unwrap(), Outcome::Applied);
 }
 

@@ -229,7 +229,9 @@ impl Credentials {
         }
         let der = CertificateDer::from(der);
         let certificate = EndEntityCert::try_from(&der).ok()?;
-        let names = || certificate.valid_dns_names().chain(certificate.valid_uri_names());
+        // An authority may be bound to names of one kind alone: a host name that stands where a URI should is none.
+        let uris = || certificate.valid_uri_names().filter(|uri| uri.contains(':'));
+        let names = || certificate.valid_dns_names().chain(uris());
         let known = self.certificates.iter().find(|(san, _)| names().any(|name| name == san));
         known.map(|(_, principal)| Arc::clone(principal))
     }

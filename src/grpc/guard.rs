@@ -68,6 +68,9 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if !is_grpc(&request) {
+            return Box::pin(std::future::ready(Ok(unsupported())));
+        }
         let begun = Instant::now();
         let path = request.uri().path().trim_start_matches('/');
         let method = self.methods.iter().copied().find(|known| *known == path).unwrap_or("unknown");
@@ -196,16 +199,34 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
 }
 
-/// The status stands in the headers of a response that holds nothing else; one with a message is OK, for every
-/// method is unary.
-/// tonic calls a request that is no message of the contract an internal error; it is the caller's.
+/// What the library answers by itself has no details. It calls a request that is no message of the contract an internal
+/// error, and one that is too large once it is decompressed a lack of resources: both are the caller's.
 fn told_apart(response: http::Response<Body>) -> http::Response<Body> {
-    const UNDECODABLE: &[u8] = b"failed%20to%20decode%20Protobuf%20message";
-    let message = response.headers().get("grpc-message");
-    let undecodable = message.is_some_and(|message| message.as_bytes().starts_with(UNDECODABLE));
-    if undecodable && code_of(&response) == Code::Internal { status::undecodable().into_http() } else { response }
+    if response.headers().contains_key("grpc-status-details-bin") {
+        return response;
+    }
+    match code_of(&response) {
+        Code::Internal => status::undecodable().into_http(),
+        Code::ResourceExhausted | Code::OutOfRange => status::too_large().into_http(),
+        _ => response,
+    }
 }
 
+/// Whether a request is one of gRPC at all.
+fn is_grpc(request: &http::Request<Body>) -> bool {
+    let kind = request.headers().get(http::header::CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    let rest = kind.strip_prefix(b"application/grpc");
+    request.method() == http::Method::POST && rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]))
+}
+
+fn unsupported() -> http::Response<Body> {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = http::StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
+}
+
+/// The status stands in the headers of a response that holds nothing else; one with a message is OK, for every
+/// method is unary.
 fn code_of(response: &http::Response<Body>) -> Code {
     let header = response.headers().get("grpc-status");
     header.map_or(Code::Ok, |value| Code::from_bytes(value.as_bytes()))

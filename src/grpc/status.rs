@@ -210,6 +210,12 @@ pub(super) fn undecodable() -> Status {
     Reply::new(Code::InvalidArgument, ErrorReason::RequestMalformed, message).status()
 }
 
+/// More than a request may be.
+pub(super) fn too_large() -> Status {
+    let message = "the request is larger than a request may be, as it came or decompressed: see GetLimits, and send less at a time";
+    Reply::new(Code::OutOfRange, ErrorReason::RequestMalformed, message).status()
+}
+
 /// The caller's deadline, or the server's where the caller stated none, passed before there was an answer.
 pub(super) fn deadline_exceeded(after: Duration) -> Status {
     let message = format!(

@@ -462,6 +462,7 @@ impl Store for RedisStore {
         let link = self.router.of_meta().await?;
         let live = link.live().await?;
         link.check_deployment(&live).await?;
+        link.inspect(&live).await?;
         self.journaled.as_ref().map_or(Ok(()), |(journaled, _)| journaled.ready())
     }
 

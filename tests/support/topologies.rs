@@ -41,6 +41,7 @@ const ACL: &[&str] = &[
     "+@connection",
     "-@dangerous",
     "+info",
+    "+time",
 ];
 
 impl Sentinels {

@@ -18,6 +18,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
+use tower::Service;
 
 use super::kit::*;
 
@@ -242,10 +243,32 @@ async fn requests_may_be_compressed_and_must_not_be_huge() {
     // Small on the wire, large once unpacked.
     let huge = wire::CommitRequest { codes: vec!["a".repeat(grpc::REQUEST_BYTES_MAX + 1)], ..commit() };
     let status = client.commit(huge.clone()).await.unwrap_err();
-    assert_ne!(status.code(), Code::InvalidArgument, "it is not even read: {status:?}");
+    assert_eq!((status.code(), reason(&status)), (Code::OutOfRange, "REQUEST_MALFORMED".to_owned()));
     let mut client = CheckoutServiceClient::new(server.channel().await);
-    assert_eq!(client.commit(huge).await.unwrap_err().code(), Code::OutOfRange);
+    let status = client.commit(huge).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status)), (Code::OutOfRange, "REQUEST_MALFORMED".to_owned()));
     client.commit(commit()).await.expect("the connection serves on");
+}
+
+#[tokio::test]
+async fn what_is_no_request_of_grpc_is_the_callers_fault() {
+    let server = Running::start(&Fake::that(Does::Fits), |_| {}).await;
+    let mut channel = server.channel().await;
+    let mut send = async |kind: &'static str| {
+        let request = http::Request::post("/guerdon.v1.CheckoutService/Commit").header("content-type", kind);
+        let request = request.body(tonic::body::Body::empty()).unwrap();
+        std::future::poll_fn(|context: &mut std::task::Context<'_>| channel.poll_ready(context)).await.unwrap();
+        channel.call(request).await.unwrap()
+    };
+    for kind in ["application/json", "application/grpc-web", "text/plain"] {
+        assert_eq!(send(kind).await.status(), http::StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
+    }
+    for kind in ["application/grpc", "application/grpc+proto"] {
+        // Without a message in it.
+        let answer = send(kind).await;
+        let status = Status::from_header_map(answer.headers()).expect("a status");
+        assert_eq!((status.code(), reason(&status)), (Code::InvalidArgument, "REQUEST_MALFORMED".to_owned()));
+    }
 }
 
 #[tokio::test]

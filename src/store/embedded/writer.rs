@@ -131,8 +131,11 @@ impl Writer {
     /// Tries whether the file takes writes again, so that health can tell without a caller's write at stake.
     fn probe(&self) {
         let tried = self.run_cached("BEGIN IMMEDIATE").and_then(|()| {
-            self.run_cached("UPDATE meta SET value = value")?;
-            self.run_cached("COMMIT")
+            // More than what may still fit where there is no room: nothing of it stays.
+            self.run_cached("CREATE TABLE IF NOT EXISTS probe (bytes BLOB NOT NULL) STRICT")?;
+            self.run_cached("INSERT INTO probe VALUES (zeroblob(262144))")?;
+            self.run_cached("COMMIT")?;
+            self.run_cached("DROP TABLE probe")
         });
         if tried.is_ok() {
             self.failing.store(false, Ordering::Release);

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::redis::aio::{MultiplexedConnection, SendError};
 use ::redis::{
@@ -158,7 +158,12 @@ pub(super) struct Link {
     refusing: AtomicBool,
     /// What was said of the server's configuration, so that it is said once.
     warned: Mutex<Vec<String>>,
+    /// When its configuration was looked at while connected.
+    inspected_at: Mutex<Instant>,
 }
+
+/// Somebody may configure a server anew while it serves: it is looked at so often.
+const INSPECT_EVERY: Duration = Duration::from_secs(15);
 
 impl Link {
     /// Connects to nothing yet. The script of the terms is made known to the server on every connection.
@@ -173,6 +178,7 @@ impl Link {
             connects_failed: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
             warned: Mutex::new(Vec::new()),
+            inspected_at: Mutex::new(Instant::now()),
         }
     }
 
@@ -383,6 +389,19 @@ impl Link {
         Ok(run_id)
     }
 
+    /// Whether the server can still keep what is promised: now and then. One that cannot is left, and refused from then on.
+    pub(super) async fn inspect(&self, live: &Arc<Live>) -> Result<(), Error> {
+        {
+            let mut inspected_at = self.inspected_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if inspected_at.elapsed() < INSPECT_EVERY {
+                return Ok(());
+            }
+            *inspected_at = Instant::now();
+        }
+        let info: String = decoded(self.call(live, &::redis::cmd("INFO"), Sent::Read).await?)?;
+        fitness(&info).map(drop).inspect_err(|error| self.leave(live, error))
+    }
+
     /// Reads who wrote the data here before any of it is used; the first instance ever says it itself, and so does
     /// whoever finds that everything was flushed.
     pub(super) async fn check_deployment(&self, live: &Arc<Live>) -> Result<(), Error> {
@@ -405,7 +424,12 @@ impl Link {
         if compared.is_err() {
             self.leave(live, &"the data is of another deployment");
         }
-        compared
+        compared?;
+        // What was refused a moment ago is tried without a caller's write at stake: nothing is added to what is there.
+        if self.refusing.load(Ordering::Relaxed) {
+            self.call(live, ::redis::cmd("APPEND").arg(meta_key).arg(""), Sent::Write).await?;
+        }
+        Ok(())
     }
 }
 
