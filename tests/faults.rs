@@ -333,15 +333,17 @@ async fn f1_what_redis_loses_is_brought_back_by_journals() {
 
 /// Buys one thing after the other, each under one request id until it is accepted: the requests, how many of them were
 /// journaled, and the longest that a call took.
-async fn buys(member: String, urls: Vec<String>, enough: Arc<AtomicBool>) -> (Vec<Told>, usize, Duration) {
+/// By turns for each of these members: an account holds so many lots and no more.
+async fn buys(members: Vec<String>, urls: Vec<String>, enough: Arc<AtomicBool>) -> (Vec<Told>, usize, Duration) {
     let servers: Vec<Clients> = urls.iter().map(|url| Clients::connect_lazy(url)).collect();
     let (mut told, mut journaled, mut longest) = (Vec::new(), 0, Duration::ZERO);
     for step in 0_usize.. {
         if enough.load(Ordering::Acquire) {
             break;
         }
+        let member = &members[step % members.len()];
         let id = format!("{member}-{step}");
-        let write = commit(&member, &id, order(&id, 20_00));
+        let write = commit(member, &id, order(&id, 20_00));
         let effects = vec![(member.clone(), 20)];
         let attempts = Vec::new();
         let mut one = Told { write, effects, order: Some(id), attempts, acknowledged: false, refused: false };
@@ -365,6 +367,9 @@ async fn buys(member: String, urls: Vec<String>, enough: Arc<AtomicBool>) -> (Ve
     (told, journaled, longest)
 }
 
+/// Members that a customer of those buys for.
+const MEMBERS_EACH: usize = 8;
+
 /// How long Redis is away: a minute in the long form.
 fn outage() -> Duration {
     Duration::from_secs(if std::env::var_os("GUERDON_FAULTS").is_some() { 60 } else { 5 })
@@ -379,7 +384,7 @@ async fn f6_while_redis_is_away_commits_are_accepted_and_settled_once_when_it_is
     let mut stand = Stand::start(folder, 2, &[&ON_REDIS[..], &place].concat());
     let urls = stand.urls();
     let clients = Clients::connect_lazy(&urls[0]);
-    let members: Vec<String> = (0..CUSTOMERS).map(|number| format!("away-{number}")).collect();
+    let members: Vec<String> = (0..CUSTOMERS * MEMBERS_EACH).map(|number| format!("away-{number}")).collect();
     for (url, member) in urls.iter().flat_map(|url| members.iter().map(move |member| (url, member))) {
         // Both servers know the program by then.
         let clients = Clients::connect_lazy(url);
@@ -387,8 +392,8 @@ async fn f6_while_redis_is_away_commits_are_accepted_and_settled_once_when_it_is
     }
     let enough = Arc::new(AtomicBool::new(false));
     let mut shoppers = JoinSet::new();
-    for member in &members {
-        shoppers.spawn(buys(member.clone(), urls.clone(), Arc::clone(&enough)));
+    for members in members.chunks(MEMBERS_EACH) {
+        shoppers.spawn(buys(members.to_vec(), urls.clone(), Arc::clone(&enough)));
     }
     block_in_place(|| redis.kill());
     let hold = reserve(&members[0], "hold", order("hold", 10_00), points(10));
