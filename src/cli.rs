@@ -97,15 +97,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
             in_runtime(async { exit(load::load_command(&args, &mut out).await) })
         }
         Command::Payouts(mut args) => {
-            args.reach = args.reach.with_key_of(environment);
+            args.server = args.server.with_key_of(environment);
             in_runtime(async { exit(payouts::payouts_command(&args, &mut out).await) })
         }
         Command::Audit(mut args) => {
-            args.reach = args.reach.with_key_of(environment);
+            args.server = args.server.with_key_of(environment);
             in_runtime(async { exit(audit::audit_command(&args, &mut out).await) })
         }
         Command::VerifyFigures(mut args) => {
-            args.reach = args.reach.with_key_of(environment);
+            args.server = args.server.with_key_of(environment);
             in_runtime(async { exit(figures::figures_command(&args, &mut out).await) })
         }
         Command::Draw(args) => exit(draw::draw_command(&args, &mut io::stdin(), &mut out, &mut io::stderr())),

@@ -6,8 +6,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::client::{CallError, Client, Patience, stamp};
-use super::reach::Reach;
+use super::client::{CallError, Client, ServerArgs, stamp};
 use crate::domain::time::Instant;
 use crate::grpc::wire;
 
@@ -25,12 +24,8 @@ const PAGE: i32 = 500;
 /// agent_id, method, member_id, account_id, request_id, reason, refused_for, note. For admins.
 #[derive(Clone, Debug, clap::Args)]
 pub struct AuditArgs {
-    /// The server (host:port).
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7060")]
-    pub target: String,
-    /// The program, when the server has several.
-    #[arg(long, value_name = "ID", default_value = "")]
-    pub program_id: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// Only what was recorded then or later: `2026-05-01`, in UTC, or `2026-05-01T09:30:00Z`.
     #[arg(long, value_name = "WHEN", value_parser = instant)]
     pub from: Option<Instant>,
@@ -58,8 +53,6 @@ pub struct AuditArgs {
     /// At most so many lines.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     pub limit: usize,
-    #[command(flatten)]
-    pub reach: Reach,
     /// How long a call may take.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::replay::duration)]
     pub deadline: Duration,
@@ -81,8 +74,7 @@ pub async fn audit_command(args: &AuditArgs, out: &mut (dyn Write + Send)) -> i3
         // Where nobody reads it, the exit code still tells.
         let _ = writeln!(io::stderr(), "guerdon audit: {message}");
     };
-    let patience = Patience { deadline: args.deadline, retry_for: args.deadline };
-    let client = match Client::connect_as(&args.target, &args.reach, patience).await {
+    let client = match args.server.connect(args.deadline).await {
         Ok(client) => client,
         Err(error) => {
             complain(error.to_string());
@@ -131,7 +123,7 @@ async fn write_all(client: &Client, args: &AuditArgs, out: &mut (dyn Write + Sen
 
 fn asked(args: &AuditArgs, page_size: i32, page_token: String) -> wire::ListAuditEntriesRequest {
     wire::ListAuditEntriesRequest {
-        program_id: args.program_id.clone(),
+        program_id: args.server.program_id.clone(),
         page_size,
         page_token,
         newest_first: args.newest_first,

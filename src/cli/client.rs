@@ -16,6 +16,7 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
 use super::reach::{Reach, ReachError, Shows};
+use crate::config::Environment;
 use crate::domain::time;
 use crate::grpc::wire;
 use wire::checkout_service_client::CheckoutServiceClient;
@@ -38,6 +39,35 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(20);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
+
+/// The server that a command asks about a program.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServerArgs {
+    /// The server (host:port).
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7060")]
+    pub target: String,
+    /// The program, when the server has several.
+    #[arg(long, value_name = "ID", default_value = "")]
+    pub program_id: String,
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+impl ServerArgs {
+    /// With the key of the environment, if there is one.
+    #[must_use]
+    pub fn with_key_of(self, environment: &Environment) -> ServerArgs {
+        ServerArgs { reach: self.reach.with_key_of(environment), ..self }
+    }
+
+    /// Connects. A call may take as long as `deadline`, and is sent again for no longer.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(&self, deadline: Duration) -> Result<Client, ConnectError> {
+        Client::connect_as(&self.target, &self.reach, Patience { deadline, retry_for: deadline }).await
+    }
+}
 
 /// How long a call may take, and for how long it is sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

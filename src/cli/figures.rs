@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::client::{CallError, Client, Patience};
-use super::reach::Reach;
+use super::client::{CallError, Client, ServerArgs};
 use crate::grpc::wire;
 
 /// Every figure is what the ledgers make of it.
@@ -21,14 +20,8 @@ const PAGES_MAX: u32 = 1 << 17;
 /// run at any time.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FiguresArgs {
-    /// The server (host:port).
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7060")]
-    pub target: String,
-    /// The program, when the server has several.
-    #[arg(long, value_name = "ID", default_value = "")]
-    pub program_id: String,
     #[command(flatten)]
-    pub reach: Reach,
+    pub server: ServerArgs,
     /// How long a call may take: each reads the ledgers of some hundred members.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = super::replay::duration)]
     pub deadline: Duration,
@@ -54,9 +47,8 @@ impl Found {
 
 /// Runs the command and gives its exit code.
 pub async fn figures_command(args: &FiguresArgs, out: &mut (dyn Write + Send)) -> i32 {
-    let patience = Patience { deadline: args.deadline, retry_for: args.deadline };
-    let found = match Client::connect_as(&args.target, &args.reach, patience).await {
-        Ok(client) => verify(&client, &args.program_id).await.map_err(|error| error.to_string()),
+    let found = match args.server.connect(args.deadline).await {
+        Ok(client) => verify(&client, &args.server.program_id).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     match found {

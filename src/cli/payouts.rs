@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use super::client::{CallError, Client, Patience};
-use super::reach::Reach;
+use super::client::{CallError, Client, ServerArgs};
 use crate::grpc::wire;
 
 /// All of it was written.
@@ -21,20 +20,14 @@ const PAGE: i32 = 120;
 /// amount_minor, prepared_at, settled_at, reference.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PayoutsArgs {
-    /// The server (host:port).
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7060")]
-    pub target: String,
-    /// The program, when the server has several.
-    #[arg(long, value_name = "ID", default_value = "")]
-    pub program_id: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// The accounts of the partners.
     #[arg(required = true, value_name = "PARTNER")]
     pub partners: Vec<String>,
     /// Only those that are prepared and not settled: what is to be paid now.
     #[arg(long)]
     pub open: bool,
-    #[command(flatten)]
-    pub reach: Reach,
     /// How long a call may take.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::replay::duration)]
     pub deadline: Duration,
@@ -46,8 +39,7 @@ pub async fn payouts_command(args: &PayoutsArgs, out: &mut (dyn Write + Send)) -
         // Where nobody reads it, the exit code still tells.
         let _ = writeln!(io::stderr(), "guerdon payouts: {message}");
     };
-    let patience = Patience { deadline: args.deadline, retry_for: args.deadline };
-    let client = match Client::connect_as(&args.target, &args.reach, patience).await {
+    let client = match args.server.connect(args.deadline).await {
         Ok(client) => client,
         Err(error) => {
             complain(error.to_string());
@@ -75,7 +67,7 @@ pub async fn payouts_command(args: &PayoutsArgs, out: &mut (dyn Write + Send)) -
 
 async fn of_partner(client: &Client, args: &PayoutsArgs, partner: &str) -> Result<Vec<wire::Payout>, CallError> {
     let request = wire::ListPayoutsRequest {
-        program_id: args.program_id.clone(),
+        program_id: args.server.program_id.clone(),
         member_id: partner.to_owned(),
         before_number: 0,
         page_size: PAGE,
