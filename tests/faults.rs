@@ -14,6 +14,7 @@
 )]
 
 mod support {
+    pub(crate) mod chance;
     pub(crate) mod redis;
     pub(crate) mod server;
     pub(crate) mod topologies;
@@ -27,7 +28,6 @@ mod fault_kit {
     pub(crate) mod stand;
 }
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -40,6 +40,7 @@ use self::fault_kit::check::{Found, check};
 use self::fault_kit::load::{CUSTOMERS, Progress, Told, customer, is_journaled};
 use self::fault_kit::proxy::{Mode, Proxy};
 use self::fault_kit::stand::{Instance, Stand};
+use self::support::chance::Chance;
 use self::support::redis::RedisServer;
 use self::support::server::{Clients, commit, enroll, eventually, order, points, reason, reserve};
 use self::support::topologies::{Cluster, Sentinels, until};
@@ -53,9 +54,10 @@ const STANDSTILL_MAX: Duration = Duration::from_secs(90);
 /// How long a failover that was asked for may take.
 const FAILOVER_MAX: Duration = Duration::from_secs(15);
 /// How long a fault lasts, between these.
-const HOLD_MS: std::ops::Range<u64> = 30..250;
+const HOLD_MS_MIN: i64 = 30;
+const HOLD_MS_MAX: i64 = 250;
 const PAUSE: Duration = Duration::from_millis(5);
-const JUMP_S_MAX: u64 = 3 * 24 * 3_600;
+const JUMP_S_MAX: i64 = 3 * 24 * 3_600;
 /// A server compares its clock with that of Redis more often than that.
 const CLOCK_LOOKED_AT: Duration = Duration::from_millis(2_500);
 
@@ -65,30 +67,14 @@ fn times(short: usize) -> usize {
     asked.map_or(short, |asked| (short * asked).div_ceil(FAULTS_SHORT))
 }
 
-/// Chance, from a seed that a failure prints.
-struct Chance(u64);
+/// How far a clock is off: up to three days, either way.
+fn jump_s(chance: &mut Chance) -> i64 {
+    chance.within(-JUMP_S_MAX, JUMP_S_MAX)
+}
 
-impl Chance {
-    fn new() -> Chance {
-        let asked = std::env::var("GUERDON_SEED").ok().and_then(|seed| seed.parse().ok());
-        Chance(asked.unwrap_or_else(|| RandomState::new().hash_one("seed")))
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) % end
-    }
-
-    /// How far a clock is off: up to three days, either way.
-    fn jump_s(&mut self) -> i64 {
-        i64::try_from(self.below(2 * JUMP_S_MAX)).unwrap() - i64::try_from(JUMP_S_MAX).unwrap()
-    }
-
-    async fn hold(&mut self) {
-        let hold_ms = HOLD_MS.start + self.below(HOLD_MS.end - HOLD_MS.start);
-        tokio::time::sleep(Duration::from_millis(hold_ms)).await;
-    }
+async fn hold(chance: &mut Chance) {
+    let hold_ms = chance.within(HOLD_MS_MIN, HOLD_MS_MAX);
+    tokio::time::sleep(Duration::from_millis(hold_ms.unsigned_abs())).await;
 }
 
 /// The rows of one store.
@@ -101,12 +87,12 @@ struct Table {
 
 impl Table {
     fn new(store: &'static str) -> Table {
-        let chance = Chance::new();
+        let (seed, chance) = Chance::seeded();
         println!(
             "{:34} {:20} {:>5} {:>7} {:>12} {:>5} {:>7} {:>8} {:>5}",
             "fault", "store", "runs", "calls", "acknowledged", "lost", "doubled", "diverged", "held"
         );
-        Table { store, seed: chance.0, chance, failed: Vec::new() }
+        Table { store, seed, chance, failed: Vec::new() }
     }
 
     /// Injects a fault so many times under load, then checks everything.
@@ -185,14 +171,14 @@ async fn f1_faults_of_the_embedded_store_and_its_server() {
     table
         .row("writes to disk fail, server killed", &urls, times(6), async |chance| {
             stand.instances[0].limit_files(Some(4096));
-            chance.hold().await;
+            hold(chance).await;
             block_in_place(|| stand.without(0, || ()));
         })
         .await;
     table
         .row("clock of the server jumps", &urls, times(4), async |chance| {
-            stand.instances[0].clock.set_ahead(chance.jump_s());
-            chance.hold().await;
+            stand.instances[0].clock.set_ahead(jump_s(chance));
+            hold(chance).await;
         })
         .await;
     table.end();
@@ -209,7 +195,7 @@ async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
         table
             .row(fault, &urls, times(5), async |chance| {
                 proxy.set(mode);
-                chance.hold().await;
+                hold(chance).await;
                 proxy.set(Mode::Pass);
             })
             .await;
@@ -219,7 +205,7 @@ async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
             .row(fault, &urls, times(5), async |chance| {
                 let cuts = proxy.cuts();
                 proxy.set(mode);
-                chance.hold().await;
+                hold(chance).await;
                 until("a connection is cut", || cuts < proxy.cuts());
                 proxy.set(Mode::Pass);
             })
@@ -233,14 +219,14 @@ async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
     table
         .row("read-only", &urls, times(4), async |chance| {
             let _: String = redis.command(&["REPLICAOF", "127.0.0.1", "9"]);
-            chance.hold().await;
+            hold(chance).await;
             let _: String = redis.command(&["REPLICAOF", "NO", "ONE"]);
         })
         .await;
     table
         .row("out of memory", &urls, times(4), async |chance| {
             let _: String = redis.command(&["CONFIG", "SET", "maxmemory", "1"]);
-            chance.hold().await;
+            hold(chance).await;
             let _: String = redis.command(&["CONFIG", "SET", "maxmemory", "0"]);
         })
         .await;
@@ -265,18 +251,18 @@ async fn f1_faults_of_one_redis_of_the_way_to_it_and_of_its_servers() {
         .await;
     table
         .row("clock of one server jumps", &urls, times(3), async |chance| {
-            let which = usize::try_from(chance.below(2)).unwrap();
-            stand.instances[which].clock.set_ahead(chance.jump_s());
+            let which = chance.below(2);
+            stand.instances[which].clock.set_ahead(jump_s(chance));
             // Longer than it takes to be noticed: for a while it goes on, then it serves nothing.
             tokio::time::sleep(CLOCK_LOOKED_AT).await;
-            chance.hold().await;
+            hold(chance).await;
             stand.instances[which].clock.set_ahead(0);
         })
         .await;
     table
         .row("redis stopped, then continued", &urls, times(3), async |chance| {
             redis.stop();
-            chance.hold().await;
+            hold(chance).await;
             redis.cont();
         })
         .await;
@@ -302,7 +288,7 @@ async fn f1_what_redis_loses_is_brought_back_by_journals() {
     table
         .row("redis back as it was before", &urls, times(4), async |chance| {
             let _: String = redis.command(&["SAVE"]);
-            chance.hold().await;
+            hold(chance).await;
             block_in_place(|| redis.restart());
         })
         .await;
@@ -316,15 +302,15 @@ async fn f1_what_redis_loses_is_brought_back_by_journals() {
         .row("server killed, redis as it was", &urls, times(3), async |chance| {
             let which = chance.below(2);
             let _: String = redis.command(&["SAVE"]);
-            chance.hold().await;
+            hold(chance).await;
             block_in_place(|| stand.without(which, || redis.restart()));
         })
         .await;
     table
         .row("disk of the journal full", &urls, times(3), async |chance| {
-            let which = usize::try_from(chance.below(2)).unwrap();
+            let which = chance.below(2);
             stand.instances[which].limit_files(Some(4096));
-            chance.hold().await;
+            hold(chance).await;
             stand.instances[which].limit_files(None);
         })
         .await;

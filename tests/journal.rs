@@ -9,12 +9,12 @@
 )]
 
 mod support {
+    pub(crate) mod chance;
     pub(crate) mod redis;
     pub(crate) mod topologies;
 }
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,6 +30,7 @@ use guerdon::store::{
     Commit, Delta, Error, Expected, Key, Layout, NewReceipt, Outcome, Partition, Receipt, Record, Store, Token, Write,
 };
 
+use self::support::chance::Chance;
 use self::support::redis::RedisServer;
 use self::support::topologies::{Cluster, Sentinels, WAIT_MAX, until};
 
@@ -224,12 +225,10 @@ async fn f1_a_killed_redis_loses_what_it_acknowledged_and_with_a_journal_nothing
     assert!(200 < lost_by_store, "the loss is certain: {lost_by_store} of {acknowledged}");
     drop(stores);
 
-    let mut redis = RedisServer::start();
-    let at = || RedisSettings::new(redis.url());
-    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let stores = [journaled(at(), one.path()), journaled(at(), other.path())];
+    let mut pair = Pair::start();
+    let stores = [pair.instance(0), pair.instance(1)];
     // The second time the same snapshot comes back: what was brought back is lost once more.
-    let (all, lost_by_journal) = after_loss(&mut redis, &stores, 2).await;
+    let (all, lost_by_journal) = after_loss(&mut pair.redis, &stores, 2).await;
     assert_eq!(lost_by_journal, 0, "of {all}");
     #[allow(clippy::print_stderr, reason = "the figures that the documents state")]
     {
@@ -339,24 +338,45 @@ async fn in_turn(stores: &[&Arc<RedisStore>], prefix: &str, rounds: usize) -> Ve
     told
 }
 
+/// A Redis that comes back as it was when it was last told to save, and the journals of two instances on it.
+struct Pair {
+    redis: RedisServer,
+    folders: [TempDir; 2],
+}
+
+impl Pair {
+    fn start() -> Pair {
+        Pair { redis: RedisServer::start(), folders: [TempDir::new().unwrap(), TempDir::new().unwrap()] }
+    }
+
+    /// One of the two, as it is now or comes back.
+    fn instance(&self, at: usize) -> Arc<RedisStore> {
+        journaled(RedisSettings::new(self.redis.url()), self.folders[at].path())
+    }
+
+    /// With both instances, and what they wrote in turn before Redis saved.
+    async fn saved(rounds: usize) -> (Pair, [Arc<RedisStore>; 2], Vec<(u16, String)>) {
+        let pair = Pair::start();
+        let both = [pair.instance(0), pair.instance(1)];
+        let told = in_turn(&[&both[0], &both[1]], "before", rounds).await;
+        let _: String = pair.redis.command(&["SAVE"]);
+        (pair, both, told)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_an_instance_that_was_away_brings_what_it_has_when_it_comes_back() {
-    let mut redis = RedisServer::start();
-    let at = || RedisSettings::new(redis.url());
-    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let (first, second) = (journaled(at(), one.path()), journaled(at(), other.path()));
-    let mut told = in_turn(&[&first, &second], "before", 5).await;
-    let _: String = redis.command(&["SAVE"]);
+    let (mut pair, [first, second], mut told) = Pair::saved(5).await;
     told.extend(in_turn(&[&first, &second], "lost", 20).await);
     // Every other commit is in the journal of an instance that is gone.
     drop(second);
-    block_in_place(|| redis.restart());
+    block_in_place(|| pair.redis.restart());
     let waited = Instant::now();
     told.extend(in_turn(&[&first], "after", 5).await);
     assert!(WAIT / 2 < waited.elapsed(), "it is waited for: {:?}", waited.elapsed());
     assert_eq!(lost(&first, &told).await, 20, "what the other one has is missing, and nothing else");
 
-    let second = journaled(RedisSettings::new(redis.url()), other.path());
+    let second = pair.instance(1);
     told.extend(in_turn(&[&second, &first], "again", 5).await);
     until_all_is_there(&second, &told).await;
 }
@@ -369,66 +389,39 @@ async fn until_all_is_there(store: &RedisStore, told: &[(u16, String)]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_a_number_that_was_given_again_hides_nothing_that_had_it_before() {
-    let mut redis = RedisServer::start();
-    let at = || RedisSettings::new(redis.url());
-    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let (first, second) = (journaled(at(), one.path()), journaled(at(), other.path()));
-    let mut told = in_turn(&[&first, &second], "before", 3).await;
-    let _: String = redis.command(&["SAVE"]);
+    let (mut pair, [first, second], mut told) = Pair::saved(3).await;
     told.extend(in_turn(&[&first, &second], "lost", 5).await);
     told.extend(in_turn(&[&second], "beyond", 10).await);
     drop(second);
     // Of the numbers that the second one's had, the first one's next get some; and get them again when all is lost once more.
-    block_in_place(|| redis.restart());
+    block_in_place(|| pair.redis.restart());
     told.extend(in_turn(&[&first], "instead", 20).await);
-    block_in_place(|| redis.restart());
+    block_in_place(|| pair.redis.restart());
     told.extend(in_turn(&[&first], "after", 2).await);
-    let second = journaled(RedisSettings::new(redis.url()), other.path());
+    let second = pair.instance(1);
     told.extend(in_turn(&[&second, &first], "again", 2).await);
     until_all_is_there(&first, &told).await;
     // What came back late comes back once more.
-    block_in_place(|| redis.restart());
+    block_in_place(|| pair.redis.restart());
     told.extend(in_turn(&[&second, &first], "and-again", 2).await);
     until_all_is_there(&second, &told).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_two_lives_that_began_alike_are_told_apart() {
-    let mut redis = RedisServer::start();
-    let at = || RedisSettings::new(redis.url());
-    let (one, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let (first, second) = (journaled(at(), one.path()), journaled(at(), other.path()));
-    let mut told = in_turn(&[&first, &second], "before", 3).await;
-    let _: String = redis.command(&["SAVE"]);
+    let (mut pair, [first, second], mut told) = Pair::saved(3).await;
     told.extend(in_turn(&[&first], "one", 3).await);
     drop(first);
-    block_in_place(|| redis.restart());
+    block_in_place(|| pair.redis.restart());
     told.extend(in_turn(&[&second], "two", 5).await);
     drop(second);
     // Of the life before nobody is left to tell.
-    block_in_place(|| redis.restart());
-    let first = journaled(RedisSettings::new(redis.url()), one.path());
+    block_in_place(|| pair.redis.restart());
+    let first = pair.instance(0);
     told.extend(in_turn(&[&first], "three", 5).await);
-    let second = journaled(RedisSettings::new(redis.url()), other.path());
+    let second = pair.instance(1);
     told.extend(in_turn(&[&second, &first], "again", 2).await);
     until_all_is_there(&first, &told).await;
-}
-
-/// Chance, from a seed that a failure prints.
-struct Chance(u64);
-
-impl Chance {
-    fn new() -> Chance {
-        let asked = std::env::var("GUERDON_SEED").ok().and_then(|seed| seed.parse().ok());
-        Chance(asked.unwrap_or_else(|| RandomState::new().hash_one("seed")))
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from(mixed % end as u64).unwrap()
-    }
 }
 
 /// How many steps a drawn history has: more in the long form of the fault suite.
@@ -459,8 +452,8 @@ impl Drop for History {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f1_whatever_order_instances_and_losses_come_in_nothing_is_lost() {
     const INSTANCES: usize = 3;
-    let mut chance = Chance::new();
-    let mut history = History { seed: chance.0, steps: Vec::new() };
+    let (seed, mut chance) = Chance::seeded();
+    let mut history = History { seed, steps: Vec::new() };
     let mut redis = RedisServer::start();
     let folders: Vec<TempDir> = (0..INSTANCES).map(|_| TempDir::new().unwrap()).collect();
     let start = |redis: &RedisServer, at: usize| journaled(RedisSettings::new(redis.url()), folders[at].path());

@@ -16,6 +16,7 @@
 )]
 
 mod support {
+    pub(crate) mod chance;
     pub(crate) mod redis;
 }
 

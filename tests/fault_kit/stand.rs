@@ -65,8 +65,8 @@ impl Stand {
     }
 
     /// Kills one, does something while it is away, and starts it again.
-    pub(crate) fn without(&mut self, which: u64, meanwhile: impl FnOnce()) {
-        let instance = &mut self.instances[usize::try_from(which).unwrap()];
+    pub(crate) fn without(&mut self, which: usize, meanwhile: impl FnOnce()) {
+        let instance = &mut self.instances[which];
         instance.kill();
         meanwhile();
         instance.start();

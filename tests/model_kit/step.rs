@@ -3,6 +3,8 @@
 
 use guerdon::domain::command::{Measure, PayAmount};
 
+use crate::support::chance::Chance;
+
 pub(crate) const MEMBERS: usize = 5;
 
 #[derive(Clone, Debug)]
@@ -86,38 +88,6 @@ pub(crate) struct Uses {
     pub(crate) rewards: Vec<&'static str>,
     /// The first voucher that the member has when it comes to this.
     pub(crate) voucher: bool,
-}
-
-/// SplitMix64: the same numbers for the same seed, wherever and whenever.
-#[derive(Clone)]
-pub(crate) struct Chance(u64);
-
-impl Chance {
-    pub(crate) fn new(seed: u64) -> Chance {
-        Chance(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `n`.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % n as u64).unwrap()
-    }
-
-    /// From `from` to `until`, both included.
-    pub(crate) fn within(&mut self, from: i64, until: i64) -> i64 {
-        from + i64::try_from(self.next() % u64::try_from(until - from + 1).unwrap()).unwrap()
-    }
-
-    pub(crate) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
 }
 
 /// A history for a program with so many versions. `races`: some of it at the same time.
