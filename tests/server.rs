@@ -15,8 +15,10 @@ use guerdon::app::{Drained, Server, StartError};
 use guerdon::config::Settings;
 use guerdon::grpc::wire;
 use guerdon::grpc::wire::member_service_client::MemberServiceClient;
+use prost::Message;
 use support::binary::{Binary, output};
 use support::redis::RedisServer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Streaming};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -93,6 +95,97 @@ async fn a_server_serves_tells_health_and_drains() {
     until(&mut watched, ServingStatus::Serving).await;
     let (drained, ()) = tokio::join!(server.stop(), until(&mut watched, ServingStatus::NotServing));
     assert_eq!(drained, Drained::Whole);
+}
+
+/// A connection over which frames of HTTP/2 are written and read one by one.
+struct Frames(tokio::net::TcpStream);
+
+impl Frames {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RST_STREAM: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+    const GOAWAY: u8 = 7;
+    /// Flags: of a PING or SETTINGS; of DATA; of HEADERS.
+    const ACK: u8 = 1;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+
+    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+        let len = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+        [&len[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    }
+
+    /// Begins a call of `Enroll`, with headers as HPACK has them: a byte for what is in its table, else the name, by its
+    /// number there or spelt out, and the value.
+    fn begin_enroll(stream: u32) -> Vec<u8> {
+        let header = |name: &[u8], value: &str| {
+            [name, &[u8::try_from(value.len()).expect("a short value")], value.as_bytes()].concat()
+        };
+        let headers = [
+            vec![0x83, 0x86],                                 // `:method: POST` and `:scheme: http`
+            header(&[4], "/guerdon.v1.MemberService/Enroll"), // `:path`
+            header(&[1], "shop"),                             // `:authority`
+            header(&[0x0f, 31 - 15], "application/grpc"),     // `content-type`
+            header(b"\x00\x02te", "trailers"),
+        ];
+        Frames::frame(Frames::HEADERS, Frames::END_HEADERS, stream, &headers.concat())
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        self.0.write_all(bytes).await.expect("the connection takes it");
+    }
+
+    /// The payload of the first frame of this kind, with these flags and of this stream; the connection must stand until then.
+    async fn until(&mut self, wanted: (u8, u8, u32)) -> Vec<u8> {
+        let found = async {
+            loop {
+                let mut head = [0; 9];
+                self.0.read_exact(&mut head).await.expect("the connection goes on");
+                let [_, _, _, kind, flags, stream @ ..] = head;
+                let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+                self.0.read_exact(&mut payload).await.expect("the connection goes on");
+                assert_ne!(kind, Frames::GOAWAY, "it is closed for all: {}", payload.escape_ascii());
+                if (kind, flags, u32::from_be_bytes(stream)) == wanted {
+                    return payload;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no {wanted:?} came"))
+    }
+}
+
+#[tokio::test]
+async fn callers_who_give_up_all_at_once_do_not_end_the_connection_for_the_others() {
+    const CALLERS: u32 = 200;
+    const CANCEL: u32 = 8;
+
+    let server = Server::start(settings(&[("store", "memory")])).await.expect("a server");
+    let stream = tokio::net::TcpStream::connect(server.addr()).await.expect("a connection");
+    let mut connection = Frames(stream);
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    sent.extend(Frames::frame(Frames::SETTINGS, 0, 0, &[]));
+    for caller in 0..CALLERS {
+        let stream = 2 * caller + 1;
+        sent.extend(Frames::begin_enroll(stream));
+        sent.extend(Frames::frame(Frames::RST_STREAM, 0, stream, &CANCEL.to_be_bytes()));
+    }
+    sent.extend(Frames::frame(Frames::PING, 0, 0, b"all here"));
+    connection.send(&sent).await;
+    assert_eq!(connection.until((Frames::PING, Frames::ACK, 0)).await, b"all here");
+
+    // Whoever shares the connection is served.
+    let message = enroll("mia-7").encode_to_vec();
+    let len = u32::try_from(message.len()).expect("a short message").to_be_bytes();
+    let body = [&[0], &len[..], &message].concat();
+    let stream = 2 * CALLERS + 1;
+    let call = [Frames::begin_enroll(stream), Frames::frame(Frames::DATA, Frames::END_STREAM, stream, &body)].concat();
+    connection.send(&call).await;
+    let answer = connection.until((Frames::DATA, 0, stream)).await;
+    assert!(wire::EnrollResponse::decode(&answer[5..]).expect("an answer").enrolled);
+    drop(connection);
+    assert_eq!(server.stop().await, Drained::Whole);
 }
 
 #[tokio::test]
@@ -243,22 +336,9 @@ async fn the_binary_serves_measures_and_ends_with_0_on_sigterm() {
     let data = dir.path().join("g.db").display().to_string();
     let metrics = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
     let metrics = metrics.to_string();
-    let mut binary = Binary::serve(&[
-        "serve",
-        "--insecure-dev",
-        "--listen",
-        "127.0.0.1:0",
-        "--program",
-        PROGRAM,
-        "--data",
-        &data,
-        "--log-format",
-        "json",
-        "--metrics-listen",
-        &metrics,
-        "--log-filter",
-        "debug",
-    ]);
+    let serve = ["serve", "--insecure-dev", "--listen", "127.0.0.1:0", "--program", PROGRAM, "--log-format", "json"];
+    let more = ["--data", &data, "--metrics-listen", &metrics, "--log-filter", "debug"];
+    let mut binary = Binary::serve(&[&serve[..], &more].concat());
     let addr = binary.addr();
     let asked = output(&["health", "--target", &addr.to_string()]);
     assert_eq!((asked.status.code(), &*asked.stdout), (Some(0), &b"SERVING\n"[..]));
@@ -287,18 +367,7 @@ async fn the_binary_serves_measures_and_ends_with_0_on_sigterm() {
     assert_eq!(asked.status.code(), Some(1), "nobody is there any more");
 
     // What was acknowledged is there after a new start.
-    let mut again = Binary::serve(&[
-        "serve",
-        "--insecure-dev",
-        "--listen",
-        "127.0.0.1:0",
-        "--program",
-        PROGRAM,
-        "--data",
-        &data,
-        "--log-format",
-        "json",
-    ]);
+    let mut again = Binary::serve(&[&serve[..], &["--data", &data]].concat());
     let mut members = MemberServiceClient::new(connect(again.addr()).await);
     assert!(members.enroll(enroll("mia-the-member")).await.expect("an answer").into_inner().replayed);
     again.signal("-INT");
