@@ -11,6 +11,8 @@ pub mod memory;
 pub mod embedded;
 pub mod redis;
 
+mod repeated;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

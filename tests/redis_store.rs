@@ -3,18 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support {
+    pub(crate) mod logs;
     pub(crate) mod redis;
 }
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use guerdon::store::redis::{RedisSettings, RedisStore, Tls, Topology};
+use guerdon::store::redis::{Durability, RedisSettings, RedisStore, Tls, Topology};
 use guerdon::store::{
     Append, Commit, Delta, Due, Error, Expected, Key, Layout, NewReceipt, Outcome, Partition, Receipt, Record, Store,
     Token, Write,
 };
 
+use self::support::logs::Logs;
 use self::support::redis::RedisServer;
 
 const HERE: Partition = Partition(3);
@@ -364,6 +366,34 @@ async fn a_full_redis_refuses_a_commit_whole_and_still_answers_reads() {
     let _: String = server.command(&["CONFIG", "SET", "maxmemory", "0"]);
     assert_eq!(first.ping().await, Ok(()), "no caller has to try it first");
     assert_eq!(second.commit(&everything()).await.unwrap(), Outcome::Applied);
+}
+
+#[tokio::test]
+async fn what_lasts_is_logged_once_and_not_with_every_call() {
+    let server = RedisServer::start();
+    let _: String = server.command(&["ACL", "SETUSER", "blind", "on", ">secret", "~*", "+@all", "-info"]);
+    let hasty = || RedisSettings { response_timeout_ms: 200, ..RedisSettings::new(server.url()) };
+    let (logs, _logged) = Logs::begin();
+
+    let durability = Durability::Replicated { replicas: 1 };
+    let alone = RedisStore::connect(RedisSettings { durability, ..hasty() }, layout()).unwrap();
+    for n in 0..4 {
+        assert_eq!(alone.commit(&simple(&format!("z{n}"), "1")).await, Err(Error::OutcomeUnknown));
+    }
+    assert_eq!(logs.lines_with("too few replicas").len(), 1);
+
+    // Somebody may have taken a right from the user.
+    let url = server.url().replace("//", "//blind:secret@");
+    let blind = RedisStore::connect(RedisSettings { url, ..hasty() }, layout()).unwrap();
+    for n in 0..4 {
+        assert_eq!(blind.commit(&simple(&format!("y{n}"), "1")).await, Err(Error::Unavailable));
+        assert_eq!(blind.ping().await, Err(Error::Unavailable));
+    }
+    let said = logs.lines_with("NOPERM");
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(!said[0].contains("secret"), "{}", said[0]);
+    let all = logs.lines_with("");
+    assert!(all.len() < 8, "nothing else is logged with every call: {all:#?}");
 }
 
 #[tokio::test]

@@ -22,8 +22,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Semaphore, oneshot};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
+use super::repeated::Repeated;
 use super::{ClockMs, Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partition, Receipt, Record, Store};
 use writer::{Job, Writer};
 
@@ -50,6 +51,7 @@ pub struct EmbeddedStore {
     /// Set by the writer while the file takes no writes (a full disk); cleared by the first that succeeds.
     failing: Arc<AtomicBool>,
     readers: Arc<Readers>,
+    told: Arc<Repeated>,
     clock: ClockMs,
     trips: AtomicU64,
     /// Held so that no other process serves the same file; released last.
@@ -74,7 +76,8 @@ impl EmbeddedStore {
         let (queue, jobs) = sync_channel(QUEUE_MAX);
         let stopped = Arc::new(AtomicBool::new(false));
         let failing = Arc::new(AtomicBool::new(false));
-        let writer = Writer::new(connection, clock.clone(), stopped.clone(), failing.clone());
+        let told = Arc::new(Repeated::default());
+        let writer = Writer::new(connection, clock.clone(), stopped.clone(), failing.clone(), told.clone());
         let writer = std::thread::Builder::new()
             .name("embedded-writer".to_owned())
             .spawn(move || writer.run(&jobs))
@@ -86,7 +89,8 @@ impl EmbeddedStore {
             writer: Some(writer),
             stopped,
             failing,
-            readers: Arc::new(Readers::new(readers)),
+            readers: Arc::new(Readers::new(readers, told.clone())),
+            told,
             clock,
             trips: AtomicU64::new(0),
             _lock: lock,
@@ -185,11 +189,15 @@ impl From<rusqlite::Error> for Fault {
 
 impl Fault {
     /// Logs what the driver says and keeps it from going further.
-    fn into_port(self, doing: &'static str) -> Error {
+    fn into_port(self, doing: &'static str, told: &Repeated) -> Error {
         match self {
-            Fault::Sqlite(cause) => driver_error(&cause, doing),
+            Fault::Sqlite(cause) => driver_error(&cause, doing, told),
             Fault::Refused(error) => {
-                error!(%error, "{doing}: what the embedded store holds cannot be");
+                if told.is_news(&format!("{doing}: {error}")) {
+                    error!(%error, "{doing}: what the embedded store holds cannot be");
+                } else {
+                    debug!(%error, "{doing}: what the embedded store holds still cannot be");
+                }
                 error
             }
         }
@@ -197,20 +205,23 @@ impl Fault {
 }
 
 /// Logs what the driver says and keeps it from going further. For failures after which nothing was applied.
-fn driver_error(cause: &rusqlite::Error, doing: &'static str) -> Error {
+fn driver_error(cause: &rusqlite::Error, doing: &'static str, told: &Repeated) -> Error {
+    let news = told.is_news(&format!("{doing}: {cause}"));
     match cause.sqlite_error_code() {
+        _ if !news => debug!(%cause, "{doing}: the embedded store still fails"),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
             error!(%cause, "{doing}: the file of the embedded store is damaged");
-            Error::Corrupt { what: "the file is not a sound SQLite database".to_owned() }
         }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             warn!(%cause, "{doing}: another process holds a lock on the embedded store");
-            Error::Unavailable
         }
-        _ => {
-            error!(%cause, "{doing}: the embedded store failed");
-            Error::Unavailable
+        _ => error!(%cause, "{doing}: the embedded store failed"),
+    }
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            Error::Corrupt { what: "the file is not a sound SQLite database".to_owned() }
         }
+        _ => Error::Unavailable,
     }
 }
 
@@ -218,12 +229,13 @@ fn driver_error(cause: &rusqlite::Error, doing: &'static str) -> Error {
 struct Readers {
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+    told: Arc<Repeated>,
 }
 
 impl Readers {
-    fn new(connections: Vec<Connection>) -> Readers {
+    fn new(connections: Vec<Connection>, told: Arc<Repeated>) -> Readers {
         let permits = Arc::new(Semaphore::new(connections.len()));
-        Readers { idle: Mutex::new(connections), permits }
+        Readers { idle: Mutex::new(connections), permits, told }
     }
 
     async fn read<T: Send + 'static>(
@@ -232,7 +244,10 @@ impl Readers {
     ) -> Result<T, Error> {
         let waited = tokio::time::timeout(READ_WAIT_MAX, readers.permits.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = waited else {
-            warn!("all connections that read the embedded store are busy");
+            let what = "all connections that read the embedded store are busy";
+            if readers.told.is_news(what) {
+                warn!("{what}");
+            }
             return Err(Error::Unavailable);
         };
         let readers = readers.clone();
@@ -241,7 +256,7 @@ impl Readers {
             let connection = readers.take().ok_or(Error::Unavailable)?;
             let answer = query(&connection);
             readers.put(connection);
-            answer.map_err(|fault| fault.into_port("reading"))
+            answer.map_err(|fault| fault.into_port("reading", &readers.told))
         });
         task.await.unwrap_or_else(|cause| {
             error!(%cause, "a read of the embedded store did not end");
@@ -284,7 +299,10 @@ impl Store for EmbeddedStore {
         match queue.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
-                warn!(queue_max = QUEUE_MAX, "the embedded store has more commits waiting than it takes");
+                let what = "the embedded store has more commits waiting than it takes";
+                if self.told.is_news(what) {
+                    warn!(queue_max = QUEUE_MAX, "{what}");
+                }
                 return Err(Error::Unavailable);
             }
             Err(TrySendError::Disconnected(_)) => return Err(Error::Unavailable),

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use tracing::error;
 
 use super::super::{Error, Layout};
-use super::{BUSY_WAIT_MAX, driver_error};
+use super::{BUSY_WAIT_MAX, Repeated, driver_error};
 
 /// Raised whenever an older version of this program could no longer read the file.
 const FORMAT: u32 = 1;
@@ -85,7 +85,7 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |cause: rusqlite::Error| {
         error!(path = %path.display(), "the embedded store cannot be opened");
-        driver_error(&cause, "opening")
+        driver_error(&cause, "opening", &Repeated::default())
     };
 
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -118,7 +118,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
         Ok(connection)
     };
-    open().map_err(|cause| driver_error(&cause, "opening"))
+    open().map_err(|cause| driver_error(&cause, "opening", &Repeated::default()))
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
@@ -140,7 +140,7 @@ fn check(connection: &Connection, path: &Path, layout: Layout) -> Result<(), Err
         error!(path = %path.display(), "the file is a database of another program");
         Error::Corrupt { what: "the file holds another program's tables".to_owned() }
     };
-    let failed = |cause: rusqlite::Error| driver_error(&cause, "opening");
+    let failed = |cause: rusqlite::Error| driver_error(&cause, "opening", &Repeated::default());
 
     let has_meta = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'";
     let count: i64 = connection.query_row(has_meta, [], |row| row.get(0)).map_err(failed)?;

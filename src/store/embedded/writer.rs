@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use super::super::{ClockMs, Commit, Error, Outcome};
 use super::apply::apply;
-use super::{BATCH_MAX, Fault, driver_error};
+use super::{BATCH_MAX, Fault, Repeated, driver_error};
 
 /// Pages of 4 KiB in the WAL that are worth a checkpoint when nobody waits.
 const CHECKPOINT_PAGES_IDLE: i64 = 256;
@@ -35,6 +35,7 @@ pub(super) struct Writer {
     clock: ClockMs,
     stopped: Arc<AtomicBool>,
     failing: Arc<AtomicBool>,
+    told: Arc<Repeated>,
     /// Pages in the WAL, and not in the main file yet, for the next checkpoint while busy. Rises when
     /// a reader keeps one from getting through, so that not every batch tries again.
     checkpoint_pages: i64,
@@ -55,8 +56,10 @@ impl Writer {
         clock: ClockMs,
         stopped: Arc<AtomicBool>,
         failing: Arc<AtomicBool>,
+        told: Arc<Repeated>,
     ) -> Writer {
-        Writer { connection, clock, stopped, failing, checkpoint_pages: CHECKPOINT_PAGES_BUSY, purged: Instant::now() }
+        let checkpoint_pages = CHECKPOINT_PAGES_BUSY;
+        Writer { connection, clock, stopped, failing, told, checkpoint_pages, purged: Instant::now() }
     }
 
     /// Until the store is dropped and all that was queued is settled, or the file can no longer be trusted.
@@ -108,18 +111,20 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &[Job], answers: &mut Vec<Result<Outcome, Error>>) -> Result<(), Abort> {
-        let before = |cause: rusqlite::Error| Abort::Nothing(driver_error(&cause, "writing"));
+        let before = |cause: rusqlite::Error| Abort::Nothing(driver_error(&cause, "writing", &self.told));
         let now_ms = (self.clock)();
         self.run_cached("BEGIN IMMEDIATE").map_err(before)?;
         for job in batch {
             match apply(&self.connection, &job.commit, now_ms) {
                 Ok(outcome) => answers.push(Ok(outcome)),
-                Err(fault @ Fault::Refused(_)) => answers.push(Err(fault.into_port("writing"))),
+                Err(fault @ Fault::Refused(_)) => answers.push(Err(fault.into_port("writing", &self.told))),
                 Err(Fault::Sqlite(cause)) => return Err(before(cause)),
             }
         }
         self.run_cached("COMMIT").map_err(|cause| {
-            error!(%cause, "the embedded store cannot tell whether its last commits are durable");
+            if self.told.is_news(&format!("committing: {cause}")) {
+                error!(%cause, "the embedded store cannot tell whether its last commits are durable");
+            }
             // After a failed fsync the system may have dropped the pages and call the next one a success.
             if cause.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) {
                 self.stop();
@@ -165,7 +170,9 @@ impl Writer {
         if self.purge_is_due() && self.purge() < PURGE_MAX {
             self.purged = Instant::now(); // else there may be more: go on after the next batch
         }
-        if let Err(cause) = self.checkpoint(checkpoint_pages) {
+        if let Err(cause) = self.checkpoint(checkpoint_pages)
+            && self.told.is_news(&format!("checkpoint: {cause}"))
+        {
             warn!(%cause, "a checkpoint of the embedded store failed; the next one takes over");
         }
     }
@@ -187,7 +194,7 @@ impl Writer {
             self.connection.prepare_cached(delete)?.execute((now_ms, PURGE_MAX as i64))
         };
         purge().unwrap_or_else(|cause| {
-            driver_error(&cause, "purging receipts");
+            driver_error(&cause, "purging receipts", &self.told);
             0
         })
     }
@@ -226,9 +233,12 @@ fn answer(job: Job, outcome: Result<Outcome, Error>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc::sync_channel;
 
     use tempfile::TempDir;
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt};
 
     use super::super::super::{Expected, Key, Layout, NewReceipt, Partition, Receipt, Record, Token, Write};
     use super::super::{read, schema};
@@ -236,7 +246,7 @@ mod tests {
 
     fn writer(directory: &TempDir) -> Writer {
         let connection = schema::open(&directory.path().join("guerdon.db"), Layout::new(16).unwrap()).unwrap();
-        Writer::new(connection, Arc::new(|| 0), Arc::default(), Arc::default())
+        Writer::new(connection, Arc::new(|| 0), Arc::default(), Arc::default(), Arc::default())
     }
 
     fn key(name: &str) -> Key {
@@ -306,22 +316,81 @@ mod tests {
         assert_eq!(settle(&mut writer, &["a"]), [Ok(Outcome::Applied)]);
     }
 
+    /// As if the disk had room for so many more pages of 4 KiB.
+    fn leave_room(writer: &Writer, pages: i64) {
+        let there: i64 = writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        writer.connection.pragma_update(None, "max_page_count", there + pages).unwrap();
+    }
+
+    /// Tries to write a record of a mebibyte.
+    fn settle_big(writer: &mut Writer) -> Result<Outcome, Error> {
+        let mut commit = put("big");
+        commit.writes[0].record = Some(Record { token: Token::default(), body: vec![7; 1 << 20] });
+        let (reply, mut answer) = oneshot::channel();
+        writer.settle(&mut vec![Job { commit, reply }]);
+        answer.try_recv().unwrap()
+    }
+
     #[test]
     fn a_file_that_takes_no_writes_is_told_until_it_does() {
         let directory = tempfile::tempdir().unwrap();
         let mut writer = writer(&directory);
         let failing = writer.failing.clone();
-        // As full as a disk can be: not one page more.
-        let pages: i64 = writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
-        writer.connection.pragma_update(None, "max_page_count", pages).unwrap();
-        let mut commit = put("big");
-        commit.writes[0].record = Some(Record { token: Token::default(), body: vec![7; 1 << 20] });
-        let (reply, _answer) = oneshot::channel();
-        writer.settle(&mut vec![Job { commit, reply }]);
+        leave_room(&writer, 0);
+        assert_eq!(settle_big(&mut writer), Err(Error::Unavailable));
         assert!(failing.load(Ordering::Acquire), "a write failed");
-        writer.connection.pragma_update(None, "max_page_count", 1 << 20).unwrap();
+        leave_room(&writer, 1 << 10);
         writer.probe();
         assert!(!failing.load(Ordering::Acquire), "the file takes writes again");
+    }
+
+    #[test]
+    fn a_store_with_little_room_left_says_so_until_there_is_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = writer(&directory);
+        let failing = writer.failing.clone();
+        // A small write still fits, and the next large one would fail again.
+        leave_room(&writer, 30);
+        assert_eq!(settle_big(&mut writer), Err(Error::Unavailable));
+        for _ in 0..3 {
+            writer.probe();
+            assert!(failing.load(Ordering::Acquire), "there is little room");
+        }
+        leave_room(&writer, 1 << 10);
+        writer.probe();
+        assert!(!failing.load(Ordering::Acquire), "there is room again");
+        assert_eq!(settle_big(&mut writer), Ok(Outcome::Applied));
+        let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'probe'";
+        let left_over: i64 = writer.connection.query_row(tables, [], |row| row.get(0)).unwrap();
+        assert_eq!(left_over, 0, "what was tried is gone");
+    }
+
+    /// Counts what is logged as a warning or worse.
+    #[derive(Clone, Default)]
+    struct Warnings(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Warnings {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            if *event.metadata().level() <= tracing::Level::WARN {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_logged_once_however_many_writes_it_fails() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = writer(&directory);
+        leave_room(&writer, 0);
+        let warnings = Warnings::default();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(warnings.clone()), || {
+            for _ in 0..50 {
+                assert_eq!(settle(&mut writer, &["a"]), [Err(Error::Unavailable)]);
+                writer.tidy(CHECKPOINT_PAGES_IDLE);
+                writer.probe();
+            }
+        });
+        assert_eq!(warnings.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::RedisSettings;
 use super::fitness::{Fitness, fitness};
 use super::replicas::{Replicas, Wanted};
 use super::servers::Servers;
+use crate::store::repeated::Repeated;
 use crate::store::{Error, Layout};
 use crate::stream::Gathered;
 
@@ -156,6 +157,8 @@ pub(super) struct Link {
     /// Set while the server refuses what is sent to it (full, loading, moved away), so that this is logged once;
     /// cleared by the next write that it takes.
     refusing: AtomicBool,
+    /// What commands fail for that should not, such as a right that the user does not have.
+    told: Repeated,
     /// What was said of the server's configuration, so that it is said once.
     warned: Mutex<Vec<String>>,
     /// When its configuration was looked at while connected.
@@ -177,6 +180,7 @@ impl Link {
             connecting: tokio::sync::Mutex::new(None),
             connects_failed: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
+            told: Repeated::default(),
             warned: Mutex::new(Vec::new()),
             inspected_at: Mutex::new(Instant::now()),
         }
@@ -270,7 +274,11 @@ impl Link {
             }
             return Failed::Store(Error::Unavailable);
         }
-        error!(store = "redis", code, "a command failed in Redis: {text}");
+        if self.told.is_news(code) {
+            error!(store = "redis", code, "a command failed in Redis: {text}");
+        } else {
+            debug!(store = "redis", code, "a command failed in Redis again: {text}");
+        }
         if code == "WRONGTYPE" {
             return Failed::Store(Error::Corrupt { what: "a key holds a value of another type".to_owned() });
         }

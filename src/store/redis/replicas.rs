@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use ::redis::Client;
 use ::redis::aio::MultiplexedConnection;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::fitness::fitness;
+use crate::store::repeated::Repeated;
 
 /// Beyond what the server waits: its answer has to come here too.
 const ANSWER_MARGIN: Duration = Duration::from_millis(100);
@@ -28,6 +29,7 @@ pub(super) struct Replicas {
     run_id: Box<str>,
     /// Rounds begun.
     begun: AtomicU64,
+    told: Repeated,
     turn: tokio::sync::Mutex<Turn>,
 }
 
@@ -37,11 +39,19 @@ struct Turn {
     /// The round that ended last, and whether the replicas had it in time.
     ended: u64,
     reached: bool,
+    /// Whether somebody was told that they had not.
+    told: bool,
 }
 
 impl Replicas {
     pub(super) fn new(client: Client, run_id: Box<str>) -> Replicas {
-        Replicas { client, run_id, begun: AtomicU64::new(0), turn: tokio::sync::Mutex::default() }
+        Replicas {
+            client,
+            run_id,
+            begun: AtomicU64::new(0),
+            told: Repeated::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Whether enough replicas have everything that the master answered before this call. `mark` is a key of the
@@ -58,7 +68,9 @@ impl Replicas {
         let reached = match tokio::time::timeout(limit, self.round(&mut turn, mark, wanted)).await {
             Ok(Ok(replicas)) => wanted.replicas <= replicas,
             Ok(Err(error)) => {
-                warn!(store = "redis", "replicas could not be waited for: {error}");
+                if self.told.is_news("unasked") {
+                    warn!(store = "redis", "replicas could not be waited for: {error}");
+                }
                 turn.connection = None;
                 false
             }
@@ -67,8 +79,11 @@ impl Replicas {
                 false
             }
         };
-        if !reached {
+        if !reached && self.told.is_news("few") {
+            turn.told = true;
             warn!(store = "redis", wanted = wanted.replicas, "too few replicas have what was written");
+        } else if reached && std::mem::take(&mut turn.told) {
+            info!(store = "redis", "enough replicas have what is written again");
         }
         (turn.ended, turn.reached) = (round, reached);
         reached
