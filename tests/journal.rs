@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::task::{JoinSet, block_in_place};
 
 use guerdon::store::journal::{Again, Journal, JournalSettings, OpenError, Reapply};
@@ -47,8 +48,11 @@ struct Sums;
 #[async_trait]
 impl Reapply for Sums {
     async fn again(&self, lost: &Commit, fresh: &[Option<Record>]) -> Again {
-        let name = String::from_utf8(lost.receipts[0].receipt.body.clone()).unwrap();
-        Again::Apply(Box::new(add(lost.partition.0, &name, fresh[0].as_ref())))
+        // Nobody was answered.
+        let Some(answered) = lost.receipts.first() else { return Again::There };
+        let name = String::from_utf8(answered.receipt.body.clone()).unwrap();
+        let again = add(lost.partition.0, &name, fresh[0].as_ref());
+        Again::Apply(Box::new(Commit { feed: lost.feed.clone(), ..again }))
     }
 }
 
@@ -113,10 +117,16 @@ fn plain(at: RedisSettings) -> Arc<RedisStore> {
 
 /// Writes until it is acknowledged, as the service does and the caller behind it.
 async fn settle(store: &RedisStore, partition: u16, name: &str) {
+    settle_with(store, partition, name, &[]).await;
+}
+
+/// The same, with effects for others.
+async fn settle_with(store: &RedisStore, partition: u16, name: &str, effects: &[&str]) {
     let started = Instant::now();
+    let feed: Vec<Vec<u8>> = effects.iter().map(|effect| effect.as_bytes().to_vec()).collect();
     let mut found: Option<Record> = None;
     loop {
-        match store.commit(&add(partition, name, found.as_ref())).await {
+        match store.commit(&Commit { feed: feed.clone(), ..add(partition, name, found.as_ref()) }).await {
             Ok(Outcome::Applied | Outcome::Seen(_)) => return,
             Ok(Outcome::Conflict(fresh)) => found = fresh.into_iter().next().flatten(),
             Err(Error::Unavailable | Error::OutcomeUnknown | Error::Moved) if started.elapsed() < WAIT_MAX => {
@@ -383,7 +393,7 @@ async fn f1_an_instance_that_was_away_brings_what_it_has_when_it_comes_back() {
 
 /// Until all that was acknowledged is there again.
 async fn until_all_is_there(store: &RedisStore, told: &[(u16, String)]) {
-    until("all is there", || block_in_place(|| tokio::runtime::Handle::current().block_on(missing(store, told))) == 0);
+    until("all is there", || block_in_place(|| Handle::current().block_on(missing(store, told))) == 0);
     assert_eq!(lost(store, told).await, 0);
 }
 
@@ -422,6 +432,62 @@ async fn f1_two_lives_that_began_alike_are_told_apart() {
     let second = pair.instance(1);
     told.extend(in_turn(&[&second, &first], "again", 2).await);
     until_all_is_there(&first, &told).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_what_nobody_was_answered_comes_back_late_where_what_it_was_decided_on_still_stands_and_else_not() {
+    for goes_on in [false, true] {
+        let (mut pair, [first, second], _told) = Pair::saved(3).await;
+        let sum = key(1, "sum");
+        let found = second.load(Partition(1), std::slice::from_ref(&sum)).await.unwrap().remove(0);
+        // Only the answer is lost: whoever reads the record may go on from it.
+        let unanswered = Commit { receipts: Vec::new(), ..add(1, "unanswered", found.as_ref()) };
+        pair.redis.stop();
+        assert_eq!(second.commit(&unanswered).await, Err(Error::OutcomeUnknown));
+        pair.redis.cont();
+        until("it is applied", || block_in_place(|| sum_of(&first)) == Some((7, "unanswered".to_owned())));
+        drop(second);
+        block_in_place(|| pair.redis.restart());
+        if goes_on {
+            settle(&first, 1, "instead").await;
+        }
+        until("the partition is open", || block_in_place(|| sum_of(&first)).is_some());
+
+        let second = pair.instance(1);
+        until("it is open to the other one, too", || block_in_place(|| sum_of(&second)).is_some());
+        let expected = if goes_on { "instead" } else { "unanswered" };
+        assert_eq!(block_in_place(|| sum_of(&second)), Some((7, expected.to_owned())));
+        assert_eq!(second.left(&key(1, "count")).await, Ok(7));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_what_took_a_lost_effect_off_the_feed_takes_no_other_off_that_got_its_position() {
+    let (mut pair, [first, second], _told) = Pair::saved(3).await;
+    settle_with(&second, 1, "lost", &["delivered"]).await;
+    let delivered = second.feed(Partition(1), 10).await.unwrap().remove(0);
+    let acknowledged = Commit { partition: Partition(1), feed_done: vec![delivered.position], ..Commit::default() };
+    until("it is off the feed", || {
+        block_in_place(|| Handle::current().block_on(second.commit(&acknowledged))) == Ok(Outcome::Applied)
+    });
+    drop(second);
+    block_in_place(|| pair.redis.restart());
+    settle_with(&first, 1, "instead", &["waiting"]).await;
+    let waiting = first.feed(Partition(1), 10).await.unwrap().remove(0);
+    assert_eq!((&*waiting.body, waiting.position), (&b"waiting"[..], delivered.position));
+
+    let second = pair.instance(1);
+    until("it is open to the other one, too", || block_in_place(|| sum_of(&second)).is_some());
+    let feed = second.feed(Partition(1), 10).await.unwrap().into_iter().map(|item| item.body);
+    assert_eq!(feed.collect::<Vec<_>>(), [b"waiting".to_vec(), b"delivered".to_vec()]);
+}
+
+/// The sum of the partition that is written in turn, and who wrote it last; `None`: it cannot be read now.
+fn sum_of(store: &RedisStore) -> Option<(u64, String)> {
+    let sum = key(1, "sum");
+    let loaded = Handle::current().block_on(store.load(sum.partition, std::slice::from_ref(&sum)));
+    let record = loaded.ok()?.remove(0)?;
+    Some((record.token.sequence(), String::from_utf8(record.body).unwrap()))
 }
 
 /// How many steps a drawn history has: more in the long form of the fault suite.
@@ -541,7 +607,7 @@ async fn f1_a_redis_that_lost_more_than_the_journal_holds_is_not_served() {
     // Nothing was saved: Redis comes back empty.
     block_in_place(|| redis.restart());
     until("it says so", || {
-        let ping = block_in_place(|| tokio::runtime::Handle::current().block_on(first.ping()));
+        let ping = block_in_place(|| Handle::current().block_on(first.ping()));
         matches!(ping, Err(Error::Unfit { .. }))
     });
     assert_eq!(first.commit(&add(1, "more", None)).await, Err(Error::Unavailable));

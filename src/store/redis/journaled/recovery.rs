@@ -17,7 +17,7 @@ use super::{Journaled, behind, life};
 use crate::store::journal::{Again, Fate, Found, Number};
 use crate::store::redis::link::{Failed, Link, Live, Sent, decoded};
 use crate::store::redis::wire;
-use crate::store::{Commit, Error, Outcome, Partition};
+use crate::store::{Commit, Error, Key, Outcome, Partition};
 
 const AGAIN: &str = include_str!("again.lua");
 const OPEN: &str = include_str!("open.lua");
@@ -566,6 +566,9 @@ impl Recovery<'_> {
     /// Applies a commit under its number, to what is there should what came before it be lost.
     async fn in_its_place(&self, found: &Found, again_hash: &str, wants: Number) -> Result<Turn, Error> {
         let lost = self.read(found).await?;
+        if only_acknowledges(&lost) {
+            return Ok(Turn::There);
+        }
         let mut commit = lost.clone();
         for _ in 0..TRIES_MAX {
             let number = (Some(wants.epoch), wants.sequence);
@@ -662,8 +665,11 @@ impl Recovery<'_> {
         let mut applied = 0;
         for found in part.unknown.iter().chain(&part.late) {
             let commit = self.read(found).await?;
-            // What nobody was told of, and nothing would tell apart, is not applied again.
-            let dropped = found.fate == Fate::Unknown && commit.receipts.is_empty();
+            let dropped = match found.fate {
+                Fate::Applied(_) => only_acknowledges(&commit),
+                // Nothing tells whether it was applied already; or it took in what comes again with the feed.
+                Fate::Unknown => is_untold(&commit) || (commit.receipts.is_empty() && !commit.feed_done.is_empty()),
+            };
             match if dropped { Back::Settled } else { self.bring_back(found, commit).await? } {
                 Back::Applied => applied += 1,
                 // As long as Redis may lose it once more it stays in the journal.
@@ -675,9 +681,11 @@ impl Recovery<'_> {
         Ok(applied)
     }
 
-    /// Applies a lost commit to what is there now. One that was never answered may have been found by its receipt, by whoever
-    /// sent the request again, and acknowledged so.
+    /// Applies a lost commit to what is there now. One that was never answered may have been found all the same: by its
+    /// receipt, by whoever sent the request again, and acknowledged so; or without one, by whoever read the records that it
+    /// wrote, and went on from there.
     async fn bring_back(&self, found: &Found, lost: Commit) -> Result<Back, Error> {
+        let unanswered = found.fate == Fate::Unknown && lost.receipts.is_empty();
         let trips = std::sync::atomic::AtomicU64::new(0);
         let mut commit = lost.clone();
         let mut why = "others keep writing to what it is about".to_owned();
@@ -687,6 +695,7 @@ impl Recovery<'_> {
                 Ok(Outcome::Applied) => return Ok(Back::Applied),
                 Ok(Outcome::Seen(_)) => return Ok(Back::There),
                 Ok(Outcome::Conflict(fresh)) => fresh,
+                Ok(Outcome::GuardFailed { .. }) if unanswered => return Ok(Back::Settled),
                 // What it had taken is taken by somebody else: it stands, and takes nothing.
                 Ok(Outcome::GuardFailed { key, .. }) => {
                     commit.deltas.retain(|delta| delta.key != key);
@@ -701,6 +710,8 @@ impl Recovery<'_> {
             match self.journaled.reapply.again(&lost, &fresh).await {
                 Again::There => return Ok(Back::There),
                 Again::Apply(again) => commit = *again,
+                // It may never have been applied, and nobody was told that it was.
+                Again::Clash(_) if unanswered => return Ok(Back::Settled),
                 Again::Clash(clash) => {
                     why = clash;
                     break;
@@ -771,9 +782,18 @@ enum Turn {
     Unfit(Option<Outcome>),
 }
 
-/// Whether a commit leaves nothing by which it could be told whether it was applied.
+/// Whether a commit leaves nothing by which it could be told whether it was applied: neither a receipt nor a record that is
+/// no longer as it expects.
 fn is_untold(commit: &Commit) -> bool {
-    commit.receipts.is_empty() && commit.expect.is_empty()
+    let written = |key: &Key| commit.writes.iter().any(|write| write.key == *key);
+    commit.receipts.is_empty() && !commit.expect.iter().any(|(key, _)| written(key))
+}
+
+/// Whether a commit does nothing but take off the feed what was delivered. Something else may have got those positions
+/// since, while what was delivered can be delivered once more and changes nothing.
+fn only_acknowledges(commit: &Commit) -> bool {
+    let Commit { partition, feed_done, .. } = commit;
+    *commit == Commit { partition: *partition, feed_done: feed_done.clone(), ..Commit::default() }
 }
 
 impl Part {
@@ -828,6 +848,32 @@ async fn tidy(journaled: &Arc<Journaled>, state: &mut State, all: &[(Arc<Link>, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{Expected, NewReceipt, Receipt, Token, Write};
+
+    #[test]
+    fn a_commit_is_untold_where_neither_a_receipt_nor_a_record_shows_it() {
+        let key = |name: &str| Key { partition: Partition(1), name: name.into() };
+        let expected = |name: &str| vec![(key(name), Expected::At(Token::default()))];
+        let receipt = Receipt { fingerprint: Vec::new(), body: Vec::new() };
+        let receipts = vec![NewReceipt { key: key("rcp"), receipt, keep_s: 1 }];
+        let write = || vec![Write { key: key("written"), record: None }];
+        for (what, commit, untold) in [
+            ("nothing is expected", Commit { writes: write(), ..Commit::default() }, true),
+            (
+                "another record is expected",
+                Commit { expect: expected("read"), writes: write(), ..Commit::default() },
+                true,
+            ),
+            (
+                "what is expected is written",
+                Commit { expect: expected("written"), writes: write(), ..Commit::default() },
+                false,
+            ),
+            ("a receipt is left", Commit { receipts, ..Commit::default() }, false),
+        ] {
+            assert_eq!(is_untold(&commit), untold, "{what}");
+        }
+    }
 
     fn survivor(fields: &[(&str, &str)], sequence: u64) -> Survivor {
         let fields = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
