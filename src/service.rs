@@ -279,7 +279,7 @@ pub struct Options {
     pub sweep_interval: Duration,
     /// Of prize draws; each belongs to the draw that is committed to it.
     pub draw_seeds: Vec<Seed>,
-    /// Sign quotes: the first signs, all are known. Empty: one that the deployment keeps in its store.
+    /// Sign quotes and pages of ledgers: the first signs, all are known. Empty: one that the deployment keeps in its store.
     pub quote_keys: Vec<QuoteKey>,
     /// Hash signals of people: what is new is written under the first, all are compared. Empty: one that the deployment keeps
     /// in its store.

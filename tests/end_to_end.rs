@@ -98,6 +98,7 @@ cases! {
         a_checkout_from_enrolment_to_return_keeps_the_books
         a_guest_is_told_what_a_new_member_would_get
         the_ledger_is_read_in_pages_and_its_chain_can_be_recomputed
+        a_page_token_goes_on_with_its_own_ledger_and_period_and_cannot_be_altered
         a_correction_credits_and_debits_and_takes_no_more_than_there_is
         a_reservation_is_replaced_released_and_overtaken
         a_friend_brings_both_rewards_and_a_return_claws_them_back

@@ -322,7 +322,7 @@ pub(super) const QUOTE_KEYS: Setting = Setting {
         "quote_keys",
         "KEYS",
         "stored",
-        "The secret keys of quote tokens, separated by commas: 32 to 128 hexadecimal digits each; the first signs, all are known, so put a new one first and drop the old one a day later. `stored`: one that is made by itself and kept in the store for all instances. Prefer the variable: a flag shows in the list of processes.",
+        "The secret keys of quote tokens and of page tokens of ledgers, separated by commas: 32 to 128 hexadecimal digits each; the first signs, all are known, so put a new one first and drop the old one a day later. `stored`: one that is made by itself and kept in the store for all instances. Prefer the variable: a flag shows in the list of processes.",
     )
 };
 pub(super) const SIGNAL_KEYS: Setting = Setting {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::answer::{Decided, Effect, Promise, Subject};
@@ -19,10 +20,15 @@ use super::time::Instant;
 /// Longest token that is looked at; one with all the promises that an order can make is shorter.
 pub const TOKEN_BYTES_MAX: usize = 16 * 1024;
 
-/// First byte of what is signed: a token of another form is none of ours.
-const FORMAT: u8 = 1;
+/// What a token is for: the first byte of what is signed, so that one of another purpose or form is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    Quote = 1,
+    /// Where a page of a ledger ended.
+    Page = 2,
+}
 
-/// Signs quotes. Never shown by `Debug`.
+/// Signs quotes, and what else a caller brings back. Never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct QuoteKey(Box<[u8]>);
 
@@ -116,21 +122,34 @@ pub fn promises(decided: &Decided) -> Vec<Promise> {
 
 /// The token of a quote.
 pub fn seal(key: &QuoteKey, quote: &Quote) -> String {
-    let mut signed = vec![FORMAT];
-    signed.extend(encode(quote));
-    let hash = hmac_sha256(&key.0, &signed);
-    hash.iter().chain(&signed).map(|byte| format!("{byte:02x}")).collect()
+    seal_as(Purpose::Quote, key, quote)
 }
 
 /// The quote of a token that any of the keys has signed.
 pub fn open(keys: &[QuoteKey], token: &str) -> Option<Quote> {
+    open_as(Purpose::Quote, keys, token)
+}
+
+/// The token of something that a caller brings back.
+pub fn seal_as<T: Serialize>(purpose: Purpose, key: &QuoteKey, told: &T) -> String {
+    let mut signed = vec![purpose as u8];
+    signed.extend(encode(told));
+    let hash = hmac_sha256(&key.0, &signed);
+    hash.iter().chain(&signed).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a token says that any of the keys has signed, for this purpose.
+pub fn open_as<T: DeserializeOwned>(purpose: Purpose, keys: &[QuoteKey], token: &str) -> Option<T> {
     let bytes = bytes_of(token)?;
     let (hash, signed) = bytes.split_at_checked(32)?;
     if !keys.iter().any(|key| is_same(&hmac_sha256(&key.0, signed), hash)) {
         return None;
     }
-    let (FORMAT, quote) = signed.split_first().map(|(format, quote)| (*format, quote))? else { return None };
-    decode(quote).ok()
+    let (stated, told) = signed.split_first()?;
+    if *stated != purpose as u8 {
+        return None;
+    }
+    decode(told).ok()
 }
 
 /// Takes as long wherever the two differ.
@@ -172,6 +191,9 @@ mod tests {
         for part in ["", "00", "é", &token[..64], &token[2..], &format!("{token}00")] {
             assert_eq!(open(&keys, part), None, "{part}");
         }
+        let other = seal_as(Purpose::Page, &keys[0], &quote());
+        assert_eq!(open(&keys, &other), None, "of another purpose");
+        assert_eq!(open_as(Purpose::Page, &keys, &other), Some(quote()));
         assert_eq!(format!("{:?}", keys[0]), "(key)");
         assert_eq!(QuoteKey::parse("00"), None);
     }

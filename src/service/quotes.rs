@@ -53,7 +53,7 @@ pub(super) async fn opened<'c>(inner: &Inner, command: &'c Command) -> Result<Co
 }
 
 /// Those of the settings, else that of the deployment.
-async fn keys(inner: &Inner) -> Result<&Vec<QuoteKey>, Error> {
+pub(super) async fn keys(inner: &Inner) -> Result<&Vec<QuoteKey>, Error> {
     let known = async {
         match inner.options.quote_keys.as_slice() {
             [] => Ok(vec![of_deployment(inner).await?]),

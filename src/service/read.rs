@@ -15,7 +15,7 @@ use crate::domain::decide::{DecideError, Snapshot, as_of, decide, partner_due};
 use crate::domain::draw::Seed;
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, DrawId, MemberId, OrderId, ProgramId, ReferralId, UnitId};
-use crate::domain::ledger::{Entry, GENESIS, Hash, decode};
+use crate::domain::ledger::{Entry, Hash, decode};
 use crate::domain::money::split;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::{Draw, Program, Timeline};
@@ -377,17 +377,6 @@ pub(super) fn from_hex_bytes(text: &str) -> Option<Vec<u8>> {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
-}
-
-pub(super) fn from_hex(text: &str) -> Option<Hash> {
-    let mut hash = GENESIS;
-    if text.len() != 2 * hash.len() || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in hash.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(hash)
 }
 
 /// Lower-case hexadecimal.

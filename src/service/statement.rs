@@ -1,13 +1,19 @@
 //! The ledger for reading: page by page, by period, with running balances.
 //!
 //! The hash of an entry is known only by going there from the beginning, and so are the balances after it: a page
-//! token carries both on, so that each entry is read once.
+//! token carries both on, so that each entry is read once. It is signed, for what it carries is shown as what the ledger
+//! says.
 
-use super::read::{from_hex, hex, read_entry, stored, view};
+use serde::{Deserialize, Serialize};
+
+use super::quotes::keys;
+use super::read::{read_entry, stored, view};
 use super::{Entries, Error, Inner};
 use crate::domain::answer::EntryView;
 use crate::domain::id::{AccountId, MemberId, ProgramId, UnitId};
-use crate::domain::ledger::{Book, Entry, GENESIS, Hash, chain, decode, encode};
+use crate::domain::ledger::{Book, Entry, GENESIS, Hash, chain};
+use crate::domain::quote::{self, Purpose};
+use crate::domain::time::Instant;
 
 /// Entries read from the store at a time.
 const CHUNK: usize = 500;
@@ -19,26 +25,26 @@ type Running = Vec<(UnitId, [i64; 4])>;
 
 const SHOWN: [Book; 4] = [Book::Available, Book::Pending, Book::Held, Book::Debt];
 
+/// What is listed, whatever the size of its pages.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Listed {
+    program: ProgramId,
+    account: AccountId,
+    from: Option<Instant>,
+    until: Option<Instant>,
+    by_effective_at: bool,
+}
+
 /// Where a page ended.
+#[derive(Debug, Serialize, Deserialize)]
 struct Mark {
+    of: Listed,
     sequence: u64,
     head: Hash,
     running: Running,
 }
 
 impl Mark {
-    fn parse(token: &str) -> Option<Mark> {
-        let mut parts = token.splitn(3, '.');
-        let sequence = parts.next()?.parse().ok()?;
-        let head = from_hex(parts.next()?)?;
-        let bytes: Option<Vec<u8>> = parts.next()?.as_bytes().chunks(2).map(byte).collect();
-        Some(Mark { sequence, head, running: decode(&bytes?).ok()? })
-    }
-
-    fn text(&self) -> String {
-        format!("{}.{}.{}", self.sequence, hex(&self.head), hex(&encode(&self.running)))
-    }
-
     /// Goes on by one entry.
     fn pass(&mut self, entry: &Entry, bytes: &[u8]) -> Option<()> {
         for posting in entry.postings()? {
@@ -56,10 +62,6 @@ impl Mark {
     }
 }
 
-fn byte(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
-}
-
 pub(super) async fn entries(
     inner: &Inner,
     program: &ProgramId,
@@ -68,12 +70,18 @@ pub(super) async fn entries(
 ) -> Result<(Vec<EntryView>, Option<String>), Error> {
     inner.timeline(program)?;
     let malformed = || Error::Malformed { field: "page_token", problem: "is not one that an answer gave".to_owned() };
-    let mut mark = match &asked.token {
-        Some(token) => Mark::parse(token).ok_or_else(malformed)?,
-        None => Mark { sequence: 0, head: GENESIS, running: Vec::new() },
-    };
     let (account, state, _) = stored(inner, program, &AccountId::from(member), None).await?;
     let last = state.ok_or(Error::NotFound { field: "member_id" })?.sequence;
+    let Entries { token, limit: _, from, until, by_effective_at } = asked;
+    let (from, until, by_effective_at) = (*from, *until, *by_effective_at);
+    let of = Listed { program: program.clone(), account: account.clone(), from, until, by_effective_at };
+    let mut mark = match token {
+        Some(token) => {
+            let signed: Option<Mark> = quote::open_as(Purpose::Page, Box::pin(keys(inner)).await?, token);
+            signed.filter(|mark| mark.of == of).ok_or_else(malformed)?
+        }
+        None => Mark { of, sequence: 0, head: GENESIS, running: Vec::new() },
+    };
     let log = inner.layout.log(program, &account);
     let mut views = Vec::new();
     let mut looked_at = 0;
@@ -88,14 +96,14 @@ pub(super) async fn entries(
                 break;
             }
             let entry = read_entry(&log, &bytes)?;
-            if !asked.by_effective_at && asked.until.is_some_and(|until| until <= entry.posted_at) {
+            if !by_effective_at && until.is_some_and(|until| until <= entry.posted_at) {
                 // Entries are in the order in which they were posted: nothing more will fit.
                 return Ok((views, None));
             }
             looked_at += 1;
             mark.pass(&entry, &bytes).ok_or_else(malformed)?;
-            let at = if asked.by_effective_at { entry.effective_at } else { entry.posted_at };
-            if asked.from.is_none_or(|from| from <= at) && asked.until.is_none_or(|until| at < until) {
+            let at = if by_effective_at { entry.effective_at } else { entry.posted_at };
+            if from.is_none_or(|from| from <= at) && until.is_none_or(|until| at < until) {
                 let mut view = view(&entry, mark.head)?;
                 let moved = |unit: &UnitId| view.postings.iter().any(|(_, of, _)| of == unit);
                 view.balances = mark.running.iter().filter(|(unit, _)| moved(unit)).cloned().collect();
@@ -103,5 +111,9 @@ pub(super) async fn entries(
             }
         }
     }
-    Ok((views, (mark.sequence < last).then(|| mark.text())))
+    if last <= mark.sequence {
+        return Ok((views, None));
+    }
+    let key = Box::pin(keys(inner)).await?.first();
+    Ok((views, key.map(|key| quote::seal_as(Purpose::Page, key, &mark))))
 }

@@ -5,6 +5,7 @@ use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, effect::Effect, pay_with_units::Amount};
 use sha2::{Digest, Sha256};
 use tonic::Code;
+use tonic_types::StatusExt;
 
 use crate::support::server::*;
 
@@ -148,11 +149,49 @@ pub(crate) async fn the_ledger_is_read_in_pages_and_its_chain_can_be_recomputed<
         assert_eq!(entry.hash, hex, "entry {}", entry.sequence);
     }
     assert_eq!(clients.verify("mia").await.head_hash, all.last().unwrap().hash);
+}
 
-    let request =
-        wire::ListEntriesRequest { member_id: "mia".into(), page_token: "nonsense".into(), ..Default::default() };
-    let refused = clients.member.clone().list_entries(request).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
+pub(crate) async fn a_page_token_goes_on_with_its_own_ledger_and_period_and_cannot_be_altered<W: World>() {
+    let world = W::start();
+    let (one, other) = (world.serve().await, world.serve().await);
+    for member in ["mia", "ben"] {
+        one.clients.enroll(member).await;
+        one.clients.send(&adjust(member, "a1", 25)).await;
+    }
+    let all = one.clients.entries("mia", 500).await;
+    let posted_at = all[0].posted_at;
+    let asked = wire::ListEntriesRequest { member_id: "mia".into(), page_size: 1, ..Default::default() };
+    let page_token = one.clients.member.clone().list_entries(asked.clone()).await.unwrap().into_inner().next_page_token;
+    let with = |change: fn(&mut wire::ListEntriesRequest)| {
+        let mut request = wire::ListEntriesRequest { page_token: page_token.clone(), ..asked.clone() };
+        change(&mut request);
+        request
+    };
+
+    // Any instance goes on, with pages of any size.
+    let next = with(|request| request.page_size = 500);
+    let found = other.clients.member.clone().list_entries(next).await.unwrap().into_inner();
+    assert_eq!(found.entries, all[1..]);
+
+    let flipped = |at: usize| {
+        let mut digits = page_token.clone().into_bytes();
+        digits[at] = if digits[at] == b'0' { b'1' } else { b'0' };
+        String::from_utf8(digits).unwrap()
+    };
+    for (what, request) in [
+        ("another member", with(|request| request.member_id = "ben".into())),
+        ("another beginning", wire::ListEntriesRequest { from: posted_at, ..with(|_| {}) }),
+        ("another end", wire::ListEntriesRequest { until: posted_at, ..with(|_| {}) }),
+        ("another kind of period", with(|request| request.period_of = wire::EntryTime::Effective.into())),
+        ("no token", with(|request| request.page_token = "nonsense".into())),
+        ("an altered signature", wire::ListEntriesRequest { page_token: flipped(0), ..with(|_| {}) }),
+        ("an altered end", wire::ListEntriesRequest { page_token: flipped(page_token.len() - 1), ..with(|_| {}) }),
+    ] {
+        let refused = one.clients.member.clone().list_entries(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{what}");
+        let about: Vec<_> = refused.get_error_details().bad_request().unwrap().field_violations.clone();
+        assert_eq!(about.iter().map(|bad| bad.field.as_str()).collect::<Vec<_>>(), ["page_token"], "{what}");
+    }
 }
 
 pub(crate) async fn a_correction_credits_and_debits_and_takes_no_more_than_there_is<W: World>() {
