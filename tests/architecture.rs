@@ -137,7 +137,7 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in entries {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        if matches!(name.as_str(), "target" | ".git" | "data") {
+        if matches!(name.as_str(), "target" | ".git" | "data" | "node_modules") {
             continue;
         }
         if path.is_dir() { walk(&path, found) } else { found.push(path) }

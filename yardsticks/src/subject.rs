@@ -1,0 +1,102 @@
+//! What is measured, and how it is started.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::load::Call;
+use crate::process::{Process, free_address};
+
+/// One line of the report for each number of calls in flight.
+pub struct Subject {
+    pub name: &'static str,
+    pub call: Call,
+    server: Server,
+    /// As the server's own options name it.
+    storage: &'static str,
+}
+
+enum Server {
+    Guerdon,
+    Node,
+    Limitador,
+}
+
+pub const GUERDON_REDIS: &str = "Guerdon, Redis";
+pub const GUERDON_MEMORY: &str = "Guerdon, memory";
+pub const LIMITADOR_MEMORY: &str = "limitador, memory";
+
+pub const SUBJECTS: [Subject; 6] = [
+    Subject { name: GUERDON_REDIS, call: Call::EnrolledCommit, server: Server::Guerdon, storage: "redis" },
+    Subject { name: "Node, Redis", call: Call::Commit, server: Server::Node, storage: "redis" },
+    Subject { name: "limitador, Redis", call: Call::ShouldRateLimit, server: Server::Limitador, storage: "redis" },
+    Subject {
+        name: "limitador, Redis cached",
+        call: Call::ShouldRateLimit,
+        server: Server::Limitador,
+        storage: "redis_cached",
+    },
+    Subject { name: LIMITADOR_MEMORY, call: Call::ShouldRateLimit, server: Server::Limitador, storage: "memory" },
+    Subject { name: GUERDON_MEMORY, call: Call::EnrolledCommit, server: Server::Guerdon, storage: "memory" },
+];
+
+/// What the subjects are started from.
+pub struct Programs {
+    pub guerdon: PathBuf,
+    pub limitador: PathBuf,
+    pub node: PathBuf,
+    /// The program file with the rules.
+    pub rules: PathBuf,
+    pub one_counter: bool,
+}
+
+/// A subject that answers calls.
+pub struct Running {
+    // Ends before its Redis does.
+    server: Process,
+    redis: Option<Process>,
+}
+
+impl Running {
+    /// `folder` holds what it and its Redis write.
+    pub async fn start(subject: &Subject, programs: &Programs, folder: &Path) -> Result<Running, String> {
+        let redis = if subject.storage == "memory" { None } else { Some(Process::redis(folder).await?) };
+        let url = redis.as_ref().map(|redis| format!("redis://{}", redis.address()));
+        let address = free_address()?;
+        let mut command = match subject.server {
+            Server::Guerdon => {
+                let mut command = Command::new(&programs.guerdon);
+                command.args(["serve", "--insecure-dev", "--log-filter", "error", "--store", subject.storage]);
+                command.arg("--program").arg(&programs.rules);
+                command
+            }
+            Server::Node => {
+                let mut command = Command::new("node");
+                command.arg(&programs.node);
+                command
+            }
+            Server::Limitador => {
+                let mut command = Command::new(&programs.limitador);
+                command.args(["--storage", subject.storage]);
+                if programs.one_counter {
+                    command.arg("--one-counter");
+                }
+                command
+            }
+        };
+        command.current_dir(folder).args(["--listen", &address]);
+        if let Some(url) = url {
+            command.args(["--redis-url", &url]);
+        }
+        Ok(Running { server: Process::start(command, address).await?, redis })
+    }
+
+    pub fn address(&self) -> &str {
+        self.server.address()
+    }
+
+    /// Of the server and of Redis.
+    pub fn cpu(&self) -> [Duration; 2] {
+        [self.server.cpu(), self.redis.as_ref().map_or(Duration::ZERO, Process::cpu)]
+    }
+}

@@ -1,0 +1,1 @@
+//! Holds benches alone: `cargo bench -p guerdon-yardsticks-zen`.
