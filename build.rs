@@ -25,6 +25,9 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("guerdon.fds.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    // See `grpc::codec` for why not the usual one.
+    tonic_prost_build::configure()
+        .codec_path("crate::grpc::codec::Plain")
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod checkout;
+pub mod codec;
 mod events;
 mod fingerprints;
 mod guard;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use key::{Key, Layout, Partition};
+pub use key::{Home, Key, Layout, Partition};
 
 /// Which version of a record a decision was made on: the sequence of the account's last entry and the first
 /// 16 bytes of its chain head. The hash is there because a store that lost its tail counts on from an earlier

@@ -9,16 +9,21 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use hdrhistogram::Histogram;
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
+use super::load::caller::Caller;
 use super::reach::{Reach, ReachError, Shows};
 use crate::config::Environment;
 use crate::domain::time;
 use crate::grpc::wire;
+use crate::stream::Gathered;
 use wire::checkout_service_client::CheckoutServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
 use wire::member_service_client::MemberServiceClient;
@@ -155,7 +160,7 @@ impl Meter {
 }
 
 /// The connection, and the key that goes with every call.
-type Shown = InterceptedService<Channel, Shows>;
+pub(super) type Shown = InterceptedService<Channel, Shows>;
 
 /// A connection to one server. Cheap to clone; all clones share it.
 #[derive(Clone, Debug)]
@@ -166,6 +171,7 @@ pub struct Client {
     payouts: PayoutServiceClient<Shown>,
     ledger: LedgerServiceClient<Shown>,
     simulation: SimulationServiceClient<Shown>,
+    channel: Shown,
     patience: Patience,
     meter: Arc<Meter>,
 }
@@ -217,10 +223,37 @@ impl Client {
 
     /// As [`Client::connect`], showing a key or speaking TLS.
     pub async fn connect_as(target: &str, reach: &Reach, patience: Patience) -> Result<Client, ConnectError> {
-        let (endpoint, shows) = (reach.endpoint(target)?, reach.shows()?);
-        let endpoint = endpoint.connect_timeout(patience.deadline).tcp_nodelay(true);
+        let endpoint = reach.endpoint(target)?.connect_timeout(patience.deadline).tcp_nodelay(true);
+        Client::dialling(target, || endpoint.connect(), reach.shows()?, patience).await
+    }
+
+    /// As [`Client::connect_as`], for very many calls at once: what they send is gathered.
+    pub(super) async fn connect_gathered(
+        target: &str,
+        reach: &Reach,
+        patience: Patience,
+    ) -> Result<Client, ConnectError> {
+        let endpoint = reach.endpoint(target)?.connect_timeout(patience.deadline);
+        let connect = |uri: Uri| async move {
+            let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or_default());
+            let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+            stream.set_nodelay(true)?;
+            std::io::Result::Ok(TokioIo::new(Gathered::new(stream, ())))
+        };
+        let dial = || endpoint.connect_with_connector(tower::service_fn(connect));
+        Client::dialling(target, dial, reach.shows()?, patience).await
+    }
+
+    async fn dialling<F>(
+        target: &str,
+        dial: impl Fn() -> F,
+        shows: Shows,
+        patience: Patience,
+    ) -> Result<Client, ConnectError>
+    where
+        F: Future<Output = Result<Channel, tonic::transport::Error>>,
+    {
         let began = Instant::now();
-        let dial = || endpoint.connect();
         let channel = dial.retry(backoff(patience)).when(|_| began.elapsed() < patience.retry_for).await;
         let channel = channel.map_err(|error| {
             let source = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
@@ -233,7 +266,8 @@ impl Client {
             referrals: ReferralServiceClient::new(channel.clone()),
             payouts: PayoutServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel.clone()),
-            simulation: SimulationServiceClient::new(channel),
+            simulation: SimulationServiceClient::new(channel.clone()),
+            channel,
             patience,
             meter: Arc::default(),
         })
@@ -242,6 +276,11 @@ impl Client {
     /// The same connection, by which calls are sent again for so long.
     pub fn patient(&self, retry_for: Duration) -> Client {
         Client { patience: Patience { retry_for, ..self.patience }, ..self.clone() }
+    }
+
+    /// The same connection, for requests that are encoded already.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::new(self.channel.clone(), self.patience.deadline)
     }
 
     /// See [`Meter`].
@@ -322,7 +361,8 @@ fn asked_delay(status: &Status) -> Duration {
     asked.unwrap_or_default().min(RETRY_DELAY_MAX)
 }
 
-fn reason(status: &Status) -> Option<String> {
+/// The service's own reason.
+pub(super) fn reason(status: &Status) -> Option<String> {
     let info = status.get_details_error_info()?;
     (info.domain == ERROR_DOMAIN).then_some(info.reason)
 }

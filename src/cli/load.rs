@@ -4,6 +4,7 @@
 //! a call's latency counts from when it was *due*. A server that stalls is charged for all that waited. Without a rate so many
 //! calls are kept in flight, which shows how much the server can do.
 
+pub mod caller;
 pub mod measured;
 pub mod pace;
 pub mod shape;
@@ -18,6 +19,7 @@ use super::client::{CallError, Client, Patience};
 use super::reach::Reach;
 use crate::clock::Clock;
 use crate::grpc::wire;
+use caller::Caller;
 use measured::Measured;
 use pace::{Pace, drive};
 use shape::{Codes, Shape, Workload};
@@ -129,6 +131,7 @@ async fn load(args: &LoadArgs) -> Result<Measured, String> {
 /// A load that is ready to be put on a server.
 pub struct Load {
     clients: Vec<Client>,
+    callers: Vec<Caller>,
     shape: Arc<Shape>,
 }
 
@@ -142,19 +145,21 @@ impl Load {
         let mut clients = Vec::new();
         for _ in 0..args.connections {
             clients.push(
-                Client::connect_as(&args.target, &args.reach, patience).await.map_err(|error| error.to_string())?,
+                Client::connect_gathered(&args.target, &args.reach, patience)
+                    .await
+                    .map_err(|error| error.to_string())?,
             );
         }
-        // Orders and requests are named after the run, so that a second run does not repeat the first.
-        let run = format!("{:x}", Clock::system().now(None).0);
-        let shape = Arc::new(Shape::new(args, &run));
+        let began_ms = Clock::system().now(None).0;
+        let shape = Arc::new(Shape::new(args, began_ms));
         // The server may still be busy with a load before this one.
         let patient: Vec<Client> = clients.iter().map(|client| client.patient(args.deadline)).collect();
         prepare(&patient, &shape, args).await.map_err(|error| error.to_string())?;
         if let (Workload::HotCode | Workload::HotLink, Some(client)) = (args.workload, clients.first()) {
-            shape.with_codes(codes(client, args, &run).await?);
+            shape.with_codes(codes(client, args, began_ms).await?);
         }
-        Ok(Load { clients, shape })
+        let callers = clients.iter().map(Client::caller).collect();
+        Ok(Load { clients, callers, shape })
     }
 
     /// Puts it on the server by turns, with many codes and with one, for so long in all.
@@ -195,7 +200,7 @@ impl Load {
 
     /// Puts it on the server for so long.
     pub async fn put(&self, pace: Pace, duration: Duration) -> Measured {
-        drive(&self.clients, &self.shape, pace, duration).await
+        drive(&self.callers, &self.shape, pace, duration).await
     }
 }
 
@@ -223,7 +228,7 @@ async fn prepare(clients: &[Client], shape: &Arc<Shape>, args: &LoadArgs) -> Res
 }
 
 /// The hot code, and those of members to compare it with.
-async fn codes(client: &Client, args: &LoadArgs, run: &str) -> Result<Codes, String> {
+async fn codes(client: &Client, args: &LoadArgs, began_ms: i64) -> Result<Codes, String> {
     let told = |error: CallError| error.to_string();
     let of = async |member_id: String| {
         let request = wire::CreateCodeRequest {
@@ -248,7 +253,7 @@ async fn codes(client: &Client, args: &LoadArgs, run: &str) -> Result<Codes, Str
     if !args.code.is_empty() {
         return Ok(Codes { owner: None, hot: args.code.clone(), many });
     }
-    let owner = format!("load-influencer-{run}");
+    let owner = format!("load-influencer-{began_ms:x}");
     let request = wire::EnrollRequest {
         program_id: args.program_id.clone(),
         member_id: owner.clone(),

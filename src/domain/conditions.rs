@@ -286,13 +286,6 @@ fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &m
     bounds_of_order(view, conditions, amounts, check)
 }
 
-/// Whether what an order earns on, `all` of it, stays below the threshold of a rule whatever lines the rule selects. Says
-/// nothing that [`holds`] would not find, but without a look at the lines: most rules of a program are told apart here.
-pub fn is_out_of_reach(view: &View<'_>, conditions: &Conditions, all: i64) -> bool {
-    let Some((seen, least)) = view.order.zip(conditions.spend_min.as_ref()) else { return false };
-    least.amount.get(seen.currency).is_none_or(|required| all < required)
-}
-
 /// Thresholds on what is spent and how much is bought.
 fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &mut Check<'_>) -> bool {
     let Some(Seen { order, earning, currency, free }) = view.order else { return false };

@@ -2,14 +2,14 @@
 
 use super::answer::{Explain, ExplainRule, NearestMiss, Reason, Refusal, Subject};
 use super::awards::Award;
-use super::conditions::{Seen, View, holds, is_on, is_out_of_reach};
+use super::conditions::{Seen, View, holds, is_on};
 use super::id::{RuleId, UnitId};
 use super::money::{Ratio, Rounding, split};
 use super::order::{Line, Order};
 
 use super::program::{
-    Bonus, Candidates, Earn, ForEach, GrantTo, Kind, LifeTerms, MultiplierPolicy, Multiply, Program, RoundPer, Rule,
-    Selected, Then, Trigger,
+    Bonus, Candidates, Earn, ForEach, GrantTo, Kind, LifeTerms, MultiplierPolicy, Multiply, OutOfReach, Program,
+    RoundPer, Rule, Selected, Then, Trigger,
 };
 use super::time::Instant;
 use builds::{Added, Multiplied};
@@ -89,7 +89,11 @@ type ByRules = (Vec<Plan>, Option<Explain>, Vec<Award>);
 
 fn by_rules(view: &View<'_>, seen: Seen<'_>, explain: bool, besides: Besides<'_>) -> Result<ByRules, OutOfBounds> {
     let program = view.program;
-    let candidates = program.index.candidates(&seen.order.lines);
+    // Who asks why a rule gave nothing is told of these too, and an order that has earned before may keep what they gave.
+    let is_plain = !explain && besides.again.is_none();
+    let earns_minor = seen.earning.iter().fold(0i64, |sum, earns| sum.saturating_add(*earns));
+    let without = if is_plain { program.index.out_of_reach(seen.currency, earns_minor) } else { OutOfReach::default() };
+    let candidates = program.index.candidates(&seen.order.lines, without);
     let mut barred: Vec<Barred> = Vec::new();
     let mut round = Round::of(*view, seen, explain, &candidates, &barred, besides)?;
     // A rule that loses after all has kept nobody out: the others are asked once more without it. Each time at least one
@@ -200,8 +204,6 @@ struct Round<'a> {
     view: View<'a>,
     program: &'a Program,
     seen: Seen<'a>,
-    /// What of the order earns.
-    earning: i64,
     /// Rules that apply next to others, so far.
     kept: Vec<&'a Rule>,
     stopped_by: Option<&'a Rule>,
@@ -253,7 +255,6 @@ impl<'a> Round<'a> {
             view,
             program,
             seen,
-            earning: seen.earning.iter().fold(0, |sum, earns| sum.saturating_add(*earns)),
             kept: Vec::new(),
             stopped_by: None,
             earns: Vec::new(),
@@ -319,10 +320,6 @@ impl<'a> Round<'a> {
     }
 
     fn consider(&mut self, number: u32, rule: &'a Rule, selected: Selected<'_>, barred: Option<&str>) {
-        let is_plain = self.explain.is_none() && self.besides.again.is_none();
-        if is_plain && is_out_of_reach(&self.view, &rule.conditions, self.earning) {
-            return;
-        }
         let mut amounts = std::mem::take(&mut self.amounts);
         self.select(rule, selected, &mut amounts);
         self.judge(number, rule, &amounts, barred);

@@ -30,8 +30,7 @@ impl Rounding {
         if denominator <= 0 {
             return None;
         }
-        let floor = numerator.div_euclid(denominator);
-        let rest = numerator.rem_euclid(denominator);
+        let (floor, rest) = divided(numerator, denominator);
         let up = match self {
             Rounding::Floor => false,
             Rounding::Ceil => 0 < rest,
@@ -52,6 +51,17 @@ impl Rounding {
             Rounding::HalfUp => "half_up",
             Rounding::HalfEven => "half_even",
         }
+    }
+}
+
+/// Quotient and rest of a division by what is positive. Processors divide 64 bits several times as fast as a library does 128, and
+/// nearly everything fits.
+fn divided(numerator: i128, denominator: i128) -> (i128, i128) {
+    match (i64::try_from(numerator), i64::try_from(denominator)) {
+        (Ok(numerator), Ok(denominator)) if 0 < denominator => {
+            (numerator.div_euclid(denominator).into(), numerator.rem_euclid(denominator).into())
+        }
+        _ => (numerator.div_euclid(denominator), numerator.rem_euclid(denominator)),
     }
 }
 
@@ -80,14 +90,16 @@ pub fn split(total: i64, weights: &[i64]) -> Vec<i64> {
     let mut rests: Vec<(i128, usize)> = Vec::with_capacity(weights.len());
     let mut given: i128 = 0;
     for (index, weight) in weights.iter().enumerate() {
-        let exact = i128::from(total) * i128::from(*weight);
-        let floor = exact.div_euclid(sum);
+        let (floor, rest) = divided(i128::from(total) * i128::from(*weight), sum);
         given += floor;
         parts.push(floor as i64); // at most `total`, for the weight is at most the sum
-        rests.push((exact.rem_euclid(sum), index));
+        rests.push((rest, index));
     }
-    rests.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     let left = i128::from(total) - given; // fewer than there are weights
+    if left == 0 {
+        return parts;
+    }
+    rests.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     for (_, index) in rests.iter().take(left as usize) {
         if let Some(part) = parts.get_mut(*index) {
             *part += 1;

@@ -25,7 +25,7 @@ pub use campaign::{
 pub use counter::{CounterTerms, CounterWindow, Counts};
 pub use draw::{Draw, DrawPrize};
 pub use event::{Approval, EventTerms, ProofScope};
-pub use index::{Candidates, RuleIndex, Selected};
+pub use index::{Candidates, OutOfReach, RuleIndex, Selected};
 pub use life::{Activity, AwaitTerms, DebtTerms, IdleTerms, LifeTerms, MonthDay, Overdraw, PayoutTerms, UnitTerms};
 pub use price::{LowerPrice, MemberPrice};
 pub use redemption::{ApplyOrder, Floor, FloorPrice, PercentBase, Rails, RedemptionTerms};

@@ -237,16 +237,17 @@ impl Build for FileSection {
         }
         self.guerdon?;
         let (adjustments, recovery) = self.adjustments?.value;
+        let currencies = self.currencies?.value;
         let program = Program {
             id: self.program?.value,
             version: ProgramVersion("".into()),
             title: self.title?.value,
             zone,
-            currencies: self.currencies?.value,
             units: self.units.map_or_else(points, |units| units.value),
             stores,
             earning: self.earning?.value,
-            index: RuleIndex::of(&rules),
+            index: RuleIndex::of(&rules, &currencies),
+            currencies,
             rules,
             payments,
             rewards: without_places(rewards),

@@ -25,7 +25,7 @@ use crate::domain::quota::{OutstandingChange, QuotaKey, Used};
 use crate::domain::stats::Orders;
 use crate::domain::time::Times;
 use crate::store::{
-    self, Append, Commit, Due, Expected, Key, NewReceipt, Outcome, Receipt, Record, Token, Write as RecordWrite,
+    self, Append, Commit, Due, Expected, Home, Key, NewReceipt, Outcome, Receipt, Record, Token, Write as RecordWrite,
 };
 
 /// Members point to an account at most so many times: to a household, and from a merged one to what it became.
@@ -154,7 +154,7 @@ pub(super) async fn settle(
     let queue_key = inner.layout.member(cause.program, member);
     inner.meter.queued(inner.queues.depth(&queue_key));
     let mut turn = inner.queues.turn(&queue_key).await.ok_or(Error::Overloaded)?;
-    let mut basis = begin(inner, cause.program, member, command).await?;
+    let mut basis = begin(inner, cause.program, member, &queue_key, command).await?;
     if member.is_guest() && basis.account_id != AccountId::from(member) {
         basis = Box::pin(of_claimed(inner, cause, &basis.account_id, command)).await?;
     }
@@ -727,13 +727,19 @@ fn can_guess(command: &Command) -> bool {
 }
 
 /// The records to decide on: the cached account where a guess will do, else what the store holds.
-async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &Command) -> Result<Basis, Error> {
+/// `own_key` is that of the member's own account.
+async fn begin(
+    inner: &Inner,
+    program: &ProgramId,
+    member: &MemberId,
+    own_key: &Key,
+    command: &Command,
+) -> Result<Basis, Error> {
     let own = AccountId::from(member);
-    let mut account = own.clone();
+    let (mut account, mut key) = (own.clone(), own_key.clone());
     if can_guess(command) {
         let mut path = Vec::new();
         for _ in 0..ALIASES_MAX {
-            let key = inner.layout.account(program, &account);
             let seen = inner.records.member(&key);
             inner.meter.cache(seen.is_some());
             let Some(seen) = seen else { break };
@@ -741,11 +747,13 @@ async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &
                 MemberRecord::Alias(to) => {
                     path.push(account);
                     account = to.clone();
+                    key = inner.layout.account(program, &account);
                 }
                 MemberRecord::Account(state) => {
                     if let Some(away) = &state.away {
                         path.push(account);
                         account = away.to.clone();
+                        key = inner.layout.account(program, &account);
                         continue;
                     }
                     // Orders may lie under another account, and who was led here may have left: the store tells.
@@ -753,7 +761,8 @@ async fn begin(inner: &Inner, program: &ProgramId, member: &MemberId, command: &
                     if elsewhere || !(path.is_empty() || state.is_home_of(&own)) {
                         break;
                     }
-                    let order = order_of(command).map(|order| (inner.layout.order(program, &account, order), None));
+                    let home = Home::at(key.partition, program, &account);
+                    let order = order_of(command).map(|order| (home.order(order), None));
                     let (account_id, account) = (account, Some((seen.token, Arc::clone(state))));
                     let (inbound, deed, fresh) = (None, None, false);
                     return Ok(Basis { account_id, key, account, order, inbound, deed, path, fresh });
@@ -797,8 +806,9 @@ pub(super) async fn find(
     let mut account = start.clone();
     let mut path = Vec::new();
     for _ in 0..ALIASES_MAX {
-        let key = inner.layout.account(program, &account);
-        let order_key = wanted.order.map(|order| inner.layout.order(program, &account, order));
+        let home = inner.layout.home(program, &account);
+        let key = home.account();
+        let order_key = wanted.order.map(|order| home.order(order));
         let inbound_key = wanted.grant.map(|grant| inner.layout.inbound(program, &account, grant));
         let mut keys = vec![key.clone()];
         keys.extend(order_key.clone());
@@ -881,6 +891,12 @@ fn read_placed<T: serde::de::DeserializeOwned>(key: &Key, record: Option<Record>
 
 /// Decodes a record found under a member id, checks it against its token, and keeps it for the next call.
 pub(super) fn read_member(inner: &Inner, key: &Key, record: &Record) -> Result<(Token, MemberRecord), Error> {
+    // A token names what an account came to: what was read before under it need not be read again.
+    if let Some(Seen { token, record: member @ MemberRecord::Account(_), .. }) = inner.records.member(key)
+        && token == record.token
+    {
+        return Ok((token, member));
+    }
     let (seen, member) = checked_member(key, record)?;
     let token = seen.token;
     inner.records.offer(key.clone(), seen);
@@ -1052,11 +1068,12 @@ fn to_commit(
 ) -> Result<Option<Commit>, Error> {
     let (program, layout) = (cause.program, inner.layout);
     let account_id = &basis.account_id;
+    let home = Home::at(basis.key.partition, program, account_id);
     let mut commit = Commit { partition: basis.key.partition, expect: basis.expectations(), ..Commit::default() };
     if let Some(write @ Write { request_id, fingerprint, .. }) = cause.request {
         commit.feed.extend(audit::of(inner, write, account_id, decision));
         commit.receipts.push(NewReceipt {
-            key: layout.receipt(program, account_id, request_id),
+            key: home.receipt(request_id),
             receipt: Receipt { fingerprint: fingerprint.to_bytes(), body: encode(&decision.answer) },
             keep_s: inner.options.receipt_keep_s,
         });
@@ -1098,11 +1115,7 @@ fn to_commit(
                 put(layout.trace(program, account_id, &record.order_id), body);
             }
         }
-        commit.appends.push(Append {
-            log: layout.log(program, account_id),
-            first_sequence: first.sequence,
-            entries: entries_stored,
-        });
+        commit.appends.push(Append { log: home.log(), first_sequence: first.sequence, entries: entries_stored });
         let partition = basis.key.partition;
         let back = came_back(decision).into_iter();
         commit.deltas.extend(back.map(|(quota, amount)| slices::back(inner, quota, amount, partition)));

@@ -30,6 +30,52 @@ pub struct Layout {
     partitions: u16,
 }
 
+/// Where an account lives, and what is called how there.
+#[derive(Clone, Copy, Debug)]
+pub struct Home<'a> {
+    pub partition: Partition,
+    program: &'a ProgramId,
+    account: &'a AccountId,
+}
+
+impl<'a> Home<'a> {
+    /// Where that is known already.
+    pub fn at(partition: Partition, program: &'a ProgramId, account: &'a AccountId) -> Home<'a> {
+        Home { partition, program, account }
+    }
+
+    /// `acct|bakery|mia-7`: the record of the account.
+    pub fn account(self) -> Key {
+        Key {
+            partition: self.partition,
+            name: ["acct|", self.program.as_str(), "|", self.account.as_str()].concat().into(),
+        }
+    }
+
+    /// `log|bakery|mia-7`: the account's entries.
+    pub fn log(self) -> Key {
+        Key {
+            partition: self.partition,
+            name: ["log|", self.program.as_str(), "|", self.account.as_str()].concat().into(),
+        }
+    }
+
+    /// `ord|bakery|mia-7|order-1`
+    pub fn order(self, order: &OrderId) -> Key {
+        self.beside("ord|", order.as_str())
+    }
+
+    /// `rcp|bakery|mia-7|req-1`: the receipt of a request.
+    pub fn receipt(self, request: &RequestId) -> Key {
+        self.beside("rcp|", request.as_str())
+    }
+
+    fn beside(self, kind: &str, id: &str) -> Key {
+        let name = [kind, self.program.as_str(), "|", self.account.as_str(), "|", id].concat().into();
+        Key { partition: self.partition, name }
+    }
+}
+
 impl Layout {
     pub const PARTITIONS_DEFAULT: u16 = 4096;
     /// Redis Cluster has 16,384 slots; more partitions than slots would share slots to no gain.
@@ -92,24 +138,29 @@ impl Layout {
         Key { partition: self.place(program, member.as_str()), name: format!("acct|{program}|{member}").into() }
     }
 
-    /// `acct|bakery|mia-7`: the same record, named by account.
+    /// Names what an account owns. Where it lies is worked out once, for all of it.
+    pub fn home<'a>(self, program: &'a ProgramId, account: &'a AccountId) -> Home<'a> {
+        Home { partition: self.of_account(program, account), program, account }
+    }
+
+    /// [`Home::account`]
     pub fn account(self, program: &ProgramId, account: &AccountId) -> Key {
-        self.in_account(program, account, format!("acct|{program}|{account}"))
+        self.home(program, account).account()
     }
 
-    /// `log|bakery|mia-7`: the account's entries.
+    /// [`Home::log`]
     pub fn log(self, program: &ProgramId, account: &AccountId) -> Key {
-        self.in_account(program, account, format!("log|{program}|{account}"))
+        self.home(program, account).log()
     }
 
-    /// `ord|bakery|mia-7|order-1`
+    /// [`Home::order`]
     pub fn order(self, program: &ProgramId, account: &AccountId, order: &OrderId) -> Key {
-        self.in_account(program, account, format!("ord|{program}|{account}|{order}"))
+        self.home(program, account).order(order)
     }
 
-    /// `rcp|bakery|mia-7|req-1`: the receipt of a request.
+    /// [`Home::receipt`]
     pub fn receipt(self, program: &ProgramId, account: &AccountId, request: &RequestId) -> Key {
-        self.in_account(program, account, format!("rcp|{program}|{account}|{request}"))
+        self.home(program, account).receipt(request)
     }
 
     /// `inb|bakery|mia-7|ref.leo.0`: what other accounts' effects have granted here under one grant id.

@@ -5,7 +5,7 @@ use guerdon::domain::answer::{Answer, CommitStatus, Refund, ReturnStatus};
 use guerdon::domain::command::{Command, Commit, Measure, PayAmount, PayWithUnits, Redeem, RedeemMode, ReturnWhat};
 use guerdon::domain::id::{Label, LineId, RewardId, Sku};
 use guerdon::domain::order::{Line, LineKind, Order};
-use guerdon::domain::program::Selected;
+use guerdon::domain::program::{OutOfReach, Selected};
 use guerdon::domain::time::{DAY_MS, HOUR_MS, Times};
 use proptest::prelude::*;
 
@@ -374,6 +374,15 @@ fn sums(refunds: &[Refund]) -> (i64, Sums, Sums) {
     (refunds.iter().map(|r| r.money_minor).sum(), tenders.into_iter().collect(), units.into_iter().collect())
 }
 
+const REACHING: &str = "
+currencies: [GBP, EUR]
+rules:
+  - {id: any, kind: transactional, on: order, then: {earn: {units: 1, per: [GBP 1.00, EUR 1.00]}}}
+  - {id: low, kind: transactional, on: order, when: {spend_at_least: [GBP 2.00, EUR 3.00]}, then: {bonus: {units: 1}}}
+  - {id: mid, kind: transactional, on: order, when: {spend_at_least: {order: [GBP 5.00, EUR 4.00]}}, then: {bonus: {units: 2}}}
+  - {id: big, kind: transactional, on: order, when: {spend_at_least: [GBP 20.00, EUR 20.00]}, then: {bonus: {units: 4}}}
+";
+
 const SELECTING: &str = "
 rules:
   - {id: all, kind: transactional, on: order, then: {bonus: {units: 1}}}
@@ -410,7 +419,7 @@ proptest! {
     #[test]
     fn the_index_selects_what_rules_ask_for(lines in prop::collection::vec(labelled(), 1..6)) {
         let program = program(SELECTING);
-        let candidates = program.index.candidates(&lines);
+        let candidates = program.index.candidates(&lines, OutOfReach::default());
         let known: Vec<(u32, Selected<'_>)> = candidates.iter().collect();
         for (number, rule) in (0u32..).zip(&program.rules) {
             let asked: Vec<bool> = lines.iter().map(|line| rule.conditions.lines.selects(line)).collect();
@@ -425,5 +434,22 @@ proptest! {
         }
         let ranks: Vec<u32> = known.iter().map(|(number, _)| program.index.rank(*number)).collect();
         prop_assert!(ranks.is_sorted());
+    }
+
+    /// Rules are left out by their thresholds alone where nobody asks why: that must say what their conditions say.
+    #[test]
+    fn what_an_order_does_not_reach_is_what_would_not_hold(
+        amounts in prop::collection::vec(0i64..700, 1..4),
+        currency in prop::sample::select(vec!["GBP", "EUR", "USD"]),
+    ) {
+        let program = program(REACHING);
+        let lines: Vec<Line> = amounts.iter().map(|amount| line("l", *amount)).collect();
+        let order = Order { currency: Currency::parse(currency).unwrap(), ..order("o", lines) };
+        let (state, free) = (AccountState::new(AccountId::parse("ann").unwrap()), vec![0; amounts.len()]);
+        let seen = Seen { order: &order, earning: &amounts, currency: order.currency, free: &free };
+        let view = View { program: &program, at: T0, state: &state, member: None, order: Some(seen), event: None };
+        let (plain, told) = (earn(&view, false, &|_| false), earn(&view, true, &|_| false));
+        prop_assert_eq!(plain.grants, told.grants);
+        prop_assert_eq!(plain.refusals, told.refusals);
     }
 }

@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::caller::Caller;
 use super::measured::{Measured, Shard};
 use super::shape::Shape;
-use crate::cli::client::Client;
 
 /// What decides when a call is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,13 +27,13 @@ const UNDER_WAY_MAX: usize = 50_000;
 const SHARDS: u64 = 16;
 
 /// Sends calls of `shape` for `duration`, waits for their answers, and says what came of them.
-pub async fn drive(clients: &[Client], shape: &Arc<Shape>, pace: Pace, duration: Duration) -> Measured {
+pub async fn drive(callers: &[Caller], shape: &Arc<Shape>, pace: Pace, duration: Duration) -> Measured {
     let shards: Arc<Vec<Mutex<Shard>>> = Arc::new((0..SHARDS).map(|_| Mutex::default()).collect());
     let began = Instant::now();
     let unsent = match pace {
-        Pace::PerSecond(rate) => by_clock(clients, shape, &shards, rate, duration).await,
+        Pace::PerSecond(rate) => by_clock(callers, shape, &shards, rate, duration).await,
         Pace::InFlight(calls) => {
-            by_answers(clients, shape, &shards, calls, duration).await;
+            by_answers(callers, shape, &shards, calls, duration).await;
             0
         }
     };
@@ -42,10 +42,10 @@ pub async fn drive(clients: &[Client], shape: &Arc<Shape>, pace: Pace, duration:
     Measured::of(shards, pace, took, unsent)
 }
 
-async fn one(client: Client, shape: Arc<Shape>, shards: Arc<Vec<Mutex<Shard>>>, nth: u64, due: Instant) {
+async fn one(caller: Caller, shape: Arc<Shape>, shards: Arc<Vec<Mutex<Shard>>>, nth: u64, due: Instant) {
     let job = shape.next(nth);
     let series = job.series;
-    let verdict = shape.send(&client, job).await;
+    let verdict = shape.send(&caller, job).await;
     let took = due.elapsed();
     let at = usize::try_from(nth % SHARDS).unwrap_or(0); // below SHARDS
     if let Some(shard) = shards.get(at) {
@@ -55,7 +55,7 @@ async fn one(client: Client, shape: Arc<Shape>, shards: Arc<Vec<Mutex<Shard>>>, 
 
 /// How many calls could not be sent because too many were under way.
 async fn by_clock(
-    clients: &[Client],
+    callers: &[Caller],
     shape: &Arc<Shape>,
     shards: &Arc<Vec<Mutex<Shard>>>,
     rate: u64,
@@ -65,13 +65,13 @@ async fn by_clock(
     let total = duration.as_nanos() * u128::from(rate) / 1_000_000_000;
     let total = u64::try_from(total).unwrap_or(u64::MAX);
     let unsent = Arc::new(AtomicU64::new(0));
-    let (clients, shape, shards) = (clients.to_vec(), Arc::clone(shape), Arc::clone(shards));
+    let (callers, shape, shards) = (callers.to_vec(), Arc::clone(shape), Arc::clone(shards));
     let (handle, permits, missed) = (Handle::current(), Arc::clone(&under_way), Arc::clone(&unsent));
     // A thread of its own: timers of the runtime tick by the millisecond, and come late when it is busy, which is when it
     // matters.
     let sender = tokio::task::spawn_blocking(move || {
         let began = Instant::now();
-        for (nth, client) in (0..total).zip(clients.iter().cycle()) {
+        for (nth, caller) in (0..total).zip(callers.iter().cycle()) {
             let since = u128::from(nth) * 1_000_000_000 / u128::from(rate);
             let due = began + Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX));
             loop {
@@ -85,7 +85,7 @@ async fn by_clock(
                 missed.fetch_add(1, Ordering::Relaxed);
                 continue;
             };
-            let call = one(client.clone(), Arc::clone(&shape), Arc::clone(&shards), shape.number(), due);
+            let call = one(caller.clone(), Arc::clone(&shape), Arc::clone(&shards), shape.number(), due);
             drop(handle.spawn(async move {
                 call.await;
                 drop(permit);
@@ -102,7 +102,7 @@ async fn by_clock(
 }
 
 async fn by_answers(
-    clients: &[Client],
+    callers: &[Caller],
     shape: &Arc<Shape>,
     shards: &Arc<Vec<Mutex<Shard>>>,
     calls: u64,
@@ -110,11 +110,11 @@ async fn by_answers(
 ) {
     let over = Arc::new(AtomicBool::new(false));
     let mut lanes = JoinSet::new();
-    for (_, client) in (0..calls).zip(clients.iter().cycle()) {
-        let (client, shape, shards, over) = (client.clone(), Arc::clone(shape), Arc::clone(shards), Arc::clone(&over));
+    for (_, caller) in (0..calls).zip(callers.iter().cycle()) {
+        let (caller, shape, shards, over) = (caller.clone(), Arc::clone(shape), Arc::clone(shards), Arc::clone(&over));
         lanes.spawn(async move {
             while !over.load(Ordering::Relaxed) {
-                one(client.clone(), Arc::clone(&shape), Arc::clone(&shards), shape.number(), Instant::now()).await;
+                one(caller.clone(), Arc::clone(&shape), Arc::clone(&shards), shape.number(), Instant::now()).await;
             }
         });
     }

@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use prost::Message;
+use prost::bytes::Bytes;
+
 use super::LoadArgs;
-use crate::cli::client::{CallError, Client};
+use super::caller::{Caller, Failed};
 use crate::grpc::wire;
 use wire::{CommitStatus, ReturnStatus};
 
@@ -36,18 +39,56 @@ pub struct Job {
     /// Under what name it is measured.
     pub series: &'static str,
     call: Call,
+    /// The request as it goes over the wire.
+    body: Bytes,
     /// Member and number of the order that it is about.
     about: (u64, u64),
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Call {
-    Enroll(wire::EnrollRequest),
-    Quote(wire::QuoteRequest),
-    Reserve(wire::ReserveRequest),
-    Commit(wire::CommitRequest),
-    Release(wire::ReleaseRequest),
-    Return(wire::ReturnRequest),
-    Touch(wire::RecordTouchRequest),
+    Enroll,
+    Quote,
+    Reserve,
+    Commit,
+    Release,
+    Return,
+    Touch,
+}
+
+/// The order of a request as it goes over the wire, but for its id. It is encoded once: what makes up orders on the machine of
+/// the server takes its processors from it.
+struct OrderField {
+    bytes: Vec<u8>,
+    /// Where the id belongs.
+    id_at: usize,
+}
+
+impl OrderField {
+    /// Of a kind of request, by how it carries an order.
+    fn of<R: Message>(order: &wire::Order, carry: impl Fn(wire::Order) -> R) -> OrderField {
+        // Where the id differs is where it belongs.
+        let encoded = |fill: u8| {
+            let order_id = String::from_utf8_lossy(&[fill; ORDER_ID_LEN]).into_owned();
+            carry(wire::Order { order_id, ..order.clone() }).encode_to_vec()
+        };
+        let (bytes, other) = (encoded(b'0'), encoded(b'1'));
+        let id_at = bytes.iter().zip(&other).position(|(a, b)| a != b).unwrap_or(0);
+        OrderField { bytes, id_at }
+    }
+
+    /// The request with the order under an id: a message is the sum of its fields, in whatever order they come.
+    fn with(&self, order_id: &str, others: &impl Message) -> Bytes {
+        let mut body = Vec::with_capacity(self.bytes.len() + others.encoded_len());
+        body.extend_from_slice(&self.bytes);
+        if let Some(place) = body.get_mut(self.id_at..self.id_at + ORDER_ID_LEN)
+            && let Some(id) = order_id.as_bytes().get(..ORDER_ID_LEN)
+        {
+            place.copy_from_slice(id);
+        }
+        others.encode_raw(&mut body);
+        body.into()
+    }
 }
 
 /// What a call came to.
@@ -66,6 +107,11 @@ const HOT_EVERY: u64 = 20;
 const LINK_ORDER_EVERY: u64 = 10;
 /// Each member has something to pay with, in [`Workload::Shop`].
 const OPENING_UNITS: i64 = 1_000_000;
+/// All ids of orders are as long.
+const ORDER_ID_LEN: usize = RUN_LEN + 1 + NUMBER_LEN;
+/// Of a run's name: all of the milliseconds since 1970, in hexadecimal.
+const RUN_LEN: usize = 12;
+const NUMBER_LEN: usize = 12;
 /// Orders of the shop that wait for what happens to them next.
 const WAITING_MAX: usize = 100_000;
 
@@ -97,7 +143,9 @@ pub struct Shape {
     hot: AtomicBool,
     /// Who signed up with a code and has not ordered.
     joined: Mutex<VecDeque<u64>>,
-    order: wire::Order,
+    quotes: OrderField,
+    reserves: OrderField,
+    commits: OrderField,
     /// For [`Workload::Zipf`]: sums of weights, member by member.
     weights: Vec<u64>,
     sent: AtomicU64,
@@ -107,7 +155,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    pub fn new(args: &LoadArgs, run: &str) -> Shape {
+    /// `began_ms` names the run, so that a second one does not repeat the first.
+    pub fn new(args: &LoadArgs, began_ms: i64) -> Shape {
         let line = |at: u16| wire::Line {
             line_id: at.to_string(),
             sku: format!("SKU-{at}"),
@@ -132,14 +181,16 @@ impl Shape {
         let weighted = if args.workload == Workload::Zipf { args.members } else { 0 };
         Shape {
             workload: args.workload,
-            run: run.to_owned(),
+            run: format!("{began_ms:0RUN_LEN$x}"),
             seed: args.seed,
             members: args.members,
             program_id: args.program_id.clone(),
             codes: OnceLock::new(),
             hot: AtomicBool::new(false),
             joined: Mutex::default(),
-            order,
+            quotes: OrderField::of(&order, |order| wire::QuoteRequest { order: Some(order), ..Default::default() }),
+            reserves: OrderField::of(&order, |order| wire::ReserveRequest { order: Some(order), ..Default::default() }),
+            commits: OrderField::of(&order, |order| wire::CommitRequest { order: Some(order), ..Default::default() }),
             weights: (1..=weighted).map(weigh).collect(),
             sent: AtomicU64::new(0),
             reserved: Mutex::default(),
@@ -229,7 +280,12 @@ impl Shape {
                     codes: code.into_iter().collect(),
                     ..Default::default()
                 };
-                Job { series: of(SIGN_UPS), call: Call::Enroll(request), about: (nth, nth) }
+                Job {
+                    series: of(SIGN_UPS),
+                    call: Call::Enroll,
+                    body: request.encode_to_vec().into(),
+                    about: (nth, nth),
+                }
             }
             1 if let Some(friend) = lock(&self.joined).pop_front() => {
                 self.commit_of(of(FIRST_ORDERS), self.friend(friend), (friend, nth))
@@ -253,7 +309,7 @@ impl Shape {
             code: self.code(random, hot).unwrap_or_default(),
             ..Default::default()
         };
-        Job { series: of(CLICKS), call: Call::Touch(request), about: (nth, nth) }
+        Job { series: of(CLICKS), call: Call::Touch, body: request.encode_to_vec().into(), about: (nth, nth) }
     }
 
     /// The hot code, or one of the many; `None`: there is none yet.
@@ -289,18 +345,15 @@ impl Shape {
         }
     }
 
-    fn order(&self, nth: u64) -> Option<wire::Order> {
-        Some(wire::Order { order_id: self.order_id(nth), ..self.order.clone() })
-    }
-
     fn order_id(&self, nth: u64) -> String {
-        format!("{}-{nth}", self.run)
+        format!("{}-{nth:0NUMBER_LEN$}", self.run)
     }
 
     fn quote(&self, member: u64, nth: u64) -> Job {
-        let (program_id, order) = (self.program_id.clone(), self.order(nth));
-        let request = wire::QuoteRequest { program_id, member_id: name(member), order, ..Default::default() };
-        Job { series: "Quote", call: Call::Quote(request), about: (member, nth) }
+        let program_id = self.program_id.clone();
+        let request = wire::QuoteRequest { program_id, member_id: name(member), ..Default::default() };
+        let body = self.quotes.with(&self.order_id(nth), &request);
+        Job { series: "Quote", call: Call::Quote, body, about: (member, nth) }
     }
 
     fn commit(&self, series: &'static str, member: u64, nth: u64) -> Job {
@@ -308,25 +361,24 @@ impl Shape {
     }
 
     fn commit_of(&self, series: &'static str, member_id: String, about: (u64, u64)) -> Job {
-        let nth = about.1;
+        let order_id = self.order_id(about.1);
         let request = wire::CommitRequest {
             program_id: self.program_id.clone(),
             member_id,
-            request_id: format!("commit-{}", self.order_id(nth)),
-            order: self.order(nth),
+            request_id: format!("commit-{order_id}"),
             ..wire::CommitRequest::default()
         };
-        Job { series, call: Call::Commit(request), about }
+        Job { series, call: Call::Commit, body: self.commits.with(&order_id, &request), about }
     }
 
     fn reserve(&self, member: u64, nth: u64) -> Job {
         let amount = Some(wire::pay_with_units::Amount::AllPossible(true));
         let pay = wire::PayWithUnits { amount, ..wire::PayWithUnits::default() };
+        let order_id = self.order_id(nth);
         let request = wire::ReserveRequest {
             program_id: self.program_id.clone(),
             member_id: name(member),
-            request_id: format!("reserve-{}", self.order_id(nth)),
-            order: self.order(nth),
+            request_id: format!("reserve-{order_id}"),
             redeem: Some(wire::Redeem {
                 mode: wire::RedeemMode::AsPossible.into(),
                 pay_with_units: Some(pay),
@@ -334,7 +386,8 @@ impl Shape {
             }),
             ..wire::ReserveRequest::default()
         };
-        Job { series: "Reserve", call: Call::Reserve(request), about: (member, nth) }
+        let body = self.reserves.with(&order_id, &request);
+        Job { series: "Reserve", call: Call::Reserve, body, about: (member, nth) }
     }
 
     fn release(&self, member: u64, nth: u64) -> Job {
@@ -345,7 +398,7 @@ impl Shape {
             order_id: self.order_id(nth),
             ..wire::ReleaseRequest::default()
         };
-        Job { series: "Release", call: Call::Release(request), about: (member, nth) }
+        Job { series: "Release", call: Call::Release, body: request.encode_to_vec().into(), about: (member, nth) }
     }
 
     /// One item of the first line.
@@ -361,7 +414,7 @@ impl Shape {
             what: Some(wire::ReturnWhat { everything: false, lines }),
             ..wire::ReturnRequest::default()
         };
-        Job { series: "Return", call: Call::Return(request), about: (member, nth) }
+        Job { series: "Return", call: Call::Return, body: request.encode_to_vec().into(), about: (member, nth) }
     }
 
     /// What happened to an order can be followed by what comes next.
@@ -381,54 +434,69 @@ impl Shape {
     }
 
     /// Sends a call once and looks at its answer.
-    pub async fn send(&self, client: &Client, job: Job) -> Verdict {
-        match job.call {
-            Call::Enroll(request) => {
+    pub async fn send(&self, caller: &Caller, job: Job) -> Verdict {
+        let Job { call, body, about, series: _ } = job;
+        match call {
+            Call::Enroll => {
                 let attributed = |answer: &wire::EnrollResponse| {
                     let decision = answer.decision.as_ref();
                     answer.enrolled && decision.is_some_and(|decision| decision.refusals.is_empty())
                 };
-                let verdict = judge(client.enroll(request).await, attributed, |answer| &answer.decision);
+                let answer = caller.call("/guerdon.v1.MemberService/Enroll", body).await;
+                let verdict = judge(answer, attributed, |answer| &answer.decision);
                 if verdict == Verdict::Fine {
-                    self.keep_friend(job.about.0);
+                    self.keep_friend(about.0);
                 }
                 verdict
             }
-            Call::Quote(request) => judge(client.quote(request).await, |answer| answer.decision.is_some(), |_| &None),
-            Call::Reserve(request) => {
-                let verdict = judge(client.reserve(request).await, |answer| answer.reserved, |answer| &answer.decision);
+            Call::Quote => {
+                let answer = caller.call("/guerdon.v1.CheckoutService/Quote", body).await;
+                judge(answer, |answer: &wire::QuoteResponse| answer.decision.is_some(), |_| &None)
+            }
+            Call::Reserve => {
+                let answer = caller.call("/guerdon.v1.CheckoutService/Reserve", body).await;
+                let reserved = |answer: &wire::ReserveResponse| answer.reserved;
+                let verdict = judge(answer, reserved, |answer| &answer.decision);
                 if verdict == Verdict::Fine {
-                    self.keep(&self.reserved, job.about);
+                    self.keep(&self.reserved, about);
                 }
                 verdict
             }
-            Call::Commit(request) => {
+            Call::Commit => {
+                let answer = caller.call("/guerdon.v1.CheckoutService/Commit", body).await;
                 let committed = |answer: &wire::CommitResponse| answer.status() == CommitStatus::Committed;
-                let verdict = judge(client.commit(request).await, committed, |answer| &answer.decision);
+                let verdict = judge(answer, committed, |answer| &answer.decision);
                 if verdict == Verdict::Fine {
-                    self.keep(&self.committed, job.about);
+                    self.keep(&self.committed, about);
                 }
                 verdict
             }
-            Call::Release(request) => judge(client.release(request).await, |answer| answer.released, |_| &None),
-            Call::Touch(request) => match client.record_touch(request).await {
-                Ok(answer) if answer.recorded => Verdict::Fine,
-                Ok(answer) => {
-                    let reasons: Vec<&str> = answer.refusals.iter().map(|r| r.reason().as_str_name()).collect();
-                    Verdict::Wrong(format!("not recorded: {} {}", answer.dropped().as_str_name(), reasons.join(", ")))
+            Call::Release => {
+                let answer = caller.call("/guerdon.v1.CheckoutService/Release", body).await;
+                judge(answer, |answer: &wire::ReleaseResponse| answer.released, |_| &None)
+            }
+            Call::Touch => {
+                match caller.call::<wire::RecordTouchResponse>("/guerdon.v1.ReferralService/RecordTouch", body).await {
+                    Ok(answer) if answer.recorded => Verdict::Fine,
+                    Ok(answer) => {
+                        let reasons: Vec<&str> = answer.refusals.iter().map(|r| r.reason().as_str_name()).collect();
+                        let (dropped, reasons) = (answer.dropped().as_str_name(), reasons.join(", "));
+                        Verdict::Wrong(format!("not recorded: {dropped} {reasons}"))
+                    }
+                    Err(Failed(what)) => Verdict::Failed(what),
                 }
-                Err(error) => failed(&error),
-            },
-            Call::Return(request) => {
+            }
+            Call::Return => {
+                let answer = caller.call("/guerdon.v1.CheckoutService/Return", body).await;
                 let applied = |answer: &wire::ReturnResponse| answer.status() == ReturnStatus::Applied;
-                judge(client.r#return(request).await, applied, |answer| &answer.decision)
+                judge(answer, applied, |answer| &answer.decision)
             }
         }
     }
 }
 
 fn judge<T>(
-    answer: Result<T, CallError>,
+    answer: Result<T, Failed>,
     fine: impl Fn(&T) -> bool,
     decision: impl Fn(&T) -> &Option<wire::Decision>,
 ) -> Verdict {
@@ -439,12 +507,8 @@ fn judge<T>(
             let reasons: Vec<&str> = refusals.map(|refusal| refusal.reason().as_str_name()).collect();
             Verdict::Wrong(format!("refused: {}", reasons.join(", ")))
         }
-        Err(error) => failed(&error),
+        Err(Failed(what)) => Verdict::Failed(what),
     }
-}
-
-fn failed(error: &CallError) -> Verdict {
-    Verdict::Failed(error.reason().unwrap_or_else(|| format!("{:?}", error.status.code())))
 }
 
 /// The id of a member that the load is spread over.
@@ -454,4 +518,32 @@ pub fn name(member: u64) -> String {
 
 fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_from_parts_says_what_one_made_at_once_does() {
+        let order = wire::Order {
+            currency_code: "GBP".to_owned(),
+            lines: vec![wire::Line { line_id: "000".to_owned(), amount_minor: 250, ..Default::default() }],
+            ..Default::default()
+        };
+        let field = OrderField::of(&order, |order| wire::CommitRequest { order: Some(order), ..Default::default() });
+        for order_id in ["0199aabbccdd-000000000000", "0199aabbccdd-000000012345", "1111111111111111111111111"] {
+            assert_eq!(order_id.len(), ORDER_ID_LEN);
+            let others = wire::CommitRequest {
+                member_id: "000000000000000000000000000".to_owned(),
+                request_id: format!("commit-{order_id}"),
+                ..Default::default()
+            };
+            let order = wire::Order { order_id: order_id.to_owned(), ..order.clone() };
+            let whole = wire::CommitRequest { order: Some(order), ..others.clone() };
+            let body = field.with(order_id, &others);
+            assert_eq!(body.len(), whole.encoded_len());
+            assert_eq!(wire::CommitRequest::decode(body), Ok(whole), "{order_id}");
+        }
+    }
 }

@@ -38,15 +38,20 @@ pub(super) struct Added {
 
 impl Multiplied {
     pub(super) fn added(&self, lines: usize) -> Result<Added, OutOfBounds> {
-        let mut on_line: Vec<Ratio> = Vec::with_capacity(lines);
-        for line in 0..lines {
-            let parts: Vec<Ratio> = self.bases.iter().filter_map(|(_, exact)| exact.get(line).copied()).collect();
-            on_line.push(match parts.as_slice() {
-                [] => ZERO,
-                [only] => *only,
-                parts => sum(parts)?,
-            });
-        }
+        let on_line: Cow<'_, [Ratio]> = match self.bases.as_slice() {
+            [(_, exact)] if exact.len() == lines => Cow::Borrowed(exact),
+            bases => {
+                let of_line = |line: usize| {
+                    let parts: Vec<Ratio> = bases.iter().filter_map(|(_, exact)| exact.get(line).copied()).collect();
+                    match parts.as_slice() {
+                        [] => Ok(ZERO),
+                        [only] => Ok(*only),
+                        parts => sum(parts),
+                    }
+                };
+                (0..lines).map(of_line).collect::<Result<_, _>>()?
+            }
+        };
         let (weights, denominator) = common(&on_line)?;
         let base = weights.iter().try_fold(0i128, |sum, w| sum.checked_add(*w)).ok_or(OutOfBounds)?;
         let numerator = base.checked_mul(i128::from(self.extra_permille)).ok_or(OutOfBounds)?;

@@ -18,11 +18,16 @@ pub(super) fn total(amounts: &[i64]) -> Result<i64, OutOfBounds> {
 pub(super) fn common(ratios: &[Ratio]) -> Result<(Vec<i128>, i128), OutOfBounds> {
     let mut denominator = 1i128;
     for ratio in ratios.iter().filter(|ratio| ratio.numerator != 0) {
+        // Mostly all have the same.
+        if denominator == ratio.denominator {
+            continue;
+        }
         let shared = gcd(denominator, ratio.denominator);
         denominator = denominator.checked_mul(ratio.denominator / shared).ok_or(OutOfBounds)?;
     }
     let numerators = ratios.iter().map(|ratio| match ratio.numerator {
         0 => Ok(0),
+        numerator if ratio.denominator == denominator => Ok(numerator),
         numerator => numerator.checked_mul(denominator / ratio.denominator).ok_or(OutOfBounds),
     });
     Ok((numerators.collect::<Result<_, _>>()?, denominator))

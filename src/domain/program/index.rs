@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use foldhash::fast::FixedState;
 
-use super::{Label, Line, LineMatch, Rule, RuleId, Sku, Trigger};
+use super::{Currency, Label, Line, LineMatch, Rule, RuleId, Sku, Trigger};
 
 /// Rules by what they name. What stands in it is the program's: nobody else can choose keys that collide.
 type Lists<K> = HashMap<K, Vec<u32>, FixedState>;
@@ -27,6 +27,8 @@ pub struct RuleIndex {
     always: Vec<u32>,
     /// By rule: whether the list that it is filed under says alone which lines it selects.
     selects_what_it_names: Vec<bool>,
+    /// By currency and rule: what an order must earn on at the least, minor units. Of the currencies that the program lists.
+    reach: Vec<(Currency, Vec<i64>)>,
     /// Rules that time pulls.
     pub occasions: Vec<u32>,
 }
@@ -34,8 +36,10 @@ pub struct RuleIndex {
 impl RuleIndex {
     /// Files each order rule under the first of what it selects by, SKU before category before brand and so on: one list is enough, for
     /// a line must be named by every list that a rule has.
-    pub fn of(rules: &[Rule]) -> RuleIndex {
-        let mut index = RuleIndex::default();
+    pub fn of(rules: &[Rule], currencies: &[Currency]) -> RuleIndex {
+        let reach =
+            currencies.iter().map(|currency| (*currency, rules.iter().map(|rule| least(rule, *currency)).collect()));
+        let mut index = RuleIndex { reach: reach.collect(), ..RuleIndex::default() };
         for (number, rule) in rules.iter().enumerate() {
             let Ok(number) = u32::try_from(number) else { break };
             index.by_id.insert(rule.id.clone(), number);
@@ -99,14 +103,21 @@ impl RuleIndex {
         self.ranks.get(number as usize).copied().unwrap_or(number)
     }
 
-    /// The rules that may match some line, each once, from the highest priority down.
-    pub fn candidates(&self, lines: &[Line]) -> Candidates {
+    /// Which rules an order that earns on so much stays below the threshold of, whatever lines they select.
+    pub fn out_of_reach(&self, currency: Currency, earns_minor: i64) -> OutOfReach<'_> {
+        let listed = self.reach.iter().find(|(of, _)| *of == currency);
+        OutOfReach { least: listed.map_or(&[], |(_, least)| least), earns_minor }
+    }
+
+    /// The rules that may match some line, each once, from the highest priority down; but for those to leave out.
+    pub fn candidates(&self, lines: &[Line], without: OutOfReach<'_>) -> Candidates {
         // Rule and line in one number: that sorts several times as fast as a pair.
         let mut named: Vec<u64> = Vec::new();
         for (at, line) in (0u32..).zip(lines) {
             let mut name = |rules: Option<&Vec<u32>>| {
                 let rules = rules.map_or(&[][..], Vec::as_slice);
-                named.extend(rules.iter().map(|number| u64::from(*number) << u32::BITS | u64::from(at)));
+                let rules = rules.iter().filter(|number| !without.contains(**number));
+                named.extend(rules.map(|number| u64::from(*number) << u32::BITS | u64::from(at)));
             };
             for (lists, labels) in [
                 (&self.by_category, &line.categories),
@@ -129,7 +140,8 @@ impl RuleIndex {
         named.sort_unstable();
         named.dedup();
         let mut found: Vec<Candidate> = Vec::with_capacity(self.always.len() + named.len());
-        found.extend(self.always.iter().map(|number| self.candidate(*number, 0..0)));
+        let always = self.always.iter().filter(|number| !without.contains(**number));
+        found.extend(always.map(|number| self.candidate(*number, 0..0)));
         let mut from = 0;
         let rule_of = |pair: u64| (pair >> u32::BITS) as u32;
         for of_rule in named.chunk_by(|a, b| rule_of(*a) == rule_of(*b)) {
@@ -147,6 +159,27 @@ impl RuleIndex {
         let exact = self.selects_what_it_names.get(number as usize).copied().unwrap_or(false);
         let lines = if exact { Some(named) } else { None };
         Candidate { number, lines }
+    }
+}
+
+/// What an order must earn on for a rule at the least; more than any does where the rule has no threshold in the currency.
+fn least(rule: &Rule, currency: Currency) -> i64 {
+    let spend = rule.conditions.spend_min.as_ref();
+    spend.map_or(i64::MIN, |spend| spend.amount.get(currency).unwrap_or(i64::MAX))
+}
+
+/// Rules whose threshold an order does not reach. Says nothing that their conditions would not, but without a look at the rules or
+/// the lines: most rules of a program are told apart here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OutOfReach<'a> {
+    /// By rule.
+    least: &'a [i64],
+    earns_minor: i64,
+}
+
+impl OutOfReach<'_> {
+    fn contains(self, number: u32) -> bool {
+        self.least.get(number as usize).is_some_and(|least| self.earns_minor < *least)
     }
 }
 
