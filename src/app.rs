@@ -196,7 +196,8 @@ impl Server {
         let gate = Arc::new(Gate::new(waiting_max, places_max));
         let calls: Arc<dyn Calls> = Arc::new(service.clone());
         let health = HealthReporter::new();
-        let routes = routes(&settings, Arc::clone(&calls), Arc::clone(&gate), &health, access)?;
+        let options = face(&settings, Arc::clone(&gate), access);
+        let routes = routes(Arc::clone(&calls), &options, &health)?;
         let incoming = TcpIncoming::bind(settings.listen)
             .map_err(|error| StartError::Listen { addr: settings.listen, error })?
             .with_nodelay(Some(true));
@@ -219,6 +220,7 @@ impl Server {
                 // Callers who share a connection and give up all at once, as deadlines do, must not end it for the others.
                 .http2_max_pending_accept_reset_streams(Some(STREAMS_PER_CONNECTION_MAX as usize))
                 .http2_max_header_list_size(HEADER_BYTES_MAX)
+                .layer(grpc::shortcut(Arc::clone(&calls), &options))
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(connection::gathered(incoming), stop.clone().cancelled_owned()),
         );
@@ -481,18 +483,16 @@ pub fn told(calls_in_flight_max: usize, calls_per_account_max: usize) -> grpc::T
     }
 }
 
-/// The contract, health, and reflection in both versions that clients ask for.
-fn routes(
-    settings: &Settings,
-    calls: Arc<dyn Calls>,
-    gate: Arc<Gate>,
-    health: &HealthReporter,
-    access: Arc<Access>,
-) -> Result<Routes, StartError> {
+/// How calls are served.
+fn face(settings: &Settings, gate: Arc<Gate>, access: Arc<Access>) -> grpc::Options {
     let observer = Arc::new(observe::Calls { traces: settings.traces.is_some() });
     let limits = &settings.limits;
     let told = told(limits.calls_in_flight_max, limits.calls_per_account_max);
-    let options = grpc::Options { deadline_default: limits.call_deadline_default, observer, access, gate, told };
+    grpc::Options { deadline_default: limits.call_deadline_default, observer, access, gate, told }
+}
+
+/// The contract, health, and reflection in both versions that clients ask for.
+fn routes(calls: Arc<dyn Calls>, options: &grpc::Options, health: &HealthReporter) -> Result<Routes, StartError> {
     // What is listed can be called: services of the contract that this instance does not serve are left out.
     let served = grpc::service_names(&*calls);
     let reflection = || {
@@ -503,7 +503,7 @@ fn routes(
         let names = served.iter().copied().chain(["grpc.health.v1.Health"]);
         names.fold(builder, |builder, name| builder.with_service_name(name))
     };
-    Ok(grpc::routes(calls, &options)
+    Ok(grpc::routes(calls, options)
         .add_service(HealthServer::new(HealthService::from_health_reporter(health.clone())))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))

@@ -15,6 +15,7 @@ mod referral;
 mod request;
 mod response;
 mod reward;
+mod shortcut;
 mod simulation;
 mod standing;
 mod status;
@@ -30,6 +31,7 @@ use tonic::service::Routes;
 use tonic::{Code, Response, Status};
 
 pub use limit::{ProgramFile, Told};
+pub use shortcut::{Forked, Shortcut};
 pub use status::ERROR_DOMAIN;
 
 use crate::access::Access;
@@ -39,6 +41,7 @@ use crate::service::{Answered, Calls, Error, Preview, Write};
 use guard::Guarded;
 use tenants::Tenants;
 use violations::Violations;
+use wire::checkout_service_server::CheckoutServiceServer;
 
 /// Largest request in bytes, also after decompression.
 pub const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -106,29 +109,20 @@ pub trait Observer: Send + Sync {
 ///
 /// Deadlines are kept here: do not set `Server::timeout`, whose answer is another status than the contract's.
 pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
-    let Options { deadline_default, observer, access, gate, told } = options;
-    let calls: Arc<dyn Calls> = Arc::new(Tenants::new(calls));
-    let face = Face {
-        calls: Arc::clone(&calls),
-        observer: Arc::clone(observer),
-        deadline_default: *deadline_default,
-        told: *told,
-    };
-    let deadline = Some(*deadline_default);
+    let face = Face::of(calls, options);
+    let deadline = Some(options.deadline_default);
+    let follows_requests = face.calls.follows_requests();
     macro_rules! guarded {
         ($server:expr, $methods:expr, $deadline:expr) => {
             Guarded::new(
                 $server.max_decoding_message_size(REQUEST_BYTES_MAX).accept_compressed(CompressionEncoding::Gzip),
                 $methods,
                 $deadline,
-                Arc::clone(observer),
-                Arc::clone(access),
-                Arc::clone(gate),
+                options,
             )
         };
     }
     use wire::account_service_server::AccountServiceServer;
-    use wire::checkout_service_server::CheckoutServiceServer;
     use wire::ledger_service_server::LedgerServiceServer;
     use wire::limit_service_server::LimitServiceServer;
     use wire::member_service_server::MemberServiceServer;
@@ -137,7 +131,7 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
     use wire::reward_service_server::RewardServiceServer;
     use wire::simulation_service_server::SimulationServiceServer;
 
-    let routes = Routes::new(guarded!(CheckoutServiceServer::new(face.clone()), checkout::METHODS, deadline))
+    let routes = Routes::new(checkout(face.clone(), options))
         .add_service(guarded!(MemberServiceServer::new(face.clone()), member::METHODS, deadline))
         .add_service(guarded!(AccountServiceServer::new(face.clone()), account::METHODS, deadline))
         .add_service(guarded!(ReferralServiceServer::new(face.clone()), referral::METHODS, deadline))
@@ -145,11 +139,22 @@ pub fn routes(calls: Arc<dyn Calls>, options: &Options) -> Routes {
         .add_service(guarded!(PayoutServiceServer::new(face.clone()), payout::METHODS, deadline))
         .add_service(guarded!(LedgerServiceServer::new(face.clone()), ledger::METHODS, deadline))
         .add_service(guarded!(LimitServiceServer::new(face.clone()), limit::METHODS, deadline));
-    if !calls.follows_requests() {
+    if !follows_requests {
         return routes;
     }
     // The end of a day of a long history takes its time, and no shopper waits for it: no deadline by default.
     routes.add_service(guarded!(SimulationServiceServer::new(face), simulation::METHODS, None))
+}
+
+/// A layer in front of [`routes`]: the same calls get the same answers, those of checkouts sooner.
+pub fn shortcut(calls: Arc<dyn Calls>, options: &Options) -> Shortcut {
+    Shortcut(checkout(Face::of(calls, options), options))
+}
+
+fn checkout(face: Face, options: &Options) -> Guarded<CheckoutServiceServer<Face>> {
+    let server = CheckoutServiceServer::new(face).max_decoding_message_size(REQUEST_BYTES_MAX);
+    let server = server.accept_compressed(CompressionEncoding::Gzip);
+    Guarded::new(server, checkout::METHODS, Some(options.deadline_default), options)
 }
 
 /// The full names of the services that [`routes`] gives for `calls`, as health reports them.
@@ -183,6 +188,15 @@ struct Face {
 type Reply<T> = Result<Response<T>, Status>;
 
 impl Face {
+    fn of(calls: Arc<dyn Calls>, options: &Options) -> Face {
+        Face {
+            calls: Arc::new(Tenants::new(calls)),
+            observer: Arc::clone(&options.observer),
+            deadline_default: options.deadline_default,
+            told: options.told,
+        }
+    }
+
     /// Sends a write on, and makes its answer a response with `convert`, which knows the one kind that fits.
     async fn write<T>(
         &self,

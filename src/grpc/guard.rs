@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use tower::Service;
 use tracing::Instrument;
 
-use super::{Gate, Observer, status};
+use super::{Gate, Observer, Options, status};
 use crate::access::{self, Access, Bearer, Caller, Denied, Presented};
 use crate::stream::to_the_end_of_the_queue;
 
@@ -40,10 +40,10 @@ impl<S> Guarded<S> {
         inner: S,
         methods: &'static [&'static str],
         deadline_default: Option<Duration>,
-        observer: Arc<dyn Observer>,
-        access: Arc<Access>,
-        gate: Arc<dyn Gate>,
+        options: &Options,
     ) -> Guarded<S> {
+        let Options { deadline_default: _, observer, access, gate, told: _ } = options;
+        let (observer, access, gate) = (Arc::clone(observer), Arc::clone(access), Arc::clone(gate));
         Guarded { inner, methods, deadline_default, observer, access, gate }
     }
 }

@@ -1,12 +1,15 @@
 //! What holds whatever happens. `World::decide` checks after every step that the books balance, that no lot is below
 //! zero, that nobody owes and has at once, that shares sum, and that the ledger folds to the state.
 
+use guerdon::domain::account::AccountState;
 use guerdon::domain::answer::{Answer, CommitStatus, Refund, ReturnStatus};
 use guerdon::domain::command::{Command, Commit, Measure, PayAmount, PayWithUnits, Redeem, RedeemMode, ReturnWhat};
-use guerdon::domain::id::{Label, LineId, RewardId, Sku};
-use guerdon::domain::order::{Line, LineKind, Order};
+use guerdon::domain::conditions::{Seen, View};
+use guerdon::domain::earn::earn;
+use guerdon::domain::id::{AccountId, Label, LineId, RewardId, Sku};
+use guerdon::domain::order::{Currency, Line, LineKind, Order};
 use guerdon::domain::program::{OutOfReach, Selected};
-use guerdon::domain::time::{DAY_MS, HOUR_MS, Times};
+use guerdon::domain::time::{DAY_MS, HOUR_MS, Instant, Times};
 use proptest::prelude::*;
 
 use super::kit::*;
@@ -271,7 +274,7 @@ proptest! {
             world.advance(member);
             let (there, here) = (&watched.accounts[&account(member)], &world.accounts[&account(member)]);
             prop_assert_eq!(there.balances(), here.balances(), "{}", member);
-            let lots = |state: &guerdon::domain::account::AccountState| -> Vec<_> {
+            let lots = |state: &AccountState| -> Vec<_> {
                 state.units.iter().map(|book| (book.lots.clone(), book.lapsed.clone())).collect()
             };
             prop_assert_eq!(lots(there), lots(here), "{}", member);
@@ -377,10 +380,10 @@ fn sums(refunds: &[Refund]) -> (i64, Sums, Sums) {
 const REACHING: &str = "
 currencies: [GBP, EUR]
 rules:
-  - {id: any, kind: transactional, on: order, then: {earn: {units: 1, per: [GBP 1.00, EUR 1.00]}}}
-  - {id: low, kind: transactional, on: order, when: {spend_at_least: [GBP 2.00, EUR 3.00]}, then: {bonus: {units: 1}}}
-  - {id: mid, kind: transactional, on: order, when: {spend_at_least: {order: [GBP 5.00, EUR 4.00]}}, then: {bonus: {units: 2}}}
-  - {id: big, kind: transactional, on: order, when: {spend_at_least: [GBP 20.00, EUR 20.00]}, then: {bonus: {units: 4}}}
+  - {id: any, kind: transactional, on: order, then: {earn: {units: 1, per: {GBP: 1.00, EUR: 1.00}}}}
+  - {id: low, kind: transactional, on: order, when: {spend_at_least: {GBP: 2.00, EUR: 3.00}}, then: {bonus: {units: 1}}}
+  - {id: tea, kind: transactional, on: order, lines: {categories: [tea]}, when: {spend_at_least: {GBP: 5.00, EUR: 4.00}, spend_of: matching}, then: {bonus: {units: 2}}}
+  - {id: big, kind: transactional, on: order, lines: {categories: [tea]}, when: {spend_at_least: {GBP: 12.00, EUR: 9.00}}, then: {bonus: {units: 4}}}
 ";
 
 const SELECTING: &str = "
@@ -440,14 +443,17 @@ proptest! {
     #[test]
     fn what_an_order_does_not_reach_is_what_would_not_hold(
         amounts in prop::collection::vec(0i64..700, 1..4),
+        tea in prop::collection::vec(any::<bool>(), 4),
         currency in prop::sample::select(vec!["GBP", "EUR", "USD"]),
     ) {
         let program = program(REACHING);
-        let lines: Vec<Line> = amounts.iter().map(|amount| line("l", *amount)).collect();
+        let tea = tea.iter().map(|tea| if *tea { vec![Label::parse("tea").unwrap()] } else { Vec::new() });
+        let lines = amounts.iter().zip(tea).map(|(amount, categories)| Line { categories, ..line("l", *amount) });
+        let lines: Vec<Line> = lines.collect();
         let order = Order { currency: Currency::parse(currency).unwrap(), ..order("o", lines) };
         let (state, free) = (AccountState::new(AccountId::parse("ann").unwrap()), vec![0; amounts.len()]);
         let seen = Seen { order: &order, earning: &amounts, currency: order.currency, free: &free };
-        let view = View { program: &program, at: T0, state: &state, member: None, order: Some(seen), event: None };
+        let view = View { program: &program, at: Instant(1_780_000_000_000), state: &state, member: None, order: Some(seen), event: None };
         let (plain, told) = (earn(&view, false, &|_| false), earn(&view, true, &|_| false));
         prop_assert_eq!(plain.grants, told.grants);
         prop_assert_eq!(plain.refusals, told.refusals);

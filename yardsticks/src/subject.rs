@@ -20,13 +20,15 @@ enum Server {
     Guerdon,
     Node,
     Limitador,
+    /// With the runtime that its own server has.
+    LimitadorOneThread,
 }
 
 pub const GUERDON_REDIS: &str = "Guerdon, Redis";
 pub const GUERDON_MEMORY: &str = "Guerdon, memory";
 pub const LIMITADOR_MEMORY: &str = "limitador, memory";
 
-pub const SUBJECTS: [Subject; 6] = [
+pub const SUBJECTS: [Subject; 8] = [
     Subject { name: GUERDON_REDIS, call: Call::EnrolledCommit, server: Server::Guerdon, storage: "redis" },
     Subject { name: "Node, Redis", call: Call::Commit, server: Server::Node, storage: "redis" },
     Subject { name: "limitador, Redis", call: Call::ShouldRateLimit, server: Server::Limitador, storage: "redis" },
@@ -34,6 +36,18 @@ pub const SUBJECTS: [Subject; 6] = [
         name: "limitador, Redis cached",
         call: Call::ShouldRateLimit,
         server: Server::Limitador,
+        storage: "redis_cached",
+    },
+    Subject {
+        name: "limitador, one thread as shipped, Redis",
+        call: Call::ShouldRateLimit,
+        server: Server::LimitadorOneThread,
+        storage: "redis",
+    },
+    Subject {
+        name: "limitador, one thread as shipped, Redis cached",
+        call: Call::ShouldRateLimit,
+        server: Server::LimitadorOneThread,
         storage: "redis_cached",
     },
     Subject { name: LIMITADOR_MEMORY, call: Call::ShouldRateLimit, server: Server::Limitador, storage: "memory" },
@@ -75,9 +89,12 @@ impl Running {
                 command.arg(&programs.node);
                 command
             }
-            Server::Limitador => {
+            Server::Limitador | Server::LimitadorOneThread => {
                 let mut command = Command::new(&programs.limitador);
                 command.args(["--storage", subject.storage]);
+                if matches!(subject.server, Server::LimitadorOneThread) {
+                    command.arg("--one-thread");
+                }
                 if programs.one_counter {
                     command.arg("--one-counter");
                 }

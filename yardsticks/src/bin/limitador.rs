@@ -1,7 +1,8 @@
 //! limitador's library behind a thin gRPC server: `ShouldRateLimit` as its own server answers it, by the same calls of the same storages.
 //!
 //! The shipped server is on no registry. What it does besides is left out, which is to its advantage: spans, metrics, the second
-//! service, the HTTP interface. So are its allocator (the system's) and its runtime, which has one thread: those of Guerdon stand here.
+//! service, the HTTP interface. So are its allocator (the system's) and its runtime, which has one thread: those of Guerdon stand here,
+//! but for `--one-thread`.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,6 +16,7 @@ use limitador::limit::{Context, Expression, Limit};
 use limitador::storage::AsyncStorage;
 use limitador::storage::redis::{AsyncRedisStorage, CachedRedisStorage};
 use limitador::{AsyncRateLimiter, AsyncRateLimiterBuilder, RateLimiter};
+use tokio::runtime::Builder;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
@@ -39,6 +41,9 @@ struct Args {
     /// One counter for everybody instead of one for each member.
     #[arg(long)]
     one_counter: bool,
+    /// The runtime of its own server.
+    #[arg(long)]
+    one_thread: bool,
 }
 
 /// Named as by limitador's own server.
@@ -56,9 +61,13 @@ enum Limiter {
     Async(AsyncRateLimiter),
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let args = Args::parse();
+    let mut runtime = if args.one_thread { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    runtime.enable_all().build()?.block_on(serve(args))
+}
+
+async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let variables = if args.one_counter { vec![] } else { vec![Expression::parse("descriptors[0].member")?] };
     // A limit with an id has keys in a short binary form, those of others are JSON.
     let limit = Limit::with_id("visits", "loyalty", HITS_MAX, WINDOW_S, [], variables);
