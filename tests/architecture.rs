@@ -32,7 +32,7 @@ const LAYERS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "cli",
-        &["domain", "program", "clock", "access", "grpc", "config", "app"],
+        &["domain", "program", "clock", "stream", "access", "grpc", "config", "app"],
         "commands use the app and the wire, and no store or use case of their own",
     ),
 ];

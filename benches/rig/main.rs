@@ -22,6 +22,7 @@ mod plot;
 mod process;
 mod program;
 mod report;
+mod turns;
 mod yardstick;
 
 #[path = "../../tests/support/redis.rs"]
@@ -137,6 +138,9 @@ async fn rig(args: Args) {
             report.capacity(yardstick::commits(redis, &extent.measured).await);
             println!("{}", report.last());
         }
+    }
+    if wanted("in turns") {
+        report.compared = Some(turns::compare(&program, &answer, folder.path(), &extent).await);
     }
     if wanted(WITH_BUDGET) {
         hot_budget(&program, folder.path(), &extent, &mut report).await;

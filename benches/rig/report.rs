@@ -33,6 +33,57 @@ pub(crate) struct Curve {
 pub(crate) struct Report {
     pub(crate) capacities: Vec<Capacity>,
     pub(crate) curves: Vec<Curve>,
+    pub(crate) compared: Option<Compared>,
+}
+
+/// What was measured in turns: medians, and medians of the ratios of each turn.
+pub(crate) struct Compared {
+    pub(crate) turns: usize,
+    pub(crate) commit_us: f64,
+    pub(crate) echo_us: f64,
+    pub(crate) commit_redis_us: f64,
+    pub(crate) quote_us: f64,
+    pub(crate) get_us: f64,
+    pub(crate) commits_per_second: f64,
+    pub(crate) cpu: f64,
+    pub(crate) redis_cpu: f64,
+    pub(crate) rate: f64,
+    pub(crate) quote_rate: f64,
+    pub(crate) quote_cpu: f64,
+    /// To the echo and to Commits, a second.
+    pub(crate) offered: u64,
+    pub(crate) p99_ms: [f64; 2],
+    pub(crate) p99: f64,
+}
+
+impl Compared {
+    fn lines(&self, text: &mut String) {
+        let [echo_p99, commit_p99] = self.p99_ms;
+        let lines = [
+            format!(
+                "server CPU, Commit on Redis : echo | {:.2} ({:.1} µs, {:.1} µs)",
+                self.cpu, self.commit_us, self.echo_us
+            ),
+            format!(
+                "Redis CPU of a Commit : server CPU of the echo | {:.2} ({:.1} µs)",
+                self.redis_cpu, self.commit_redis_us
+            ),
+            format!("calls/s, Commit on Redis : echo | {:.2} ({:.0} a second)", self.rate, self.commits_per_second),
+            format!("calls/s, Quote on Redis : echo and GET | {:.2}", self.quote_rate),
+            format!(
+                "server CPU, Quote on Redis : echo and GET | {:.2} ({:.1} µs, {:.1} µs)",
+                self.quote_cpu, self.quote_us, self.get_us
+            ),
+            format!(
+                "p99 at {} calls/s, Commit on Redis : echo | {:.2} ({commit_p99:.2} ms, {echo_p99:.2} ms)",
+                self.offered, self.p99
+            ),
+        ];
+        for line in lines {
+            let _ = writeln!(text, "| {line} |");
+        }
+        let _ = writeln!(text, "| in turns, each | {} times |", self.turns);
+    }
 }
 
 impl Report {
@@ -85,17 +136,8 @@ impl Report {
             self.capacities.iter().find(|c| c.subject == subject && c.workload == workload && c.in_flight == 64)
         };
         let _ = writeln!(text, "\n| ratio | |\n|---|---|");
-        if let (Some(redis), Some(echo)) = (of("redis", "Uniform"), of("echo", "Uniform")) {
-            let _ = writeln!(text, "| server CPU, Commit on Redis : echo | {:.2} |", redis.server_us / echo.server_us);
-            let _ = writeln!(
-                text,
-                "| calls/s, Commit on Redis : echo | {:.2} |",
-                redis.per_second as f64 / echo.per_second as f64
-            );
-        }
-        if let (Some(quote), Some(get)) = (of("redis", "Quote"), of("echo and GET", "Uniform")) {
-            let ratio = quote.per_second as f64 / get.per_second as f64;
-            let _ = writeln!(text, "| calls/s, Quote on Redis : echo and GET | {ratio:.2} |");
+        if let Some(compared) = &self.compared {
+            compared.lines(text);
         }
         if let (Some(with), Some(without)) = (of(crate::WITH_BUDGET, "Uniform"), of(crate::WITHOUT_BUDGET, "Uniform")) {
             let ratio = without.per_second as f64 / with.per_second as f64;
