@@ -129,6 +129,7 @@ cases! {
         f1_a_servers_clock_that_jumps_loses_nothing_and_does_nothing_twice
         a_quote_of_a_committed_order_says_so
         verification_tells_an_order_that_was_committed_twice_because_its_record_was_lost
+        verification_looks_at_what_is_stored_and_not_at_what_is_remembered
         nothing_is_decided_while_the_clock_is_off
     }
     races {

@@ -40,6 +40,10 @@ use process::Process;
 use redis_server::RedisServer;
 use report::{Capacity, Curve, Report};
 
+// That of the server: the echo is to be no dearer for want of it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 struct Args {
     /// Where report and plot go.

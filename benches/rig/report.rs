@@ -54,11 +54,14 @@ pub(crate) struct Compared {
     pub(crate) offered: u64,
     pub(crate) p99_ms: [f64; 2],
     pub(crate) p99: f64,
+    /// Of what was offered, in all turns: refused or failed, by the echo and by Commits.
+    pub(crate) refused: [u64; 2],
 }
 
 impl Compared {
     fn lines(&self, text: &mut String) {
         let [echo_p99, commit_p99] = self.p99_ms;
+        let [echo_refused, commit_refused] = self.refused;
         let lines = [
             format!(
                 "server CPU, Commit on Redis : echo | {:.2} ({:.1} µs, {:.1} µs)",
@@ -75,7 +78,7 @@ impl Compared {
                 self.quote_cpu, self.quote_us, self.get_us
             ),
             format!(
-                "p99 at {} calls/s, Commit on Redis : echo | {:.2} ({commit_p99:.2} ms, {echo_p99:.2} ms)",
+                "p99 at {} calls/s, Commit on Redis : echo | {:.2} ({commit_p99:.2} ms, {echo_p99:.2} ms; refused {commit_refused} and {echo_refused})",
                 self.offered, self.p99
             ),
         ];
@@ -156,8 +159,9 @@ impl Report {
 fn line(capacity: &Capacity) -> String {
     let Capacity { subject, workload, in_flight, per_second, server_us, redis_us, latency_us } = capacity;
     let ms = latency_us.as_ref().map(quantiles).map(|q| q.map(|us| us as f64 / 1_000.0));
-    let [p50, _, p99, p999, _] = ms.unwrap_or_default();
-    format!(
-        "| {subject} | {workload} | {in_flight} | {per_second} | {server_us:.1} | {redis_us:.1} | {p50:.2} | {p99:.2} | {p999:.2} |"
-    )
+    let latencies = match ms {
+        Some([p50, _, p99, p999, _]) => format!("{p50:.2} | {p99:.2} | {p999:.2}"),
+        None => "not measured | |".to_owned(),
+    };
+    format!("| {subject} | {workload} | {in_flight} | {per_second} | {server_us:.1} | {redis_us:.1} | {latencies} |")
 }

@@ -48,13 +48,14 @@ pub(crate) async fn compare(program: &Path, answer: &Path, folder: &Path, extent
     let per_second = |capacity: &Capacity| capacity.per_second as f64;
     let most = median(commit_turns.iter().map(per_second).collect());
     let rate = ((most as u64) * OFFERED_PERCENT / 100).max(1);
-    let mut p99_ms: [Vec<f64>; 2] = Default::default();
+    let (mut p99_ms, mut refused): ([Vec<f64>; 2], [u64; 2]) = Default::default();
     let both = [(&echo, &of_echo), (&redis, &commits)];
     for turn in 0..TURNS {
         for at in order(turn, both.len()) {
             let (subject, load) = both[at];
             load.put(Pace::PerSecond(rate), extent.warm_up / 2).await;
             let measured = offered(subject, load.put(Pace::PerSecond(rate), extent.measured).await);
+            refused[at] += measured.failed.values().sum::<u64>() + measured.unsent;
             let [_, _, p99_us, ..] = measured.all_us().as_ref().map(quantiles).unwrap_or_default();
             p99_ms[at].push(p99_us as f64 / 1_000.0);
         }
@@ -75,6 +76,7 @@ pub(crate) async fn compare(program: &Path, answer: &Path, folder: &Path, extent
         quote_cpu: ratio(quote_turns, get_turns, |c| c.server_us),
         offered: rate,
         p99_ms: [median(echo_p99.clone()), median(commit_p99.clone())],
+        refused,
         p99: median(commit_p99.iter().zip(&echo_p99).map(|(c, e)| c / e.max(0.001)).collect()),
     }
 }

@@ -109,10 +109,10 @@ impl Member {
         Key { partition, name: format!("{kind}|rig|{}{rest}", self.name).into() }
     }
 
-    /// Two entries, as for an order that earns by one rule.
+    /// Three entries, as for an order that earns by two rules. When something falls due changes with the first alone.
     fn order(&mut self) -> Commit {
-        let token = |orders: u64| Token::new(2 * orders, &[0x55; 32]);
-        let (before, first_sequence) = (token(self.orders), 2 * self.orders + 1);
+        let token = |orders: u64| Token::new(3 * orders, &[0x55; 32]);
+        let (before, first_sequence) = (token(self.orders), 3 * self.orders + 1);
         self.orders += 1;
         let (account, order) = (self.key("acct", ""), self.key("ord", &format!("|{}", self.orders)));
         let expected = if first_sequence == 1 { Expected::Absent } else { Expected::At(before) };
@@ -131,9 +131,13 @@ impl Member {
             appends: vec![Append {
                 log: self.key("log", ""),
                 first_sequence,
-                entries: vec![vec![0x44; self.sizes.entry]; 2],
+                entries: vec![vec![0x44; self.sizes.entry]; 3],
             }],
-            due: vec![Due { subject: format!("rig|{}", self.name).into(), at_ms: Some(self.orders as i64) }],
+            due: if first_sequence == 1 {
+                vec![Due { subject: format!("rig|{}", self.name).into(), at_ms: Some(1) }]
+            } else {
+                Vec::new()
+            },
             ..Commit::default()
         }
     }

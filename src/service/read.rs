@@ -53,7 +53,8 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
     };
     let (account_id, account, order) = match &preview.member {
         Some(member) => {
-            let found = stored(inner, &preview.program, &AccountId::from(member), order).await?;
+            let wanted = Wanted { order, known_will_do: true, ..Wanted::default() };
+            let found = find(inner, &preview.program, &AccountId::from(member), wanted).await?.into_found();
             (Some(found.0), found.1, found.2)
         }
         None => (None, None, None),

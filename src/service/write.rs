@@ -782,7 +782,8 @@ pub(super) async fn load(
 ) -> Result<Basis, Error> {
     let grant = grant_of(command);
     let stays = matches!(command, Command::Take(parcel) if parcel.is_homecoming());
-    let wanted = Wanted { order: order_of(command), grant: grant.as_ref(), deed: deed_of(command), stays };
+    let wanted =
+        Wanted { order: order_of(command), grant: grant.as_ref(), deed: deed_of(command), stays, known_will_do: false };
     find(inner, program, start, wanted).await
 }
 
@@ -794,6 +795,9 @@ pub(super) struct Wanted<'a> {
     pub(super) deed: Option<Deed<'a>>,
     /// Whether the account of that very name is meant, even while it is part of another.
     pub(super) stays: bool,
+    /// Whether an account that was read before under the same token will do, for a token names what it came to. Not for
+    /// whoever verifies what is stored.
+    pub(super) known_will_do: bool,
 }
 
 /// Reads records, in one trip, following aliases; looks for what is not under the account under its homes.
@@ -820,8 +824,11 @@ pub(super) async fn find(
         let order_record = order_key.as_ref().and_then(|_| records.next().flatten());
         let inbound_record = inbound_key.as_ref().and_then(|_| records.next().flatten());
         let deed_record = deed_key.as_ref().and_then(|_| records.next().flatten());
-        let member = member.map(|record| read_member(inner, &key, &record)).transpose()?;
-        let state = match member {
+        let member = member.map(|record| {
+            let known = if wanted.known_will_do { known_member(inner, &key, &record) } else { None };
+            known.map_or_else(|| read_member(inner, &key, &record), Ok)
+        });
+        let state = match member.transpose()? {
             Some((_, MemberRecord::Alias(to))) => {
                 path.push(std::mem::replace(&mut account, to));
                 continue;
@@ -891,16 +898,17 @@ fn read_placed<T: serde::de::DeserializeOwned>(key: &Key, record: Option<Record>
 
 /// Decodes a record found under a member id, checks it against its token, and keeps it for the next call.
 pub(super) fn read_member(inner: &Inner, key: &Key, record: &Record) -> Result<(Token, MemberRecord), Error> {
-    // A token names what an account came to: what was read before under it need not be read again.
-    if let Some(Seen { token, record: member @ MemberRecord::Account(_), .. }) = inner.records.member(key)
-        && token == record.token
-    {
-        return Ok((token, member));
-    }
     let (seen, member) = checked_member(key, record)?;
     let token = seen.token;
     inner.records.offer(key.clone(), seen);
     Ok((token, member))
+}
+
+/// The account as it was read before, if what is stored is the same.
+fn known_member(inner: &Inner, key: &Key, record: &Record) -> Option<(Token, MemberRecord)> {
+    let Seen { token, record: member, bytes } = inner.records.member(key)?;
+    let is_same = token == record.token && bytes == record.body.len();
+    (is_same && matches!(member, MemberRecord::Account(_))).then_some((token, member))
 }
 
 fn checked_member(key: &Key, record: &Record) -> Result<(Seen, MemberRecord), Error> {

@@ -1,6 +1,10 @@
 //! Exactly once: whatever is sent again, by whom and when.
 
+use std::sync::Arc;
+
+use guerdon::domain::account::{AccountState, MemberRecord};
 use guerdon::domain::id::{AccountId, OrderId};
+use guerdon::domain::ledger::{decode, encode};
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, OutcomeState};
 use guerdon::service::Calls;
@@ -391,6 +395,32 @@ pub(crate) async fn verification_tells_an_order_that_was_committed_twice_because
     let proof = clients.ledger.clone().verify_member(request).await.unwrap().into_inner();
     assert!(!proof.verified);
     assert!(proof.faults.iter().any(|fault| fault.contains("order `o1` was committed before")), "{:?}", proof.faults);
+}
+
+/// A Quote may go by the account as it was read before under the same token; a proof may not.
+pub(crate) async fn verification_looks_at_what_is_stored_and_not_at_what_is_remembered<W: World>() {
+    let world = W::start();
+    let server = world.serve_idle().await;
+    let clients = &server.clients;
+    clients.enroll("mia").await;
+    clients.send(&commit("mia", "c1", order("o1", 1_000))).await;
+    let program = server.service.only_program().unwrap();
+    let key = layout().account(&program, &AccountId::parse("mia").unwrap());
+    let found = world.store().load(key.partition, std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap();
+    let MemberRecord::Account(state) = decode(&found.body).unwrap() else { panic!("an account") };
+    let damaged = AccountState { orders: state.orders + 1, ..AccountState::clone(&state) };
+    let body = encode(&MemberRecord::Account(Arc::new(damaged)));
+    let record = Some(store::Record { token: found.token, body });
+    let damage = store::Commit {
+        partition: key.partition,
+        writes: vec![store::Write { key, record }],
+        ..store::Commit::default()
+    };
+    assert_eq!(world.store().commit(&damage).await.unwrap(), store::Outcome::Applied);
+    let request = wire::VerifyMemberRequest { member_id: "mia".into(), ..wire::VerifyMemberRequest::default() };
+    let proof = clients.ledger.clone().verify_member(request).await.unwrap().into_inner();
+    let told = proof.faults.iter().any(|fault| fault.contains("does not give the stored state"));
+    assert!(!proof.verified && told, "{:?}", proof.faults);
 }
 
 pub(crate) async fn nothing_is_decided_while_the_clock_is_off<W: World>() {

@@ -2,7 +2,7 @@
 //! server on the same machine does not have.
 
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use prost::bytes::{BufMut, Bytes};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 use crate::cli::client::{Shown, reason};
 
@@ -39,6 +39,7 @@ impl Caller {
         method: &'static str,
         body: Bytes,
     ) -> Result<R, Failed> {
+        let began = Instant::now();
         let mut grpc = self.grpc.clone();
         let mut request = Request::new(body);
         request.set_timeout(self.deadline);
@@ -48,8 +49,12 @@ impl Caller {
         };
         match timeout(self.deadline, answer).await {
             Ok(Ok(response)) => Ok(response.into_inner()),
+            // The transport counts the same time, and calls its end a cancellation.
+            Ok(Err(status)) if status.code() == Code::Cancelled && self.deadline <= began.elapsed() => {
+                Err(Failed(format!("{:?}", Code::DeadlineExceeded)))
+            }
             Ok(Err(status)) => Err(Failed(reason(&status).unwrap_or_else(|| format!("{:?}", status.code())))),
-            Err(_elapsed) => Err(Failed(format!("{:?}", tonic::Code::DeadlineExceeded))),
+            Err(_elapsed) => Err(Failed(format!("{:?}", Code::DeadlineExceeded))),
         }
     }
 }

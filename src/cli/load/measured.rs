@@ -129,9 +129,9 @@ impl Measured {
         Some([one_p50 * 1_000 / many_p50.max(1), one_p99 * 1_000 / many_p99.max(1)])
     }
 
-    /// Whether every call was sent, and answered as it must be.
+    /// Whether there were calls, and every one was sent, and answered as it must be.
     pub fn is_fine(&self) -> bool {
-        self.failed.is_empty() && self.wrong.is_empty() && self.unsent == 0
+        0 < self.answered() && self.failed.is_empty() && self.wrong.is_empty() && self.unsent == 0
     }
 
     /// Calls answered as they must be.
