@@ -84,7 +84,7 @@ pub(crate) async fn compare(program: &Path, answer: &Path, folder: &Path, extent
 /// Nobody always comes after the same other.
 fn order(turn: usize, count: usize) -> Vec<usize> {
     let forwards = 0..count;
-    if turn % 2 == 0 { forwards.collect() } else { forwards.rev().collect() }
+    if turn.is_multiple_of(2) { forwards.collect() } else { forwards.rev().collect() }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
