@@ -375,6 +375,18 @@ pub(crate) async fn a_quote_of_a_committed_order_says_so<W: World>() {
     assert_eq!(refusals.iter().map(wire::Refusal::reason).collect::<Vec<_>>(), [wire::RefusalReason::OrderCommitted]);
 }
 
+/// Damages what is stored: nothing but this is left under a key.
+async fn leave(world: &impl World, key: store::Key, record: Option<store::Record>) {
+    let (partition, writes) = (key.partition, vec![store::Write { key, record }]);
+    let damage = store::Commit { partition, writes, ..store::Commit::default() };
+    assert_eq!(world.store().commit(&damage).await.unwrap(), store::Outcome::Applied);
+}
+
+async fn proof_of(clients: &Clients, member: &str) -> wire::VerifyMemberResponse {
+    let request = wire::VerifyMemberRequest { member_id: member.into(), ..wire::VerifyMemberRequest::default() };
+    clients.ledger.clone().verify_member(request).await.unwrap().into_inner()
+}
+
 pub(crate) async fn verification_tells_an_order_that_was_committed_twice_because_its_record_was_lost<W: World>() {
     let world = W::start();
     let server = world.serve_idle().await;
@@ -384,15 +396,9 @@ pub(crate) async fn verification_tells_an_order_that_was_committed_twice_because
     let program = server.service.only_program().unwrap();
     let (account, id) = (AccountId::parse("mia").unwrap(), OrderId::parse("o1").unwrap());
     let key = layout().order(&program, &account, &id);
-    let lost = store::Commit {
-        partition: key.partition,
-        writes: vec![store::Write { key, record: None }],
-        ..store::Commit::default()
-    };
-    assert_eq!(world.store().commit(&lost).await.unwrap(), store::Outcome::Applied);
+    leave(&world, key, None).await;
     clients.send(&commit("mia", "c2", order("o1", 1_000))).await;
-    let request = wire::VerifyMemberRequest { member_id: "mia".into(), ..wire::VerifyMemberRequest::default() };
-    let proof = clients.ledger.clone().verify_member(request).await.unwrap().into_inner();
+    let proof = proof_of(clients, "mia").await;
     assert!(!proof.verified);
     assert!(proof.faults.iter().any(|fault| fault.contains("order `o1` was committed before")), "{:?}", proof.faults);
 }
@@ -411,14 +417,8 @@ pub(crate) async fn verification_looks_at_what_is_stored_and_not_at_what_is_reme
     let damaged = AccountState { orders: state.orders + 1, ..AccountState::clone(&state) };
     let body = encode(&MemberRecord::Account(Arc::new(damaged)));
     let record = Some(store::Record { token: found.token, body });
-    let damage = store::Commit {
-        partition: key.partition,
-        writes: vec![store::Write { key, record }],
-        ..store::Commit::default()
-    };
-    assert_eq!(world.store().commit(&damage).await.unwrap(), store::Outcome::Applied);
-    let request = wire::VerifyMemberRequest { member_id: "mia".into(), ..wire::VerifyMemberRequest::default() };
-    let proof = clients.ledger.clone().verify_member(request).await.unwrap().into_inner();
+    leave(&world, key, record).await;
+    let proof = proof_of(clients, "mia").await;
     let told = proof.faults.iter().any(|fault| fault.contains("does not give the stored state"));
     assert!(!proof.verified && told, "{:?}", proof.faults);
 }
