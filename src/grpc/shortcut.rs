@@ -1,5 +1,5 @@
 //! The way of the calls that shoppers wait for: to their service by its name, past the table of routes, which is made for the
-//! many paths of web pages and takes a dozen allocations a call.
+//! many paths of web pages and takes some forty allocations a call.
 
 use std::convert::Infallible;
 use std::pin::Pin;
