@@ -6,6 +6,8 @@ RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
+COPY .cargo .cargo
+COPY profile profile
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY proto proto
 COPY src src

@@ -1,11 +1,14 @@
 //! The embedded store: one SQLite file, written by one thread.
 //!
 //! Commits queue for the writer thread, which takes up to [`BATCH_MAX`] of them into one SQLite transaction and
-//! answers after its fsync. So `Applied` survives `kill -9` and power loss, and concurrent commits share one
-//! fsync. Reads run on connections of their own and see only what is committed. Any SQLite tool can open the
+//! answers after its sync (`fdatasync` of SQLite's log). So `Applied` survives `kill -9` and power loss, and concurrent
+//! commits share one sync. Reads run on connections of their own and see only what is committed. Any SQLite tool can open the
 //! file meanwhile; a tool that holds the write lock longer than [`BUSY_WAIT_MAX`] makes commits `Unavailable`.
 
 mod apply;
+mod format_1;
+mod mover;
+mod place;
 mod read;
 mod schema;
 mod writer;
@@ -26,9 +29,10 @@ use tracing::{debug, error, warn};
 
 use super::repeated::Repeated;
 use super::{ClockMs, Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partition, Receipt, Record, Store};
+use mover::Mover;
 use writer::{Job, Writer};
 
-/// Commits that share one transaction and one fsync, at most.
+/// Commits that share one transaction and one sync, at most.
 pub const BATCH_MAX: usize = 256;
 /// Commits that wait for the writer, at most; one more is told at once that the store is unavailable.
 pub const QUEUE_MAX: usize = 1_024;
@@ -77,12 +81,17 @@ impl EmbeddedStore {
         let stopped = Arc::new(AtomicBool::new(false));
         let failing = Arc::new(AtomicBool::new(false));
         let told = Arc::new(Repeated::default());
-        let writer = Writer::new(connection, clock.clone(), stopped.clone(), failing.clone(), told.clone());
+        let no_thread = |cause: std::io::Error| {
+            error!(%cause, "a thread of the embedded store did not start");
+            Error::Unavailable
+        };
+        let mover = Mover::start(schema::open_for_moving(path)?, told.clone()).map_err(no_thread)?;
+        let writer =
+            Writer::new(connection, clock.clone(), stopped.clone(), failing.clone(), told.clone(), Some(mover));
         let writer = std::thread::Builder::new()
             .name("embedded-writer".to_owned())
             .spawn(move || writer.run(&jobs))
-            .inspect_err(|cause| error!(%cause, "the thread that writes the embedded store did not start"))
-            .map_err(|_| Error::Unavailable)?;
+            .map_err(no_thread)?;
 
         Ok(EmbeddedStore {
             queue: Some(queue),

@@ -1,5 +1,7 @@
 //! The embedded store: its fixture, and what is its own.
 
+mod formats;
+
 use std::collections::BTreeSet;
 use std::future::ready;
 use std::io::{BufRead, BufReader, Write as _};
@@ -151,8 +153,8 @@ async fn a_file_that_is_not_this_deployments_is_refused_and_left_alone() {
     assert!(std::fs::read(&path).unwrap() == created, "a refused file is not written to");
 
     let alter = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    alter("UPDATE meta SET value = 2 WHERE setting = 'format'");
-    assert_eq!(open(&path).err(), Some(Error::SchemaTooNew { found: 2, known: 1 }));
+    alter("UPDATE meta SET value = 3 WHERE setting = 'format'");
+    assert_eq!(open(&path).err(), Some(Error::SchemaTooNew { found: 3, known: 2 }));
 
     alter("DELETE FROM meta");
     assert!(matches!(open(&path).err(), Some(Error::Corrupt { .. })));

@@ -3,28 +3,73 @@
 
 use rusqlite::{Connection, params};
 
-use super::super::{Commit, Error, Expected, Key, Outcome, Seen};
-use super::{Fault, read};
+use super::super::{Commit, Error, Expected, Key, NewReceipt, Outcome, Record, Seen, Write};
+use super::Fault;
+use super::place::Place;
+use super::read::{self, Stands, bounded};
+
+/// Bytes of body up to which a record lies in `places` itself; a larger one has a row of its own there that the place names.
+/// What a commit changes is small and what it adds is large: an account lies beside where its orders are found, orders in
+/// the order of arrival.
+const SMALL_MAX: usize = 512;
+
+/// What was found while looking, for the writes.
+struct Looked<'a> {
+    /// Of each receipt its place, and the row of an expired one that still lies there.
+    receipts: Vec<(Place, Option<i64>)>,
+    /// Of each expected record its place, and how it stands.
+    expected: Vec<(Place, Option<Stands>)>,
+    /// Of each append the place of its log.
+    logs: Vec<Place>,
+    /// What each quantity is to be.
+    quantities: Vec<(&'a Key, i64)>,
+}
 
 /// [`Fault::Refused`] only before anything is written; after [`Fault::Sqlite`] the transaction must be rolled
 /// back.
 pub(super) fn apply(connection: &Connection, commit: &Commit, now_ms: i64) -> Result<Outcome, Fault> {
-    let seen = seen(connection, commit, now_ms)?;
+    let mut seen = Vec::new();
+    let mut receipts = Vec::with_capacity(commit.receipts.len());
+    for (index, new) in commit.receipts.iter().enumerate() {
+        let place = Place::of_receipt(&new.key);
+        let row = read::row_at(connection, &place)?;
+        if let Some(id) = row
+            && let Some(stored) = read::kept(connection, id, now_ms)?
+        {
+            seen.push(Seen::of(index, stored, new));
+        }
+        receipts.push((place, row));
+    }
     if !seen.is_empty() {
         return Ok(Outcome::Seen(seen));
     }
-    if !all_expected(connection, &commit.expect)? {
-        let fresh = commit.expect.iter().map(|(key, _)| read::record(connection, key));
-        return Ok(Outcome::Conflict(fresh.collect::<Result<_, Fault>>()?));
+
+    let mut expected = Vec::with_capacity(commit.expect.len());
+    for (key, wanted) in &commit.expect {
+        let place = Place::of_record(key);
+        let stands = read::stands(connection, key, &place)?;
+        let as_stated = match (&stands, wanted) {
+            (None, Expected::Absent) => true,
+            (Some(stands), Expected::At(token)) => stands.token == *token,
+            (None, Expected::At(_)) | (Some(_), Expected::Absent) => false,
+        };
+        if !as_stated {
+            let fresh = commit.expect.iter().map(|(key, _)| read::record(connection, key));
+            return Ok(Outcome::Conflict(fresh.collect::<Result<_, Fault>>()?));
+        }
+        expected.push((place, stands));
     }
 
-    let mut first_sequences = Vec::with_capacity(commit.appends.len());
+    let mut logs = Vec::with_capacity(commit.appends.len());
     for append in &commit.appends {
-        let last = read::last_sequence(connection, &append.log)?;
-        match i64::try_from(append.first_sequence) {
-            Ok(first) if last.checked_add(1) == Some(append.first_sequence) => first_sequences.push(first),
-            _ => return Err(Fault::Refused(Error::log_gap(append, last))),
+        let place = Place::of_log(&append.log);
+        let last = read::last_sequence(connection, &append.log, &place)?;
+        let end = append.first_sequence.checked_add(append.entries.len() as u64);
+        let fits = end.is_some_and(|end| i64::try_from(end).is_ok());
+        if !fits || last.checked_add(1) != Some(append.first_sequence) {
+            return Err(Fault::Refused(Error::log_gap(append, last)));
         }
+        logs.push(place);
     }
 
     let mut quantities = Vec::with_capacity(commit.deltas.len());
@@ -36,70 +81,28 @@ pub(super) fn apply(connection: &Connection, commit: &Commit, now_ms: i64) -> Re
         }
     }
 
-    write(connection, commit, &quantities, &first_sequences, now_ms)?;
+    write(connection, commit, &Looked { receipts, expected, logs, quantities }, now_ms)?;
     Ok(Outcome::Applied)
 }
 
-fn seen(connection: &Connection, commit: &Commit, now_ms: i64) -> Result<Vec<Seen>, Fault> {
-    let mut seen = Vec::new();
-    for (index, new) in commit.receipts.iter().enumerate() {
-        if let Some(stored) = read::receipt(connection, &new.key, now_ms)? {
-            seen.push(Seen::of(index, stored, new));
-        }
-    }
-    Ok(seen)
-}
-
-fn all_expected(connection: &Connection, expect: &[(Key, Expected)]) -> Result<bool, Fault> {
-    for (key, expected) in expect {
-        if !read::is_expected(connection, key, *expected)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn write(
-    connection: &Connection,
-    commit: &Commit,
-    quantities: &[(&Key, i64)],
-    first_sequences: &[i64],
-    now_ms: i64,
-) -> rusqlite::Result<()> {
-    for new in &commit.receipts {
-        // An expired receipt may still lie here.
-        let mut put = connection.prepare_cached(
-            "INSERT INTO receipts (partition, name, fingerprint, body, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (partition, name) DO UPDATE SET
-             fingerprint = excluded.fingerprint, body = excluded.body, expires_at_ms = excluded.expires_at_ms",
-        )?;
-        let (key, receipt, expires_at_ms) = (&new.key, &new.receipt, new.expires_at_ms(now_ms));
-        put.execute(params![key.partition.0, key.name, receipt.fingerprint, receipt.body, expires_at_ms])?;
+fn write(connection: &Connection, commit: &Commit, looked: &Looked<'_>, now_ms: i64) -> Result<(), Fault> {
+    for (new, (place, expired)) in commit.receipts.iter().zip(&looked.receipts) {
+        put_receipt(connection, new, place, *expired, new.expires_at_ms(now_ms))?;
     }
 
-    for write in &commit.writes {
-        let key = &write.key;
-        let Some(record) = &write.record else {
-            let mut delete = connection.prepare_cached("DELETE FROM records WHERE partition = ?1 AND name = ?2")?;
-            delete.execute(params![key.partition.0, key.name])?;
-            continue;
-        };
-        let mut put = connection.prepare_cached(
-            "INSERT INTO records (partition, name, token, body) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (partition, name) DO UPDATE SET token = excluded.token, body = excluded.body",
-        )?;
-        put.execute(params![key.partition.0, key.name, record.token.0, record.body])?;
-    }
-
-    for (append, first_sequence) in commit.appends.iter().zip(first_sequences) {
-        let mut insert = connection
-            .prepare_cached("INSERT INTO entries (partition, log, sequence, body) VALUES (?1, ?2, ?3, ?4)")?;
-        for (sequence, entry) in (*first_sequence..).zip(&append.entries) {
-            insert.execute(params![append.log.partition.0, append.log.name, sequence, entry])?;
+    for Write { key, record } in &commit.writes {
+        let (place, stands) = how_it_stands(connection, commit, looked, key)?;
+        match record {
+            Some(record) => put_record(connection, key, record, &place, stands)?,
+            None => delete_record(connection, &place, stands)?,
         }
     }
 
-    for (key, after) in quantities {
+    for (append, place) in commit.appends.iter().zip(&looked.logs) {
+        put_entries(connection, &append.log, place, append.first_sequence, &append.entries)?;
+    }
+
+    for (key, after) in &looked.quantities {
         let mut put = connection.prepare_cached(
             "INSERT INTO quantities (partition, name, amount_left) VALUES (?1, ?2, ?3)
              ON CONFLICT (partition, name) DO UPDATE SET amount_left = excluded.amount_left",
@@ -121,6 +124,129 @@ fn write(
         )?;
         put.execute(params![commit.partition.0, due.subject, at_ms])?;
     }
+    Ok(())
+}
+
+/// More expectations than this are not gone through for each write: looking the record up is cheaper.
+const EXPECTED_MAX: usize = 16;
+
+/// What is written was mostly looked at before, as something expected.
+fn how_it_stands(
+    connection: &Connection,
+    commit: &Commit,
+    looked: &Looked<'_>,
+    key: &Key,
+) -> Result<(Place, Option<Stands>), Fault> {
+    let mut expected = commit.expect.iter().zip(&looked.expected).take(EXPECTED_MAX);
+    if let Some((_, (place, stands))) = expected.find(|((expected, _), _)| expected == key) {
+        return Ok((*place, *stands));
+    }
+    let place = Place::of_record(key);
+    Ok((place, read::stands(connection, key, &place)?))
+}
+
+pub(super) fn put_receipt(
+    connection: &Connection,
+    new: &NewReceipt,
+    place: &Place,
+    expired: Option<i64>,
+    expires_at_ms: i64,
+) -> rusqlite::Result<()> {
+    let NewReceipt { key, receipt, .. } = new;
+    if let Some(id) = expired {
+        let mut replace = connection
+            .prepare_cached("UPDATE receipts SET fingerprint = ?2, body = ?3, expires_at_ms = ?4 WHERE id = ?1")?;
+        replace.execute(params![id, receipt.fingerprint, receipt.body, expires_at_ms])?;
+        return Ok(());
+    }
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO receipts (partition, name, fingerprint, body, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    insert.execute(params![key.partition.0, key.name, receipt.fingerprint, receipt.body, expires_at_ms])?;
+    point(connection, place, 0, connection.last_insert_rowid(), None)
+}
+
+pub(super) fn put_record(
+    connection: &Connection,
+    key: &Key,
+    record: &Record,
+    place: &Place,
+    stands: Option<Stands>,
+) -> rusqlite::Result<()> {
+    let Record { token, body } = record;
+    // One that has grown large stays so: it would else move to and fro.
+    if let Some(Stands { large: Some(id), .. }) = stands {
+        let mut change = connection.prepare_cached("UPDATE large_records SET body = ?2 WHERE id = ?1")?;
+        change.execute(params![id, body])?;
+        let mut mark =
+            connection.prepare_cached("UPDATE places SET token = ?2 WHERE place = ?1 AND last_sequence = 0")?;
+        mark.execute(params![place, token.0])?;
+        return Ok(());
+    }
+    if SMALL_MAX < body.len() {
+        if stands.is_some() {
+            delete_record(connection, place, stands)?;
+        }
+        let mut insert =
+            connection.prepare_cached("INSERT INTO large_records (partition, name, body) VALUES (?1, ?2, ?3)")?;
+        insert.execute(params![key.partition.0, key.name, body])?;
+        return point(connection, place, 0, connection.last_insert_rowid(), Some(&token.0));
+    }
+    if stands.is_some() {
+        let mut change = connection
+            .prepare_cached("UPDATE places SET token = ?2, body = ?3 WHERE place = ?1 AND last_sequence = 0")?;
+        change.execute(params![place, token.0, body])?;
+    } else {
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO places (place, last_sequence, partition, name, token, body) VALUES (?1, 0, ?2, ?3, ?4, ?5)",
+        )?;
+        insert.execute(params![place, key.partition.0, key.name, token.0, body])?;
+    }
+    Ok(())
+}
+
+fn delete_record(connection: &Connection, place: &Place, stands: Option<Stands>) -> rusqlite::Result<()> {
+    let Some(Stands { large, .. }) = stands else { return Ok(()) };
+    if let Some(id) = large {
+        connection.prepare_cached("DELETE FROM large_records WHERE id = ?1")?.execute([id])?;
+    }
+    let mut delete = connection.prepare_cached("DELETE FROM places WHERE place = ?1 AND last_sequence = 0")?;
+    delete.execute([place])?;
+    Ok(())
+}
+
+/// A stretch of a log: rows with numbers that follow each other, found by the last.
+pub(super) fn put_entries(
+    connection: &Connection,
+    log: &Key,
+    place: &Place,
+    first_sequence: u64,
+    entries: &[Vec<u8>],
+) -> rusqlite::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let mut insert =
+        connection.prepare_cached("INSERT INTO entries (partition, log, sequence, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut last_sequence = 0;
+    for (sequence, entry) in (first_sequence..).zip(entries) {
+        last_sequence = bounded(sequence);
+        insert.execute(params![log.partition.0, log.name, last_sequence, entry])?;
+    }
+    point(connection, place, last_sequence, connection.last_insert_rowid(), None)
+}
+
+/// Makes the row `id` of another table be found at `place`.
+fn point(
+    connection: &Connection,
+    place: &Place,
+    last_sequence: i64,
+    id: i64,
+    token: Option<&[u8]>,
+) -> rusqlite::Result<()> {
+    let mut insert =
+        connection.prepare_cached("INSERT INTO places (place, last_sequence, id, token) VALUES (?1, ?2, ?3, ?4)")?;
+    insert.execute(params![place, last_sequence, id, token])?;
     Ok(())
 }
 

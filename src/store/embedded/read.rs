@@ -2,13 +2,12 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 
-use super::super::{
-    DueItem, Error, Expected, FeedItem, Key, PER_PARTITION_MAX, Page, Partition, Receipt, Record, Token,
-};
+use super::super::{DueItem, Error, FeedItem, Key, PER_PARTITION_MAX, Page, Partition, Receipt, Record, Token};
 use super::Fault;
+use super::place::Place;
 
 /// SQLite counts in `i64`; what lies beyond is beyond every stored number.
-fn bounded(n: impl TryInto<i64>) -> i64 {
+pub(super) fn bounded(n: impl TryInto<i64>) -> i64 {
     n.try_into().unwrap_or(i64::MAX)
 }
 
@@ -31,43 +30,66 @@ pub(super) fn records(connection: &Connection, keys: &[Key]) -> Result<Vec<Optio
 }
 
 pub(super) fn record(connection: &Connection, key: &Key) -> Result<Option<Record>, Fault> {
+    let place = Place::of_record(key);
     let mut statement =
-        connection.prepare_cached("SELECT token, body FROM records WHERE partition = ?1 AND name = ?2")?;
-    let mut rows = statement.query(params![key.partition.0, key.name])?;
+        connection.prepare_cached("SELECT token, id, body FROM places WHERE place = ?1 AND last_sequence = 0")?;
+    let mut rows = statement.query([place])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(Record { token: token(row, key)?, body: row.get(1)? }))
+    let token = token(row, key)?;
+    let Some(id) = row.get::<_, Option<i64>>(1)? else { return Ok(Some(Record { token, body: row.get(2)? })) };
+    let mut large = connection.prepare_cached("SELECT body FROM large_records WHERE id = ?1")?;
+    let body = large.query_row([id], |row| row.get(0)).optional()?;
+    let body = body.ok_or_else(|| corrupt(format!("record `{}` has a place and no body", key.name)))?;
+    Ok(Some(Record { token, body }))
 }
 
-/// Whether the record under `key` is as `expected`; reads no body.
-pub(super) fn is_expected(connection: &Connection, key: &Key, expected: Expected) -> Result<bool, Fault> {
-    let mut statement = connection.prepare_cached("SELECT token FROM records WHERE partition = ?1 AND name = ?2")?;
-    let mut rows = statement.query(params![key.partition.0, key.name])?;
-    match (rows.next()?, expected) {
-        (None, Expected::Absent) => Ok(true),
-        (Some(row), Expected::At(wanted)) => Ok(token(row, key)? == wanted),
-        (None, Expected::At(_)) | (Some(_), Expected::Absent) => Ok(false),
-    }
+/// How a record stands, without its body.
+#[derive(Clone, Copy)]
+pub(super) struct Stands {
+    pub(super) token: Token,
+    /// Its row in `large_records`; a small one lies at its place.
+    pub(super) large: Option<i64>,
+}
+
+pub(super) fn stands(connection: &Connection, key: &Key, place: &Place) -> Result<Option<Stands>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT token, id FROM places WHERE place = ?1 AND last_sequence = 0")?;
+    let mut rows = statement.query([place])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Stands { token: token(row, key)?, large: row.get(1)? }))
 }
 
 fn token(row: &Row<'_>, key: &Key) -> Result<Token, Fault> {
-    let bytes: Vec<u8> = row.get(0)?;
-    let bytes = bytes.try_into().map_err(|_| corrupt(format!("record `{}` has a token of another length", key.name)));
-    bytes.map(Token)
+    let bytes = row.get_ref(0)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Token).ok_or_else(|| corrupt(format!("record `{}` has a token of another length", key.name)))
+}
+
+/// The row of `receipts` at a place.
+pub(super) fn row_at(connection: &Connection, place: &Place) -> Result<Option<i64>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT id FROM places WHERE place = ?1 AND last_sequence = 0")?;
+    Ok(statement.query_row([place], |row| row.get(0)).optional()?)
+}
+
+/// The receipt in a row, if it is still kept.
+pub(super) fn kept(connection: &Connection, id: i64, now_ms: i64) -> Result<Option<Receipt>, Fault> {
+    let mut statement =
+        connection.prepare_cached("SELECT fingerprint, body FROM receipts WHERE id = ?1 AND ?2 < expires_at_ms")?;
+    let receipt = |row: &Row<'_>| Ok(Receipt { fingerprint: row.get(0)?, body: row.get(1)? });
+    Ok(statement.query_row(params![id, now_ms], receipt).optional()?)
 }
 
 pub(super) fn receipt(connection: &Connection, key: &Key, now_ms: i64) -> Result<Option<Receipt>, Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT fingerprint, body FROM receipts WHERE partition = ?1 AND name = ?2 AND ?3 < expires_at_ms",
-    )?;
-    let receipt = |row: &Row<'_>| Ok(Receipt { fingerprint: row.get(0)?, body: row.get(1)? });
-    Ok(statement.query_row(params![key.partition.0, key.name, now_ms], receipt).optional()?)
+    let instant = connection.unchecked_transaction()?;
+    match row_at(&instant, &Place::of_receipt(key))? {
+        Some(id) => kept(&instant, id, now_ms),
+        None => Ok(None),
+    }
 }
 
 /// The number of a log's last entry; 0 when it is empty.
-pub(super) fn last_sequence(connection: &Connection, log: &Key) -> Result<u64, Fault> {
-    let mut statement =
-        connection.prepare_cached("SELECT max(sequence) FROM entries WHERE partition = ?1 AND log = ?2")?;
-    let last: Option<i64> = statement.query_row(params![log.partition.0, log.name], |row| row.get(0))?;
+pub(super) fn last_sequence(connection: &Connection, log: &Key, place: &Place) -> Result<u64, Fault> {
+    let mut statement = connection.prepare_cached("SELECT max(last_sequence) FROM places WHERE place = ?1")?;
+    let last: Option<i64> = statement.query_row([place], |row| row.get(0))?;
     let last = u64::try_from(last.unwrap_or(0));
     last.map_err(|_| corrupt(format!("log `{}` has an entry with a number below zero", log.name)))
 }
@@ -78,11 +100,41 @@ pub(super) fn entries(
     from_sequence: u64,
     limit: usize,
 ) -> Result<Vec<Vec<u8>>, Fault> {
-    let mut statement = connection.prepare_cached(
-        "SELECT body FROM entries WHERE partition = ?1 AND log = ?2 AND ?3 <= sequence ORDER BY sequence LIMIT ?4",
+    let (place, from) = (Place::of_log(log), bounded(from_sequence.max(1)));
+    let instant = connection.unchecked_transaction()?;
+    let mut before =
+        instant.prepare_cached("SELECT max(last_sequence) FROM places WHERE place = ?1 AND last_sequence < ?2")?;
+    let before: Option<i64> = before.query_row(params![place, from], |row| row.get(0))?;
+    let mut stretches = instant.prepare_cached(
+        "SELECT last_sequence, id FROM places WHERE place = ?1 AND ?2 <= last_sequence ORDER BY last_sequence",
     )?;
-    let values = params![log.partition.0, log.name, bounded(from_sequence), bounded(limit)];
-    Ok(statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    let mut stretches = stretches.query(params![place, from])?;
+    let mut rows =
+        instant.prepare_cached("SELECT sequence, body FROM entries WHERE ?1 <= id AND id <= ?2 ORDER BY id")?;
+
+    let missing = || corrupt(format!("log `{}` has entries that are not where they should be", log.name));
+    let mut next = before.unwrap_or(0) + 1;
+    let mut entries = Vec::new();
+    while entries.len() < limit
+        && let Some(stretch) = stretches.next()?
+    {
+        let (last, last_id): (i64, i64) = (stretch.get(0)?, stretch.get(1)?);
+        let first_id = last_id - (last - next);
+        let mut rows = rows.query([first_id, last_id])?;
+        while let Some(row) = rows.next()? {
+            if row.get::<_, i64>(0)? != next {
+                return Err(missing());
+            }
+            if from <= next && entries.len() < limit {
+                entries.push(row.get(1)?);
+            }
+            next += 1;
+        }
+        if next != last + 1 {
+            return Err(missing());
+        }
+    }
+    Ok(entries)
 }
 
 pub(super) fn left(connection: &Connection, key: &Key) -> Result<i64, Fault> {

@@ -3,33 +3,42 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
-use tracing::error;
+use tracing::{error, info};
 
 use super::super::{Error, Layout};
-use super::{BUSY_WAIT_MAX, Repeated, driver_error};
+use super::{BUSY_WAIT_MAX, Repeated, driver_error, format_1};
 
 /// Raised whenever an older version of this program could no longer read the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// More statements than there are, so that each is prepared once per connection.
 const STATEMENTS_MAX: usize = 64;
 
-/// Instants are Unix milliseconds. `name` is the logical key; `partition` is its partition's number.
+/// Instants are Unix milliseconds. `name` and `log` are logical keys; `partition` is the number of their partition.
 ///
-/// Where a row is found under a long random name, it lies in the order of arrival and an index finds it: new rows
-/// then touch few pages. Entries lie by log, as they are read.
-const TABLES: &str = "
-CREATE TABLE meta (
-    setting TEXT NOT NULL PRIMARY KEY,
-    value INTEGER NOT NULL
+/// A commit changes few pages: all that it looks for it finds in `places`, where what belongs to one account lies side by
+/// side, and what is large lies in the order of arrival. Anything else would write a page of 4 KiB for each thing that
+/// has a name, twice.
+pub(super) const FOUND_BY_KEY: &str = "
+-- Where things are: one row for each record, receipt and stretch of a log (see place.rs for the key).
+CREATE TABLE places (
+    place BLOB NOT NULL,
+    -- Of a stretch of a log the number of its last entry; 0 for anything else.
+    last_sequence INTEGER NOT NULL,
+    -- The row in large_records, in receipts, or in entries, of the stretch's last entry. NULL: a small record, which is here.
+    id INTEGER,
+    partition INTEGER,
+    name TEXT,
+    -- Of a record, small or large.
+    token BLOB,
+    body BLOB,
+    PRIMARY KEY (place, last_sequence)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE records (
+CREATE TABLE large_records (
     id INTEGER PRIMARY KEY,
     partition INTEGER NOT NULL,
     name TEXT NOT NULL,
-    token BLOB NOT NULL,
-    body BLOB NOT NULL,
-    UNIQUE (partition, name)
+    body BLOB NOT NULL
 ) STRICT;
 
 CREATE TABLE receipts (
@@ -38,17 +47,30 @@ CREATE TABLE receipts (
     name TEXT NOT NULL,
     fingerprint BLOB NOT NULL,
     body BLOB NOT NULL,
-    expires_at_ms INTEGER NOT NULL,
-    UNIQUE (partition, name)
+    expires_at_ms INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX receipts_by_expiry ON receipts (expires_at_ms);
 
+-- Entries of one stretch have ids that follow each other, as their numbers do.
 CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
     partition INTEGER NOT NULL,
     log TEXT NOT NULL,
     sequence INTEGER NOT NULL,
-    body BLOB NOT NULL,
-    PRIMARY KEY (partition, log, sequence)
+    body BLOB NOT NULL
+) STRICT;
+
+-- For people who look into the file.
+CREATE VIEW records AS
+    SELECT partition, name, body FROM places WHERE body IS NOT NULL
+    UNION ALL
+    SELECT partition, name, body FROM large_records;
+";
+
+const OTHERS: &str = "
+CREATE TABLE meta (
+    setting TEXT NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE quantities (
@@ -92,10 +114,9 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Connection, Error> {
     connection.busy_timeout(BUSY_WAIT_MAX).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     let empty = is_empty(&connection).map_err(failed)?;
-    if !empty {
-        check(&connection, path, layout)?; // before anything is written to a file that may not be ours
-    }
-    // Checkpoints are the writer's own, so that no commit waits for one.
+    // Before anything is written to a file that may not be ours.
+    let format = if empty { FORMAT } else { check(&connection, path, layout)? };
+    // Checkpoints are the mover's and the writer's, see mover.rs.
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
@@ -104,6 +125,11 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Connection, Error> {
         .map_err(failed)?;
     if empty {
         create(&mut connection, layout).map_err(failed)?;
+    }
+    if format == 1 {
+        info!(path = %path.display(), "the embedded store is brought from format 1 to {FORMAT}; this takes a while for a large file");
+        format_1::bring_up(&mut connection, FORMAT)
+            .map_err(|fault| fault.into_port("opening", &Repeated::default()))?;
     }
     Ok(connection)
 }
@@ -121,6 +147,18 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
     open().map_err(|cause| driver_error(&cause, "opening", &Repeated::default()))
 }
 
+/// Opens the file for nothing but moving the log into it.
+pub(super) fn open_for_moving(path: &Path) -> Result<Connection, Error> {
+    let open = || {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_WAIT_MAX)?;
+        connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
+        Ok(connection)
+    };
+    open().map_err(|cause| driver_error(&cause, "opening", &Repeated::default()))
+}
+
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     let count: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(count == 0)
@@ -128,14 +166,16 @@ fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
 
 fn create(connection: &mut Connection, layout: Layout) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(TABLES)?;
+    transaction.execute_batch(OTHERS)?;
+    transaction.execute_batch(FOUND_BY_KEY)?;
     let insert = "INSERT INTO meta (setting, value) VALUES (?1, ?2)";
     transaction.execute(insert, ("format", FORMAT))?;
     transaction.execute(insert, ("partitions", layout.partitions()))?;
     transaction.commit()
 }
 
-fn check(connection: &Connection, path: &Path, layout: Layout) -> Result<(), Error> {
+/// The format of the file.
+fn check(connection: &Connection, path: &Path, layout: Layout) -> Result<u32, Error> {
     let foreign = || {
         error!(path = %path.display(), "the file is a database of another program");
         Error::Corrupt { what: "the file holds another program's tables".to_owned() }
@@ -164,5 +204,5 @@ fn check(connection: &Connection, path: &Path, layout: Layout) -> Result<(), Err
         let (found, wanted) = (found.to_string(), layout.partitions().to_string());
         return Err(Error::OtherDeployment { setting: "partitions", found, wanted });
     }
-    Ok(())
+    Ok(format)
 }

@@ -5,25 +5,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, params};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use super::super::{ClockMs, Commit, Error, Outcome};
+use super::super::{ClockMs, Commit, Error, Key, Outcome, Partition};
 use super::apply::apply;
+use super::mover::{self, Log, Mover};
+use super::place::Place;
 use super::{BATCH_MAX, Fault, Repeated, driver_error};
 
-/// Pages of 4 KiB in the WAL that are worth a checkpoint when nobody waits.
-const CHECKPOINT_PAGES_IDLE: i64 = 256;
-/// Pages in the WAL that call for a checkpoint while commits wait, so that the WAL stays near 4 MiB. Commits wait for all of it:
-/// eight times as many took 65 ms at a time.
-const CHECKPOINT_PAGES_BUSY: i64 = 1_024;
+/// Pages of 4 KiB in the log that are worth moving when nobody waits.
+const MOVE_PAGES_IDLE: i64 = 256;
+/// Pages in the log that call for moving while commits wait.
+const MOVE_PAGES_BUSY: i64 = 1_024;
+/// Pages that commits may wait for: the writer moves so many itself, so that the log begins anew.
+const REST_PAGES_MAX: i64 = 128;
+/// How often the mover tries to leave no more than that.
+const MOVES_MAX: u8 = 4;
+/// Pages in the log, moved or not, for which commits wait for the mover: 64 MiB.
+const LOG_PAGES_MAX: i64 = 16_384;
 /// How long no commit must come for the writer to count as idle.
 const IDLE_AFTER: Duration = Duration::from_millis(50);
 /// Expired receipts are looked for this often.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
 /// Expired receipts removed at a time: a commit that comes meanwhile waits for no more.
-const PURGE_MAX: usize = 512;
+const PURGE_MAX: usize = 128;
 
 /// A commit that waits, and where its answer goes. Nobody may be left to take it.
 pub(super) struct Job {
@@ -37,9 +44,13 @@ pub(super) struct Writer {
     stopped: Arc<AtomicBool>,
     failing: Arc<AtomicBool>,
     told: Arc<Repeated>,
-    /// Pages in the WAL, and not in the main file yet, for the next checkpoint while busy. Rises when
-    /// a reader keeps one from getting through, so that not every batch tries again.
-    checkpoint_pages: i64,
+    /// `None`: the writer moves all by itself.
+    mover: Option<Mover>,
+    /// Pages in the log, and not in the main file yet, for which moving begins while busy. Rises when
+    /// a reader keeps it from getting through, so that not every batch tries again.
+    move_pages: i64,
+    /// How often the mover was asked since the log was last moved whole.
+    moves: u8,
     purged: Instant,
 }
 
@@ -58,9 +69,10 @@ impl Writer {
         stopped: Arc<AtomicBool>,
         failing: Arc<AtomicBool>,
         told: Arc<Repeated>,
+        mover: Option<Mover>,
     ) -> Writer {
-        let checkpoint_pages = CHECKPOINT_PAGES_BUSY;
-        Writer { connection, clock, stopped, failing, told, checkpoint_pages, purged: Instant::now() }
+        let (move_pages, moves, purged) = (MOVE_PAGES_BUSY, 0, Instant::now());
+        Writer { connection, clock, stopped, failing, told, mover, move_pages, moves, purged }
     }
 
     /// Until the store is dropped and all that was queued is settled, or the file can no longer be trusted.
@@ -76,7 +88,7 @@ impl Writer {
                         wait = IDLE_AFTER;
                         continue;
                     }
-                    self.tidy(CHECKPOINT_PAGES_IDLE);
+                    self.tidy(true);
                     wait = if self.purge_is_due() { IDLE_AFTER } else { PURGE_EVERY };
                     continue;
                 }
@@ -84,7 +96,7 @@ impl Writer {
             }
             batch.extend(jobs.try_iter().take(BATCH_MAX - 1));
             self.settle(&mut batch);
-            self.tidy(self.checkpoint_pages);
+            self.tidy(false);
             wait = IDLE_AFTER;
         }
         for job in jobs.try_iter().take(super::QUEUE_MAX) {
@@ -166,15 +178,13 @@ impl Writer {
         self.stopped.store(true, Ordering::Release);
     }
 
-    /// What need not be done while a commit waits: callers have their answers.
-    fn tidy(&mut self, checkpoint_pages: i64) {
+    /// What need not be done while a commit waits: callers have their answers. `idle`: nobody waits at all.
+    fn tidy(&mut self, idle: bool) {
         if self.purge_is_due() && self.purge() < PURGE_MAX {
             self.purged = Instant::now(); // else there may be more: go on after the next batch
         }
-        if let Err(cause) = self.checkpoint(checkpoint_pages)
-            && self.told.is_news(&format!("checkpoint: {cause}"))
-        {
-            warn!(%cause, "a checkpoint of the embedded store failed; the next one takes over");
+        if let Err(cause) = self.move_log(idle) {
+            mover::tell_of(&cause, &self.told);
         }
     }
 
@@ -184,41 +194,73 @@ impl Writer {
 
     /// How many expired receipts were removed.
     fn purge(&self) -> usize {
-        let now_ms = (self.clock)();
-        let purge = || {
-            let expired = "SELECT EXISTS (SELECT 1 FROM receipts WHERE expires_at_ms <= ?1)";
-            if !self.connection.prepare_cached(expired)?.query_row([now_ms], |row| row.get(0))? {
-                return Ok(0);
-            }
-            let delete = "DELETE FROM receipts WHERE id IN
-                          (SELECT id FROM receipts WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2)";
-            self.connection.prepare_cached(delete)?.execute((now_ms, PURGE_MAX as i64))
-        };
-        purge().unwrap_or_else(|cause| {
+        self.purge_expired().unwrap_or_else(|cause| {
             driver_error(&cause, "purging receipts", &self.told);
+            if !self.connection.is_autocommit() {
+                self.roll_back();
+            }
             0
         })
     }
 
-    /// Moves the WAL into the main file once it has `pages` that are not there yet.
-    fn checkpoint(&mut self, pages: i64) -> rusqlite::Result<()> {
-        if self.wal("PRAGMA wal_checkpoint(NOOP)")? < pages {
+    fn purge_expired(&self) -> rusqlite::Result<usize> {
+        let expired =
+            "SELECT id, partition, name FROM receipts WHERE expires_at_ms <= ?1 ORDER BY expires_at_ms LIMIT ?2";
+        let row = |row: &rusqlite::Row<'_>| {
+            let key = Key { partition: Partition(row.get(1)?), name: row.get(2)? };
+            Ok((row.get(0)?, Place::of_receipt(&key)))
+        };
+        let mut expired = self.connection.prepare_cached(expired)?;
+        let values = params![(self.clock)(), PURGE_MAX as i64];
+        let expired: Vec<(i64, Place)> = expired.query_map(values, row)?.collect::<rusqlite::Result<_>>()?;
+        if expired.is_empty() {
+            return Ok(0);
+        }
+        self.run_cached("BEGIN IMMEDIATE")?;
+        for (id, place) in &expired {
+            let place_of = "DELETE FROM places WHERE place = ?1 AND last_sequence = 0";
+            self.connection.prepare_cached(place_of)?.execute([place])?;
+            self.connection.prepare_cached("DELETE FROM receipts WHERE id = ?1")?.execute([id])?;
+        }
+        self.run_cached("COMMIT")?;
+        Ok(expired.len())
+    }
+
+    /// Moves the log into the main file once it is long enough, as far as that is the writer's to do.
+    fn move_log(&mut self, idle: bool) -> rusqlite::Result<()> {
+        let log = Log::look(&self.connection)?;
+        if let Some(mover) = &mut self.mover
+            && mover.is_moving()
+        {
+            if log.written_pages < LOG_PAGES_MAX {
+                return Ok(());
+            }
+            mover.wait();
+        }
+        let log = Log::look(&self.connection)?;
+        let backlog_pages = log.backlog_pages();
+        let is_rest = 0 < self.moves && backlog_pages <= REST_PAGES_MAX;
+        let is_due = 0 < self.moves || backlog_pages >= if idle { MOVE_PAGES_IDLE } else { self.move_pages };
+        if !is_due && !is_rest {
             return Ok(());
         }
-        let left_over = self.wal("PRAGMA wal_checkpoint(PASSIVE)")?;
-        self.checkpoint_pages = left_over + CHECKPOINT_PAGES_BUSY;
+        match &mut self.mover {
+            Some(mover) if !idle && !is_rest && self.moves < MOVES_MAX => {
+                self.moves += 1;
+                mover.ask();
+            }
+            _ => {
+                self.moves = 0;
+                let left_over = Log::move_on(&self.connection)?.backlog_pages();
+                self.move_pages = left_over + MOVE_PAGES_BUSY;
+            }
+        }
         Ok(())
     }
 
-    /// Pages in the WAL that are not in the main file after the checkpoint that `pragma` asks for.
-    fn wal(&self, pragma: &str) -> rusqlite::Result<i64> {
-        let counts = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
-        let (written, checkpointed) = self.connection.prepare_cached(pragma)?.query_row([], counts)?;
-        Ok(written - checkpointed)
-    }
-
-    fn close(self) {
-        if let Err(cause) = self.wal("PRAGMA wal_checkpoint(TRUNCATE)") {
+    fn close(mut self) {
+        self.mover = None; // a checkpoint under way would keep the last from its work
+        if let Err(cause) = Log::empty(&self.connection) {
             warn!(%cause, "the last checkpoint of the embedded store failed; the next start takes over");
         }
         if let Err((_, cause)) = self.connection.close() {
@@ -247,7 +289,7 @@ mod tests {
 
     fn writer(directory: &TempDir) -> Writer {
         let connection = schema::open(&directory.path().join("guerdon.db"), Layout::new(16).unwrap()).unwrap();
-        Writer::new(connection, Arc::new(|| 0), Arc::default(), Arc::default(), Arc::default())
+        Writer::new(connection, Arc::new(|| 0), Arc::default(), Arc::default(), Arc::default(), None)
     }
 
     fn key(name: &str) -> Key {
@@ -291,8 +333,8 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let mut writer = writer(&directory);
         // A reference to nothing that is only looked at by COMMIT.
-        let sabotage = "CREATE TABLE sabotage (id INTEGER REFERENCES records (id) DEFERRABLE INITIALLY DEFERRED);
-                        CREATE TRIGGER sabotaged AFTER INSERT ON records WHEN new.name = 'bad'
+        let sabotage = "CREATE TABLE sabotage (id INTEGER REFERENCES large_records (id) DEFERRABLE INITIALLY DEFERRED);
+                        CREATE TRIGGER sabotaged AFTER INSERT ON large_records WHEN new.name = 'bad'
                         BEGIN INSERT INTO sabotage (id) VALUES (-1); END;";
         writer.connection.execute_batch(sabotage).unwrap();
 
@@ -387,7 +429,7 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(warnings.clone()), || {
             for _ in 0..50 {
                 assert_eq!(settle(&mut writer, &["a"]), [Err(Error::Unavailable)]);
-                writer.tidy(CHECKPOINT_PAGES_IDLE);
+                writer.tidy(true);
                 writer.probe();
             }
         });
@@ -427,7 +469,7 @@ mod tests {
         writer.clock = Arc::new(|| 999);
         writer.purged = Instant::now().checked_sub(PURGE_EVERY).unwrap();
         assert!(writer.purge_is_due());
-        writer.tidy(i64::MAX);
+        writer.tidy(false);
         assert_eq!(count(&writer), 2 * PURGE_MAX + 1);
         assert!(!writer.purge_is_due());
 
@@ -435,7 +477,7 @@ mod tests {
         writer.purged = Instant::now().checked_sub(PURGE_EVERY).unwrap();
         for left in [PURGE_MAX + 1, 1, 0] {
             assert!(writer.purge_is_due());
-            writer.tidy(i64::MAX);
+            writer.tidy(false);
             assert_eq!(count(&writer), left);
         }
         assert!(!writer.purge_is_due());
@@ -455,11 +497,43 @@ mod tests {
 
         settle(&mut writer, &["a", "b"]);
         // Looking at the backlog must not work it off: that would sync the main file after every batch.
-        let backlog = writer.wal("PRAGMA wal_checkpoint(NOOP)").unwrap();
-        assert!(0 < backlog);
-        writer.checkpoint(backlog + 1).unwrap();
-        assert_eq!(writer.wal("PRAGMA wal_checkpoint(NOOP)").unwrap(), backlog);
-        writer.checkpoint(backlog).unwrap();
-        assert_eq!(writer.wal("PRAGMA wal_checkpoint(NOOP)").unwrap(), 0);
+        let backlog = |writer: &Writer| Log::look(&writer.connection).unwrap().backlog_pages();
+        let before = backlog(&writer);
+        assert!(0 < before);
+        writer.move_pages = before + 1;
+        writer.move_log(false).unwrap();
+        assert_eq!(backlog(&writer), before);
+        writer.move_pages = before;
+        writer.move_log(false).unwrap();
+        assert_eq!(backlog(&writer), 0);
+    }
+
+    #[test]
+    fn the_mover_moves_while_commits_go_on_and_the_log_begins_anew() {
+        let directory = TempDir::new().unwrap();
+        let mut writer = writer(&directory);
+        let connection = schema::open_for_moving(&directory.path().join("guerdon.db")).unwrap();
+        writer.mover = Some(Mover::start(connection, Arc::default()).unwrap());
+        settle(&mut writer, &["first"]);
+        let mover = writer.mover.as_mut().unwrap();
+        mover.ask();
+        mover.wait();
+        let mut before = Log::look(&writer.connection).unwrap();
+        assert_eq!(before.backlog_pages(), 0);
+
+        let (mut asked, mut began_anew) = (0, 0);
+        for n in 0..2_000 {
+            settle(&mut writer, &[&format!("{n}")]);
+            writer.tidy(false);
+            let log = Log::look(&writer.connection).unwrap();
+            asked += usize::from(0 < writer.moves);
+            began_anew += usize::from(log.written_pages < before.written_pages);
+            assert!(log.written_pages < LOG_PAGES_MAX + 64, "{log:?}");
+            before = log;
+        }
+        assert!(0 < asked && 0 < began_anew, "{asked}, {began_anew}");
+        assert!(stored(&writer, "0") && stored(&writer, "1999"));
+        writer.close();
+        assert!(!directory.path().join("guerdon.db-wal").exists());
     }
 }

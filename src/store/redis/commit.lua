@@ -29,7 +29,7 @@ for i = 1, receipts do absent[i] = KEYS[i] end
 for i = 1, expects do
   local token = ARGV[ae + i]
   if token == '' then absent[#absent + 1] = KEYS[ke + i]
-  elseif as_stated and call('GETRANGE', KEYS[ke + i], 0, 23) ~= token then as_stated = false end
+  elseif as_stated and call('GETRANGE', KEYS[ke + i], '0', '23') ~= token then as_stated = false end
 end
 for from = 1, #absent, 1000 do -- Lua's stack takes some thousands
   if call('EXISTS', unpack(absent, from, math.min(from + 999, #absent))) > 0 then as_stated = false end
