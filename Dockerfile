@@ -14,13 +14,13 @@ COPY src src
 COPY examples/programs examples/programs
 # Benches are named by Cargo.toml, which cargo reads whole.
 COPY benches benches
-RUN cargo build --profile dist --locked --bin guerdon
+RUN cargo build --release --locked --bin guerdon
 
 FROM debian:bookworm-slim
 # A fixed number, so that volumes can be given to it.
 RUN useradd --system --uid 10001 --user-group --no-create-home guerdon \
  && install -d -o guerdon -g guerdon /var/lib/guerdon /etc/guerdon
-COPY --from=build /build/target/dist/guerdon /usr/local/bin/guerdon
+COPY --from=build /build/target/release/guerdon /usr/local/bin/guerdon
 COPY LICENSE /usr/share/doc/guerdon/LICENSE
 COPY examples/programs/marlow-bakery.yaml /etc/guerdon/program.yaml
 USER guerdon

@@ -375,10 +375,20 @@ fn dockerfile() -> (Vec<String>, String) {
     (copied, format!("cargo build {build}"))
 }
 
+/// Counts of another version of rustc would be passed over, and the image be slower by a third without a word.
+#[test]
+fn the_image_is_built_by_the_rustc_that_the_counts_are_of() {
+    let counts_of = fs::read_to_string(root().join("profile/rustc-version")).expect("a version");
+    let dockerfile = fs::read_to_string(root().join("Dockerfile")).expect("a Dockerfile");
+    let image = dockerfile.lines().find_map(|line| line.strip_prefix("FROM rust:")).expect("an image of rust");
+    let image = image.split('-').next().expect("a version");
+    assert!(counts_of.starts_with(&format!("rustc {image}.")), "counts of {counts_of}, image of {image}");
+}
+
 #[test]
 fn the_image_is_built_from_what_is_there() {
     let (copied, build) = dockerfile();
-    assert_eq!(build, "cargo build --profile dist --locked --bin guerdon");
+    assert_eq!(build, "cargo build --release --locked --bin guerdon");
     for source in &copied {
         assert!(root().join(source).exists(), "Dockerfile: COPY {source}: there is no such file");
         let first = source.split('/').next().expect("a part");

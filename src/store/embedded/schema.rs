@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use tracing::{error, info};
 
@@ -12,6 +13,10 @@ use super::{BUSY_WAIT_MAX, Repeated, driver_error, format_1};
 const FORMAT: u32 = 2;
 /// More statements than there are, so that each is prepared once per connection.
 const STATEMENTS_MAX: usize = 64;
+/// Pages that the writer keeps, in KiB. A commit needs few that are not the last of their table, and what the system keeps
+/// of the file is near; SQLite goes through all that it keeps at the end of nearly every transaction (where a page is split, it
+/// takes the number of the lock page for a while, and then looks for pages beyond the end), so more is slower.
+const WRITER_CACHE_KIB: u32 = 8_192;
 
 /// Instants are Unix milliseconds. `name` and `log` are logical keys; `partition` is the number of their partition.
 ///
@@ -118,11 +123,12 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Connection, Error> {
     let format = if empty { FORMAT } else { check(&connection, path, layout)? };
     // Checkpoints are the mover's and the writer's, see mover.rs.
     connection
-        .execute_batch(
+        .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-             PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY;",
-        )
+             PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA temp_store = MEMORY;"
+        ))
         .map_err(failed)?;
+    keep_plans(&connection).map_err(failed)?;
     if empty {
         create(&mut connection, layout).map_err(failed)?;
     }
@@ -142,6 +148,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Error> {
         connection.busy_timeout(BUSY_WAIT_MAX)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
+        keep_plans(&connection)?;
         Ok(connection)
     };
     open().map_err(|cause| driver_error(&cause, "opening", &Repeated::default()))
@@ -157,6 +164,11 @@ pub(super) fn open_for_moving(path: &Path) -> Result<Connection, Error> {
         Ok(connection)
     };
     open().map_err(|cause| driver_error(&cause, "opening", &Repeated::default()))
+}
+
+/// A plan does not depend on values: SQLite would else prepare some statements anew for each.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
