@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// What each layer may name under `crate::`, besides itself.
 /// `domain <- program <- store <- service <- grpc <- app <- main`, with the clock beside the store and the settings,
-/// logs and commands around the app.
+/// logs and commands around the app, and what makes bytes of values below them all.
 const LAYERS: &[(&str, &[&str], &str)] = &[
-    ("domain", &[], "decisions depend on nothing: they are plain functions of what they are given"),
+    ("encoding", &[], "values become bytes, whatever they are"),
+    ("domain", &["encoding"], "decisions depend on nothing: they are plain functions of what they are given"),
     ("program", &["domain"], "a file becomes a domain type; nothing else is needed for it"),
     ("stream", &[], "bytes on their way to a socket, whatever they are"),
     ("store", &["domain", "stream"], "the store compares and applies; it knows no rule, and nobody above it"),
