@@ -203,12 +203,16 @@ impl Face {
         write: Result<Write, Violations>,
         convert: impl FnOnce(Answer, bool) -> Option<T>,
     ) -> Reply<T> {
-        let write = write.map_err(status::of_violations)?;
+        let write = Box::new(write.map_err(status::of_violations)?);
         self.write_or(write, convert).await.map(Response::new).map_err(|error| status::of(&error))
     }
 
     /// The same, for whom the reason matters why there is no answer.
-    async fn write_or<T>(&self, write: Write, convert: impl FnOnce(Answer, bool) -> Option<T>) -> Result<T, Error> {
+    async fn write_or<T>(
+        &self,
+        write: Box<Write>,
+        convert: impl FnOnce(Answer, bool) -> Option<T>,
+    ) -> Result<T, Error> {
         trace(&write.program, Some(&write.request_id));
         let Answered { answer, replayed } = self.calls.write(write).await?;
         if !replayed {

@@ -166,8 +166,8 @@ pub trait Calls: Send + Sync {
     fn only_program(&self) -> Option<ProgramId>;
     /// Whether the server's clock follows the requests (replays).
     fn follows_requests(&self) -> bool;
-    /// Decides and commits, exactly once per request id.
-    async fn write(&self, write: Write) -> Result<Answered, Error>;
+    /// Decides and commits, exactly once per request id. The write comes in a box, for it is large and goes from hand to hand.
+    async fn write(&self, write: Box<Write>) -> Result<Answered, Error>;
     /// Whether [`Calls::promise`] may take one.
     fn keeps_promises(&self) -> bool {
         false
@@ -473,7 +473,7 @@ impl Calls for Service {
         self.inner.clock.follows()
     }
 
-    async fn write(&self, write: Write) -> Result<Answered, Error> {
+    async fn write(&self, write: Box<Write>) -> Result<Answered, Error> {
         write::write(&self.inner, write).await
     }
 

@@ -126,7 +126,7 @@ pub struct PayoutAnswer {
     /// Whether this command changed it.
     pub changed: bool,
     /// As it stands; `None`: there is none.
-    pub payout: Option<Payout>,
+    pub payout: Option<Box<Payout>>,
     pub decided: Decided,
     pub balances: Vec<Balance>,
 }
@@ -178,7 +178,7 @@ pub struct VoucherAnswer {
     /// Whether this command changed it.
     pub changed: bool,
     /// As it stands; `None`: there is none.
-    pub voucher: Option<Voucher>,
+    pub voucher: Option<Box<Voucher>>,
     pub decided: Decided,
     pub balances: Vec<Balance>,
 }

@@ -68,8 +68,9 @@ pub struct Snapshot {
     pub account_id: Option<AccountId>,
     /// `None`: nobody is enrolled under the id.
     pub account: Option<Arc<AccountState>>,
-    /// The record of the order that the command names.
-    pub order: Option<OrderRecord>,
+    /// The record of the order that the command names. Apart, like all that is large and mostly not there: what is handed from
+    /// function to function is moved each time.
+    pub order: Option<Box<OrderRecord>>,
     /// Codes that the command names, and whose they are.
     pub codes: Vec<(Code, Option<CodeOwner>)>,
     /// For a delivered effect: what came in before under its grant.
@@ -133,7 +134,7 @@ pub struct Decision {
     /// Each of `entries` as it is to be stored; none of them in a preview.
     pub stored: Vec<Vec<u8>>,
     /// The order's record, when it changed.
-    pub order: Option<OrderRecord>,
+    pub order: Option<Box<OrderRecord>>,
     /// That record as it is to be stored, where deciding took it.
     pub order_stored: Option<Vec<u8>>,
     /// What came in under a grant, when it changed.
@@ -232,11 +233,15 @@ pub fn decide(
         Command::PreparePayout(prepare) => payouts::prepare(&scene, prepare),
         Command::ConfirmPayout(confirm) => payouts::confirm(&scene, confirm),
     };
-    match decided.and_then(|decision| outstanding::settle(&scene, decision)) {
+    let settled = decided.and_then(|mut decision| {
+        outstanding::settle(&scene, &mut decision)?;
+        Ok(decision)
+    });
+    match settled {
         // A refusal stands whatever limits would have granted: it asks nothing of them.
-        Ok(decision) => {
-            let Asked { wants, used } = scene.asked.into_inner();
-            Ok(Decision { wants, used, ..decision })
+        Ok(mut decision) => {
+            Asked { wants: decision.wants, used: decision.used } = scene.asked.into_inner();
+            Ok(decision)
         }
         Err(Halt::Refused(refusal)) => Ok(scene.refused(command, *refusal)),
         Err(Halt::Apply(ApplyError::Overflow)) => {
@@ -272,7 +277,7 @@ pub fn as_of(
     now: Instant,
 ) -> Result<AccountState, DecideError> {
     let version = timeline.at(now).ok_or(DecideError::NoProgram)?.version.clone();
-    let mut desk = Desk::new(Arc::unwrap_or_clone(state.into()), now, version, None).of_preview(true);
+    let mut desk = Desk::new(Arc::unwrap_or_clone(state.into()), now, version, None, true);
     match desk.advance(timeline) {
         Ok(()) => Ok(desk.state),
         Err(ApplyError::Inconsistent(what)) => Err(DecideError::Inconsistent(what)),
@@ -422,20 +427,20 @@ impl Scene<'_> {
             None => Err(no(Subject::Member, Reason::MemberUnknown)),
             Some(state) if state.erased_at.is_some() => Err(no(Subject::Member, Reason::MemberErased)),
             Some(state) if state.away.is_some() => Err(no(Subject::Member, Reason::NotMovable)),
-            Some(state) => self.desk_of(AccountState::clone(state)),
+            Some(state) => self.desk_of(state),
         }
     }
 
     /// The same, also where the member was erased: what belongs to the past still comes to its end.
     fn desk_of_any(&self) -> Result<Desk, Halt> {
-        let state = self.snapshot.account.clone().ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))?;
-        self.desk_of(Arc::unwrap_or_clone(state))
+        let state = self.snapshot.account.as_ref().ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))?;
+        self.desk_of(state)
     }
 
-    fn desk_of(&self, state: AccountState) -> Result<Desk, Halt> {
+    fn desk_of(&self, state: &AccountState) -> Result<Desk, Halt> {
         let now = if self.preview { self.times.now.max(self.times.effective_at) } else { self.times.now };
-        let desk = Desk::new(state, now, self.program.version.clone(), self.request.cloned());
-        let mut desk = desk.of_preview(self.preview);
+        let (version, request) = (self.program.version.clone(), self.request.cloned());
+        let mut desk = Desk::new(state.clone(), now, version, request, self.preview);
         desk.advance(self.timeline)?;
         Ok(desk)
     }

@@ -55,15 +55,17 @@ const OCCASIONS_MAX: usize = 10_000;
 const TIER_STEPS_MAX: usize = 10_000;
 
 impl Desk {
-    pub fn new(state: AccountState, now: Instant, version: ProgramVersion, request: Option<RequestId>) -> Desk {
+    /// `preview`: for looking only.
+    pub fn new(
+        state: AccountState,
+        now: Instant,
+        version: ProgramVersion,
+        request: Option<RequestId>,
+        preview: bool,
+    ) -> Desk {
         let (walked, now) = (state.posted_at, now.max(state.posted_at));
         let (entries, stored, freed) = Default::default();
-        Desk { state, entries, stored, preview: false, now, version, request, freed, walked }
-    }
-
-    /// The same, for looking only.
-    pub fn of_preview(self, preview: bool) -> Desk {
-        Desk { preview, ..self }
+        Desk { state, entries, stored, preview, now, version, request, freed, walked }
     }
 
     /// Posts a fact that happened at `effective_at`.

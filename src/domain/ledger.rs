@@ -635,27 +635,27 @@ pub enum Fact {
     Departed {
         to: AccountId,
         why: MoveWhy,
-        belongings: Belongings,
+        belongings: Box<Belongings>,
     },
     /// Another account has become part of this one. `digest` is that of the profile of the person concerned since.
     Arrived {
         from: AccountId,
         revision: u32,
         why: MoveWhy,
-        belongings: Belongings,
+        belongings: Box<Belongings>,
         digest: Option<Hash>,
     },
     /// A part of this account is an account of its own again, with this.
     GaveBack {
         to: AccountId,
         why: MoveWhy,
-        belongings: Belongings,
+        belongings: Box<Belongings>,
     },
     /// This account is an account of its own again.
     CameBack {
         from: AccountId,
         revision: u32,
-        belongings: Belongings,
+        belongings: Box<Belongings>,
         digest: Option<Hash>,
     },
     RoleSet {

@@ -62,10 +62,11 @@ impl CheckoutService for Face {
     }
 
     async fn commit(&self, raw: Request<wire::CommitRequest>) -> Reply<wire::CommitResponse> {
-        let write = read(|bad| commit(bad, &*self.calls, raw.get_ref())).map_err(status::of_violations)?;
+        let write =
+            read(|bad| commit(bad, &*self.calls, raw.get_ref())).map(Box::new).map_err(status::of_violations)?;
         let program = write.program.clone();
         // What is not needed any more goes before the store is waited for.
-        let raw = self.calls.keeps_promises().then(|| raw.into_inner());
+        let raw = self.calls.keeps_promises().then(|| Box::new(raw.into_inner()));
         let answered = self.write_or(write, |answer, replayed| match answer {
             Answer::Commit(answer) => Some(response::commit(answer, replayed)),
             _ => None,
@@ -77,7 +78,7 @@ impl CheckoutService for Face {
                 // The order has been paid: where there is a journal it is not sent away.
                 let taken = match raw {
                     Some(raw) => {
-                        let request = wire::CommitRequest { signals: None, ..raw }.encode_to_vec();
+                        let request = wire::CommitRequest { signals: None, ..*raw }.encode_to_vec();
                         self.calls.promise(&program, request).await.unwrap_or(false)
                     }
                     None => false,

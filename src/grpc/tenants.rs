@@ -48,7 +48,7 @@ impl Calls for Tenants {
         self.calls.follows_requests()
     }
 
-    async fn write(&self, write: Write) -> Result<Answered, Error> {
+    async fn write(&self, write: Box<Write>) -> Result<Answered, Error> {
         self.of(&write.program)?.write(write).await
     }
 

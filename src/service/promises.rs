@@ -84,7 +84,7 @@ async fn keep_some(inner: &Arc<Inner>, calls: &Service, read: Reading) -> bool {
             continue;
         };
         let request = write.request_id.clone();
-        match write::write(inner, write).await {
+        match write::write(inner, Box::new(write)).await {
             Ok(_) => {}
             Err(error @ (Error::RequestIdReused { .. } | Error::RequestFenced)) => {
                 // The caller has made something else of it meanwhile.

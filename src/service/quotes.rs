@@ -1,7 +1,5 @@
 //! Quotes that are honoured: they are signed when they are given and looked at when they come back. Nothing is kept of them.
 
-use std::borrow::Cow;
-
 use super::write::send;
 use super::{Error, Inner, Preview, read};
 use crate::domain::answer::{Answer, CommitStatus};
@@ -36,19 +34,19 @@ pub(super) async fn quote(inner: &Inner, preview: Preview) -> Result<(Answer, Op
     Ok((answer, sealed))
 }
 
-/// The command with its quote looked at.
-pub(super) async fn opened<'c>(inner: &Inner, command: &'c Command) -> Result<Cow<'c, Command>, Error> {
+/// The command with its quote looked at, where it has one.
+pub(super) async fn opened(inner: &Inner, command: &Command) -> Result<Option<Box<Command>>, Error> {
     let (Command::Reserve(Reserve { quote: Some(Relied::Token(token)), .. })
     | Command::Commit(CommitOrder { quote: Some(Relied::Token(token)), .. })) = command
     else {
-        return Ok(Cow::Borrowed(command));
+        return Ok(None);
     };
     let found = quote::open(Box::pin(keys(inner)).await?, token);
     let quote = Some(found.map_or(Relied::Invalid, |quote| Relied::Signed(Box::new(quote))));
     Ok(match command {
-        Command::Reserve(reserve) => Cow::Owned(Command::Reserve(Reserve { quote, ..reserve.clone() })),
-        Command::Commit(commit) => Cow::Owned(Command::Commit(CommitOrder { quote, ..commit.clone() })),
-        other => Cow::Borrowed(other),
+        Command::Reserve(reserve) => Some(Box::new(Command::Reserve(Reserve { quote, ..reserve.clone() }))),
+        Command::Commit(commit) => Some(Box::new(Command::Commit(CommitOrder { quote, ..commit.clone() }))),
+        _ => None,
     })
 }
 

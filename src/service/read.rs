@@ -1,6 +1,5 @@
 //! Reads and previews: always from a fresh load, never from the cache; nothing is committed.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::write::{Deed, Wanted, find};
@@ -33,7 +32,7 @@ pub(super) async fn stored(
     program: &ProgramId,
     account: &AccountId,
     order: Option<&OrderId>,
-) -> Result<(AccountId, Option<Arc<AccountState>>, Option<OrderRecord>), Error> {
+) -> Result<(AccountId, Option<Arc<AccountState>>, Option<Box<OrderRecord>>), Error> {
     Ok(find(inner, program, account, Wanted { order, ..Wanted::default() }).await?.into_found())
 }
 
@@ -60,8 +59,8 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         None => (None, None, None),
     };
     let program = preview.program.clone();
-    let command = signals::hashed(inner, &program, Cow::Borrowed(&preview.command)).await?;
-    let command = command.as_ref();
+    let hashed = signals::hashed(inner, &program, &preview.command).await?;
+    let command = hashed.as_deref().unwrap_or(&preview.command);
     let visitor = touches::of(inner, &program, command).await?;
     let codes = codes::named(inner, &program, command, visitor.as_ref()).await?;
     let upline = signals::upline(inner, &program, command, account.as_deref(), &codes).await?;

@@ -1,7 +1,5 @@
 //! Signals of people: hashed before anything is decided on them, and what is known of those above a friend.
 
-use std::borrow::Cow;
-
 use super::quotes::secret_of_deployment;
 use super::read::stored;
 use super::{Error, Inner};
@@ -34,21 +32,21 @@ pub(super) fn sent(command: &Command) -> Option<HashedSignals> {
     of(command).and_then(Signals::hashed).cloned()
 }
 
-/// The command with its signals hashed: from here on nobody sees what they were.
-pub(super) async fn hashed<'c>(
+/// The command with its signals hashed, where it has any: from here on nobody sees what they were.
+pub(super) async fn hashed(
     inner: &Inner,
     program: &ProgramId,
-    command: Cow<'c, Command>,
-) -> Result<Cow<'c, Command>, Error> {
-    let Some(raw) = of(&command).and_then(Signals::raw) else { return Ok(command) };
+    command: &Command,
+) -> Result<Option<Box<Command>>, Error> {
+    let Some(raw) = of(command).and_then(Signals::raw) else { return Ok(None) };
     let hashed = Signals::Hashed(Box::new(raw.hashed(program, Box::pin(keys(inner)).await?)));
-    Ok(Cow::Owned(match command.into_owned() {
+    Ok(Some(Box::new(match command.clone() {
         Command::Enroll(enroll) => Command::Enroll(Enroll { signals: hashed, ..enroll }),
         Command::Commit(commit) => Command::Commit(CommitOrder { signals: hashed, ..commit }),
         Command::Attribute(attribute) => Command::Attribute(Attribute { signals: hashed, ..attribute }),
         Command::UpdateMember(update) => Command::UpdateMember(UpdateMember { signals: hashed, ..update }),
         other => other,
-    }))
+    })))
 }
 
 /// Those above a friend: of each advocate whom the command may attribute them to, or whom they are attributed to, as many

@@ -38,7 +38,7 @@ fn voucher_answer(decision: &Decision) -> VoucherAnswer {
 fn voucher(decision: &Decision) -> Voucher {
     let answer = voucher_answer(decision);
     assert!(answer.changed, "{answer:?}");
-    answer.voucher.unwrap()
+    *answer.voucher.unwrap()
 }
 
 fn by_voucher(voucher: &Voucher) -> Redeem {

@@ -42,7 +42,7 @@ rewards:
 fn asks(world: &mut World, reward: &str) -> Voucher {
     let redeem = RedeemReward { reward: RewardId::parse(reward).unwrap(), store: None };
     match world.decide("mia", Command::RedeemReward(redeem)).answer {
-        Answer::RedeemReward(answer) => answer.voucher.unwrap(),
+        Answer::RedeemReward(answer) => *answer.voucher.unwrap(),
         other => panic!("{other:?}"),
     }
 }

@@ -371,7 +371,7 @@ impl World {
             program: ProgramId::parse("p").unwrap(),
             account_id: member.cloned(),
             account: member.and_then(|member| self.accounts.get(member)).cloned().map(Arc::new),
-            order: named.and_then(|order| self.orders.get(order)).cloned(),
+            order: named.and_then(|order| self.orders.get(order)).cloned().map(Box::new),
             codes: codes.into_iter().map(|code| (code.clone(), self.codes.get(&code).cloned())).collect(),
             inbound,
             member: member.map(MemberId::from),
@@ -513,7 +513,7 @@ impl World {
         self.accounts.insert(member.clone(), AccountState::clone(after));
         if let Some(record) = &decision.order {
             check_record(record);
-            self.orders.insert(record.order_id.clone(), record.clone());
+            self.orders.insert(record.order_id.clone(), OrderRecord::clone(record));
             if let (Command::Commit(_), Some(trace)) = (&command, decided(&decision.answer).explain) {
                 self.traces.insert(record.order_id.clone(), trace);
             }

@@ -214,8 +214,8 @@ impl Run<'_> {
                     return Ok(());
                 }
                 let (first, second) = tokio::join!(
-                    self.stand.services[step.server].write(one.clone()),
-                    self.stand.services[1 - step.server].write(two.clone()),
+                    self.stand.services[step.server].write(Box::new(one.clone())),
+                    self.stand.services[1 - step.server].write(Box::new(two.clone())),
                 );
                 let named = |answered: Result<Answered, Error>| answered.map_err(|error| format!("{error:?}"));
                 let (first, second) = (named(first)?, named(second)?);
@@ -248,7 +248,7 @@ impl Run<'_> {
     }
 
     async fn send(&self, server: usize, write: &Write) -> Result<Answered, String> {
-        let answered = self.stand.services[server].write(write.clone()).await;
+        let answered = self.stand.services[server].write(Box::new(write.clone())).await;
         answered.map_err(|error| format!("{write:?}: {error:?}"))
     }
 

@@ -107,9 +107,9 @@ impl Calls for Fake {
         self.follows_requests
     }
 
-    async fn write(&self, write: Write) -> Result<Answered, Error> {
+    async fn write(&self, write: Box<Write>) -> Result<Answered, Error> {
         let fitting = fitting(&write.command);
-        self.writes.lock().unwrap().push(write);
+        self.writes.lock().unwrap().push(*write);
         match self.act().await? {
             Does::Answers(answered) => Ok(answered),
             _ => Ok(Answered { answer: fitting, replayed: false }),

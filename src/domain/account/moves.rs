@@ -34,7 +34,7 @@ impl AccountState {
                         }
                         // What came once for the one does not come again for the other.
                         self.remember(belongings, |_| into.clone());
-                        (HomeWhy::Merged { into: into.clone() }, Some(Box::new(belongings.clone())))
+                        (HomeWhy::Merged { into: into.clone() }, Some(belongings.clone()))
                     }
                     MoveWhy::Join { member, role } => {
                         self.seats.retain(|(of, ..)| of != member);

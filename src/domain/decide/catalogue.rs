@@ -32,7 +32,7 @@ pub(super) fn list(scene: &Scene<'_>, asked: &Catalogue) -> Result<Decision, Hal
         None => {
             let nobody = OrderId::parse("nobody").map_err(|_| OVERFLOW)?;
             let guest = MemberId::guest(order_id.unwrap_or(&nobody));
-            scene.desk_of(AccountState::new(AccountId::from(&guest)))?
+            scene.desk_of(&AccountState::new(AccountId::from(&guest)))?
         }
     };
     let held = order_id.and_then(|order| desk.state.hold(order)).map_or_else(Vec::new, |hold| hold.stock.clone());
@@ -232,7 +232,8 @@ fn show(desk: &Desk, voucher: &VoucherId, decided: &mut Decided) {
 }
 
 fn answer(desk: &Desk, voucher: &VoucherId, changed: bool, decided: Decided) -> VoucherAnswer {
-    VoucherAnswer { changed, voucher: desk.state.voucher(voucher).cloned(), decided, balances: desk.state.balances() }
+    let voucher = desk.state.voucher(voucher).cloned().map(Box::new);
+    VoucherAnswer { changed, voucher, decided, balances: desk.state.balances() }
 }
 
 impl VoucherState {

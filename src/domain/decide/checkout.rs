@@ -232,7 +232,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     let at = scene.times.effective_at;
     let guest = scene.preview && scene.snapshot.account_id.is_none();
     let mut desk = match (&scene.snapshot.account, guest) {
-        (None, true) => scene.desk_of(AccountState::new(AccountId::from(&MemberId::guest(&order.order_id))))?,
+        (None, true) => scene.desk_of(&AccountState::new(AccountId::from(&MemberId::guest(&order.order_id))))?,
         _ => scene.desk()?,
     };
     if !guest {
@@ -301,9 +301,11 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     let record = (!scene.preview).then(|| {
         let lines = line_records(order, &redemption, &earned);
         let member = scene.member().clone().unwrap_or_else(|| MemberId::from(&desk.state.account));
-        let bare = record_of(command, content(order), member, lines, at, &decided);
-        let measured = stats::measured(scene.program, &desk.state, at);
-        OrderRecord { grants, uses, counts, consequences, vouchers, sent_grants, stock, measured, ..bare }
+        let mut record = record_of(command, content(order), member, lines, at, &decided);
+        (record.grants, record.uses, record.counts, record.sent_grants) = (grants, uses, counts, sent_grants);
+        (record.consequences, record.vouchers, record.stock) = (consequences, vouchers, stock);
+        record.measured = stats::measured(scene.program, &desk.state, at);
+        record
     });
     desk.stir(scene.program, None, Activity::Order, at)?;
     let order_stored = record.as_ref().map(encode);
@@ -441,9 +443,9 @@ pub(super) fn record_of(
     lines: Vec<LineRecord>,
     at: Instant,
     decided: &Decided,
-) -> OrderRecord {
+) -> Box<OrderRecord> {
     let order = &command.order;
-    OrderRecord {
+    Box::new(OrderRecord {
         order_id: order.order_id.clone(),
         member,
         content,
@@ -470,7 +472,7 @@ pub(super) fn record_of(
         events: Vec::new(),
         amendments: Vec::new(),
         stock: Vec::new(),
-    }
+    })
 }
 
 /// What the order redeems, and whether it is that or nothing: what the request says, else what was reserved for the

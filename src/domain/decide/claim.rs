@@ -23,8 +23,10 @@ use super::{Decision, Halt, Scene, awards, elsewhere, giveback, no, order_event,
 pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8; 32]) -> Result<Decision, Halt> {
     let (order, at) = (&command.order, scene.times.effective_at);
     let account = AccountId::from(&MemberId::guest(&order.order_id));
-    let mut desk = scene
-        .desk_of(scene.snapshot.account.as_deref().map_or_else(|| AccountState::new(account), AccountState::clone))?;
+    let mut desk = match scene.snapshot.account.as_deref() {
+        Some(state) => scene.desk_of(state)?,
+        None => scene.desk_of(&AccountState::new(account))?,
+    };
     // Who has no balance owes none either: whatever a guest cannot cover is left out, paid or not.
     let unpaid = Commit { paid: false, ..command.clone() };
     let (redemption, whole) = redemption_of(scene, &desk, &unpaid, None, &[]);
@@ -65,10 +67,10 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
         decided.refusals.push(Refusal::new(Subject::Code(code.raw.clone()), Reason::AnsweredAtClaim));
     }
     let lines = line_records(order, &redemption, &earned);
-    let record = record_of(command, content, MemberId::guest(&order.order_id), lines, at, &decided);
-    let stock = use_stock(scene.program, &mut desk, &redemption);
-    let touches = scene.snapshot.visitor.as_ref().map_or_else(Vec::new, |visitor| visitor.touches.clone());
-    let record = OrderRecord { codes: command.codes.clone(), touches, stock, ..record };
+    let mut record = record_of(command, content, MemberId::guest(&order.order_id), lines, at, &decided);
+    record.stock = use_stock(scene.program, &mut desk, &redemption);
+    record.touches = scene.snapshot.visitor.as_ref().map_or_else(Vec::new, |visitor| visitor.touches.clone());
+    record.codes = command.codes.clone();
     let digest = digest(&encode(&record));
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     let answer = CommitAnswer { status: CommitStatus::Committed, decided, balances: Vec::new() };
@@ -191,7 +193,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     desk.advance(scene.timeline)?;
     let (status, order_state) = (ClaimStatus::Claimed, Some(record.state));
     let answer = ClaimAnswer { status, decided, order_state, balances: desk.state.balances() };
-    Ok(Decision { order: Some(record), transfers, outgoing, ..scene.done(desk, Answer::Claim(answer)) })
+    Ok(Decision { order: Some(Box::new(record)), transfers, outgoing, ..scene.done(desk, Answer::Claim(answer)) })
 }
 
 fn check_claim(scene: &Scene<'_>, command: &Claim, record: &OrderRecord) -> Result<(), Halt> {

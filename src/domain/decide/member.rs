@@ -24,11 +24,11 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
         }
         let mut decided = scene.decided();
         decided.refusals.push(Refusal::new(Subject::Member, Reason::MemberExists));
-        let desk = scene.desk_of(AccountState::clone(state))?;
+        let desk = scene.desk_of(state)?;
         let answer = EnrollAnswer { enrolled: false, decided, balances: desk.state.balances() };
         return Ok(scene.unchanged(Answer::Enroll(answer), true));
     }
-    let mut desk = scene.desk_of(AccountState::new(AccountId::from(&command.member)))?;
+    let mut desk = scene.desk_of(&AccountState::new(AccountId::from(&command.member)))?;
     desk.post(at, Fact::Enrolled)?;
     let mut decided = scene.decided();
     // What cannot be known of them as stated is answered and left out; it never refuses the enrolment.

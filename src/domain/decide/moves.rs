@@ -99,7 +99,7 @@ pub(super) fn relocate(scene: &Scene<'_>, command: &Relocate) -> Result<Decision
     };
     let belongings = desk.state.belongings();
     let profile = desk.state.people.first().map(|person| person.profile.clone()).unwrap_or_default();
-    desk.post(at, Fact::Departed { to: to.clone(), why: why.clone(), belongings: belongings.clone() })?;
+    desk.post(at, Fact::Departed { to: to.clone(), why: why.clone(), belongings: Box::new(belongings.clone()) })?;
     desk.state.people.iter_mut().for_each(|person| person.profile = Profile::default());
     let mut decided = scene.decided();
     decided.effects.extend(moved(&to, &belongings, &Belongings::default(), desk.now));
@@ -162,7 +162,7 @@ pub(super) fn depart(scene: &Scene<'_>, depart: Depart) -> Result<Decision, Halt
         Depart::Undo => undo(scene, &desk, home)?,
         Depart::Leave => leave(&desk, &who, home)?,
     };
-    desk.post(at, Fact::GaveBack { to: own.clone(), why, belongings: back.clone() })?;
+    desk.post(at, Fact::GaveBack { to: own.clone(), why, belongings: Box::new(back.clone()) })?;
     let mut decided = scene.decided();
     decided.effects.extend(moved(&own, &back, &brought, desk.now));
     let (belongings, profile) = (Box::new(back), Box::new(profile));
@@ -254,7 +254,7 @@ fn take_belongings(
         .filter_map(|theirs| Some((theirs.card.clone(), desk.state.card(&theirs.card)?.surplus(theirs))))
         .filter(|(_, stamps)| 0 < *stamps)
         .collect();
-    let (digest, belongings) = (profile.digest(), belongings.clone());
+    let (digest, belongings) = (profile.digest(), Box::new(belongings.clone()));
     desk.post(parcel.effective_at, Fact::Arrived { from, revision, why, belongings, digest })?;
     // Two cards together may be more than full: what fills one is handed out, and the rest begins the next.
     for (card, stamps) in surplus {
@@ -280,7 +280,7 @@ fn come_home(
     if desk.state.away.as_ref().is_none_or(|away| away.revision != revision) {
         return Ok(Decision { received: true, ..scene.unchanged(Answer::Done, true) });
     }
-    let (from, belongings) = (parcel.from.clone(), belongings.clone());
+    let (from, belongings) = (parcel.from.clone(), Box::new(belongings.clone()));
     let digest = profile.digest();
     desk.post(parcel.effective_at, Fact::CameBack { from, revision, belongings, digest })?;
     desk.state.people.iter_mut().for_each(|person| person.profile = profile.clone());

@@ -31,16 +31,15 @@ pub(super) fn claim(scene: &Scene<'_>, gift: &Gift<'_>, unit: &UnitId, granted: 
 }
 
 /// Notes in the account what it has outstanding since, and what of that its claims do not cover.
-pub(super) fn settle(scene: &Scene<'_>, mut decision: Decision) -> Result<Decision, Halt> {
+pub(super) fn settle(scene: &Scene<'_>, decision: &mut Decision) -> Result<(), Halt> {
     let bounded = scene.program.unit_limits.iter().filter(|limits| limits.outstanding_max.is_some());
     let units: Vec<&UnitId> = bounded.map(|limits| &limits.unit).collect();
     if units.is_empty() || decision.entries.is_empty() {
-        return Ok(decision);
+        return Ok(());
     }
-    let Some(state) = decision.account.take() else { return Ok(decision) };
+    let Some(state) = decision.account.take() else { return Ok(()) };
     let (version, request) = (scene.program.version.clone(), scene.request.cloned());
-    let desk = Desk::new(Arc::unwrap_or_clone(state), scene.times.now, version, request);
-    let mut desk = desk.of_preview(scene.preview);
+    let mut desk = Desk::new(Arc::unwrap_or_clone(state), scene.times.now, version, request, scene.preview);
     for unit in units {
         let Some((quota, most)) = quota_of(scene, unit) else { continue };
         let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));
@@ -61,5 +60,5 @@ pub(super) fn settle(scene: &Scene<'_>, mut decision: Decision) -> Result<Decisi
     decision.entries.append(&mut desk.entries);
     decision.stored.append(&mut desk.stored);
     decision.account = Some(Arc::new(desk.state));
-    Ok(decision)
+    Ok(())
 }

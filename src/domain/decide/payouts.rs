@@ -23,7 +23,7 @@ fn unit_of(scene: &Scene<'_>, asked: Option<&UnitId>) -> Result<(UnitId, PayoutT
 }
 
 fn answer(desk: &Desk, id: &PayoutId, changed: bool, scene: &Scene<'_>) -> PayoutAnswer {
-    let payout = desk.state.payout(id).cloned();
+    let payout = desk.state.payout(id).cloned().map(Box::new);
     PayoutAnswer { changed, payout, decided: scene.decided(), balances: desk.state.balances() }
 }
 

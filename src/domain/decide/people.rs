@@ -47,7 +47,7 @@ pub(super) fn create_account(scene: &Scene<'_>, command: &CreateAccount) -> Resu
     if scene.snapshot.account.is_some() {
         return Err(no(Subject::Account, Reason::AccountExists));
     }
-    let mut desk = scene.desk_of(AccountState::new(command.account.clone()))?;
+    let mut desk = scene.desk_of(&AccountState::new(command.account.clone()))?;
     desk.post(scene.times.effective_at, Fact::AccountCreated { kind: command.kind })?;
     let answer = CreateAccountAnswer { created: true, decided: scene.decided() };
     Ok(scene.done(desk, Answer::CreateAccount(answer)))

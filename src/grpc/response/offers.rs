@@ -104,7 +104,7 @@ fn offer(offer: Offer) -> wire::RewardOffer {
 pub(in crate::grpc) fn redeem(answer: VoucherAnswer, replayed: bool) -> wire::RedeemResponse {
     wire::RedeemResponse {
         redeemed: answer.changed,
-        voucher: answer.voucher.map(voucher),
+        voucher: answer.voucher.map(|known| voucher(*known)),
         decision: Some(decision(answer.decided)),
         balances: all(answer.balances, balance),
         replayed,
@@ -114,7 +114,7 @@ pub(in crate::grpc) fn redeem(answer: VoucherAnswer, replayed: bool) -> wire::Re
 pub(in crate::grpc) fn fulfil_voucher(answer: VoucherAnswer, replayed: bool) -> wire::FulfilVoucherResponse {
     wire::FulfilVoucherResponse {
         fulfilled: answer.changed,
-        voucher: answer.voucher.map(voucher),
+        voucher: answer.voucher.map(|known| voucher(*known)),
         decision: Some(decision(answer.decided)),
         replayed,
     }
@@ -123,7 +123,7 @@ pub(in crate::grpc) fn fulfil_voucher(answer: VoucherAnswer, replayed: bool) -> 
 pub(in crate::grpc) fn cancel_voucher(answer: VoucherAnswer, replayed: bool) -> wire::CancelVoucherResponse {
     wire::CancelVoucherResponse {
         cancelled: answer.changed,
-        voucher: answer.voucher.map(voucher),
+        voucher: answer.voucher.map(|known| voucher(*known)),
         decision: Some(decision(answer.decided)),
         balances: all(answer.balances, balance),
         replayed,

@@ -9,7 +9,7 @@ pub(in crate::grpc) fn prepare_payout(answer: PayoutAnswer, replayed: bool) -> w
     let PayoutAnswer { changed, payout: stands, decided, balances } = answer;
     wire::PreparePayoutResponse {
         prepared: changed,
-        payout: stands.map(payout),
+        payout: stands.map(|known| payout(*known)),
         decision: Some(decision(decided)),
         balances: all(balances, balance),
         replayed,
@@ -20,7 +20,7 @@ pub(in crate::grpc) fn confirm_payout(answer: PayoutAnswer, replayed: bool) -> w
     let PayoutAnswer { changed, payout: stands, decided, balances } = answer;
     wire::ConfirmPayoutResponse {
         confirmed: changed,
-        payout: stands.map(payout),
+        payout: stands.map(|known| payout(*known)),
         decision: Some(decision(decided)),
         balances: all(balances, balance),
         replayed,
