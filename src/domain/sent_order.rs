@@ -1,7 +1,7 @@
 //! An order as its Commit sent it, kept beside what was decided: a claim decides it again for another account, and an
 //! explanation needs it months later. Holds only what the record does not hold anyway.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::id::{Label, MemberId, Sku};
 use super::order::{Line, LineKind, Order, OrderKind};
@@ -28,15 +28,61 @@ pub struct SentOrder {
 struct SentLine {
     sku: Option<Sku>,
     /// Places in `labels`, like those below.
-    categories: Vec<u32>,
+    categories: Places,
     brand: Option<u32>,
-    collections: Vec<u32>,
-    labels: Vec<u32>,
+    collections: Places,
+    labels: Places,
     seller: Option<u32>,
     kind: LineKind,
     list_amount_minor: Option<i64>,
     prior_amount_minor: Option<i64>,
     tax_minor: i64,
+}
+
+/// A list of places, stored as such. Most lines have one category and nothing else: that takes no memory of its own.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(from = "Vec<u32>")]
+enum Places {
+    None,
+    One(u32),
+    Several(Vec<u32>),
+}
+
+impl Places {
+    fn as_slice(&self) -> &[u32] {
+        match self {
+            Places::None => &[],
+            Places::One(place) => std::slice::from_ref(place),
+            Places::Several(places) => places,
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.as_slice().iter().copied()
+    }
+}
+
+impl FromIterator<u32> for Places {
+    fn from_iter<I: IntoIterator<Item = u32>>(places: I) -> Places {
+        let mut places = places.into_iter();
+        match (places.next(), places.next()) {
+            (None, _) => Places::None,
+            (Some(one), None) => Places::One(one),
+            (Some(first), Some(second)) => Places::Several([first, second].into_iter().chain(places).collect()),
+        }
+    }
+}
+
+impl From<Vec<u32>> for Places {
+    fn from(places: Vec<u32>) -> Places {
+        places.into_iter().collect()
+    }
+}
+
+impl Serialize for Places {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_slice().serialize(serializer)
+    }
 }
 
 impl SentOrder {
@@ -55,7 +101,7 @@ impl SentOrder {
             payment_methods,
             recipient,
         } = order;
-        let mut labels: Vec<Label> = Vec::new();
+        let mut labels: Vec<Label> = Vec::with_capacity(lines.len());
         let mut place = |label: &Label| -> u32 {
             let known = labels.iter().position(|known| known == label).unwrap_or_else(|| {
                 labels.push(label.clone());
@@ -114,8 +160,7 @@ impl SentOrder {
             u32::try_from(known).unwrap_or(u32::MAX)
         };
         for line in &other.lines {
-            let mut all =
-                |places: &[u32]| -> Vec<u32> { places.iter().map(|at| place(&mut self.labels, *at)).collect() };
+            let mut all = |places: &Places| -> Places { places.iter().map(|at| place(&mut self.labels, at)).collect() };
             let (categories, collections, labels) = (all(&line.categories), all(&line.collections), all(&line.labels));
             let (brand, seller) = (line.brand, line.seller);
             let brand = brand.map(|at| place(&mut self.labels, at));
@@ -128,10 +173,10 @@ impl SentOrder {
         Line {
             line_id: record.line_id.clone(),
             sku: sent.sku.clone(),
-            categories: sent.categories.iter().filter_map(|place| self.label(*place)).collect(),
+            categories: sent.categories.iter().filter_map(|place| self.label(place)).collect(),
             brand: sent.brand.and_then(|place| self.label(place)),
-            collections: sent.collections.iter().filter_map(|place| self.label(*place)).collect(),
-            labels: sent.labels.iter().filter_map(|place| self.label(*place)).collect(),
+            collections: sent.collections.iter().filter_map(|place| self.label(place)).collect(),
+            labels: sent.labels.iter().filter_map(|place| self.label(place)).collect(),
             seller: sent.seller.and_then(|place| self.label(place)),
             kind: sent.kind,
             quantity: record.quantity,

@@ -42,7 +42,8 @@ impl<T: Message, U> Encoder for Plain<T, U> {
     type Error = Status;
 
     fn encode(&mut self, message: T, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        let mut bytes = Vec::with_capacity(message.encoded_len());
+        // Not asked how long it is: that is reckoned once more for each level of what lies in it, all the way down.
+        let mut bytes = Vec::with_capacity(MESSAGE_BYTES_USUAL);
         message.encode_raw(&mut bytes);
         into.reserve(bytes.len());
         into.put_slice(&bytes);

@@ -577,13 +577,15 @@ pub(super) fn revoke_event(raw: &wire::RevokeEventRequest) -> Fingerprint {
 
 /// A message that is there but empty differs from none, so a mark goes before it.
 fn message(raw: Option<&impl Message>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(raw) = raw {
-        bytes.push(1);
-        bytes.extend(raw.encode_to_vec());
-    }
+    let Some(raw) = raw else { return Vec::new() };
+    let mut bytes = Vec::with_capacity(MESSAGE_BYTES_USUAL);
+    bytes.push(1);
+    raw.encode_raw(&mut bytes);
     bytes
 }
+
+/// Most orders fit; what does not grows.
+const MESSAGE_BYTES_USUAL: usize = 1024;
 
 /// Each element after its length, so that no two lists look alike.
 fn list(elements: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {

@@ -310,6 +310,9 @@ impl<'a> Unique<'a> {
             return false;
         }
         if self.few.len() < Self::FEW {
+            if self.few.is_empty() {
+                self.few.reserve(Self::FEW);
+            }
             self.few.push(id);
             return true;
         }
@@ -342,7 +345,9 @@ pub(super) fn each<'a, R, T>(
     let mut values = Vec::with_capacity(raw.len().min(max));
     for (index, element) in raw.iter().enumerate().take(max) {
         // No stop at the first fault: every one is to be noted.
-        values.extend(parse(bad, &at.item(index), &mut unique, element));
+        if let Some(value) = parse(bad, &at.item(index), &mut unique, element) {
+            values.push(value);
+        }
     }
     (values.len() == raw.len()).then_some(values)
 }
@@ -419,7 +424,8 @@ fn some_lines(bad: &mut Violations, at: &Path<'_>, raw: &[wire::Line], prices_in
     let lines = each(bad, at, raw, Order::LINES_MAX, |bad, at, unique, raw| {
         let is_unique = unique.check(bad, &at.field("line_id"), &raw.line_id);
         let line = line(bad, at, raw, prices_include_tax);
-        is_unique.and(line)
+        is_unique?;
+        line
     })?;
     // Each amount is bounded, so the sum of so many cannot overflow.
     let total: i64 = lines.iter().map(|line| line.amount_minor).sum();

@@ -389,7 +389,7 @@ pub(super) fn verified(view: VerifyView) -> wire::VerifyMemberResponse {
 pub(super) fn decision(decided: Decided) -> wire::Decision {
     let Decided { version, effective_at, effects, refusals, explain: trace, changes } = decided;
     wire::Decision {
-        program_version: version.to_string(),
+        program_version: version.0.as_ref().to_owned(),
         effective_at: Some(timestamp(effective_at)),
         effects: all(effects, effect),
         refusals: all(refusals, refusal),
@@ -522,10 +522,10 @@ fn effect(effect: Effect) -> wire::Effect {
 
 fn granted(grant: Granted) -> wire::UnitsGranted {
     wire::UnitsGranted {
-        grant_id: grant.grant.to_string(),
-        rule_id: grant.rule.to_string(),
+        grant_id: grant.grant.into(),
+        rule_id: grant.rule.into(),
         kind: loyalty_kind(grant.kind).into(),
-        unit: grant.unit.to_string(),
+        unit: grant.unit.into(),
         desired: grant.desired,
         granted: grant.granted,
         repaid_debt: grant.repaid,
@@ -543,7 +543,7 @@ fn redeemed(payment: Redeemed) -> wire::UnitsRedeemed {
         SettlesAs::Tender => wire::SettlesAs::Tender,
     };
     wire::UnitsRedeemed {
-        unit: payment.unit.to_string(),
+        unit: payment.unit.into(),
         amount: payment.units,
         value_minor: payment.value_minor,
         settles_as: settles_as.into(),
@@ -573,7 +573,7 @@ fn discount(reward: Discount) -> wire::Discount {
 }
 
 fn share(share: Share) -> wire::LineShare {
-    wire::LineShare { line_id: share.line_id.to_string(), amount: share.amount }
+    wire::LineShare { line_id: share.line_id.into(), amount: share.amount }
 }
 
 fn refusal(refusal: Refusal) -> wire::Refusal {
@@ -826,7 +826,7 @@ fn explain_rule(rule: ExplainRule) -> wire::ExplainRule {
 pub(super) fn balance(balance: Balance) -> wire::Balance {
     let dated = |(at, amount)| wire::DatedUnits { at: Some(timestamp(at)), amount };
     wire::Balance {
-        unit: balance.unit.to_string(),
+        unit: balance.unit.into(),
         available: balance.available,
         pending: balance.pending,
         held: balance.held,

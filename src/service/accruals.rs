@@ -45,7 +45,7 @@ fn written(record: &AccrualRecord) -> Record {
 
 /// Looks at the record again when something in it is due.
 fn due(key: &Key, record: &AccrualRecord) -> Due {
-    Due { subject: key.name.clone(), at_ms: record.next_due().map(|at| at.0) }
+    Due { subject: (&*key.name).into(), at_ms: record.next_due().map(|at| at.0) }
 }
 
 /// Folds items of one partition, in their order; answers how many left the feed.

@@ -87,7 +87,7 @@ pub(super) async fn fold(inner: &Inner, partition: Partition, items: &[FeedItem]
             None => {
                 // When it is over, the sweeper removes it.
                 let at_ms = program.board_ends_at(&board, first).map(|at| at.0);
-                commit.due.extend(at_ms.map(|at_ms| Due { subject: key.name.clone(), at_ms: Some(at_ms) }));
+                commit.due.extend(at_ms.map(|at_ms| Due { subject: (&*key.name).into(), at_ms: Some(at_ms) }));
                 (Expected::Absent, BoardRecord::default())
             }
         };

@@ -23,6 +23,9 @@ type Hash = [u8; 8];
 /// Of a field that was left out: of no bytes.
 const ABSENT: Hash = [0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14];
 
+/// Few writes have more.
+const FIELDS_USUAL: usize = 12;
+
 /// Version of this scheme; the first byte of what is stored.
 const VERSION: u8 = 1;
 
@@ -33,14 +36,15 @@ pub struct Builder(Fingerprint);
 impl Fingerprint {
     /// `method` tells the methods apart; stable for good, for it is stored.
     pub fn of(method: u8) -> Builder {
-        Builder(Fingerprint { method, fields: Vec::new() })
+        Builder(Fingerprint { method, fields: Vec::with_capacity(FIELDS_USUAL) })
     }
 
     /// As stored in a receipt. What was left out at the end is not listed: a request that knows nothing of a field
     /// added to the contract later keeps the bytes it had.
     pub fn to_bytes(&self) -> Vec<u8> {
         let listed = self.fields.iter().rposition(|field| field.hash != ABSENT).map_or(0, |last| last + 1);
-        let mut bytes = vec![VERSION, self.method];
+        let mut bytes = Vec::with_capacity(2 + listed * size_of::<Hash>());
+        bytes.extend([VERSION, self.method]);
         for field in self.fields.iter().take(listed) {
             bytes.extend_from_slice(&field.hash);
         }

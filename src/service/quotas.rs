@@ -376,7 +376,7 @@ async fn claim_one(inner: &Inner, account: &AccountId, want: &Want, now: Instant
             expect: vec![(key.clone(), Expected::Absent)],
             writes: vec![Write { key: key.clone(), record: Some(claim) }],
             deltas: vec![Delta { key: left_key.clone(), delta: if first { want.capacity - amount } else { -amount } }],
-            due: vec![Due { subject: key.name.clone(), at_ms: Some(now.plus_ms(OPEN_MS).0) }],
+            due: vec![Due { subject: (&*key.name).into(), at_ms: Some(now.plus_ms(OPEN_MS).0) }],
             ..Commit::default()
         };
         if first || number.is_some() {
@@ -495,7 +495,7 @@ async fn finish(inner: &Inner, key: &Key, token: Token, open: &Open, used: i64) 
         partition: key.partition,
         expect: vec![(key.clone(), Expected::At(token))],
         writes: vec![Write { key: key.clone(), record: None }],
-        due: vec![Due { subject: key.name.clone(), at_ms: None }],
+        due: vec![Due { subject: (&*key.name).into(), at_ms: None }],
         ..Commit::default()
     };
     for _ in 0..ATTEMPTS_MAX {

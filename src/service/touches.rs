@@ -124,7 +124,7 @@ fn put(commit: &mut Commit, key: &Key, token: Option<Token>, state: &VisitorStat
     let body = encode(state);
     let record = Record { token: Token::new(state.revision, &digest(&body)), body };
     commit.writes.push(RecordWrite { key: key.clone(), record: look_at.map(|_| record) });
-    commit.due.push(Due { subject: key.name.clone(), at_ms: look_at.map(|at| at.0) });
+    commit.due.push(Due { subject: (&*key.name).into(), at_ms: look_at.map(|at| at.0) });
 }
 
 /// When a visitor's record is to be looked at again: what was merely counted is kept for a day.

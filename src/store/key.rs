@@ -4,6 +4,8 @@
 //! needs a physical key puts a format version and the partition's tag before it:
 //! `g1:{3k}:acct|bakery|mia-7`. All keys of a partition share the tag, so one script may touch them.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,7 +23,7 @@ pub struct Partition(pub u16);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub struct Key {
     pub partition: Partition,
-    pub name: Box<str>,
+    pub name: Arc<str>,
 }
 
 /// How accounts are spread over partitions. Fixed when a deployment is created.
@@ -135,7 +137,10 @@ impl Layout {
 
     /// `acct|bakery|mia-7`: the record found under a member id, an account or an alias to one.
     pub fn member(self, program: &ProgramId, member: &MemberId) -> Key {
-        Key { partition: self.place(program, member.as_str()), name: format!("acct|{program}|{member}").into() }
+        Key {
+            partition: self.place(program, member.as_str()),
+            name: ["acct|", program.as_str(), "|", member.as_str()].concat().into(),
+        }
     }
 
     /// Names what an account owns. Where it lies is worked out once, for all of it.

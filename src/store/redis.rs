@@ -499,6 +499,11 @@ fn feed_item(partition: Partition, bytes: &[u8]) -> Result<FeedItem, Error> {
     Ok(FeedItem { partition, position, body })
 }
 
+/// The names of what a partition has one of: the feed, the last position given out on it, and what is due.
+const FEED: &str = "feed";
+const FEED_COUNTER: &str = "feedseq";
+const DUE: &str = "due";
+
 /// Makes physical keys out of logical ones.
 struct Keys {
     /// What stands before every key of a partition, by partition: `g1:{3k}:`.
@@ -525,17 +530,12 @@ impl Keys {
 
     /// `g1:{3k}:feed`: a sorted set of effects by position.
     fn feed(&self, partition: Partition) -> Result<String, Error> {
-        self.in_partition(partition, "feed")
-    }
-
-    /// `g1:{3k}:feedseq`: the last position given out on the feed.
-    fn feed_counter(&self, partition: Partition) -> Result<String, Error> {
-        self.in_partition(partition, "feedseq")
+        self.in_partition(partition, FEED)
     }
 
     /// `g1:{3k}:due`: a sorted set of subjects by the instant they are due.
     fn due(&self, partition: Partition) -> Result<String, Error> {
-        self.in_partition(partition, "due")
+        self.in_partition(partition, DUE)
     }
 
     /// `g1:{3k}:mark`: written to see what replicas have. Always empty.
@@ -569,10 +569,13 @@ impl Keys {
     }
 
     fn in_partition(&self, partition: Partition, name: &str) -> Result<String, Error> {
+        Ok([self.prefix(partition)?, name].concat())
+    }
+
+    /// `g1:{3k}:`, before the name of what lies in the partition.
+    fn prefix(&self, partition: Partition) -> Result<&str, Error> {
         // Not reachable through a `Layout`; an item read back from a feed could name any partition.
-        let prefix = self.prefixes.get(usize::from(partition.0));
-        let prefix = prefix.ok_or_else(|| no_partition(partition))?;
-        Ok([prefix, name].concat())
+        self.prefixes.get(usize::from(partition.0)).map(String::as_str).ok_or_else(|| no_partition(partition))
     }
 
     fn partitions(&self, from: Partition) -> impl Iterator<Item = Partition> + use<> {

@@ -1,8 +1,10 @@
 //! What goes over the wire: a commit as one script call, and what its answers mean.
 
-use ::redis::{Cmd, Value};
+use std::io::Write;
 
-use super::Keys;
+use ::redis::{Cmd, RedisWrite, ToRedisArgs, Value};
+
+use super::{DUE, FEED, FEED_COUNTER, Keys};
 use crate::store::{Commit, Error, Expected, Outcome, Receipt, Record, Seen, Token};
 
 /// Positions and scores are doubles in Redis: exact up to here, and no real one comes near.
@@ -14,6 +16,9 @@ const POSITION_LEN: usize = 16;
 
 /// The counts, and the places of the keys of four writes.
 const HEAD_LEN_USUAL: usize = 12 * 4;
+/// Arguments of most calls, and the bytes of them that are none of the values: names, numbers, tokens and fingerprints.
+const ARGS_USUAL: usize = 32;
+const BESIDE_VALUES_USUAL: usize = 1024;
 
 /// What a script around the commit script takes besides: after everything else.
 #[derive(Default)]
@@ -36,16 +41,17 @@ pub(super) fn commit_call(
         .chain(commit.expect.iter().map(|(key, _)| key))
         .chain(commit.appends.iter().map(|append| &append.log))
         .chain(commit.deltas.iter().map(|delta| &delta.key));
-    let mut names = Vec::with_capacity(16);
+    let mut names: Vec<[&str; 2]> = Vec::with_capacity(16);
     for key in in_order {
         debug_assert!(key.partition == of, "`{}` lies outside the partition of its commit", key.name);
-        names.push(keys.record(key)?);
+        names.push([keys.prefix(key.partition)?, &key.name]);
     }
+    let prefix = keys.prefix(of)?;
     if !commit.feed.is_empty() || !done.is_empty() {
-        names.extend([keys.feed(of)?, keys.feed_counter(of)?]);
+        names.extend([[prefix, FEED], [prefix, FEED_COUNTER]]);
     }
     if !commit.due.is_empty() {
-        names.push(keys.due(of)?);
+        names.push([prefix, DUE]);
     }
     let mut head = Vec::with_capacity(HEAD_LEN_USUAL);
     for count in [
@@ -65,18 +71,26 @@ pub(super) fn commit_call(
         let place = match commit.expect.iter().position(|(key, _)| *key == write.key) {
             Some(at) => commit.receipts.len() + at,
             None => {
-                names.push(keys.record(&write.key)?);
+                names.push([keys.prefix(write.key.partition)?, &write.key.name]);
                 names.len() - 1
             }
         };
         head.extend(number(place + 1)?);
     }
-    names.extend_from_slice(&beside.keys);
 
-    let mut call = ::redis::cmd(verb);
-    call.arg(script).arg(names.len()).arg(names).arg(head);
+    let bodies = commit.writes.iter().filter_map(|write| write.record.as_ref()).map(|record| &record.body);
+    let bodies = bodies.chain(commit.receipts.iter().map(|new| &new.receipt.body));
+    let values = bodies.chain(commit.appends.iter().flat_map(|append| &append.entries)).chain(&commit.feed);
+    let bytes = script.len() + values.map(Vec::len).sum::<usize>() + BESIDE_VALUES_USUAL;
+    let mut call = Cmd::with_capacity(ARGS_USUAL, bytes);
+    call.arg(verb).arg(script).arg(names.len() + beside.keys.len());
+    for parts in names {
+        call.arg(Joined(&parts.map(str::as_bytes)));
+    }
+    call.arg(&beside.keys).arg(head);
     for new in &commit.receipts {
-        call.arg(receipt_bytes(&new.receipt)).arg(new.keep_s.clamp(1, KEEP_S_MAX));
+        let Receipt { fingerprint, body } = &new.receipt;
+        call.arg(Joined(&[&receipt_head(fingerprint), fingerprint, body])).arg(new.keep_s.clamp(1, KEEP_S_MAX));
     }
     for (_, expected) in &commit.expect {
         match expected {
@@ -94,7 +108,8 @@ pub(super) fn commit_call(
     for write in &commit.writes {
         match &write.record {
             None => call.arg(""),
-            Some(record) => call.arg(record_bytes(record)),
+            // A record is stored as its token and its body.
+            Some(record) => call.arg(Joined(&[&record.token.0, &record.body])),
         };
     }
     for bytes in commit.appends.iter().flat_map(|append| &append.entries).chain(&commit.feed) {
@@ -155,9 +170,17 @@ fn seen(mut parts: impl Iterator<Item = Option<Vec<u8>>>, commit: &Commit) -> Re
     Ok(Outcome::Seen(all))
 }
 
-/// A record is stored as its token and its body.
-fn record_bytes(record: &Record) -> Vec<u8> {
-    [&record.token.0[..], &record.body].concat()
+/// One value whose parts lie apart.
+struct Joined<'a>(&'a [&'a [u8]]);
+
+impl ToRedisArgs for Joined<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        let mut value = out.writer_for_next_arg();
+        for part in self.0 {
+            // To memory: that does not fail.
+            let _ = value.write_all(part);
+        }
+    }
 }
 
 pub(super) fn record(bytes: Vec<u8>) -> Result<Record, Error> {
@@ -166,9 +189,8 @@ pub(super) fn record(bytes: Vec<u8>) -> Result<Record, Error> {
 }
 
 /// A receipt is stored as the length of its fingerprint in four bytes (big endian), the fingerprint and the body.
-fn receipt_bytes(receipt: &Receipt) -> Vec<u8> {
-    let len = u32::try_from(receipt.fingerprint.len()).unwrap_or(u32::MAX); // Redis refuses a value this long
-    [&len.to_be_bytes()[..], &receipt.fingerprint, &receipt.body].concat()
+fn receipt_head(fingerprint: &[u8]) -> [u8; 4] {
+    u32::try_from(fingerprint.len()).unwrap_or(u32::MAX).to_be_bytes() // Redis refuses a value this long
 }
 
 pub(super) fn receipt(bytes: Vec<u8>) -> Result<Receipt, Error> {
