@@ -660,6 +660,13 @@ pub struct Redeem {
     pub vouchers: Vec<VoucherId>,
 }
 
+impl Redeem {
+    /// Whether it asks for nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.pay.is_none() && self.rewards.is_empty() && self.vouchers.is_empty()
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum RedeemMode {
     #[default]

@@ -624,17 +624,19 @@ impl<'a> Round<'a> {
         for applied in self.earns.iter().filter(|applied| is_base(&applied.then.unit, applied.rule)) {
             let Some(per) = self.per(applied.then) else { continue };
             let (units, rounding) = (applied.then.units, applied.then.rounding);
-            let on_line = |(amount, acts): (&i64, &bool)| match applied.then.round_per {
-                _ if !*acts => Ok(ZERO),
-                RoundPer::Line => {
-                    let whole = rounded(*amount, units, per, rounding)?;
-                    Ok(Ratio { numerator: i128::from(whole), denominator: 1 })
-                }
-                RoundPer::Rule | RoundPer::Order => {
-                    Ok(Ratio { numerator: i128::from(*amount) * i128::from(units), denominator: i128::from(per) })
-                }
-            };
-            let exact: Vec<Ratio> = applied.amounts.iter().zip(acts).map(on_line).collect::<Result<_, _>>()?;
+            let mut exact = Vec::with_capacity(applied.amounts.len());
+            for (amount, acts) in applied.amounts.iter().zip(acts) {
+                exact.push(match applied.then.round_per {
+                    _ if !*acts => ZERO,
+                    RoundPer::Line => {
+                        let whole = rounded(*amount, units, per, rounding)?;
+                        Ratio { numerator: i128::from(whole), denominator: 1 }
+                    }
+                    RoundPer::Rule | RoundPer::Order => {
+                        Ratio { numerator: i128::from(*amount) * i128::from(units), denominator: i128::from(per) }
+                    }
+                });
+            }
             bases.push((applied.rule.id.clone(), exact));
         }
         for (rule, _, shares) in self.fixed.iter().filter(|(rule, of, _)| is_base(of, rule)) {

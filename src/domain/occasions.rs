@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::account::{AccountState, Person};
-use super::id::MemberId;
+use super::id::{AccountId, MemberId};
 use super::ledger::digest;
 use super::program::{Occasion, Program, Rule, Timeline, Trigger};
 use super::time::{DAY_MS, Day, Instant};
@@ -62,19 +62,34 @@ pub fn next(timeline: &Timeline, state: &AccountState, from: Instant, until: Ins
 /// with time, and otherwise every [`WAKE_MS`], whatever its program says: so a program's first occasion rule reaches everybody
 /// within that time, as of the days on which occasions came.
 pub fn next_due(timeline: &Timeline, state: &AccountState, now: Instant) -> Option<Instant> {
+    next_due_of(timeline, state, now, Waking::of(&state.account))
+}
+
+/// The same where it is known when the account is woken.
+pub fn next_due_of(timeline: &Timeline, state: &AccountState, now: Instant, waking: Waking) -> Option<Instant> {
     let coming = next(timeline, state, now, Instant::MAX).map(|coming| coming.at);
     let here = state.away.is_none() && state.erased_at.is_none() && !state.people.is_empty();
-    let wake = here.then(|| wakes(state, now));
+    let wake = here.then(|| waking.after(now));
     state.next_due().into_iter().chain(coming).chain(wake).min().filter(|at| *at < Instant::MAX)
 }
 
-/// On a grid of its own, so that the due index changes once in a while and not with every write.
-fn wakes(state: &AccountState, now: Instant) -> Instant {
-    let mut head = [0; 8];
-    head.iter_mut().zip(digest(state.account.as_str().as_bytes())).for_each(|(to, from)| *to = from);
-    let phase = i64::from_be_bytes(head).rem_euclid(WAKE_MS);
-    let into = (now.0 - phase).rem_euclid(WAKE_MS);
-    now.plus_ms(WAKE_MS - into)
+/// When an account is woken: on a grid of its own, so that the due index changes once in a while and not with every write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Waking {
+    phase_ms: i64,
+}
+
+impl Waking {
+    pub fn of(account: &AccountId) -> Waking {
+        let mut head = [0; 8];
+        head.iter_mut().zip(digest(account.as_str().as_bytes())).for_each(|(to, from)| *to = from);
+        Waking { phase_ms: i64::from_be_bytes(head).rem_euclid(WAKE_MS) }
+    }
+
+    fn after(self, now: Instant) -> Instant {
+        let into = (now.0 - self.phase_ms).rem_euclid(WAKE_MS);
+        now.plus_ms(WAKE_MS - into)
+    }
 }
 
 /// Looks for the next occasion of one rule.

@@ -194,6 +194,10 @@ pub fn redeem(
     purse: &dyn Purse,
     cover: Cover,
 ) -> Redemption {
+    // Mostly nothing is redeemed, and nothing costs a member less.
+    if redeem.is_nothing() && program.member_prices.is_empty() {
+        return Redemption::default();
+    }
     let mut till = Till::new(program, order, at, purse, cover);
     let mut done = Redemption { prices: till.member_prices.clone(), ..Redemption::default() };
     for asked in stack::in_order(program, redeem, purse) {

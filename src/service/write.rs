@@ -1138,8 +1138,9 @@ fn to_commit(
         commit.feed.extend(stats::of(program, cause.timeline, (basis.state(), state), &decision.entries, orders));
         commit.feed.extend(trees::of(program, basis.state(), state));
         commit.feed.extend(boards::of(program, cause.timeline, basis.state(), state));
-        let due = occasions::next_due(cause.timeline, state, state.posted_at);
-        let before = basis.state().and_then(|state| occasions::next_due(cause.timeline, state, state.posted_at));
+        let waking = occasions::Waking::of(&state.account);
+        let due_of = |state: &AccountState| occasions::next_due_of(cause.timeline, state, state.posted_at, waking);
+        let (due, before) = (due_of(state), basis.state().and_then(due_of));
         if due != before {
             let subject = format!("{program}|{account_id}").into();
             commit.due.push(Due { subject, at_ms: due.map(|at| at.0) });

@@ -1,5 +1,6 @@
 //! Quote, Reserve, Commit, Release.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 use super::super::account::{AccountState, Hold, Voucher, VoucherState};
@@ -405,14 +406,16 @@ pub(super) fn give_as(
             left(&vec![0; plan.shares.len()]);
             continue;
         }
-        let shares = if amount < plan.amount { split(amount, &plan.shares) } else { plan.shares.clone() };
-        if amount < plan.amount {
+        let clamped = if amount < plan.amount {
+            let shares = split(amount, &plan.shares);
             left(&shares);
-        }
-        let tallies = limits::tallies(scene, &gift, amount, &shares)?;
+            Cow::Owned(Plan { amount, shares, ..plan.as_ref().clone() })
+        } else {
+            Cow::Borrowed(plan.as_ref())
+        };
+        let tallies = limits::tallies(scene, &gift, amount, &clamped.shares)?;
         desk.count(gift.at, tallies.iter().map(Tally::change).collect())?;
         given.counts.extend(tallies);
-        let clamped = Plan { amount, shares, ..plan.as_ref().clone() };
         if let Place::There(target) = place {
             let sent = elsewhere::grant(scene, desk, target, grant, &clamped, plan.amount, decided)?;
             given.sent.push(sent);

@@ -68,14 +68,11 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
     }
     let mut granted = gift.desired;
     let mut tightest: Tightest = None;
-    let mut quotas = Vec::new();
-    for (owner, limit) in bounds(scene, rule, gift.unit) {
-        if limit.over != LimitOver::Member {
-            quotas.push((owner, limit));
-            continue;
-        }
-        let left = left(scene, &desk.state, &owner, limit, gift.at)?;
-        clamp(&mut granted, &mut tightest, &owner, limit, left);
+    let bounds = bounds(scene, rule, gift.unit);
+    let of_member = |(_, limit): &&Owned<'_>| limit.over == LimitOver::Member;
+    for (owner, limit) in bounds.iter().filter(of_member) {
+        let left = left(scene, &desk.state, owner, limit, gift.at)?;
+        clamp(&mut granted, &mut tightest, owner, limit, left);
     }
     if let Some(unit) = gift.unit.filter(|_| gift.here)
         && let Some((left, most)) = below_balance_max(scene, desk, unit)
@@ -84,11 +81,11 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
         granted = left;
         tightest = Tight::limit(left, &format!("unit:{unit}"), format!("a balance of at most {most} {unit}"));
     }
-    for (owner, limit) in quotas {
+    for (owner, limit) in bounds.iter().filter(|bound| !of_member(bound)) {
         if granted <= 0 {
             break;
         }
-        claim(scene, gift, &owner, limit, &mut granted, &mut tightest);
+        claim(scene, gift, owner, limit, &mut granted, &mut tightest);
     }
     if let Some(unit) = gift.unit {
         brake(scene, rule, gift, &mut granted, &mut tightest);
@@ -101,7 +98,7 @@ pub(super) fn allow(scene: &Scene<'_>, desk: &Desk, gift: &Gift<'_>, decided: &m
         decided.refusals.push(Refusal::short(bound, reason, desired, left));
     }
     if 0 < granted {
-        note(scene, gift, granted)?;
+        note(scene, &bounds, granted)?;
     }
     Ok(granted)
 }
@@ -336,25 +333,24 @@ fn braked<'s>(scene: &'s Scene<'_>, rule: Option<&Rule>) -> Option<(&'s RuleCamp
 }
 
 /// Notes what was given for the bounds within the order.
-fn note(scene: &Scene<'_>, gift: &Gift<'_>, granted: i64) -> Result<(), Halt> {
-    note_of(scene, gift.rule, gift.unit, granted)
+fn note(scene: &Scene<'_>, bounds: &[Owned<'_>], granted: i64) -> Result<(), Halt> {
+    let mut tab = scene.tab.borrow_mut();
+    let of_order = bounds.iter().filter(|(_, limit)| limit.per == LimitPer::Order);
+    let mut owners: Vec<&String> = of_order.map(|(owner, _)| owner).collect();
+    // Two such limits of one owner look at the same sum.
+    owners.dedup();
+    for owner in owners {
+        match tab.iter_mut().find(|(known, _)| known == owner) {
+            Some((_, used)) => *used = used.checked_add(granted).ok_or(OVERFLOW)?,
+            None => tab.push((owner.clone(), granted)),
+        }
+    }
+    Ok(())
 }
 
 /// The same of what was given before.
 pub(super) fn note_of(scene: &Scene<'_>, rule: &RuleId, unit: Option<&UnitId>, granted: i64) -> Result<(), Halt> {
-    let mut tab = scene.tab.borrow_mut();
-    let bounds = bounds(scene, scene.program.rule(rule), unit).into_iter();
-    let mut owners: Vec<String> =
-        bounds.filter(|(_, limit)| limit.per == LimitPer::Order).map(|(owner, _)| owner).collect();
-    // Two such limits of one owner look at the same sum.
-    owners.dedup();
-    for owner in owners {
-        match tab.iter_mut().find(|(known, _)| *known == owner) {
-            Some((_, used)) => *used = used.checked_add(granted).ok_or(OVERFLOW)?,
-            None => tab.push((owner, granted)),
-        }
-    }
-    Ok(())
+    note(scene, &bounds(scene, scene.program.rule(rule), unit), granted)
 }
 
 /// What was given, for the counters of its limits and for the value profile. `shares`: how it falls on the lines of an

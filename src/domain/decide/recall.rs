@@ -244,6 +244,9 @@ fn as_granted(want: Want, record: &OrderRecord) -> SetAside {
 
 /// Whether the trace of an order is kept beside it: the same few of a thousand orders whoever asks.
 pub(super) fn keeps_trace(program: &Program, order: &OrderId) -> bool {
+    if program.explain_sample_permille == 0 {
+        return false;
+    }
     let hash = super::super::ledger::digest(order.as_str().as_bytes());
     let (head, _) = hash.split_at(8);
     let number = head.iter().fold(0u64, |number, byte| (number << 8) | u64::from(*byte));

@@ -25,12 +25,15 @@ pub(super) fn common(ratios: &[Ratio]) -> Result<(Vec<i128>, i128), OutOfBounds>
         let shared = gcd(denominator, ratio.denominator);
         denominator = denominator.checked_mul(ratio.denominator / shared).ok_or(OutOfBounds)?;
     }
-    let numerators = ratios.iter().map(|ratio| match ratio.numerator {
-        0 => Ok(0),
-        numerator if ratio.denominator == denominator => Ok(numerator),
-        numerator => numerator.checked_mul(denominator / ratio.denominator).ok_or(OutOfBounds),
-    });
-    Ok((numerators.collect::<Result<_, _>>()?, denominator))
+    let mut numerators = Vec::with_capacity(ratios.len());
+    for ratio in ratios {
+        numerators.push(match ratio.numerator {
+            0 => 0,
+            numerator if ratio.denominator == denominator => numerator,
+            numerator => numerator.checked_mul(denominator / ratio.denominator).ok_or(OutOfBounds)?,
+        });
+    }
+    Ok((numerators, denominator))
 }
 
 pub(super) fn gcd(a: i128, b: i128) -> i128 {
