@@ -2,7 +2,8 @@
 //!
 //! `decide/rules/lines`: every rule can match some line. `decide/indexed`: of 1,000 rules only 10 can match, next to those
 //! 10 alone; what cannot match should cost next to nothing. `decide/expressions`: the same with rules that only an expression
-//! keeps apart, so that each is looked at.
+//! keeps apart, so that each is looked at. `decide/earn`: what the rules come to for an order of ten lines, and nothing else of a
+//! decision: the order in, points out, as engines of rules that keep no books are measured.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a bench fails by panicking")]
 
@@ -11,14 +12,21 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use guerdon::domain::account::AccountState;
 use guerdon::domain::command::{Command, Commit, Enroll, ProfileChange};
+use guerdon::domain::conditions::{Seen, View};
 use guerdon::domain::decide::{Snapshot, decide};
+use guerdon::domain::earn::{Earned, Reductions, earn, earning_amounts};
 use guerdon::domain::id::{AccountId, Label, LineId, MemberId, OrderId, RequestId};
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
-use guerdon::domain::program::Timeline;
+use guerdon::domain::program::{Program, Timeline};
 use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::{Instant, Times};
 use guerdon::program;
+
+#[path = "rig/program.rs"]
+#[allow(dead_code, reason = "it is the rig's, which writes it to files")]
+mod rig_program;
 
 const NOW: Instant = Instant(1_780_000_000_000);
 
@@ -147,6 +155,38 @@ fn benches(criterion: &mut Criterion) {
         let order = Order { channel: Some(Label::parse("web").unwrap()), ..order(10, 10) };
         measure(criterion, "decide/expressions", id, asking(rules), order);
     }
+    for rules in [3, 100, 1_000] {
+        let program = program::compile(&rig_program::text("rig", rules)).unwrap_or_else(|faults| panic!("{faults}"));
+        measure_earn(criterion, "2_apply", rules, &Timeline::of(Arc::new(program)), &order(10, 10), 31);
+        // Of three rules each applies to three or four lines.
+        let (name, points) = if rules < 10 { ("3_apply", 28) } else { ("10_apply", 25) };
+        measure_earn(criterion, name, rules, &timeline(rules), &order(10, rules.min(10)), points);
+    }
+}
+
+/// What the rules come to: which of them come into question, whether their conditions hold, what each gives and how that falls on lines.
+/// No limits, no ledger, no dates.
+fn measure_earn(criterion: &mut Criterion, name: &str, rules: usize, timeline: &Timeline, order: &Order, points: i64) {
+    let account = member(timeline).account.unwrap();
+    let program = timeline.at(NOW).unwrap();
+    let nothing = || vec![0; order.lines.len()];
+    let less = Reductions { discounts: nothing(), given: nothing(), payments: nothing() };
+    let granted: i64 = earned(program, &account, order, &less).grants.iter().map(|grant| grant.amount).sum();
+    assert_eq!(granted, points);
+    let mut group = criterion.benchmark_group("decide/earn");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(BenchmarkId::new(name, format!("{rules}_rules")), |bench| {
+        bench.iter(|| earned(black_box(program), black_box(&account), black_box(order), black_box(&less)));
+    });
+    group.finish();
+}
+
+/// As a decision works it out for an order that takes no rewards, of a program without limits.
+fn earned(program: &Program, state: &AccountState, order: &Order, less: &Reductions) -> Earned {
+    let earning = earning_amounts(program, order, NOW, less);
+    let seen = Seen { order, earning: &earning, currency: order.currency, free: &less.given };
+    let view = View { program, at: NOW, state, member: None, order: Some(seen), event: None };
+    earn(&view, false, &|_| false)
 }
 
 /// Rules that ask by expression, of which ten can hold.

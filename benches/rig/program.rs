@@ -24,14 +24,27 @@ pub(crate) fn write_with_budget(folder: &Path) -> PathBuf {
 }
 
 pub(crate) fn write(folder: &Path) -> PathBuf {
-    let mut text = String::from(
-        "guerdon: 1\nprogram: rig\ntitle: Rig\ntime_zone: Europe/London\ncurrencies: [GBP]\n\
+    write_as("rig", folder)
+}
+
+/// The same rules, as a program of this id.
+pub(crate) fn write_as(id: &str, folder: &Path) -> PathBuf {
+    let path = folder.join(format!("{id}.yaml"));
+    std::fs::write(&path, text(id, RULES)).unwrap();
+    path
+}
+
+/// Of so many rules, at least two.
+pub(crate) fn text(id: &str, rules: usize) -> String {
+    let mut text = format!("guerdon: 1\nprogram: {id}\n");
+    text.push_str(
+        "title: Rig\ntime_zone: Europe/London\ncurrencies: [GBP]\n\
          units:\n  points: {expires_after: 12 months, expiry_rounded_to: end_of_month}\n\
          pay_with: {points: {units: 100, worth: GBP 1.00}}\nrules:\n  \
          - {id: base, kind: transactional, on: order, then: {earn: {units: 1, per: GBP 1.00}}}\n  \
          - {id: double, kind: behavioural, on: order, lines: {categories: [category-3]}, then: {multiply: {by: 2}}}\n",
     );
-    for n in 2..RULES {
+    for n in 2..rules {
         let category = if n % 2 == 0 { format!("category-{}", n % 10) } else { format!("other-{n}") };
         writeln!(
             text,
@@ -40,7 +53,5 @@ pub(crate) fn write(folder: &Path) -> PathBuf {
         )
         .unwrap();
     }
-    let path = folder.join("rig.yaml");
-    std::fs::write(&path, text).unwrap();
-    path
+    text
 }

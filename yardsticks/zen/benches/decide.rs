@@ -1,10 +1,10 @@
 //! Guerdon's decision next to those of zen-engine (GoRules), one after the other in one process:
-//! `cargo bench -p guerdon-yardsticks-zen -- '100_rules/10_lines|zen'`.
+//! `cargo bench -p guerdon-yardsticks-zen -- '100_rules/10_lines|earn|zen'`.
 //!
-//! Of `decide` of Guerdon, which is included as it stands, `decide/100_rules/10_lines` is the one to compare with: a whole Commit,
-//! with its ledger entries, expiry dates and record encoded. zen decides by a table, compiled before: of an order as a whole
-//! (`zen/order`), and of each of ten lines (`zen/lines`), which is the same work as Guerdon's rules look at. Its answer is points and
-//! nothing else.
+//! Of `decide` of Guerdon, which is included as it stands, two are to be compared with: `decide/100_rules/10_lines` is a whole Commit,
+//! with its ledger entries, expiry dates and record encoded; `decide/earn` is what the rules come to for an order of ten lines, and
+//! nothing else. zen decides by a table, compiled before: of an order as a whole (`zen/order`), and of each of ten lines
+//! (`zen/lines`), which is the same work as Guerdon's rules look at. Its answer is points and nothing else.
 
 #![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
 
