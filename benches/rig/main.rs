@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench rig` starts real processes on loopback: the server on each store; a bare gRPC echo that reads and
 //! writes messages of the same sizes, alone and with one GET from Redis for each call; and Redis itself, driven through the
-//! adapter by commits of the same shape. All share this machine and are measured in one run, so that the ratios hold
-//! where the figures do not. The report and the plot go to `target/rig`, or to `--out DIR`.
+//! adapter by commits of the same shape; and several instances on one Redis or on a cluster. All share this machine and are measured in
+//! one run, so that the ratios hold where the figures do not. The report and the plot go to `target/rig`, or to `--out DIR`.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,15 +18,16 @@
 )]
 
 mod echo;
+mod masters;
 mod plot;
 mod process;
 mod program;
 mod report;
+mod scale;
+mod support;
+mod touches;
 mod turns;
 mod yardstick;
-
-#[path = "../../tests/support/redis.rs"]
-mod redis_server;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,8 +38,8 @@ use guerdon::cli::load::pace::Pace;
 use guerdon::cli::load::shape::Workload;
 use guerdon::cli::load::{Load, LoadArgs};
 use process::Process;
-use redis_server::RedisServer;
 use report::{Capacity, Curve, Report};
+use support::redis::RedisServer;
 
 // That of the server: the echo is to be no dearer for want of it.
 #[global_allocator]
@@ -57,6 +58,9 @@ struct Args {
     /// Only subjects whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
+    /// Of the subject `scale`: how often each row is measured.
+    #[arg(long, default_value_t = 1)]
+    turns: usize,
     /// Only shows that everything works: no figure means anything.
     #[arg(long)]
     test: bool,
@@ -149,6 +153,15 @@ async fn rig(args: Args) {
     if wanted(WITH_BUDGET) {
         hot_budget(&program, folder.path(), &extent, &mut report).await;
     }
+    if wanted("scale") {
+        report.scaled = scale::compare(folder.path(), &extent, args.turns).await;
+        let budgeted = program::write_with_budget(folder.path());
+        for (name, program, sparsely) in
+            [("Without a limit", &program, 0), ("Each order from one budget", &budgeted, 1)]
+        {
+            report.touches.push(touches::count(name, program, sparsely, folder.path(), &extent).await);
+        }
+    }
     std::fs::create_dir_all(&args.out).unwrap();
     std::fs::write(args.out.join("report.md"), report.text()).unwrap();
     plot::write(&args.out.join("latency.svg"), &report.curves);
@@ -190,9 +203,18 @@ async fn commits_and_curve(subject: &Subject, extent: &Extent, report: &mut Repo
 }
 
 async fn begin(subject: &Subject, workload: Workload, extent: &Extent) -> Load {
-    let args = LoadArgs {
+    begin_on(subject.server.address(), workload, extent).await
+}
+
+async fn begin_on(address: &str, workload: Workload, extent: &Extent) -> Load {
+    let args = load_args(address, workload, extent);
+    Load::begin(&args).await.unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+fn load_args(address: &str, workload: Workload, extent: &Extent) -> LoadArgs {
+    LoadArgs {
         reach: guerdon::cli::reach::Reach::default(),
-        target: subject.server.address().to_owned(),
+        target: address.to_owned(),
         program_id: String::new(),
         workload,
         rate: None,
@@ -209,8 +231,7 @@ async fn begin(subject: &Subject, workload: Workload, extent: &Extent) -> Load {
         deadline: Duration::from_secs(10),
         seed: 1,
         json: false,
-    };
-    Load::begin(&args).await.unwrap_or_else(|error| panic!("{}: {error}", subject.name))
+    }
 }
 
 async fn capacity(subject: &Subject, load: &Load, extent: &Extent, workload: Workload, in_flight: u64) -> Capacity {
@@ -218,7 +239,7 @@ async fn capacity(subject: &Subject, load: &Load, extent: &Extent, workload: Wor
     let spent =
         || (subject.server.cpu(), subject.redis.as_ref().map_or(Duration::ZERO, |redis| process::cpu(redis.pid())));
     let before = spent();
-    let measured = checked(subject, load.put(Pace::InFlight(in_flight), extent.measured).await);
+    let measured = checked(subject.name, load.put(Pace::InFlight(in_flight), extent.measured).await);
     let after = spent();
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / measured.answered().max(1) as f64;
     Capacity {
@@ -263,7 +284,7 @@ fn offered(subject: &Subject, measured: Measured) -> Measured {
 }
 
 /// Every answer counts only if it is what it must be.
-fn checked(subject: &Subject, measured: Measured) -> Measured {
-    assert!(measured.failed.is_empty() && measured.wrong.is_empty(), "{}: {}", subject.name, measured.table());
+fn checked(subject: &str, measured: Measured) -> Measured {
+    assert!(measured.failed.is_empty() && measured.wrong.is_empty(), "{subject}: {}", measured.table());
     measured
 }

@@ -6,6 +6,9 @@ use guerdon::cli::load::measured::{Measured, quantiles};
 use guerdon::cli::load::pace::Pace;
 use hdrhistogram::Histogram;
 
+use crate::scale::{self, Scaled};
+use crate::touches::{self, Touches};
+
 /// How a call is named that the server refused because it had too many.
 pub(crate) const REFUSED: &str = "OVERLOADED";
 
@@ -34,6 +37,8 @@ pub(crate) struct Report {
     pub(crate) capacities: Vec<Capacity>,
     pub(crate) curves: Vec<Curve>,
     pub(crate) compared: Option<Compared>,
+    pub(crate) scaled: Vec<Scaled>,
+    pub(crate) touches: Vec<Touches>,
 }
 
 /// What was measured in turns: medians, and medians of the ratios of each turn.
@@ -128,6 +133,9 @@ impl Report {
                 }
                 text.push('\n');
             }
+        }
+        if !self.scaled.is_empty() {
+            let _ = writeln!(text, "\n{}{}", scale::table(&self.scaled), touches::table(&self.touches));
         }
         self.ratios(&mut text);
         text

@@ -9,8 +9,8 @@ use guerdon::cli::load::pace::Pace;
 use guerdon::cli::load::shape::Workload;
 
 use crate::process::Process;
-use crate::redis_server::RedisServer;
 use crate::report::{Capacity, Compared};
+use crate::support::redis::RedisServer;
 use crate::{Extent, Subject, begin, capacity, guerdon, offered};
 
 /// How often each is measured.
@@ -82,7 +82,7 @@ pub(crate) async fn compare(program: &Path, answer: &Path, folder: &Path, extent
 }
 
 /// Nobody always comes after the same other.
-fn order(turn: usize, count: usize) -> Vec<usize> {
+pub(crate) fn order(turn: usize, count: usize) -> Vec<usize> {
     let forwards = 0..count;
     if turn.is_multiple_of(2) { forwards.collect() } else { forwards.rev().collect() }
 }

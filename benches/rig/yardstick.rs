@@ -12,8 +12,8 @@ use redis::AsyncCommands;
 use tokio::task::JoinSet;
 
 use crate::process;
-use crate::redis_server::RedisServer;
 use crate::report::Capacity;
+use crate::support::redis::RedisServer;
 
 const IN_FLIGHT: u64 = 64;
 

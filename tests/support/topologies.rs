@@ -96,25 +96,31 @@ impl Sentinels {
     }
 }
 
-/// Three masters, each with as many replicas as asked.
+/// Masters, each with as many replicas as asked.
 pub struct Cluster {
     pub nodes: Vec<RedisServer>,
 }
 
 impl Cluster {
+    /// Of most clusters.
     pub const MASTERS: usize = 3;
 
+    /// Of three masters.
     pub fn start(replicas: usize, args: &[&str]) -> Cluster {
+        Cluster::of(Cluster::MASTERS, replicas, args)
+    }
+
+    pub fn of(masters: usize, replicas: usize, args: &[&str]) -> Cluster {
         let cluster = ["--cluster-enabled", "yes", "--cluster-node-timeout", "3000", "--repl-diskless-sync-delay", "0"];
         // On a machine that is short of time a replica may have been out of touch for a while: it is to stand all the same.
         let args = [&cluster[..], &["--cluster-replica-validity-factor", "0"], args].concat();
-        let nodes: Vec<RedisServer> =
-            (0..Cluster::MASTERS * (1 + replicas)).map(|_| RedisServer::start_with(&args)).collect();
+        let nodes: Vec<RedisServer> = (0..masters * (1 + replicas)).map(|_| RedisServer::start_with(&args)).collect();
         for (index, node) in nodes.iter().enumerate() {
             let _: String = node.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
         }
-        let bound = |index: usize| u32::try_from(index).expect("few nodes") * SLOTS / 3;
-        for (index, node) in nodes.iter().take(Cluster::MASTERS).enumerate() {
+        let few = |count: usize| u32::try_from(count).expect("few nodes");
+        let bound = |index: usize| few(index) * SLOTS / few(masters);
+        for (index, node) in nodes.iter().take(masters).enumerate() {
             let (first, last) = (bound(index), bound(index + 1) - 1);
             let _: String = node.command(&["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
         }
@@ -123,13 +129,13 @@ impl Cluster {
         }
         let cluster = Cluster { nodes };
         cluster.until_all_know_all();
-        for (index, node) in cluster.nodes.iter().enumerate().skip(Cluster::MASTERS) {
-            let master: String = cluster.nodes[index % Cluster::MASTERS].command(&["CLUSTER", "MYID"]);
+        for (index, node) in cluster.nodes.iter().enumerate().skip(masters) {
+            let master: String = cluster.nodes[index % masters].command(&["CLUSTER", "MYID"]);
             until("a node replicates another", || {
                 node.try_command::<String>(&["CLUSTER", "REPLICATE", &master]).is_ok()
             });
         }
-        for node in cluster.nodes.iter().skip(Cluster::MASTERS) {
+        for node in cluster.nodes.iter().skip(masters) {
             until("a replica is in step", || {
                 node.command::<String>(&["INFO", "replication"]).contains("master_link_status:up")
             });
