@@ -122,9 +122,9 @@ pub(super) struct Basis {
     key: Key,
     account: Option<(Token, Arc<AccountState>)>,
     /// What is kept under the name of the event that the command is about.
-    deed: Option<(Key, Option<(Place, DeedRecord)>)>,
-    order: Option<(Key, Option<(Place, Box<OrderRecord>)>)>,
-    inbound: Option<(Key, Option<(Place, Inbound)>)>,
+    deed: Option<(Key, Found<DeedRecord>)>,
+    order: Option<(Key, Found<Box<OrderRecord>>)>,
+    inbound: Option<(Key, Found<Inbound>)>,
     /// Accounts that led here, beginning with the member's own.
     pub(super) path: Vec<AccountId>,
     /// Whether all of it was just read from the store.
@@ -133,6 +133,9 @@ pub(super) struct Basis {
 
 /// Where a record was found: under the account, or under a home of it, whence it is carried over when it changes.
 type Place = Option<Token>;
+
+/// A record and where it was found, if there is one.
+type Found<T> = Option<(Place, T)>;
 
 /// Random bytes for a profile that a command may change.
 fn salt_for(command: &Command) -> Result<Salt, Error> {
@@ -880,8 +883,7 @@ async fn left_behind(
     order: &OrderId,
 ) -> Result<Option<AccountId>, Error> {
     for home in state.homes.iter().filter(|home| home.why == HomeWhy::Left) {
-        let found: Option<(Place, OrderRecord)> =
-            at_home(inner, &inner.layout.order(program, &home.account, order)).await?;
+        let found: Found<OrderRecord> = at_home(inner, &inner.layout.order(program, &home.account, order)).await?;
         if found.is_some_and(|(_, record)| state.is_home_of(&AccountId::from(&record.member))) {
             return Ok(Some(home.account.clone()));
         }
@@ -889,12 +891,12 @@ async fn left_behind(
     Ok(None)
 }
 
-async fn at_home<T: serde::de::DeserializeOwned>(inner: &Inner, key: &Key) -> Result<Option<(Place, T)>, Error> {
+async fn at_home<T: serde::de::DeserializeOwned>(inner: &Inner, key: &Key) -> Result<Found<T>, Error> {
     let record = inner.store.load(key.partition, std::slice::from_ref(key)).await?.into_iter().next().flatten();
     Ok(read::<T>(key, record)?.map(|(_, value)| (None, value)))
 }
 
-fn read_placed<T: serde::de::DeserializeOwned>(key: &Key, record: Option<Record>) -> Result<Option<(Place, T)>, Error> {
+fn read_placed<T: serde::de::DeserializeOwned>(key: &Key, record: Option<Record>) -> Result<Found<T>, Error> {
     Ok(read::<T>(key, record)?.map(|(token, value)| (Some(token), value)))
 }
 
@@ -992,7 +994,7 @@ impl Basis {
         program: &ProgramId,
         codes: Vec<(crate::domain::id::Code, Option<crate::domain::referral::CodeOwner>)>,
     ) -> Snapshot {
-        let of = |found: &Option<(Place, Box<OrderRecord>)>| found.as_ref().map(|(_, order)| order.clone());
+        let of = |found: &Found<Box<OrderRecord>>| found.as_ref().map(|(_, order)| order.clone());
         Snapshot {
             program: program.clone(),
             account_id: Some(self.account_id.clone()),
@@ -1014,7 +1016,7 @@ impl Basis {
 
     /// What the decision was made on, in the order in which a conflict answers it.
     fn expectations(&self) -> Vec<(Key, Expected)> {
-        fn place<T>(found: &Option<(Place, T)>) -> Expected {
+        fn place<T>(found: &Found<T>) -> Expected {
             expected(found.as_ref().and_then(|(place, _)| *place))
         }
         let mut expect = vec![(self.key.clone(), expected(self.account.as_ref().map(|(token, _)| *token)))];
