@@ -32,18 +32,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Two bytes at a time, for each time it is looked whether there is room.
+    /// Kept out of what calls it: types of many fields would else become functions of as many loops, and take minutes to compile.
+    #[inline(never)]
     fn long_number(&mut self, mut number: u64) {
-        let byte = |number: u64| number.to_le_bytes()[0];
-        while 0x3fff < number {
-            self.bytes.extend_from_slice(&[byte(number) | 0x80, byte(number >> 7) | 0x80]);
-            number >>= 14;
+        while 0x7f < number {
+            self.bytes.push(number.to_le_bytes()[0] | 0x80);
+            number >>= 7;
         }
-        if 0x7f < number {
-            self.bytes.extend_from_slice(&[byte(number) | 0x80, byte(number >> 7)]);
-        } else {
-            self.bytes.push(byte(number));
-        }
+        self.bytes.push(number.to_le_bytes()[0]);
     }
 
     #[inline]
