@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 /// What each layer may name under `crate::`, besides itself.
 /// `domain <- program <- store <- service <- grpc <- app <- main`, with the clock beside the store and the settings,
 /// logs and commands around the app, and what makes bytes of values below them all.
@@ -384,6 +386,15 @@ fn the_image_is_built_by_the_rustc_that_the_counts_are_of() {
     let image = dockerfile.lines().find_map(|line| line.strip_prefix("FROM rust:")).expect("an image of rust");
     let image = image.split('-').next().expect("a version");
     assert!(counts_of.starts_with(&format!("rustc {image}.")), "counts of {counts_of}, image of {image}");
+}
+
+/// The names that counts are kept by hang on the version of the package and of all that it is made of.
+#[test]
+fn the_counts_are_of_the_packages_that_are_built() {
+    let lock = fs::read(root().join("Cargo.lock")).expect("a lock file");
+    let found: String = Sha256::digest(&lock).iter().map(|byte| format!("{byte:02x}")).collect();
+    let counts_of = fs::read_to_string(root().join("profile/cargo-lock-sha256")).expect("a hash");
+    assert_eq!(counts_of.trim(), found, "Cargo.lock has changed since the counts were made: run profile/refresh");
 }
 
 #[test]

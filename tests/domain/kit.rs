@@ -795,13 +795,13 @@ pub(crate) fn adjust(amount: i64, expires: Option<&str>) -> Adjust {
     }
 }
 
-/// Shares sum to what they share, and nothing is given back twice.
 /// What is stored are the bytes of `postcard`, after that of the format.
 fn check_stored<T: serde::Serialize>(value: &T) {
     let body = postcard::to_stdvec(value).unwrap();
     assert_eq!(encode(value).split_first(), Some((&FORMAT, &*body)));
 }
 
+/// Shares sum to what they share, and nothing is given back twice.
 fn check_record(record: &OrderRecord) {
     assert_eq!(decode::<OrderRecord>(&encode(record)).as_ref(), Ok(record));
     for grant in &record.grants {

@@ -8,10 +8,14 @@ use super::Fault;
 use super::place::Place;
 use super::read::{self, Stands, bounded};
 
-/// Bytes of body up to which a record lies in `places` itself; a larger one has a row of its own there that the place names.
-/// What a commit changes is small and what it adds is large: an account lies beside where its orders are found, orders in
+/// Bytes of body up to which a new record lies in `places` itself; a larger one has a row of its own that the place names.
+/// What commits change begins small and what they add is large: an account lies beside where its orders are found, orders lie in
 /// the order of arrival.
 const SMALL_MAX: usize = 512;
+/// Bytes up to which one that lies there may grow: with its name the row still fits the part of a page that SQLite gives one.
+const GROWN_MAX: usize = 880;
+/// Bytes down to which a large one must shrink to come back; far below, so that none goes to and fro.
+const BACK_MAX: usize = 384;
 
 /// What was found while looking, for the writes.
 struct Looked<'a> {
@@ -34,7 +38,7 @@ pub(super) fn apply(connection: &Connection, commit: &Commit, now_ms: i64) -> Re
         let place = Place::of_receipt(&new.key);
         let row = read::row_at(connection, &place)?;
         if let Some(id) = row
-            && let Some(stored) = read::kept(connection, id, now_ms)?
+            && let Some(stored) = read::kept(connection, &new.key, id, now_ms)?
         {
             seen.push(Seen::of(index, stored, new));
         }
@@ -174,35 +178,51 @@ pub(super) fn put_record(
     stands: Option<Stands>,
 ) -> rusqlite::Result<()> {
     let Record { token, body } = record;
-    // One that has grown large stays so: it would else move to and fro.
-    if let Some(Stands { large: Some(id), .. }) = stands {
-        let mut change = connection.prepare_cached("UPDATE large_records SET body = ?2 WHERE id = ?1")?;
-        change.execute(params![id, body])?;
-        let mut mark =
-            connection.prepare_cached("UPDATE places SET token = ?2 WHERE place = ?1 AND last_sequence = 0")?;
-        mark.execute(params![place, token.0])?;
-        return Ok(());
-    }
-    if SMALL_MAX < body.len() {
-        if stands.is_some() {
-            delete_record(connection, place, stands)?;
+    let fits = match stands {
+        None => body.len() <= SMALL_MAX,
+        Some(Stands { large: None, .. }) => body.len() <= GROWN_MAX,
+        Some(Stands { large: Some(_), .. }) => body.len() <= BACK_MAX,
+    };
+    match stands {
+        Some(Stands { large: Some(id), .. }) if !fits => {
+            let mut change = connection.prepare_cached("UPDATE large_records SET body = ?2 WHERE id = ?1")?;
+            change.execute(params![id, body])?;
+            let mut mark =
+                connection.prepare_cached("UPDATE places SET token = ?2 WHERE place = ?1 AND last_sequence = 0")?;
+            mark.execute(params![place, token.0])?;
         }
-        let mut insert =
-            connection.prepare_cached("INSERT INTO large_records (partition, name, body) VALUES (?1, ?2, ?3)")?;
-        insert.execute(params![key.partition.0, key.name, body])?;
-        return point(connection, place, 0, connection.last_insert_rowid(), Some(&token.0));
+        Some(Stands { large: None, .. }) if fits => {
+            let mut change = connection
+                .prepare_cached("UPDATE places SET token = ?2, body = ?3 WHERE place = ?1 AND last_sequence = 0")?;
+            change.execute(params![place, token.0, body])?;
+        }
+        _ => {
+            delete_record(connection, place, stands)?;
+            insert_record(connection, key, record, place, fits)?;
+        }
     }
-    if stands.is_some() {
-        let mut change = connection
-            .prepare_cached("UPDATE places SET token = ?2, body = ?3 WHERE place = ?1 AND last_sequence = 0")?;
-        change.execute(params![place, token.0, body])?;
-    } else {
+    Ok(())
+}
+
+fn insert_record(
+    connection: &Connection,
+    key: &Key,
+    record: &Record,
+    place: &Place,
+    small: bool,
+) -> rusqlite::Result<()> {
+    let Record { token, body } = record;
+    if small {
         let mut insert = connection.prepare_cached(
             "INSERT INTO places (place, last_sequence, partition, name, token, body) VALUES (?1, 0, ?2, ?3, ?4, ?5)",
         )?;
         insert.execute(params![place, key.partition.0, key.name, token.0, body])?;
+        return Ok(());
     }
-    Ok(())
+    let mut insert =
+        connection.prepare_cached("INSERT INTO large_records (partition, name, body) VALUES (?1, ?2, ?3)")?;
+    insert.execute(params![key.partition.0, key.name, body])?;
+    point(connection, place, 0, connection.last_insert_rowid(), Some(&token.0))
 }
 
 fn delete_record(connection: &Connection, place: &Place, stands: Option<Stands>) -> rusqlite::Result<()> {

@@ -2,8 +2,8 @@
 //!
 //! A commit is on disk once it is in the log. Later the log is moved into the file (a checkpoint), which writes and syncs
 //! every page that has changed: commits that waited for all of that took tens of milliseconds. So a thread of its own
-//! moves what there is, again until little has been added meanwhile, and the writer moves that rest: the log begins anew only
-//! when all of it is moved and nobody adds to it, which the writer alone can say.
+//! moves what there is, again until little has been added meanwhile, and the writer moves that rest and syncs the file: the
+//! log begins anew only when all of it is moved and nobody adds to it, which the writer alone can say.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};

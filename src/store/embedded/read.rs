@@ -71,17 +71,22 @@ pub(super) fn row_at(connection: &Connection, place: &Place) -> Result<Option<i6
 }
 
 /// The receipt in a row, if it is still kept.
-pub(super) fn kept(connection: &Connection, id: i64, now_ms: i64) -> Result<Option<Receipt>, Fault> {
+pub(super) fn kept(connection: &Connection, key: &Key, id: i64, now_ms: i64) -> Result<Option<Receipt>, Fault> {
     let mut statement =
-        connection.prepare_cached("SELECT fingerprint, body FROM receipts WHERE id = ?1 AND ?2 < expires_at_ms")?;
-    let receipt = |row: &Row<'_>| Ok(Receipt { fingerprint: row.get(0)?, body: row.get(1)? });
-    Ok(statement.query_row(params![id, now_ms], receipt).optional()?)
+        connection.prepare_cached("SELECT fingerprint, body, expires_at_ms FROM receipts WHERE id = ?1")?;
+    let mut rows = statement.query([id])?;
+    // Not as if it had expired: the request may have been answered.
+    let row = rows.next()?.ok_or_else(|| corrupt(format!("receipt `{}` has a place and no row", key.name)))?;
+    if row.get::<_, i64>(2)? <= now_ms {
+        return Ok(None);
+    }
+    Ok(Some(Receipt { fingerprint: row.get(0)?, body: row.get(1)? }))
 }
 
 pub(super) fn receipt(connection: &Connection, key: &Key, now_ms: i64) -> Result<Option<Receipt>, Fault> {
     let instant = connection.unchecked_transaction()?;
     match row_at(&instant, &Place::of_receipt(key))? {
-        Some(id) => kept(&instant, id, now_ms),
+        Some(id) => kept(&instant, key, id, now_ms),
         None => Ok(None),
     }
 }

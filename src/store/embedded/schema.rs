@@ -7,12 +7,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use tracing::{error, info};
 
 use super::super::{Error, Layout};
+use super::mover::Log;
 use super::{BUSY_WAIT_MAX, Repeated, driver_error, format_1};
 
 /// Raised whenever an older version of this program could no longer read the file.
 const FORMAT: u32 = 2;
 /// More statements than there are, so that each is prepared once per connection.
 const STATEMENTS_MAX: usize = 64;
+/// What the log's file is cut to when it begins anew: a reader of long ago may have let it grow.
+const LOG_BYTES_KEPT: u64 = 64 << 20;
 /// Pages that the writer keeps, in KiB. A commit needs few that are not the last of their table, and what the system keeps
 /// of the file is near; SQLite goes through all that it keeps at the end of nearly every transaction (where a page is split, it
 /// takes the number of the lock page for a while, and then looks for pages beyond the end), so more is slower.
@@ -125,7 +128,7 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Connection, Error> {
     connection
         .execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-             PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA temp_store = MEMORY;"
+             PRAGMA journal_size_limit = {LOG_BYTES_KEPT}; PRAGMA cache_size = -{WRITER_CACHE_KIB}; PRAGMA temp_store = MEMORY;"
         ))
         .map_err(failed)?;
     keep_plans(&connection).map_err(failed)?;
@@ -134,8 +137,13 @@ pub(super) fn open(path: &Path, layout: Layout) -> Result<Connection, Error> {
     }
     if format == 1 {
         info!(path = %path.display(), "the embedded store is brought from format 1 to {FORMAT}; this takes a while for a large file");
+        // What is dropped is overwritten: of somebody who is erased later nothing stays in pages that are free.
+        connection.execute_batch("PRAGMA secure_delete = ON").map_err(failed)?;
         format_1::bring_up(&mut connection, FORMAT)
             .map_err(|fault| fault.into_port("opening", &Repeated::default()))?;
+        connection.execute_batch("PRAGMA secure_delete = OFF").map_err(failed)?;
+        // All of it is in the log: no commit is to wait for that.
+        Log::empty(&connection).map_err(failed)?;
     }
     Ok(connection)
 }

@@ -245,7 +245,8 @@ impl Writer {
             return Ok(());
         }
         match &mut self.mover {
-            Some(mover) if !idle && !is_rest && self.moves < MOVES_MAX => {
+            // A commit may come at any time, so much is the mover's also while nobody waits.
+            Some(mover) if !is_rest && self.moves < MOVES_MAX && (!idle || MOVE_PAGES_BUSY < backlog_pages) => {
                 self.moves += 1;
                 mover.ask();
             }

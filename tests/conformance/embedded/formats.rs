@@ -29,7 +29,7 @@ INSERT INTO meta VALUES ('format', 1), ('partitions', 16);
 ";
 
 /// Bodies below and above what lies at its place.
-const SIZES: [usize; 5] = [0, 1, 512, 513, 20_000];
+const SIZES: [usize; 9] = [0, 1, 384, 385, 512, 513, 880, 881, 20_000];
 /// Entries of each log: more than make one stretch.
 const ENTRIES: u64 = 150;
 
@@ -152,6 +152,32 @@ async fn a_record_of_any_size_takes_the_place_of_one_of_any_other() {
         .query_row("SELECT (SELECT count(*) FROM places) + (SELECT count(*) FROM large_records)", [], |row| row.get(0))
         .unwrap();
     assert_eq!(left, 0, "what was deleted is gone");
+}
+
+#[tokio::test]
+async fn a_receipt_whose_row_is_gone_is_damage_and_not_a_request_never_seen() {
+    let fixture = EmbeddedFixture::start().await;
+    let store = fixture.store();
+    let commit = Commit { receipts: vec![receipt("rcp|1", "f", "b")], ..nothing() };
+    apply(&*store, &commit).await;
+    fixture.tool().execute("DELETE FROM receipts", []).unwrap();
+    assert!(matches!(store.commit(&commit).await, Err(Error::Corrupt { .. })));
+    assert!(matches!(store.receipt(&key("rcp|1")).await, Err(Error::Corrupt { .. })));
+}
+
+#[tokio::test]
+async fn an_account_that_grows_stays_beside_its_orders() {
+    let fixture = EmbeddedFixture::start().await;
+    let store = fixture.store();
+    for (sequence, size) in [160, 600, 880, 300].into_iter().enumerate() {
+        apply(&*store, &Commit { writes: vec![put("acct|mia", record(sequence as u64, body(size)))], ..nothing() })
+            .await;
+    }
+    let order = put("ord|mia|1", record(1, body(600)));
+    apply(&*store, &Commit { writes: vec![order], ..nothing() }).await;
+    let large: String =
+        fixture.tool().query_row("SELECT group_concat(name) FROM large_records", [], |row| row.get(0)).unwrap();
+    assert_eq!(large, "ord|mia|1");
 }
 
 #[tokio::test]
