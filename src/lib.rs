@@ -9,7 +9,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;
-pub mod encoding;
 pub mod grpc;
 pub mod program;
 pub mod service;

@@ -11,10 +11,9 @@ use sha2::{Digest, Sha256};
 
 /// What each layer may name under `crate::`, besides itself.
 /// `domain <- program <- store <- service <- grpc <- app <- main`, with the clock beside the store and the settings,
-/// logs and commands around the app, and what makes bytes of values below them all.
+/// logs and commands around the app.
 const LAYERS: &[(&str, &[&str], &str)] = &[
-    ("encoding", &[], "values become bytes, whatever they are"),
-    ("domain", &["encoding"], "decisions depend on nothing: they are plain functions of what they are given"),
+    ("domain", &[], "decisions depend on nothing: they are plain functions of what they are given"),
     ("program", &["domain"], "a file becomes a domain type; nothing else is needed for it"),
     ("stream", &[], "bytes on their way to a socket, whatever they are"),
     ("store", &["domain", "stream"], "the store compares and applies; it knows no rule, and nobody above it"),

@@ -3,6 +3,7 @@
 //! An account's state changes only by applying entries, so folding them gives the state; see
 //! [`AccountState::apply`](super::account::AccountState::apply).
 
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -23,7 +24,6 @@ use super::referral::fraud::{Finding, Review};
 use super::referral::{OwnCode, QualifiedBy, RejectedFor, Sharer, SideGrant, Via, Weighing};
 use super::stock::StockItem;
 use super::time::{Day, Instant};
-use crate::encoding;
 
 /// SHA-256 of an entry chained to all before it.
 pub type Hash = [u8; 32];
@@ -890,11 +890,38 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(ENCODED_LEN_USUAL);
     bytes.push(FORMAT);
     // Serializing plain data to memory fails only for types without a length, which none of ours are.
-    encoding::write(value, bytes).unwrap_or_default()
+    postcard::serialize_with_flavor(value, Bytes(bytes)).unwrap_or_default()
 }
 
 /// Most of what is stored fits; what does not grows.
 const ENCODED_LEN_USUAL: usize = 512;
+
+/// Bytes that are written on at the end: a slice at a time, where the flavor that comes with `postcard` takes byte by byte.
+struct Bytes(Vec<u8>);
+
+impl Flavor for Bytes {
+    type Output = Vec<u8>;
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        // Lengths and small numbers come as slices of one byte: a call of `memcpy` for each would cost more than all else.
+        match bytes {
+            [byte] => self.0.push(*byte),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
 
 /// The inverse of [`encode`]; refuses what a newer version wrote, and trailing bytes.
 pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {

@@ -382,6 +382,14 @@ async fn leave(world: &impl World, key: store::Key, record: Option<store::Record
     assert_eq!(world.store().commit(&damage).await.unwrap(), store::Outcome::Applied);
 }
 
+/// A server with one member, whose first order is committed.
+async fn with_an_order(world: &impl World) -> Server {
+    let server = world.serve_idle().await;
+    server.clients.enroll("mia").await;
+    server.clients.send(&commit("mia", "c1", order("o1", 1_000))).await;
+    server
+}
+
 async fn proof_of(clients: &Clients, member: &str) -> wire::VerifyMemberResponse {
     let request = wire::VerifyMemberRequest { member_id: member.into(), ..wire::VerifyMemberRequest::default() };
     clients.ledger.clone().verify_member(request).await.unwrap().into_inner()
@@ -389,11 +397,8 @@ async fn proof_of(clients: &Clients, member: &str) -> wire::VerifyMemberResponse
 
 pub(crate) async fn verification_tells_an_order_that_was_committed_twice_because_its_record_was_lost<W: World>() {
     let world = W::start();
-    let server = world.serve_idle().await;
-    let clients = &server.clients;
-    clients.enroll("mia").await;
-    clients.send(&commit("mia", "c1", order("o1", 1_000))).await;
-    let program = server.service.only_program().unwrap();
+    let server = with_an_order(&world).await;
+    let (clients, program) = (&server.clients, server.service.only_program().unwrap());
     let (account, id) = (AccountId::parse("mia").unwrap(), OrderId::parse("o1").unwrap());
     let key = layout().order(&program, &account, &id);
     leave(&world, key, None).await;
@@ -406,11 +411,8 @@ pub(crate) async fn verification_tells_an_order_that_was_committed_twice_because
 /// A Quote may go by the account as it was read before under the same token; a proof may not.
 pub(crate) async fn verification_looks_at_what_is_stored_and_not_at_what_is_remembered<W: World>() {
     let world = W::start();
-    let server = world.serve_idle().await;
-    let clients = &server.clients;
-    clients.enroll("mia").await;
-    clients.send(&commit("mia", "c1", order("o1", 1_000))).await;
-    let program = server.service.only_program().unwrap();
+    let server = with_an_order(&world).await;
+    let (clients, program) = (&server.clients, server.service.only_program().unwrap());
     let key = layout().account(&program, &AccountId::parse("mia").unwrap());
     let found = world.store().load(key.partition, std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap();
     let MemberRecord::Account(state) = decode(&found.body).unwrap() else { panic!("an account") };

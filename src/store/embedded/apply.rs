@@ -1,6 +1,8 @@
 //! One commit inside the writer's transaction: looks first, writes after, so that a commit that is not applied
 //! has changed nothing and needs no rollback.
 
+use std::collections::HashMap;
+
 use rusqlite::{Connection, params};
 
 use super::super::{Commit, Error, Expected, Key, NewReceipt, Outcome, Record, Seen, Write};
@@ -21,8 +23,8 @@ const BACK_MAX: usize = 384;
 struct Looked<'a> {
     /// Of each receipt its place, and the row of an expired one that still lies there.
     receipts: Vec<(Place, Option<i64>)>,
-    /// Of each expected record its place, and how it stands.
-    expected: Vec<(Place, Option<Stands>)>,
+    /// How each expected record stands.
+    expected: HashMap<Place, Option<Stands>>,
     /// Of each append the place of its log.
     logs: Vec<Place>,
     /// What each quantity is to be.
@@ -48,7 +50,7 @@ pub(super) fn apply(connection: &Connection, commit: &Commit, now_ms: i64) -> Re
         return Ok(Outcome::Seen(seen));
     }
 
-    let mut expected = Vec::with_capacity(commit.expect.len());
+    let mut expected = HashMap::with_capacity(commit.expect.len());
     for (key, wanted) in &commit.expect {
         let place = Place::of_record(key);
         let stands = read::stands(connection, key, &place)?;
@@ -61,7 +63,7 @@ pub(super) fn apply(connection: &Connection, commit: &Commit, now_ms: i64) -> Re
             let fresh = commit.expect.iter().map(|(key, _)| read::record(connection, key));
             return Ok(Outcome::Conflict(fresh.collect::<Result<_, Fault>>()?));
         }
-        expected.push((place, stands));
+        expected.insert(place, stands);
     }
 
     let mut logs = Vec::with_capacity(commit.appends.len());
@@ -95,7 +97,12 @@ fn write(connection: &Connection, commit: &Commit, looked: &Looked<'_>, now_ms: 
     }
 
     for Write { key, record } in &commit.writes {
-        let (place, stands) = how_it_stands(connection, commit, looked, key)?;
+        let place = Place::of_record(key);
+        // What is written was mostly looked at before, as something expected.
+        let stands = match looked.expected.get(&place) {
+            Some(stands) => *stands,
+            None => read::stands(connection, key, &place)?,
+        };
         match record {
             Some(record) => put_record(connection, key, record, &place, stands)?,
             None => delete_record(connection, &place, stands)?,
@@ -129,24 +136,6 @@ fn write(connection: &Connection, commit: &Commit, looked: &Looked<'_>, now_ms: 
         put.execute(params![commit.partition.0, due.subject, at_ms])?;
     }
     Ok(())
-}
-
-/// More expectations than this are not gone through for each write: looking the record up is cheaper.
-const EXPECTED_MAX: usize = 16;
-
-/// What is written was mostly looked at before, as something expected.
-fn how_it_stands(
-    connection: &Connection,
-    commit: &Commit,
-    looked: &Looked<'_>,
-    key: &Key,
-) -> Result<(Place, Option<Stands>), Fault> {
-    let mut expected = commit.expect.iter().zip(&looked.expected).take(EXPECTED_MAX);
-    if let Some((_, (place, stands))) = expected.find(|((expected, _), _)| expected == key) {
-        return Ok((*place, *stands));
-    }
-    let place = Place::of_record(key);
-    Ok((place, read::stands(connection, key, &place)?))
 }
 
 pub(super) fn put_receipt(

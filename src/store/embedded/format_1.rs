@@ -3,8 +3,9 @@
 use rusqlite::{Connection, Row, TransactionBehavior};
 use tracing::info;
 
-use super::super::{Error, Key, NewReceipt, Partition, Receipt, Record, Token};
+use super::super::{Key, NewReceipt, Partition, Receipt, Record};
 use super::place::Place;
+use super::read::{corrupt, token};
 use super::schema::FOUND_BY_KEY;
 use super::{Fault, apply};
 
@@ -41,9 +42,7 @@ fn records(connection: &Connection) -> Result<u64, Fault> {
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let key = key(row)?;
-        let token = row.get_ref(2)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok()).map(Token);
-        let token = token.ok_or_else(|| corrupt(format!("record `{}` has a token of another length", key.name)))?;
-        let record = Record { token, body: row.get(3)? };
+        let record = Record { token: token(row, 2, &key)?, body: row.get(3)? };
         apply::put_record(connection, &key, &record, &Place::of_record(&key), None)?;
         count += 1;
     }
@@ -69,36 +68,22 @@ fn entries(connection: &Connection) -> Result<u64, Fault> {
         connection.prepare("SELECT partition, log, sequence, body FROM entries_1 ORDER BY partition, log, sequence")?;
     let mut rows = rows.query([])?;
     let mut count = 0;
-    let mut stretch: Option<Stretch> = None;
+    let mut stretch =
+        Stretch { log: Key { partition: Partition(0), name: "".into() }, first_sequence: 1, entries: Vec::new() };
     while let Some(row) = rows.next()? {
-        let log = key(row)?;
-        let sequence: i64 = row.get(2)?;
-        let sequence =
-            u64::try_from(sequence).map_err(|_| corrupt(format!("log `{}` has an entry below zero", log.name)))?;
-        let next = match stretch.take() {
-            Some(done) if done.log != log => {
-                done.put(connection)?;
-                Stretch { log, first_sequence: 1, entries: Vec::new() }
-            }
-            Some(done) if done.entries.len() == STRETCH_MAX => {
-                let first_sequence = done.next_sequence();
-                done.put(connection)?;
-                Stretch { log, first_sequence, entries: Vec::new() }
-            }
-            Some(stretch) => stretch,
-            None => Stretch { log, first_sequence: 1, entries: Vec::new() },
-        };
-        if next.next_sequence() != sequence {
-            return Err(corrupt(format!("log `{}` lacks entry {}", next.log.name, next.next_sequence())));
+        let (log, sequence) = (key(row)?, row.get::<_, i64>(2)?);
+        let first_sequence = if log == stretch.log { stretch.next_sequence() } else { 1 };
+        if log != stretch.log || stretch.entries.len() == STRETCH_MAX {
+            stretch.put(connection)?;
+            stretch = Stretch { log, first_sequence, entries: Vec::new() };
         }
-        let mut next = next;
-        next.entries.push(row.get(3)?);
-        stretch = Some(next);
+        if u64::try_from(sequence) != Ok(stretch.next_sequence()) {
+            return Err(corrupt(format!("log `{}` lacks entry {}", stretch.log.name, stretch.next_sequence())));
+        }
+        stretch.entries.push(row.get(3)?);
         count += 1;
     }
-    if let Some(last) = stretch {
-        last.put(connection)?;
-    }
+    stretch.put(connection)?; // one without entries puts nothing, as the first of all
     Ok(count)
 }
 
@@ -117,8 +102,4 @@ impl Stretch {
     fn put(self, connection: &Connection) -> rusqlite::Result<()> {
         apply::put_entries(connection, &self.log, &Place::of_log(&self.log), self.first_sequence, &self.entries)
     }
-}
-
-fn corrupt(what: String) -> Fault {
-    Fault::Refused(Error::Corrupt { what })
 }

@@ -11,7 +11,7 @@ pub(super) fn bounded(n: impl TryInto<i64>) -> i64 {
     n.try_into().unwrap_or(i64::MAX)
 }
 
-fn corrupt(what: String) -> Fault {
+pub(super) fn corrupt(what: String) -> Fault {
     Fault::Refused(Error::Corrupt { what })
 }
 
@@ -35,7 +35,7 @@ pub(super) fn record(connection: &Connection, key: &Key) -> Result<Option<Record
         connection.prepare_cached("SELECT token, id, body FROM places WHERE place = ?1 AND last_sequence = 0")?;
     let mut rows = statement.query([place])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let token = token(row, key)?;
+    let token = token(row, 0, key)?;
     let Some(id) = row.get::<_, Option<i64>>(1)? else { return Ok(Some(Record { token, body: row.get(2)? })) };
     let mut large = connection.prepare_cached("SELECT body FROM large_records WHERE id = ?1")?;
     let body = large.query_row([id], |row| row.get(0)).optional()?;
@@ -56,11 +56,11 @@ pub(super) fn stands(connection: &Connection, key: &Key, place: &Place) -> Resul
         connection.prepare_cached("SELECT token, id FROM places WHERE place = ?1 AND last_sequence = 0")?;
     let mut rows = statement.query([place])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    Ok(Some(Stands { token: token(row, key)?, large: row.get(1)? }))
+    Ok(Some(Stands { token: token(row, 0, key)?, large: row.get(1)? }))
 }
 
-fn token(row: &Row<'_>, key: &Key) -> Result<Token, Fault> {
-    let bytes = row.get_ref(0)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok());
+pub(super) fn token(row: &Row<'_>, column: usize, key: &Key) -> Result<Token, Fault> {
+    let bytes = row.get_ref(column)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok());
     bytes.map(Token).ok_or_else(|| corrupt(format!("record `{}` has a token of another length", key.name)))
 }
 
