@@ -1,9 +1,12 @@
 //! When calls are sent.
 
+use std::future::ready;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -23,6 +26,11 @@ pub enum Pace {
 
 /// More than this under way, and the server has long lost the race: further calls are counted as not sent.
 const UNDER_WAY_MAX: usize = 50_000;
+/// Calls that are due within so many microseconds are sent together, when the last of them is due; that the others wait is part of
+/// their latency. Waking up for each would cost the machine, which is the server's too, as much as the call.
+const GATHERS_FOR_US: u64 = 250;
+/// Over one connection at a time.
+const TOGETHER_MAX: usize = 16;
 /// Figures are kept in so many places, so that calls that end at once do not wait for each other.
 const SHARDS: u64 = 16;
 
@@ -72,25 +80,32 @@ async fn by_clock(
     // matters.
     let sender = tokio::task::spawn_blocking(move || {
         let began = Instant::now();
-        for (nth, caller) in (0..total).zip(callers.iter().cycle()) {
+        let due = |nth: u64| {
             let since = u128::from(nth) * 1_000_000_000 / u128::from(rate);
-            let due = began + Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX));
-            loop {
-                let left = due.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    break;
+            began + Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
+        };
+        let (mut callers, mut nth) = (callers.iter().cycle(), 0);
+        let gathers = rate.saturating_mul(GATHERS_FOR_US) / 1_000_000;
+        while nth < total {
+            sleep_until(due(nth.saturating_add(gathers).min(total - 1)));
+            let now = Instant::now();
+            let is_due = |nth: u64| nth < total && due(nth) <= now;
+            while is_due(nth) {
+                let Some(caller) = callers.next() else { return };
+                let together = FuturesUnordered::new();
+                while is_due(nth) && together.len() < TOGETHER_MAX {
+                    if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+                        let (shape, shards) = (Arc::clone(&shape), Arc::clone(&shards));
+                        let number = shape.number();
+                        let call = one(caller.clone(), shape, shards, number, due(nth));
+                        together.push(call.map(|()| drop(permit)));
+                    } else {
+                        missed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    nth += 1;
                 }
-                std::thread::park_timeout(left);
+                drop(handle.spawn(together.for_each(|()| ready(()))));
             }
-            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-                missed.fetch_add(1, Ordering::Relaxed);
-                continue;
-            };
-            let call = one(caller.clone(), Arc::clone(&shape), Arc::clone(&shards), shape.number(), due);
-            drop(handle.spawn(async move {
-                call.await;
-                drop(permit);
-            }));
         }
     });
     if let Err(panic) = sender.await {
@@ -100,6 +115,17 @@ async fn by_clock(
     let all = u32::try_from(UNDER_WAY_MAX).unwrap_or(u32::MAX);
     drop(under_way.acquire_many(all).await);
     unsent.load(Ordering::Relaxed)
+}
+
+fn sleep_until(when: Instant) {
+    loop {
+        let left = when.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        // May come back early.
+        std::thread::park_timeout(left);
+    }
 }
 
 async fn by_answers(
