@@ -230,7 +230,7 @@ impl RedisStore {
     async fn link(&self, partition: Partition) -> Result<Arc<Link>, Error> {
         let link = self.router.of(self.keys.slot(partition)?).await?;
         if let Some((journaled, _)) = &self.journaled {
-            journaled.pass(partition, &link).await?;
+            Box::pin(journaled.pass(partition, &link)).await?;
         }
         Ok(link)
     }
@@ -238,7 +238,8 @@ impl RedisStore {
     /// Whether as many replicas as wanted have what a server has answered by now.
     async fn is_kept(&self, live: &Live, partition: Partition) -> Result<bool, Error> {
         let Some(wanted) = self.replicated else { return Ok(true) };
-        Ok(live.replicated(&self.keys.mark(partition)?, wanted).await)
+        let mark = self.keys.mark(partition)?;
+        Ok(Box::pin(live.replicated(&mark, wanted)).await)
     }
 
     /// Asks a partition's server for something that changes nothing; again, a few times, where keys are moving.
@@ -352,7 +353,7 @@ impl Store for RedisStore {
 
     async fn commit(&self, commit: &Commit) -> Result<Outcome, Error> {
         if let Some((journaled, _)) = &self.journaled {
-            return journaled.commit(commit, &self.trips).await;
+            return Box::pin(journaled.commit(commit, &self.trips)).await;
         }
         let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit, &Beside::default())?;
         let link = self.link(commit.partition).await?;
@@ -363,7 +364,7 @@ impl Store for RedisStore {
             Err(Failed::NoScript) => {
                 let call = wire::commit_call("EVAL", SCRIPT, &self.keys, commit, &Beside::default())?;
                 self.count_trip();
-                link.call(&live, &call, Sent::Write).await?
+                Box::pin(link.call(&live, &call, Sent::Write)).await?
             }
             reply => reply?,
         };

@@ -191,7 +191,9 @@ impl Link {
         if let Some(live) = self.current() {
             return Ok(live);
         }
-        tokio::time::timeout(self.terms.ready_limit(), self.replace()).await.unwrap_or(Err(Error::Unavailable))
+        // In a box, for every call waits where this may have to be waited for.
+        let replaced = tokio::time::timeout(self.terms.ready_limit(), self.replace());
+        Box::pin(replaced).await.unwrap_or(Err(Error::Unavailable))
     }
 
     /// Asks for something that changes nothing.

@@ -105,15 +105,21 @@ impl Cluster {
     async fn of(&self, slot: u16) -> Result<Arc<Link>, Error> {
         if self.astray.load(Ordering::Acquire) {
             // Whatever comes of it: the other masters are where they were.
-            let _late = tokio::time::timeout(2 * self.terms.ready_limit(), self.refresh()).await;
+            let _late = Box::pin(tokio::time::timeout(2 * self.terms.ready_limit(), self.refresh())).await;
         }
         if !self.checked.load(Ordering::Acquire) {
-            let link = self.owner(self.meta_slot)?;
-            let live: Arc<Live> = link.live().await?;
-            link.check_deployment(&live).await?;
-            self.checked.store(true, Ordering::Release);
+            Box::pin(self.check()).await?;
         }
         self.owner(slot)
+    }
+
+    /// Looks at whose data the cluster holds, before any of it is used.
+    async fn check(&self) -> Result<(), Error> {
+        let link = self.owner(self.meta_slot)?;
+        let live: Arc<Live> = link.live().await?;
+        link.check_deployment(&live).await?;
+        self.checked.store(true, Ordering::Release);
+        Ok(())
     }
 
     fn owner(&self, slot: u16) -> Result<Arc<Link>, Error> {
