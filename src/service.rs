@@ -34,6 +34,7 @@ mod stats;
 mod sweeper;
 mod touches;
 mod trees;
+mod unbroken;
 mod verify;
 mod write;
 
@@ -344,7 +345,7 @@ struct Inner {
     queues: Queues,
     writes: Arc<tokio::sync::Semaphore>,
     meter: Arc<dyn Meter>,
-    /// Every write runs here, detached from its caller; drain waits for it.
+    /// Counts every write, also one whose caller has left; drain waits for it.
     tracker: TaskTracker,
     /// Set while this instance's clock cannot be trusted.
     clock_off: AtomicBool,

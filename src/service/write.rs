@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{Instrument, debug, error};
+use tracing::{debug, error};
 
 use super::cache::Seen;
 use super::quotas::{self, Claims};
+use super::unbroken::Unbroken;
 use super::{
     Answered, Error, Inner, Known, Write, accruals, audit, boards, claims, codes, moves, notices, quotes, recipients,
     reviews, signals, slices, stats, sweeper, touches, trees,
@@ -39,24 +40,22 @@ const ORDER_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Largest trace that is kept beside an order.
 const TRACE_BYTES_MAX: usize = 64 * 1024;
 
-/// Runs a write detached from its caller: the caller may leave, the write may not be cut in half.
+/// Runs a write: the caller may leave, the write may not be cut in half.
 pub(super) async fn write(inner: &Arc<Inner>, write: Box<Write>) -> Result<Answered, Error> {
     let permit = Arc::clone(&inner.writes).try_acquire_owned().map_err(|error| match error {
         tokio::sync::TryAcquireError::Closed => Error::Draining,
         tokio::sync::TryAcquireError::NoPermits => Error::Overloaded,
     })?;
-    let task = {
+    let work = {
         let inner = Arc::clone(inner);
-        // In a box at once: on its way to the scheduler it is moved several times, and it is large.
-        Box::pin(async move {
+        async move {
             let answered = execute(&inner, &write).await;
             drop(permit);
             answered
-        })
+        }
     };
-    let joined = inner.tracker.spawn(task.in_current_span()).await;
-    joined.unwrap_or_else(|panic| {
-        error!(%panic, "a write panicked");
+    Unbroken::new(&inner.tracker, work).await.unwrap_or_else(|_told| {
+        error!("a write panicked");
         Err(Error::Internal("a write panicked".to_owned()))
     })
 }
