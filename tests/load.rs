@@ -103,6 +103,14 @@ async fn by_the_clock_every_call_that_was_due_is_sent_and_counted() {
     assert_eq!(code, EXIT_FINE, "{told}");
     assert_eq!(told["series"]["Commit"]["calls"], 60, "200 a second for 300 ms: {told}");
     assert_eq!((&told["offered_per_second"], &told["unsent"]), (&200.into(), &0.into()));
+    // Several are due within what is gathered, the last of them with fewer than usual; what is refused counts, too.
+    for (rate, due) in [("6000", 1_800), ("5003", 1_500)] {
+        let (_, told) = load(&server.addr().to_string(), &["--rate", rate, "--connections", "3"]).await;
+        let refused = told["failed"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum::<u64>();
+        let answered = told["series"]["Commit"]["calls"].as_u64().unwrap();
+        assert_eq!(answered + refused + told["unsent"].as_u64().unwrap(), due, "{told}");
+        assert_eq!(told["wrong"], serde_json::json!({}));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,8 +9,8 @@ use hdrhistogram::Histogram;
 use crate::scale::{self, Scaled};
 use crate::touches::{self, Touches};
 
-/// How a call is named that the server refused because it had too many.
-pub(crate) const REFUSED: &str = "OVERLOADED";
+/// How calls are named that the server refused because it, or its store, had too many.
+pub(crate) const REFUSED: [&str; 2] = ["OVERLOADED", "STORE_UNAVAILABLE"];
 
 /// What a subject does with so many calls in flight.
 pub(crate) struct Capacity {

@@ -53,7 +53,8 @@ pub struct LoadArgs {
     /// What is sent, and for whom.
     #[arg(long, value_name = "KIND", default_value = "uniform")]
     pub workload: Workload,
-    /// Calls a second, evenly spaced, sent whether or not earlier ones were answered.
+    /// Calls a second, sent whether or not earlier ones were answered. They are due at even distances; those due within 250
+    /// microseconds go together when the last of them is due, and the others' wait counts.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000), conflicts_with = "in_flight")]
     pub rate: Option<u64>,
     /// Instead of a rate: so many calls are always under way.

@@ -896,7 +896,8 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// Most of what is stored fits; what does not grows.
 const ENCODED_LEN_USUAL: usize = 512;
 
-/// Bytes that are written on at the end: a slice at a time, where the flavor that comes with `postcard` takes byte by byte.
+/// Bytes that are written on at the end, in a vector that is made before: a slice at a time, where the flavor of `postcard` for such
+/// vectors takes byte by byte.
 struct Bytes(Vec<u8>);
 
 impl Flavor for Bytes {
