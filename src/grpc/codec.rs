@@ -9,7 +9,7 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 /// Reserved for a message; a longer one makes it grow once.
-const MESSAGE_BYTES_USUAL: usize = 4 * 1024;
+const MESSAGE_BYTES_USUAL: usize = 2 * 1024;
 /// With so much at hand an answer in parts is handed on.
 const YIELDED_BYTES: usize = 32 * 1024;
 

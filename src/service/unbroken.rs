@@ -1,12 +1,8 @@
 //! Work that is done within the call that asks for it, and goes on by itself when whoever called leaves.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
-use futures_util::future::CatchUnwind;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -14,27 +10,25 @@ use tracing::Instrument;
 
 /// Work that is never cut in half. A task of its own would see to that, too, and cost every call another place in the queue and
 /// often another core; here only what is left alone becomes one. The tracker counts it from the beginning.
-pub(super) struct Unbroken<F: Future<Output: Send> + Send + 'static> {
-    /// In a box at once: on its way it is moved several times, and it is large. `None`: it is done.
-    work: Option<Pin<Box<CatchUnwind<AssertUnwindSafe<F>>>>>,
+pub(super) struct Unbroken<F: Future<Output: Send> + Send + Unpin + 'static> {
+    /// `None`: it is done.
+    work: Option<F>,
     tracker: TaskTracker,
     _counted: TaskTrackerToken,
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Unbroken<F> {
+impl<F: Future<Output: Send> + Send + Unpin + 'static> Unbroken<F> {
     pub(super) fn new(tracker: &TaskTracker, work: F) -> Unbroken<F> {
-        let work = Box::pin(AssertUnwindSafe(work).catch_unwind());
         Unbroken { work: Some(work), tracker: tracker.clone(), _counted: tracker.token() }
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Future for Unbroken<F> {
-    /// What the work came to; an error: it panicked, and said so.
-    type Output = Result<F::Output, Box<dyn Any + Send>>;
+impl<F: Future<Output: Send> + Send + Unpin + 'static> Future for Unbroken<F> {
+    type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let Some(work) = &mut self.work else { return Poll::Pending };
-        let done = work.as_mut().poll(context);
+        let done = Pin::new(work).poll(context);
         if done.is_ready() {
             self.work = None;
         }
@@ -42,7 +36,7 @@ impl<F: Future<Output: Send> + Send + 'static> Future for Unbroken<F> {
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Drop for Unbroken<F> {
+impl<F: Future<Output: Send> + Send + Unpin + 'static> Drop for Unbroken<F> {
     fn drop(&mut self) {
         // Without a runtime the process ends, and this as with a crash: whoever asked asks again.
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
@@ -53,6 +47,7 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for Unbroken<F> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::sync::oneshot;
 
     use super::*;
@@ -61,11 +56,14 @@ mod tests {
     async fn what_its_caller_leaves_alone_is_finished_and_waited_for() {
         let (tracker, (go, gone), (done, mut found)) = (TaskTracker::new(), oneshot::channel(), oneshot::channel());
         tracker.close();
-        let mut work = Box::pin(Unbroken::new(&tracker, async {
-            let answer: u32 = gone.await.expect("it is told");
-            done.send(answer).expect("somebody listens");
-        }));
-        assert!(work.as_mut().now_or_never().is_none());
+        let mut work = Unbroken::new(
+            &tracker,
+            Box::pin(async {
+                let answer: u32 = gone.await.expect("it is told");
+                done.send(answer).expect("somebody listens");
+            }),
+        );
+        assert!((&mut work).now_or_never().is_none());
         drop(work);
         assert!(tracker.wait().now_or_never().is_none(), "it is still under way");
         go.send(7).expect("it goes on");
@@ -77,21 +75,8 @@ mod tests {
     async fn what_is_waited_for_is_done_where_it_is_and_leaves_nothing_behind() {
         let tracker = TaskTracker::new();
         tracker.close();
-        let task = async { tokio::task::try_id() };
-        assert_eq!(Unbroken::new(&tracker, task).await.ok(), Some(tokio::task::try_id()));
+        let task = Box::pin(async { tokio::task::try_id() });
+        assert_eq!(Unbroken::new(&tracker, task).await, tokio::task::try_id());
         assert_eq!(tracker.len(), 0);
-    }
-
-    #[tokio::test]
-    async fn whoever_waits_for_what_panics_is_told() {
-        let tracker = TaskTracker::new();
-        let work = Unbroken::new(&tracker, async { refuse() });
-        let panic = work.await.expect_err("it panics");
-        assert_eq!(panic.downcast_ref(), Some(&"no room"));
-        assert_eq!(tracker.len(), 0);
-    }
-
-    fn refuse() -> u32 {
-        std::panic::panic_any("no room")
     }
 }

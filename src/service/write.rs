@@ -1,8 +1,10 @@
 //! A write: load, decide, commit, and again when others were faster; exactly once per request id.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tracing::{debug, error};
 
 use super::cache::Seen;
@@ -48,13 +50,15 @@ pub(super) async fn write(inner: &Arc<Inner>, write: Box<Write>) -> Result<Answe
     })?;
     let work = {
         let inner = Arc::clone(inner);
-        async move {
+        // In a box at once: on its way it is moved several times, and it is large.
+        Box::pin(async move {
             let answered = execute(&inner, &write).await;
             drop(permit);
             answered
-        }
+        })
     };
-    Unbroken::new(&inner.tracker, work).await.unwrap_or_else(|_told| {
+    // What panics says so by itself.
+    Unbroken::new(&inner.tracker, AssertUnwindSafe(work).catch_unwind()).await.unwrap_or_else(|_told| {
         error!("a write panicked");
         Err(Error::Internal("a write panicked".to_owned()))
     })

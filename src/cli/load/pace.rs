@@ -1,7 +1,6 @@
 //! When calls are sent.
 
-use std::future::ready;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::caller::Caller;
 use super::measured::{Measured, Shard};
@@ -70,14 +69,10 @@ async fn by_clock(
     rate: u64,
     duration: Duration,
 ) -> u64 {
-    let under_way = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     let total = duration.as_nanos() * u128::from(rate) / 1_000_000_000;
     let total = u64::try_from(total).unwrap_or(u64::MAX);
-    let unsent = Arc::new(AtomicU64::new(0));
     let (callers, shape, shards) = (callers.to_vec(), Arc::clone(shape), Arc::clone(shards));
-    let (handle, permits, missed) = (Handle::current(), Arc::clone(&under_way), Arc::clone(&unsent));
-    let ended = Arc::new(AtomicU64::new(0));
-    let ends = Arc::clone(&ended);
+    let runtime = Handle::current();
     // A thread of its own: timers of the runtime tick by the millisecond, and come late when it is busy, which is when it
     // matters.
     let sender = tokio::task::spawn_blocking(move || {
@@ -86,46 +81,49 @@ async fn by_clock(
             let since = u128::from(nth) * 1_000_000_000 / u128::from(rate);
             began + Duration::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
         };
-        let (mut callers, mut nth) = (callers.iter().cycle(), 0);
         let gathers = rate.saturating_mul(GATHERS_FOR_US) / 1_000_000;
+        let permits = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+        let (mut callers, mut going) = (callers.iter().cycle(), JoinSet::new());
+        let (mut nth, mut unsent) = (0, 0);
         while nth < total {
             sleep_until(due(nth.saturating_add(gathers).min(total - 1)));
+            while let Some(ended) = going.try_join_next() {
+                unwind(ended);
+            }
             let now = Instant::now();
             let is_due = |nth: u64| nth < total && due(nth) <= now;
             while is_due(nth) {
-                let Some(caller) = callers.next() else { return };
+                let Some(caller) = callers.next() else { return (going, total) };
                 let together = FuturesUnordered::new();
                 while is_due(nth) && together.len() < TOGETHER_MAX {
                     if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
                         let (shape, shards) = (Arc::clone(&shape), Arc::clone(&shards));
                         let number = shape.number();
                         let call = one(caller.clone(), shape, shards, number, due(nth));
-                        let ends = Arc::clone(&ends);
-                        together.push(call.map(move |()| {
-                            ends.fetch_add(1, Ordering::Relaxed);
-                            drop(permit);
-                        }));
+                        together.push(call.map(|()| drop(permit)));
                     } else {
-                        missed.fetch_add(1, Ordering::Relaxed);
+                        unsent += 1;
                     }
                     nth += 1;
                 }
-                drop(handle.spawn(together.for_each(|()| ready(()))));
+                going.spawn_on(together.collect::<()>(), &runtime);
             }
         }
+        (going, unsent)
     });
-    if let Err(panic) = sender.await {
-        std::panic::resume_unwind(panic.into_panic());
-    }
-    // All permits are back when all calls have ended; each has a deadline.
-    let all = u32::try_from(UNDER_WAY_MAX).unwrap_or(u32::MAX);
-    drop(under_way.acquire_many(all).await);
-    let unsent = unsent.load(Ordering::Relaxed);
-    if ended.load(Ordering::Relaxed) + unsent != total {
-        // A defect of this command; figures without what went under with it would hide it.
-        std::panic::resume_unwind(Box::new("a call of the load panicked"));
+    let (mut going, unsent) = sender.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+    // Each has a deadline.
+    while let Some(ended) = going.join_next().await {
+        unwind(ended);
     }
     unsent
+}
+
+/// A panic is a defect of this command; figures without the calls that went under with it would hide it.
+fn unwind(ended: Result<(), JoinError>) {
+    if let Err(panic) = ended {
+        std::panic::resume_unwind(panic.into_panic());
+    }
 }
 
 fn sleep_until(when: Instant) {
@@ -159,8 +157,6 @@ async fn by_answers(
     tokio::time::sleep(duration).await;
     over.store(true, Ordering::Relaxed);
     while let Some(ended) = lanes.join_next().await {
-        if let Err(panic) = ended {
-            std::panic::resume_unwind(panic.into_panic());
-        }
+        unwind(ended);
     }
 }
