@@ -16,10 +16,11 @@ use guerdon::domain::account::AccountState;
 use guerdon::domain::command::{Command, Commit, Enroll, ProfileChange};
 use guerdon::domain::conditions::{Seen, View};
 use guerdon::domain::decide::{Snapshot, decide};
-use guerdon::domain::earn::{Earned, Reductions, earn, earning_amounts};
+use guerdon::domain::earn::{Earned, earn, earning_amounts};
 use guerdon::domain::id::{AccountId, Label, LineId, MemberId, OrderId, RequestId};
 use guerdon::domain::order::{Currency, Line, LineKind, Order, OrderKind};
 use guerdon::domain::program::{Program, Timeline};
+use guerdon::domain::redeem::Redemption;
 use guerdon::domain::referral::signal::Signals;
 use guerdon::domain::time::{Instant, Times};
 use guerdon::program;
@@ -169,22 +170,20 @@ fn benches(criterion: &mut Criterion) {
 fn measure_earn(criterion: &mut Criterion, name: &str, rules: usize, timeline: &Timeline, order: &Order, points: i64) {
     let account = member(timeline).account.unwrap();
     let program = timeline.at(NOW).unwrap();
-    let nothing = || vec![0; order.lines.len()];
-    let less = Reductions { discounts: nothing(), given: nothing(), payments: nothing() };
-    let granted: i64 = earned(program, &account, order, &less).grants.iter().map(|grant| grant.amount).sum();
+    let granted: i64 = earned(program, &account, order).grants.iter().map(|grant| grant.amount).sum();
     assert_eq!(granted, points);
     let mut group = criterion.benchmark_group("decide/earn");
     group.throughput(Throughput::Elements(1));
     group.bench_function(BenchmarkId::new(name, format!("{rules}_rules")), |bench| {
-        bench.iter(|| earned(black_box(program), black_box(&account), black_box(order), black_box(&less)));
+        bench.iter(|| earned(black_box(program), black_box(&account), black_box(order)));
     });
     group.finish();
 }
 
 /// As a decision works it out for an order that takes no rewards, of a program without limits.
-fn earned(program: &Program, state: &AccountState, order: &Order, less: &Reductions) -> Earned {
-    let earning = earning_amounts(program, order, NOW, less);
-    let seen = Seen { order, earning: &earning, currency: order.currency, free: &less.given };
+fn earned(program: &Program, state: &AccountState, order: &Order) -> Earned {
+    let earning = earning_amounts(program, order, NOW, &Redemption::default());
+    let seen = Seen { order, earning: &earning, currency: order.currency, free: &[] };
     let view = View { program, at: NOW, state, member: None, order: Some(seen), event: None };
     earn(&view, false, &|_| false)
 }

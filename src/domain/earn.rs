@@ -11,6 +11,7 @@ use super::program::{
     Bonus, Candidates, Earn, ForEach, GrantTo, Kind, LifeTerms, MultiplierPolicy, Multiply, OutOfReach, Program,
     RoundPer, Rule, Selected, Then, Trigger,
 };
+use super::redeem::Redemption;
 use super::time::Instant;
 use builds::{Added, Multiplied};
 pub use builds::{Builds, Cut, in_order};
@@ -140,17 +141,9 @@ fn nearest(program: &Program, trace: &Explain) -> Vec<NearestMiss> {
     misses.take(Explain::MISSES_MAX).collect()
 }
 
-/// What rewards and units take off each line.
-pub struct Reductions {
-    pub discounts: Vec<i64>,
-    /// Of the discounts, what items cost that are given for free: nobody buys them, so they never earn.
-    pub given: Vec<i64>,
-    pub payments: Vec<i64>,
-}
-
 /// What of each line earns: the stated base, never below zero. An order in a currency that the program does not list earns on what it is worth in the program's first
 /// by the rate of its day, converted as a whole; without a rate it earns on nothing.
-pub fn earning_amounts(program: &Program, order: &Order, at: Instant, less: &Reductions) -> Vec<i64> {
+pub fn earning_amounts(program: &Program, order: &Order, at: Instant, less: &Redemption) -> Vec<i64> {
     let own = own_amounts(program, order, less);
     match program.earning_currency(order.currency, at) {
         Some(currency) if currency == order.currency => own,
@@ -163,19 +156,19 @@ pub fn earning_amounts(program: &Program, order: &Order, at: Instant, less: &Red
 }
 
 /// The same in the order's own currency.
-fn own_amounts(program: &Program, order: &Order, less: &Reductions) -> Vec<i64> {
+fn own_amounts(program: &Program, order: &Order, less: &Redemption) -> Vec<i64> {
     let terms = &program.earning;
-    let discounts = if terms.after_discounts { &less.discounts } else { &less.given };
-    let reductions = discounts.iter().zip(&less.payments);
-    let lines = order.lines.iter().zip(reductions);
+    let lines = order.lines.iter().enumerate();
     lines
-        .map(|(line, (discount, payment))| {
+        .map(|(at, line)| {
             let reduced = line.list_amount_minor.is_some_and(|list| line.amount_minor < list);
             let left_out = reduced && !terms.discounted_lines_earn;
             if left_out || !terms.kind_earns(line.kind) || terms.excluded.names_any(line) {
                 return 0;
             }
-            let payment = if terms.paid_with_units_earns { 0 } else { *payment };
+            // Nobody buys what is given for free, so it never earns.
+            let discount = if terms.after_discounts { less.discount(at, line) } else { less.given(at) };
+            let payment = if terms.paid_with_units_earns { 0 } else { less.payment(at) };
             let net = (line.amount_minor - discount - payment).max(0);
             match (terms.tax_included, order.prices_include_tax) {
                 (true, true) | (false, false) => net,
@@ -223,7 +216,7 @@ struct Round<'a> {
     /// Whether a rule that applies has kept another out.
     kept_out: bool,
     besides: Besides<'a>,
-    /// Of the rule under consideration, what earns on the lines that it selects. Kept for the next one.
+    /// Of the rule under consideration, what earns on the lines that it selects. Kept for the next one unless it applies.
     amounts: Vec<i64>,
 }
 
@@ -239,6 +232,13 @@ struct Applies<'a, T> {
     trace: usize,
     /// Limits leave nothing of it: it keeps no other out.
     spent: bool,
+}
+
+/// Whether what another rule gives is rounded together with what this one gives.
+fn is_rounded_with(this: &Applies<'_, Earn>, other: &Applies<'_, Earn>) -> bool {
+    other.number != this.number
+        && other.then.round_per == RoundPer::Order
+        && (&other.then.unit, other.rule.to) == (&this.then.unit, this.rule.to)
 }
 
 impl<'a> Round<'a> {
@@ -267,7 +267,7 @@ impl<'a> Round<'a> {
             dropped: Vec::new(),
             kept_out: false,
             besides,
-            amounts: Vec::with_capacity(seen.order.lines.len()),
+            amounts: Vec::new(),
         };
         for (number, selected) in candidates.iter() {
             let Some(rule) = program.rules.get(number as usize) else { continue };
@@ -322,15 +322,16 @@ impl<'a> Round<'a> {
     fn consider(&mut self, number: u32, rule: &'a Rule, selected: Selected<'_>, barred: Option<&str>) {
         let mut amounts = std::mem::take(&mut self.amounts);
         self.select(rule, selected, &mut amounts);
-        self.judge(number, rule, &amounts, barred);
+        self.judge(number, rule, &mut amounts, barred);
         self.amounts = amounts;
     }
 
-    fn judge(&mut self, number: u32, rule: &'a Rule, amounts: &[i64], barred: Option<&str>) {
+    /// Takes `amounts` where the rule applies.
+    fn judge(&mut self, number: u32, rule: &'a Rule, amounts: &mut Vec<i64>, barred: Option<&str>) {
         let mut conditions = self.explain.is_some().then(Vec::new);
         let on = is_on(&self.view, self.program.campaign_of(rule), &mut conditions);
         let going = on || conditions.is_some();
-        let holds = going && holds(&self.view, &rule.conditions, Some(amounts), &mut conditions) && on;
+        let holds = going && holds(&self.view, &rule.conditions, Some(amounts.as_slice()), &mut conditions) && on;
         let for_nobody = rule.to == GrantTo::Recipient && self.seen.order.recipient.is_none();
         let holds =
             self.besides.again.map_or(holds, |again| again.stands(&self.view, rule, amounts, holds)) && !for_nobody;
@@ -363,7 +364,7 @@ impl<'a> Round<'a> {
         if let (GrantTo::Recipient, Some(recipient)) = (rule.to, &self.seen.order.recipient) {
             self.step(trace, || format!("goes to {recipient}"));
         }
-        let of_lines = || amounts.to_vec();
+        let mut of_lines = || std::mem::take(amounts);
         match &rule.then {
             Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts: of_lines(), trace, spent }),
             Then::Multiply(then) => {
@@ -389,7 +390,7 @@ impl<'a> Round<'a> {
             ForEach::Item => {
                 let lines = self.seen.order.lines.iter().zip(amounts).enumerate();
                 let each = lines.map(|(at, (line, earns))| {
-                    let free = self.seen.free.get(at).copied().unwrap_or(0);
+                    let free = self.seen.free_on(at);
                     let items = if 0 < *earns { line.quantity.saturating_sub(free).max(0) } else { 0 };
                     bonus.units.checked_mul(items).ok_or(OutOfBounds)
                 });
@@ -473,7 +474,7 @@ impl<'a> Round<'a> {
             let units = applied.then.units;
             let rounding = applied.then.rounding;
             let shares = match applied.then.round_per {
-                RoundPer::Order => {
+                RoundPer::Order if earns.iter().any(|other| is_rounded_with(applied, other)) => {
                     per_order.push(applied);
                     continue;
                 }
@@ -481,7 +482,8 @@ impl<'a> Round<'a> {
                     let each = applied.amounts.iter().map(|amount| rounded(*amount, units, per, rounding));
                     each.collect::<Result<Vec<i64>, OutOfBounds>>()?
                 }
-                RoundPer::Rule => {
+                // Where no other rule is rounded with it, the two come to the same.
+                RoundPer::Rule | RoundPer::Order => {
                     let amount = total(&applied.amounts)?;
                     split(rounded(amount, units, per, rounding)?, &applied.amounts)
                 }

@@ -96,26 +96,19 @@ impl Redemption {
         self.rewards.iter().filter_map(|used| used.stock.clone()).collect()
     }
 
-    /// What member prices take off each line.
-    pub fn reductions(&self, order: &Order) -> Vec<i64> {
-        let of = |line: &Line| {
-            let mine = self.prices.iter().filter(|used| used.line_id == line.line_id);
-            mine.fold(0i64, |sum, used| sum.saturating_add(used.ordinary_minor.saturating_sub(used.member_minor)))
-        };
-        order.lines.iter().map(of).collect()
+    /// What member prices and rewards take off a line.
+    pub fn discount(&self, at: usize, line: &Line) -> i64 {
+        let mine = self.prices.iter().filter(|used| used.line_id == line.line_id);
+        let by_price =
+            mine.fold(0i64, |sum, used| sum.saturating_add(used.ordinary_minor.saturating_sub(used.member_minor)));
+        by_price + self.rewards.iter().filter_map(|used| used.shares.get(at)).sum::<i64>()
     }
 
-    /// What member prices and rewards take off each line.
-    pub fn discounts(&self, order: &Order) -> Vec<i64> {
-        let mut sums = self.reductions(order);
-        for used in &self.rewards {
-            sums.iter_mut().zip(&used.shares).for_each(|(sum, share)| *sum += share);
-        }
-        sums
-    }
-
-    /// Items of each line that rewards give for free.
+    /// Items of each line that rewards give for free; empty: none.
     pub fn free_items(&self, lines: usize) -> Vec<i64> {
+        if self.rewards.is_empty() {
+            return Vec::new();
+        }
         let mut sums = vec![0i64; lines];
         for used in &self.rewards {
             sums.iter_mut().zip(&used.free).for_each(|(sum, free)| *sum += free);
@@ -123,14 +116,10 @@ impl Redemption {
         sums
     }
 
-    /// What items given for free would have cost, by line.
-    pub fn given(&self, lines: usize) -> Vec<i64> {
-        let mut sums = vec![0i64; lines];
-        for used in &self.rewards {
-            let shares = used.shares.iter().zip(&used.free).map(|(share, free)| if 0 < *free { *share } else { 0 });
-            sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);
-        }
-        sums
+    /// What items of a line given for free would have cost.
+    pub fn given(&self, at: usize) -> i64 {
+        let gives = self.rewards.iter().filter(|used| used.free.get(at).is_some_and(|free| 0 < *free));
+        gives.filter_map(|used| used.shares.get(at)).sum()
     }
 
     /// Whether the price falls for the member.
@@ -139,9 +128,9 @@ impl Redemption {
         self.rewards.iter().any(|used| used.amount_minor != 0) || self.payment.as_ref().is_some_and(lowers)
     }
 
-    /// What units pay of each line.
-    pub fn payments(&self, lines: usize) -> Vec<i64> {
-        self.payment.as_ref().map_or_else(|| vec![0; lines], |payment| payment.shares.clone())
+    /// What units pay of a line.
+    pub fn payment(&self, at: usize) -> i64 {
+        self.payment.as_ref().and_then(|payment| payment.shares.get(at)).copied().unwrap_or(0)
     }
 
     /// Units needed, by unit.

@@ -12,7 +12,7 @@ use super::super::awards::{Award, Stands};
 use super::super::command::{Amend, Command, Redeem, RedeemMode, ReturnCause, ReturnWhat, Tender};
 use super::super::counters::{self, Tally};
 use super::super::desk::Desk;
-use super::super::earn::{Earned, Plan, Reductions, earning_amounts};
+use super::super::earn::{Earned, Plan, earning_amounts};
 use super::super::id::RuleId;
 use super::super::ledger::{Fact, digest, encode};
 use super::super::money::split;
@@ -83,12 +83,7 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
     let vouchers = use_vouchers(&mut desk, &added, &redemption, scene.times.effective_at, &mut decided)?;
 
     let count = added.lines.len();
-    let less = Reductions {
-        discounts: redemption.discounts(&added),
-        given: redemption.given(count),
-        payments: redemption.payments(count),
-    };
-    let earning = earning_amounts(&program, &added, record.committed_at, &less);
+    let earning = earning_amounts(&program, &added, record.committed_at, &redemption);
     let earning = if program.earning.order_kinds.contains(&added.kind) { earning } else { vec![0; count] };
     let lines = line_records(&added, &redemption, &Earned { earning: earning.clone(), ..Earned::default() });
     let due_minor = lines.iter().try_fold(0i64, |sum, line| sum.checked_add(line.money_minor)).ok_or(OVERFLOW)?;

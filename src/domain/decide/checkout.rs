@@ -12,7 +12,7 @@ use super::super::command::{Commit, PayAmount, PayWithUnits, Redeem, RedeemMode,
 use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::Desk;
-use super::super::earn::{Cut, Earned, Plan, Reductions, earn, earning_amounts, in_order, scaled_tax};
+use super::super::earn::{Cut, Earned, Plan, earn, earning_amounts, in_order, scaled_tax};
 use super::super::id::{AccountId, GrantId, MemberId, UnitId};
 use super::super::ledger::{Dates, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
@@ -179,12 +179,7 @@ pub(super) fn earn_on(
             Vec::new(),
         ));
     }
-    let less = Reductions {
-        discounts: redemption.discounts(order),
-        given: redemption.given(lines),
-        payments: redemption.payments(lines),
-    };
-    let earning = earning_amounts(scene.program, order, at, &less);
+    let earning = earning_amounts(scene.program, order, at, redemption);
     let free = redemption.free_items(lines);
     let mut tallies = counters::of_order(scene.program, order, &earning, &free, at)?;
     desk.count(at, tallies.iter().map(Tally::change).collect())?;
@@ -817,14 +812,12 @@ pub(super) fn grant_dated(
 }
 
 pub(super) fn line_records(order: &Order, redemption: &Redemption, earned: &Earned) -> Vec<LineRecord> {
-    let count = order.lines.len();
-    let discounts = redemption.discounts(order);
-    let payments = redemption.payments(count);
     // A tender leaves the price as it is, and with it the tax; a discount lowers both.
     let lowers = redemption.payment.as_ref().is_some_and(|payment| payment.settles_as == SettlesAs::Discount);
-    let lines = order.lines.iter().zip(discounts).zip(payments).zip(&earned.earning);
+    let lines = order.lines.iter().zip(&earned.earning).enumerate();
     lines
-        .map(|(((line, discount), payment), earning)| {
+        .map(|(at, (line, earning))| {
+            let (discount, payment) = (redemption.discount(at, line), redemption.payment(at));
             let net = line.amount_minor - discount - payment;
             let taxed = if lowers { net } else { line.amount_minor - discount };
             let on_top = if order.prices_include_tax { 0 } else { scaled_tax(line, taxed) };
