@@ -277,9 +277,9 @@ pub fn as_of(
     now: Instant,
 ) -> Result<AccountState, DecideError> {
     let version = timeline.at(now).ok_or(DecideError::NoProgram)?.version.clone();
-    let mut desk = Desk::new(Arc::unwrap_or_clone(state.into()), now, version, None, true);
+    let mut desk = Desk::new(state.into(), now, version, None, true);
     match desk.advance(timeline) {
-        Ok(()) => Ok(desk.state),
+        Ok(()) => Ok(Arc::unwrap_or_clone(desk.state)),
         Err(ApplyError::Inconsistent(what)) => Err(DecideError::Inconsistent(what)),
         Err(ApplyError::Overflow | ApplyError::TooLarge) => {
             Err(DecideError::Inconsistent("the state does not advance"))
@@ -427,20 +427,20 @@ impl Scene<'_> {
             None => Err(no(Subject::Member, Reason::MemberUnknown)),
             Some(state) if state.erased_at.is_some() => Err(no(Subject::Member, Reason::MemberErased)),
             Some(state) if state.away.is_some() => Err(no(Subject::Member, Reason::NotMovable)),
-            Some(state) => self.desk_of(state),
+            Some(state) => self.desk_of(Arc::clone(state)),
         }
     }
 
     /// The same, also where the member was erased: what belongs to the past still comes to its end.
     fn desk_of_any(&self) -> Result<Desk, Halt> {
         let state = self.snapshot.account.as_ref().ok_or_else(|| no(Subject::Member, Reason::MemberUnknown))?;
-        self.desk_of(state)
+        self.desk_of(Arc::clone(state))
     }
 
-    fn desk_of(&self, state: &AccountState) -> Result<Desk, Halt> {
+    fn desk_of(&self, state: impl Into<Arc<AccountState>>) -> Result<Desk, Halt> {
         let now = if self.preview { self.times.now.max(self.times.effective_at) } else { self.times.now };
         let (version, request) = (self.program.version.clone(), self.request.cloned());
-        let mut desk = Desk::new(state.clone(), now, version, request, self.preview);
+        let mut desk = Desk::new(state.into(), now, version, request, self.preview);
         desk.advance(self.timeline)?;
         Ok(desk)
     }
@@ -529,7 +529,7 @@ impl Scene<'_> {
             outstanding: Vec::new(),
             answer,
             remember: true,
-            account: Some(Arc::new(desk.state)),
+            account: Some(desk.state),
             entries: desk.entries,
             stored: desk.stored,
             order: None,

@@ -16,7 +16,8 @@ use super::time::Instant;
 /// A working copy. Nothing on it counts until the store has applied what it holds.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    pub state: AccountState,
+    /// Shared with whoever loaded it until it changes.
+    pub state: Arc<AccountState>,
     pub entries: Vec<Entry>,
     /// Each of `entries` as it is to be stored; none of them in a preview.
     pub stored: Vec<Vec<u8>>,
@@ -57,7 +58,7 @@ const TIER_STEPS_MAX: usize = 10_000;
 impl Desk {
     /// `preview`: for looking only.
     pub fn new(
-        state: AccountState,
+        state: Arc<AccountState>,
         now: Instant,
         version: ProgramVersion,
         request: Option<RequestId>,
@@ -66,6 +67,11 @@ impl Desk {
         let (walked, now) = (state.posted_at, now.max(state.posted_at));
         let (entries, stored, freed) = Default::default();
         Desk { state, entries, stored, preview, now, version, request, freed, walked }
+    }
+
+    /// To change it: from then on it is a copy of its own.
+    pub fn state_mut(&mut self) -> &mut AccountState {
+        Arc::make_mut(&mut self.state)
     }
 
     /// Posts a fact that happened at `effective_at`.
@@ -88,10 +94,10 @@ impl Desk {
             self.freed.extend(held.iter().cloned());
         }
         if self.preview {
-            self.state.apply_unhashed(&entry)?;
+            self.state_mut().apply_unhashed(&entry)?;
         } else {
             let stored = encode(&entry);
-            self.state.apply_stored(&entry, &stored)?;
+            self.state_mut().apply_stored(&entry, &stored)?;
             self.stored.push(stored);
         }
         self.entries.push(entry);

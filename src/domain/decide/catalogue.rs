@@ -32,7 +32,7 @@ pub(super) fn list(scene: &Scene<'_>, asked: &Catalogue) -> Result<Decision, Hal
         None => {
             let nobody = OrderId::parse("nobody").map_err(|_| OVERFLOW)?;
             let guest = MemberId::guest(order_id.unwrap_or(&nobody));
-            scene.desk_of(&AccountState::new(AccountId::from(&guest)))?
+            scene.desk_of(AccountState::new(AccountId::from(&guest)))?
         }
     };
     let held = order_id.and_then(|order| desk.state.hold(order)).map_or_else(Vec::new, |hold| hold.stock.clone());

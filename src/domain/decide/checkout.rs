@@ -228,7 +228,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
     let at = scene.times.effective_at;
     let guest = scene.preview && scene.snapshot.account_id.is_none();
     let mut desk = match (&scene.snapshot.account, guest) {
-        (None, true) => scene.desk_of(&AccountState::new(AccountId::from(&MemberId::guest(&order.order_id))))?,
+        (None, true) => scene.desk_of(AccountState::new(AccountId::from(&MemberId::guest(&order.order_id))))?,
         _ => scene.desk()?,
     };
     if !guest {

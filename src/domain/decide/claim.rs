@@ -1,5 +1,7 @@
 //! Orders of guests: recorded when they are placed, decided for the member who claims them.
 
+use std::sync::Arc;
+
 use super::super::account::AccountState;
 use super::super::answer::{
     Answer, ClaimAnswer, ClaimStatus, CommitAnswer, CommitStatus, Effect, Granted, Reason, Refusal, Subject,
@@ -23,9 +25,9 @@ use super::{Decision, Halt, Scene, awards, elsewhere, giveback, no, order_event,
 pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8; 32]) -> Result<Decision, Halt> {
     let (order, at) = (&command.order, scene.times.effective_at);
     let account = AccountId::from(&MemberId::guest(&order.order_id));
-    let mut desk = match scene.snapshot.account.as_deref() {
-        Some(state) => scene.desk_of(state)?,
-        None => scene.desk_of(&AccountState::new(account))?,
+    let mut desk = match &scene.snapshot.account {
+        Some(state) => scene.desk_of(Arc::clone(state))?,
+        None => scene.desk_of(AccountState::new(account))?,
     };
     // Who has no balance owes none either: whatever a guest cannot cover is left out, paid or not.
     let unpaid = Commit { paid: false, ..command.clone() };

@@ -32,7 +32,7 @@ pub(super) fn erase(scene: &Scene<'_>) -> Result<Decision, Halt> {
     };
     let before = desk.entries.len();
     desk.post(at, Fact::Erased)?;
-    forget_profiles(&mut desk.state);
+    forget_profiles(desk.state_mut());
     desk.advance(scene.timeline)?;
     let mut decided = scene.decided();
     decided.effects.extend(desk.entries.iter().skip(before).filter_map(forfeited));

@@ -1,5 +1,7 @@
 //! Enrol, adjust, let time pass.
 
+use std::sync::Arc;
+
 use super::super::account::AccountState;
 use super::super::answer::{AdjustAnswer, Answer, Effect, EnrollAnswer, Reason, Refusal, Subject};
 use super::super::command::{Adjust, AdjustReason, Enroll};
@@ -24,11 +26,11 @@ pub(super) fn enroll(scene: &Scene<'_>, command: &Enroll) -> Result<Decision, Ha
         }
         let mut decided = scene.decided();
         decided.refusals.push(Refusal::new(Subject::Member, Reason::MemberExists));
-        let desk = scene.desk_of(state)?;
+        let desk = scene.desk_of(Arc::clone(state))?;
         let answer = EnrollAnswer { enrolled: false, decided, balances: desk.state.balances() };
         return Ok(scene.unchanged(Answer::Enroll(answer), true));
     }
-    let mut desk = scene.desk_of(&AccountState::new(AccountId::from(&command.member)))?;
+    let mut desk = scene.desk_of(AccountState::new(AccountId::from(&command.member)))?;
     desk.post(at, Fact::Enrolled)?;
     let mut decided = scene.decided();
     // What cannot be known of them as stated is answered and left out; it never refuses the enrolment.

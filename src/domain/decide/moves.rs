@@ -100,7 +100,7 @@ pub(super) fn relocate(scene: &Scene<'_>, command: &Relocate) -> Result<Decision
     let belongings = desk.state.belongings();
     let profile = desk.state.people.first().map(|person| person.profile.clone()).unwrap_or_default();
     desk.post(at, Fact::Departed { to: to.clone(), why: why.clone(), belongings: Box::new(belongings.clone()) })?;
-    desk.state.people.iter_mut().for_each(|person| person.profile = Profile::default());
+    desk.state_mut().people.iter_mut().for_each(|person| person.profile = Profile::default());
     let mut decided = scene.decided();
     decided.effects.extend(moved(&to, &belongings, &Belongings::default(), desk.now));
     let revision = desk.state.departures;
@@ -262,7 +262,7 @@ fn take_belongings(
         awards::stamps_of_merge(scene, &mut desk, &card, stamps, &cause, parcel.effective_at)?;
     }
     if let Some(person) = person {
-        desk.state.put_profile(&person, profile)?;
+        desk.state_mut().put_profile(&person, profile)?;
     }
     desk.advance(scene.timeline)?;
     let inbound = Some((grant, mark(revision)));
@@ -283,7 +283,7 @@ fn come_home(
     let (from, belongings) = (parcel.from.clone(), Box::new(belongings.clone()));
     let digest = profile.digest();
     desk.post(parcel.effective_at, Fact::CameBack { from, revision, belongings, digest })?;
-    desk.state.people.iter_mut().for_each(|person| person.profile = profile.clone());
+    desk.state_mut().people.iter_mut().for_each(|person| person.profile = profile.clone());
     desk.advance(scene.timeline)?;
     Ok(Decision { received: true, ..scene.done(desk, Answer::Done) })
 }

@@ -4,8 +4,6 @@
 //! told to it afterwards. Each account says in its own ledger how much of it has been told, so that nothing is told twice
 //! and nothing is left out, whatever has moved the units.
 
-use std::sync::Arc;
-
 use super::super::desk::Desk;
 use super::super::id::UnitId;
 use super::super::ledger::{Book, Fact};
@@ -39,7 +37,7 @@ pub(super) fn settle(scene: &Scene<'_>, decision: &mut Decision) -> Result<(), H
     }
     let Some(state) = decision.account.take() else { return Ok(()) };
     let (version, request) = (scene.program.version.clone(), scene.request.cloned());
-    let mut desk = Desk::new(Arc::unwrap_or_clone(state), scene.times.now, version, request, scene.preview);
+    let mut desk = Desk::new(state, scene.times.now, version, request, scene.preview);
     for unit in units {
         let Some((quota, most)) = quota_of(scene, unit) else { continue };
         let held = [Book::Available, Book::Pending, Book::Held].map(|book| desk.state.amount(unit, book));
@@ -59,6 +57,6 @@ pub(super) fn settle(scene: &Scene<'_>, decision: &mut Decision) -> Result<(), H
     }
     decision.entries.append(&mut desk.entries);
     decision.stored.append(&mut desk.stored);
-    decision.account = Some(Arc::new(desk.state));
+    decision.account = Some(desk.state);
     Ok(())
 }

@@ -20,7 +20,7 @@ pub(super) fn change_profile(
     if profile != person.profile {
         let fact = Fact::ProfileChanged { member: member.clone(), digest: profile.digest() };
         desk.post(scene.times.effective_at, fact)?;
-        desk.state.put_profile(member, profile)?;
+        desk.state_mut().put_profile(member, profile)?;
     }
     Ok(refusals)
 }
@@ -47,7 +47,7 @@ pub(super) fn create_account(scene: &Scene<'_>, command: &CreateAccount) -> Resu
     if scene.snapshot.account.is_some() {
         return Err(no(Subject::Account, Reason::AccountExists));
     }
-    let mut desk = scene.desk_of(&AccountState::new(command.account.clone()))?;
+    let mut desk = scene.desk_of(AccountState::new(command.account.clone()))?;
     desk.post(scene.times.effective_at, Fact::AccountCreated { kind: command.kind })?;
     let answer = CreateAccountAnswer { created: true, decided: scene.decided() };
     Ok(scene.done(desk, Answer::CreateAccount(answer)))

@@ -188,7 +188,7 @@ fn again(scene: &Scene<'_>, record: &OrderRecord, caveats: &[ExplanationCaveat])
     let state = scene.snapshot.account.clone();
     let state = state.ok_or(Halt::Apply(ApplyError::Inconsistent("there is no account to decide on")))?;
     let version = scene.program.version.clone();
-    let mut desk = Desk::new(Arc::unwrap_or_clone(state), scene.times.now, version, scene.request.cloned(), true);
+    let mut desk = Desk::new(state, scene.times.now, version, scene.request.cloned(), true);
     let (earned, _) = earn_on(scene, &mut desk, &order, &redemption, true)?;
     let mut decided = scene.decided();
     let mut grants: Vec<(GrantId, UnitId, i64)> = Vec::new();

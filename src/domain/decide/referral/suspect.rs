@@ -39,7 +39,7 @@ pub(in super::super) fn keep(
     if profile != person.profile {
         let fact = Fact::ProfileChanged { member: member.clone(), digest: profile.digest() };
         desk.post(scene.times.effective_at, fact)?;
-        desk.state.put_profile(member, profile)?;
+        desk.state_mut().put_profile(member, profile)?;
     }
     Ok(())
 }
