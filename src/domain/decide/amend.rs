@@ -197,7 +197,7 @@ fn redemption_of(
         promised: None,
         kept: false,
         stock: RefCell::default(),
-        deed: format!("stock|{}|{amendment}", added.order_id),
+        deed: &["stock", added.order_id.as_str(), amendment.as_str()],
         store: added.store.as_ref(),
     };
     let redemption = redeem(scene.program, added, at, asked, &wallet, Cover::Balance);

@@ -209,7 +209,6 @@ fn wallet<'a>(
     held: Vec<StockItem>,
 ) -> Wallet<'a> {
     let at = scene.times.effective_at;
-    let (stock, deed) = (RefCell::new(held), "stock".to_owned());
     Wallet {
         scene,
         desk,
@@ -218,8 +217,8 @@ fn wallet<'a>(
         promised: None,
         kept: false,
         counted: true,
-        stock,
-        deed,
+        stock: RefCell::new(held),
+        deed: &["stock"],
         store,
         own: &[],
         before: NOTHING_BEFORE,

@@ -13,7 +13,7 @@ use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::Desk;
 use super::super::earn::{Cut, Earned, Plan, earn, earning_amounts, in_order, scaled_tax};
-use super::super::id::{AccountId, GrantId, MemberId, UnitId};
+use super::super::id::{AccountId, GrantId, MemberId, RuleId, UnitId};
 use super::super::ledger::{Dates, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
@@ -73,6 +73,7 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve, standing: &Standing<
     }
     desk.unhold(&order.order_id, Unhold::Replaced, at)?;
     let revision = before.as_ref().map_or(0, |hold| hold.revision).saturating_add(1);
+    let attempt = revision.to_string();
     let with = |scene: &Scene<'_>, own: &[(UnitId, i64)]| {
         let wallet = Wallet {
             scene,
@@ -85,7 +86,7 @@ pub(super) fn reserve(scene: &Scene<'_>, command: &Reserve, standing: &Standing<
             before: NOTHING_BEFORE,
             // What the order held, by now or until a moment ago.
             stock: RefCell::new(desk.freed.clone()),
-            deed: format!("stock|{}|{revision}", order.order_id),
+            deed: &["stock", order.order_id.as_str(), &attempt],
             store: order.store.as_ref(),
             own,
         };
@@ -385,8 +386,7 @@ pub(super) fn give_as(
             left(&vec![0; plan.shares.len()]);
             continue;
         }
-        let named = [&[order.order_id.as_str(), plan.rule.as_str()], more].concat();
-        let grant = grant_of(desk, &named, plan.to);
+        let grant = grant_of(desk, named(order, &plan.rule, more), plan.to);
         let gift = Gift {
             rule: &plan.rule,
             here: place == Place::Here,
@@ -425,12 +425,17 @@ pub(super) fn give_as(
         }
     }
     for award in &earned.awards {
-        let cause = GrantId::of(&[&[order.order_id.as_str(), award.rule.as_str()], more].concat());
+        let cause = GrantId::of_parts(named(order, &award.rule, more));
         let store = order.store.as_ref();
         given.extend(awards::give_in(scene, desk, award, cause, scene.times.effective_at, store, decided)?);
     }
     limits::temper(scene, desk, scene.times.effective_at, decided)?;
     Ok(given)
+}
+
+/// What names what a rule gives for an order.
+fn named<'a>(order: &'a Order, rule: &'a RuleId, more: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
+    [order.order_id.as_str(), rule.as_str()].into_iter().chain(more.iter().copied())
 }
 
 /// The record of an order of which nothing was granted, used or returned.
@@ -499,7 +504,7 @@ pub(super) fn redemption_of(
         before: NOTHING_BEFORE,
         // What the order held, by now or until a moment ago.
         stock: RefCell::new(desk.freed.clone()),
-        deed: format!("stock|{}", order.order_id),
+        deed: &["stock", order.order_id.as_str()],
         store: order.store.as_ref(),
         own,
     };
@@ -738,7 +743,9 @@ pub(super) fn show_uses(order: &Order, redemption: &Redemption, decided: &mut De
 /// Shares by line id; lines with nothing are left out.
 pub(super) fn shares_of(lines: &[Line], shares: &[i64]) -> Vec<Share> {
     let pairs = lines.iter().zip(shares).filter(|(_, amount)| **amount != 0);
-    pairs.map(|(line, amount)| Share { line_id: line.line_id.clone(), amount: *amount }).collect()
+    let mut found = Vec::with_capacity(pairs.clone().count());
+    found.extend(pairs.map(|(line, amount)| Share { line_id: line.line_id.clone(), amount: *amount }));
+    found
 }
 
 fn make_grant(

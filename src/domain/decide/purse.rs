@@ -33,7 +33,7 @@ pub(super) struct Wallet<'a> {
     /// Of the stock of rewards, what is there for the order already.
     pub(super) stock: RefCell<Vec<StockItem>>,
     /// Names what is done, the same for every resend: what is taken out of stock for it is taken once.
-    pub(super) deed: String,
+    pub(super) deed: &'a [&'a str],
     /// Where the rewards are had.
     pub(super) store: Option<&'a Label>,
     /// What the order itself earns and may be used on it, besides the balance.
@@ -156,7 +156,7 @@ impl Purse for Wallet<'_> {
             return Ok(Some(held));
         }
         let Some((stock, quota)) = reward.stock_in(self.scene.program, self.store, self.at) else { return Ok(None) };
-        self.scene.take_stock(stock, &quota, &[&self.deed, reward.id.as_str()])?;
+        self.scene.take_stock(stock, &quota, &[self.deed, &[reward.id.as_str()]].concat())?;
         Ok(Some(StockItem { reward: reward.id.clone(), quota }))
     }
 }
