@@ -178,7 +178,8 @@ pub enum DecideError {
     Inconsistent(&'static str),
 }
 
-/// Decides a command on a snapshot. Pure: the same input gives the same decision, bit for bit.
+/// Decides a command on a snapshot. Pure: the same input gives the same decision, bit for bit. Boxed, for it is large and
+/// handed on.
 ///
 /// `request` is named in the entries. `preview` allows instants in the future.
 pub fn decide(
@@ -188,12 +189,12 @@ pub fn decide(
     times: Times,
     request: Option<&RequestId>,
     preview: bool,
-) -> Result<Decision, DecideError> {
+) -> Result<Box<Decision>, DecideError> {
     let standing = Standing::of(timeline, snapshot, command, times.now);
     let times = standing.times(effective(snapshot, command, times));
     let program = timeline.at(times.effective_at).ok_or(DecideError::NoProgram)?;
     let scene = Scene::new(timeline, program, snapshot, times, request, preview);
-    let decided = match command {
+    let mut decided = match command {
         Command::Enroll(enroll) => member::enroll(&scene, enroll),
         Command::Reserve(reserve) => checkout::reserve(&scene, reserve, &standing),
         Command::Commit(commit) => checkout::commit(&scene, commit, &standing),
@@ -233,25 +234,24 @@ pub fn decide(
         Command::PreparePayout(prepare) => payouts::prepare(&scene, prepare),
         Command::ConfirmPayout(confirm) => payouts::confirm(&scene, confirm),
     };
-    let settled = decided.and_then(|mut decision| {
-        outstanding::settle(&scene, &mut decision)?;
-        Ok(decision)
-    });
-    match settled {
-        // A refusal stands whatever limits would have granted: it asks nothing of them.
-        Ok(mut decision) => {
-            Asked { wants: decision.wants, used: decision.used } = scene.asked.into_inner();
-            Ok(decision)
-        }
-        Err(Halt::Refused(refusal)) => Ok(scene.refused(command, *refusal)),
-        Err(Halt::Apply(ApplyError::Overflow)) => {
-            Ok(scene.refused(command, Refusal::new(subject_of(command), Reason::OutOfBounds)))
-        }
-        Err(Halt::Apply(ApplyError::TooLarge)) => {
-            Ok(scene.refused(command, Refusal::new(subject_of(command), Reason::TooLarge)))
-        }
-        Err(Halt::Apply(ApplyError::Inconsistent(what))) => Err(DecideError::Inconsistent(what)),
+    if let Ok(decision) = &mut decided
+        && let Err(halt) = outstanding::settle(&scene, decision)
+    {
+        decided = Err(halt);
     }
+    let refusal = match decided {
+        // A refusal stands whatever limits would have granted: it asks nothing of them.
+        Ok(decision) => {
+            let mut decision = Box::new(decision);
+            Asked { wants: decision.wants, used: decision.used } = scene.asked.into_inner();
+            return Ok(decision);
+        }
+        Err(Halt::Refused(refusal)) => *refusal,
+        Err(Halt::Apply(ApplyError::Overflow)) => Refusal::new(subject_of(command), Reason::OutOfBounds),
+        Err(Halt::Apply(ApplyError::TooLarge)) => Refusal::new(subject_of(command), Reason::TooLarge),
+        Err(Halt::Apply(ApplyError::Inconsistent(what))) => return Err(DecideError::Inconsistent(what)),
+    };
+    Ok(Box::new(scene.refused(command, refusal)))
 }
 
 /// What a review approves happened when the event did; what a settled claim had earned by then, when it qualified.

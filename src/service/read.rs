@@ -83,13 +83,13 @@ pub(super) async fn preview(inner: &Inner, preview: Preview) -> Result<Answer, E
         signals: signals::sent(command),
     };
     let times = inner.times(preview.occurred_at);
-    let mut decision = Box::new(decide(&timeline, &snapshot, command, times, None, true).map_err(damaged)?);
+    let mut decision = decide(&timeline, &snapshot, command, times, None, true).map_err(damaged)?;
     for _ in 0..quotas::ROUNDS_MAX {
         if decision.wants.is_empty() {
             break;
         }
         Box::pin(quotas::peek(inner, &decision.wants, &mut snapshot.set_aside)).await?;
-        *decision = decide(&timeline, &snapshot, command, times, None, true).map_err(damaged)?;
+        decision = decide(&timeline, &snapshot, command, times, None, true).map_err(damaged)?;
     }
     let mut answer = decision.answer;
     if let Answer::Commit(commit) = &mut answer {

@@ -354,7 +354,7 @@ async fn with_claims(
     let request = cause.request.map(|write| &write.request_id);
     for _ in 0..quotas::ROUNDS_MAX {
         snapshot.set_aside = set_aside.granted();
-        let decision = Box::new(decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?);
+        let decision = decide(cause.timeline, &snapshot, command, times, request, false).map_err(defect)?;
         if decision.wants.is_empty() && decision.wants_code.is_none() {
             return Ok(Step::Decided(decision));
         }

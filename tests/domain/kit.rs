@@ -417,7 +417,7 @@ impl World {
     pub(crate) fn preview(&self, member: &str, command: &Command, effective_at: Instant) -> Decision {
         let member = (!member.is_empty()).then(|| account(member));
         let times = Times { now: self.now, effective_at, stated: effective_at != self.now };
-        decide(&self.timeline, &self.snapshot(member.as_ref(), command), command, times, None, true).unwrap()
+        *decide(&self.timeline, &self.snapshot(member.as_ref(), command), command, times, None, true).unwrap()
     }
 
     /// What would be decided as things stand, limits over all members included; nothing changes.
@@ -426,7 +426,7 @@ impl World {
         let mut world = self.clone();
         let mut snapshot = self.snapshot(member.as_ref(), command);
         loop {
-            let decision = decide(&self.timeline, &snapshot, command, self.times(), None, true).unwrap();
+            let decision = *decide(&self.timeline, &snapshot, command, self.times(), None, true).unwrap();
             if decision.wants.is_empty() {
                 return decision;
             }
@@ -456,11 +456,11 @@ impl World {
         let posted = self.ledgers.get(&member).map_or(0, Vec::len);
         let request = RequestId::parse(&format!("r{posted}")).unwrap();
         let mut snapshot = Snapshot { member: Some(MemberId::from(&acting)), ..self.snapshot(Some(&member), &command) };
-        let mut decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+        let mut decision = *decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         while !decision.wants.is_empty() || decision.wants_code.is_some() {
             snapshot.set_aside.extend(decision.wants.iter().map(|want| self.claim(want)));
             snapshot.code_claim = decision.wants_code.as_ref().map(|wanted| self.claim_code(&member, wanted));
-            decision = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+            decision = *decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         }
         for used in &decision.used {
             *self.quotas.get_mut(&used.quota).unwrap() -= used.amount;
@@ -475,7 +475,7 @@ impl World {
         }
         let kept = self.quotas.iter().filter(|(quota, _)| !quota.of.starts_with("outstanding|"));
         assert!(kept.clone().all(|(_, left)| 0 <= *left), "{:?}", self.quotas);
-        let again = decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
+        let again = *decide(&self.timeline, &snapshot, &command, times, Some(&request), false)?;
         assert_eq!(decision, again, "the same input gives the same decision");
         let Some(after) = &decision.account else {
             assert!(decision.entries.is_empty());
