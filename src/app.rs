@@ -145,9 +145,9 @@ impl fmt::Debug for Work {
 /// HTTP/2 pings find peers that vanished, whose calls would otherwise hold their places.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_LIMIT: Duration = Duration::from_secs(10);
-/// Connections end at this age, in peace, so that balancers below gRPC spread them anew.
+/// Connections are asked to end at this age, in peace, so that balancers below gRPC spread them anew. With a grace for those that do not,
+/// tonic asks none and cuts all at the end of it.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(3_600);
-const CONNECTION_AGE_GRACE: Duration = Duration::from_secs(600);
 const STREAMS_PER_CONNECTION_MAX: u32 = 1_024;
 const HEADER_BYTES_MAX: u32 = 16 * 1_024;
 /// From the last answer to the end of connections that do not close when asked to.
@@ -215,7 +215,6 @@ impl Server {
                 .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
                 .http2_keepalive_timeout(Some(KEEPALIVE_LIMIT))
                 .max_connection_age(CONNECTION_AGE_MAX)
-                .max_connection_age_grace(CONNECTION_AGE_GRACE)
                 .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
                 // Callers who share a connection and give up all at once, as deadlines do, must not end it for the others.
                 .http2_max_pending_accept_reset_streams(Some(STREAMS_PER_CONNECTION_MAX as usize))
