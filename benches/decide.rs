@@ -183,7 +183,8 @@ fn measure_earn(criterion: &mut Criterion, name: &str, rules: usize, timeline: &
 /// As a decision works it out for an order that takes no rewards, of a program without limits.
 fn earned(program: &Program, state: &AccountState, order: &Order) -> Earned {
     let earning = earning_amounts(program, order, NOW, &Redemption::default());
-    let seen = Seen { order, earning: &earning, currency: order.currency, free: &[] };
+    let free = Redemption::default().free_items(order.lines.len());
+    let seen = Seen { order, earning: &earning, currency: order.currency, free: &free };
     let view = View { program, at: NOW, state, member: None, order: Some(seen), event: None };
     earn(&view, false, &|_| false)
 }

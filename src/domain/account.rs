@@ -338,15 +338,9 @@ impl AccountState {
         if entry.posted_at < self.posted_at {
             return Err(ApplyError::Inconsistent("an entry was posted before its predecessor"));
         }
-        let mut posted = Ok(());
-        entry
-            .each_posting(&mut |book, unit, amount| {
-                if posted.is_ok() {
-                    posted = self.unit(unit).post(book, amount);
-                }
-            })
-            .ok_or(ApplyError::Overflow)?;
-        posted?;
+        for posting in entry.postings().ok_or(ApplyError::Overflow)? {
+            self.unit(&posting.unit).post(posting.book, posting.amount)?;
+        }
         self.apply_fact(entry)?;
         self.forget(entry.posted_at);
         self.sequence = entry.sequence;

@@ -150,7 +150,7 @@ impl Award {
             ForEach::Item => by_line(
                 lines()
                     .map(|((at, line), earns)| {
-                        let free = seen.free_on(at);
+                        let free = seen.free.get(at).copied().unwrap_or(0);
                         let items = if 0 < *earns { line.quantity.saturating_sub(free).max(0) } else { 0 };
                         then.stamps.saturating_mul(items)
                     })

@@ -41,15 +41,8 @@ pub struct Seen<'a> {
     pub earning: &'a [i64],
     /// In which the program's amounts apply: the order's own, or the one that it was converted to.
     pub currency: Currency,
-    /// Of each line, the items that rewards gave for free; empty: none.
+    /// Of each line, the items that rewards gave for free.
     pub free: &'a [i64],
-}
-
-impl Seen<'_> {
-    /// The items of a line that rewards gave for free.
-    pub fn free_on(&self, at: usize) -> i64 {
-        self.free.get(at).copied().unwrap_or(0)
-    }
 }
 
 impl View<'_> {
@@ -295,8 +288,7 @@ fn of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &m
 
 /// Thresholds on what is spent and how much is bought.
 fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], check: &mut Check<'_>) -> bool {
-    let Some(seen) = view.order else { return false };
-    let Seen { order, earning, currency, .. } = seen;
+    let Some(Seen { order, earning, currency, free }) = view.order else { return false };
     let sum = |amounts: &[i64]| amounts.iter().fold(0i64, |sum, amount| sum.saturating_add(*amount));
     let spent = |of: SpendOf| if of == SpendOf::Order { sum(earning) } else { sum(amounts) };
     if let Some(least) = &conditions.spend_min {
@@ -323,9 +315,9 @@ fn bounds_of_order(view: &View<'_>, conditions: &Conditions, amounts: &[i64], ch
     let Some(bounds) = &conditions.quantity else { return true };
     let of = if bounds.of == SpendOf::Order { earning } else { amounts };
     // What a reward gave for free was not bought.
-    let lines = order.lines.iter().enumerate().zip(of).filter(|(_, earns)| 0 < **earns);
-    let items = lines
-        .fold(0i64, |sum, ((at, line), _)| sum.saturating_add(line.quantity.saturating_sub(seen.free_on(at)).max(0)));
+    let lines = order.lines.iter().zip(free).zip(of).filter(|(_, earns)| 0 < **earns);
+    let items =
+        lines.fold(0i64, |sum, ((line, free), _)| sum.saturating_add(line.quantity.saturating_sub(*free).max(0)));
     if let Some(least) = bounds.at_least {
         let missing = || {
             let missing = least.saturating_sub(items);

@@ -306,7 +306,7 @@ impl Tally {
 }
 
 /// What an order adds to the program's counters. `earning`: of each line, what earns.
-/// `free`: items of each line that a reward gave, if any: nobody has bought them.
+/// `free`: items of each line that a reward gave: nobody has bought them.
 pub fn of_order(
     program: &Program,
     order: &Order,
@@ -327,10 +327,10 @@ pub fn of_order(
         let (amount, shares) = match &terms.counts {
             Counts::Orders | Counts::Visits => (i64::from(any), Vec::new()),
             Counts::Items => {
-                let free = |n: usize| free.get(n).copied().unwrap_or(0);
-                let bought = |n: usize, line: &Line| line.quantity.saturating_sub(free(n)).max(0);
-                let lines = order.lines.iter().enumerate();
-                let shares: Vec<i64> = lines.map(|(n, line)| if counts(n) { bought(n, line) } else { 0 }).collect();
+                let lines = order.lines.iter().zip(free).enumerate();
+                let bought = |line: &Line, free: i64| line.quantity.saturating_sub(free).max(0);
+                let shares: Vec<i64> =
+                    lines.map(|(n, (line, free))| if counts(n) { bought(line, *free) } else { 0 }).collect();
                 (total(&shares)?, shares)
             }
             Counts::Spend => {

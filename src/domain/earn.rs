@@ -216,7 +216,7 @@ struct Round<'a> {
     /// Whether a rule that applies has kept another out.
     kept_out: bool,
     besides: Besides<'a>,
-    /// Of the rule under consideration, what earns on the lines that it selects. Kept for the next one unless it applies.
+    /// Of the rule under consideration, what earns on the lines that it selects. Kept for the next one.
     amounts: Vec<i64>,
 }
 
@@ -232,13 +232,6 @@ struct Applies<'a, T> {
     trace: usize,
     /// Limits leave nothing of it: it keeps no other out.
     spent: bool,
-}
-
-/// Whether what another rule gives is rounded together with what this one gives.
-fn is_rounded_with(this: &Applies<'_, Earn>, other: &Applies<'_, Earn>) -> bool {
-    other.number != this.number
-        && other.then.round_per == RoundPer::Order
-        && (&other.then.unit, other.rule.to) == (&this.then.unit, this.rule.to)
 }
 
 impl<'a> Round<'a> {
@@ -267,7 +260,7 @@ impl<'a> Round<'a> {
             dropped: Vec::new(),
             kept_out: false,
             besides,
-            amounts: Vec::new(),
+            amounts: Vec::with_capacity(seen.order.lines.len()),
         };
         for (number, selected) in candidates.iter() {
             let Some(rule) = program.rules.get(number as usize) else { continue };
@@ -322,16 +315,15 @@ impl<'a> Round<'a> {
     fn consider(&mut self, number: u32, rule: &'a Rule, selected: Selected<'_>, barred: Option<&str>) {
         let mut amounts = std::mem::take(&mut self.amounts);
         self.select(rule, selected, &mut amounts);
-        self.judge(number, rule, &mut amounts, barred);
+        self.judge(number, rule, &amounts, barred);
         self.amounts = amounts;
     }
 
-    /// Takes `amounts` where the rule applies.
-    fn judge(&mut self, number: u32, rule: &'a Rule, amounts: &mut Vec<i64>, barred: Option<&str>) {
+    fn judge(&mut self, number: u32, rule: &'a Rule, amounts: &[i64], barred: Option<&str>) {
         let mut conditions = self.explain.is_some().then(Vec::new);
         let on = is_on(&self.view, self.program.campaign_of(rule), &mut conditions);
         let going = on || conditions.is_some();
-        let holds = going && holds(&self.view, &rule.conditions, Some(amounts.as_slice()), &mut conditions) && on;
+        let holds = going && holds(&self.view, &rule.conditions, Some(amounts), &mut conditions) && on;
         let for_nobody = rule.to == GrantTo::Recipient && self.seen.order.recipient.is_none();
         let holds =
             self.besides.again.map_or(holds, |again| again.stands(&self.view, rule, amounts, holds)) && !for_nobody;
@@ -364,7 +356,7 @@ impl<'a> Round<'a> {
         if let (GrantTo::Recipient, Some(recipient)) = (rule.to, &self.seen.order.recipient) {
             self.step(trace, || format!("goes to {recipient}"));
         }
-        let mut of_lines = || std::mem::take(amounts);
+        let of_lines = || amounts.to_vec();
         match &rule.then {
             Then::Earn(then) => self.earns.push(Applies { number, rule, then, amounts: of_lines(), trace, spent }),
             Then::Multiply(then) => {
@@ -390,7 +382,7 @@ impl<'a> Round<'a> {
             ForEach::Item => {
                 let lines = self.seen.order.lines.iter().zip(amounts).enumerate();
                 let each = lines.map(|(at, (line, earns))| {
-                    let free = self.seen.free_on(at);
+                    let free = self.seen.free.get(at).copied().unwrap_or(0);
                     let items = if 0 < *earns { line.quantity.saturating_sub(free).max(0) } else { 0 };
                     bonus.units.checked_mul(items).ok_or(OutOfBounds)
                 });
@@ -474,7 +466,7 @@ impl<'a> Round<'a> {
             let units = applied.then.units;
             let rounding = applied.then.rounding;
             let shares = match applied.then.round_per {
-                RoundPer::Order if earns.iter().any(|other| is_rounded_with(applied, other)) => {
+                RoundPer::Order => {
                     per_order.push(applied);
                     continue;
                 }
@@ -482,8 +474,7 @@ impl<'a> Round<'a> {
                     let each = applied.amounts.iter().map(|amount| rounded(*amount, units, per, rounding));
                     each.collect::<Result<Vec<i64>, OutOfBounds>>()?
                 }
-                // Where no other rule is rounded with it, the two come to the same.
-                RoundPer::Rule | RoundPer::Order => {
+                RoundPer::Rule => {
                     let amount = total(&applied.amounts)?;
                     split(rounded(amount, units, per, rounding)?, &applied.amounts)
                 }

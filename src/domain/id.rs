@@ -351,19 +351,7 @@ impl RuleId {
 impl GrantId {
     /// Joins parts that are valid ids of bounded length, so the result is valid.
     pub fn of(parts: &[&str]) -> GrantId {
-        GrantId::of_parts(parts.iter().copied())
-    }
-
-    /// The same of parts that are in no list.
-    pub fn of_parts<'a>(parts: impl Iterator<Item = &'a str>) -> GrantId {
-        let mut joined = String::with_capacity(64); // most fit
-        for (n, part) in parts.enumerate() {
-            if 0 < n {
-                joined.push(':');
-            }
-            joined.push_str(part);
-        }
-        GrantId(joined.into())
+        GrantId(parts.join(":").into())
     }
 }
 

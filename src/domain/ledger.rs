@@ -952,14 +952,7 @@ pub fn chain(head: &Hash, stored: &[u8]) -> Hash {
 impl Entry {
     /// How the fact moves units between the books. Sums to zero per unit; `None` when a sum leaves `i64`.
     pub fn postings(&self) -> Option<Vec<Posting>> {
-        let mut all = Vec::new();
-        self.each_posting(&mut |book, unit, amount| all.push(Posting { book, unit: unit.clone(), amount }))?;
-        Some(all)
-    }
-
-    /// The same, one after the other.
-    pub(super) fn each_posting(&self, take: Take<'_>) -> Option<()> {
-        let mut to = Postings(take);
+        let mut to = Postings(Vec::new());
         match &self.fact {
             Fact::Granted { unit, amount, repaid, dates, .. } => {
                 let book = if dates.active_at(self.posted_at) { Book::Available } else { Book::Pending };
@@ -1032,10 +1025,10 @@ impl Entry {
                 to.add(Book::Adjusted, unit, sum(parts)?.checked_add(*debt)?);
             }
             Fact::Departed { belongings, .. } | Fact::GaveBack { belongings, .. } => {
-                belongings.postings(self.posted_at, true)?.iter().for_each(|p| to.add(p.book, &p.unit, p.amount));
+                to.0.extend(belongings.postings(self.posted_at, true)?);
             }
             Fact::Arrived { belongings, .. } | Fact::CameBack { belongings, .. } => {
-                belongings.postings(self.posted_at, false)?.iter().for_each(|p| to.add(p.book, &p.unit, p.amount));
+                to.0.extend(belongings.postings(self.posted_at, false)?);
             }
             Fact::Forfeited { unit, parts, debt } => {
                 let all = to.take_back(unit, self.posted_at, parts, 0, 0, 0)?;
@@ -1168,7 +1161,7 @@ impl Entry {
             | Fact::Erased
             | Fact::PersonRedeemed { .. } => {}
         }
-        Some(())
+        Some(to.0)
     }
 }
 
@@ -1177,15 +1170,12 @@ pub fn sum(parts: &[Part]) -> Option<i64> {
     parts.iter().try_fold(0i64, |sum, part| sum.checked_add(part.amount))
 }
 
-/// Takes a posting.
-type Take<'a> = &'a mut dyn FnMut(Book, &UnitId, i64);
+struct Postings(Vec<Posting>);
 
-struct Postings<'a>(Take<'a>);
-
-impl Postings<'_> {
+impl Postings {
     fn add(&mut self, book: Book, unit: &UnitId, amount: i64) {
         if amount != 0 {
-            (self.0)(book, unit, amount);
+            self.0.push(Posting { book, unit: unit.clone(), amount });
         }
     }
 

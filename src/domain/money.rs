@@ -79,12 +79,10 @@ pub fn share_floor(total: i64, numerator: i64, denominator: i64) -> Option<i64> 
 pub fn split(total: i64, weights: &[i64]) -> Vec<i64> {
     debug_assert!(weights.iter().all(|w| 0 <= *w), "weights are amounts of lines, never negative");
     let sum: i128 = weights.iter().map(|w| i128::from(*w)).sum();
-    // One that has all the weight takes everything.
-    let only = if sum == 0 { Some(0) } else { weights.iter().position(|weight| i128::from(*weight) == sum) };
-    if let Some(only) = only {
+    if sum == 0 {
         let mut parts = vec![0; weights.len()];
-        if let Some(part) = parts.get_mut(only) {
-            *part = total;
+        if let Some(first) = parts.first_mut() {
+            *first = total;
         }
         return parts;
     }

@@ -104,11 +104,8 @@ impl Redemption {
         by_price + self.rewards.iter().filter_map(|used| used.shares.get(at)).sum::<i64>()
     }
 
-    /// Items of each line that rewards give for free; empty: none.
+    /// Items of each line that rewards give for free.
     pub fn free_items(&self, lines: usize) -> Vec<i64> {
-        if self.rewards.is_empty() {
-            return Vec::new();
-        }
         let mut sums = vec![0i64; lines];
         for used in &self.rewards {
             sums.iter_mut().zip(&used.free).for_each(|(sum, free)| *sum += free);

@@ -140,7 +140,7 @@ fn give_out(
                 builds: None,
             };
             if let Place::There(target) = place {
-                let grant = grant_of(desk, std::iter::once(cause.as_str()), award.to);
+                let grant = grant_of(desk, &[cause.as_str()], award.to);
                 given.sent.push(elsewhere::grant(scene, desk, target, grant, &plan, plan.amount, decided)?);
                 return Ok(given);
             }

@@ -13,7 +13,7 @@ use super::super::conditions::Seen;
 use super::super::counters::{self, Tally};
 use super::super::desk::Desk;
 use super::super::earn::{Cut, Earned, Plan, earn, earning_amounts, in_order, scaled_tax};
-use super::super::id::{AccountId, GrantId, MemberId, RuleId, UnitId};
+use super::super::id::{AccountId, GrantId, MemberId, UnitId};
 use super::super::ledger::{Dates, Fact, Part, Unhold, UnitParts, digest, encode};
 use super::super::money::split;
 use super::super::order::{Line, Order};
@@ -386,7 +386,8 @@ pub(super) fn give_as(
             left(&vec![0; plan.shares.len()]);
             continue;
         }
-        let grant = grant_of(desk, named(order, &plan.rule, more), plan.to);
+        let named = [&[order.order_id.as_str(), plan.rule.as_str()], more].concat();
+        let grant = grant_of(desk, &named, plan.to);
         let gift = Gift {
             rule: &plan.rule,
             here: place == Place::Here,
@@ -425,17 +426,12 @@ pub(super) fn give_as(
         }
     }
     for award in &earned.awards {
-        let cause = GrantId::of_parts(named(order, &award.rule, more));
+        let cause = GrantId::of(&[&[order.order_id.as_str(), award.rule.as_str()], more].concat());
         let store = order.store.as_ref();
         given.extend(awards::give_in(scene, desk, award, cause, scene.times.effective_at, store, decided)?);
     }
     limits::temper(scene, desk, scene.times.effective_at, decided)?;
     Ok(given)
-}
-
-/// What names what a rule gives for an order.
-fn named<'a>(order: &'a Order, rule: &'a RuleId, more: &'a [&'a str]) -> impl Iterator<Item = &'a str> {
-    [order.order_id.as_str(), rule.as_str()].into_iter().chain(more.iter().copied())
 }
 
 /// The record of an order of which nothing was granted, used or returned.
@@ -743,9 +739,7 @@ pub(super) fn show_uses(order: &Order, redemption: &Redemption, decided: &mut De
 /// Shares by line id; lines with nothing are left out.
 pub(super) fn shares_of(lines: &[Line], shares: &[i64]) -> Vec<Share> {
     let pairs = lines.iter().zip(shares).filter(|(_, amount)| **amount != 0);
-    let mut found = Vec::with_capacity(pairs.clone().count());
-    found.extend(pairs.map(|(line, amount)| Share { line_id: line.line_id.clone(), amount: *amount }));
-    found
+    pairs.map(|(line, amount)| Share { line_id: line.line_id.clone(), amount: *amount }).collect()
 }
 
 fn make_grant(

@@ -33,9 +33,14 @@ pub(super) fn place(scene: &Scene<'_>, desk: &Desk, to: GrantTo) -> Result<Place
 
 /// What names a grant for good. Where it goes, others may send what they name alike: theirs bear their own account. A
 /// multiplier grants twice where it acts on units of both.
-pub(super) fn grant_of<'a>(desk: &'a Desk, cause: impl Iterator<Item = &'a str>, to: GrantTo) -> GrantId {
-    let account = (to == GrantTo::Recipient).then_some(desk.state.account.as_str());
-    GrantId::of_parts(account.into_iter().chain(cause))
+pub(super) fn grant_of(desk: &Desk, cause: &[&str], to: GrantTo) -> GrantId {
+    match to {
+        GrantTo::Account => GrantId::of(cause),
+        GrantTo::Recipient => {
+            let cause: Vec<&str> = [desk.state.account.as_str()].into_iter().chain(cause.iter().copied()).collect();
+            GrantId::of(&cause)
+        }
+    }
 }
 
 /// Grants what `plan` says to another account. Answers what must be kept so that it can be taken back. `desired`: what it

@@ -60,8 +60,7 @@ impl As {
 
     /// As it is recorded, whatever has come back.
     pub(super) fn committed(record: &OrderRecord) -> As {
-        let mut free = Redemption::recorded(record).free_items(record.lines.len());
-        free.resize(record.lines.len(), 0);
+        let free = Redemption::recorded(record).free_items(record.lines.len());
         let earning = record.lines.iter().map(|line| line.earning_minor).collect();
         As { order: record.order(), earning, free }
     }

@@ -127,13 +127,6 @@ impl Plan {
 
 /// Plans in the order in which they are granted: as they stand, but each after what it builds on.
 pub fn in_order(plans: &[Plan]) -> Vec<&Plan> {
-    // Mostly they stand so already.
-    let waits = |(place, plan): (usize, &Plan)| {
-        plan.builds.is_some() && plans.iter().skip(place + 1).any(|later| plan.is_on(later))
-    };
-    if !plans.iter().enumerate().any(waits) {
-        return plans.iter().collect();
-    }
     let mut at: Vec<(usize, usize)> = (0..plans.len()).map(|place| (place, 0)).collect();
     // A fixed bonus may itself need a base, and be multiplied: deeper it does not go.
     for _ in 0..2 {
