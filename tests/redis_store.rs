@@ -10,6 +10,7 @@ mod support {
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use guerdon::store::redis::{Durability, RedisSettings, RedisStore, Tls, Topology};
 use guerdon::store::{
     Append, Commit, Delta, Due, Error, Expected, Key, Layout, NewReceipt, Outcome, Partition, Receipt, Record, Store,
@@ -85,6 +86,30 @@ fn everything() -> Commit {
             Due { subject: "bakery|a".into(), at_ms: Some(1_700_000_000_123) },
             Due { subject: "bakery|b".into(), at_ms: None },
         ],
+    }
+}
+
+/// A commit of the usual shape: a receipt, an account that stood at an entry (0: it is new), an order, the next entry.
+fn usual(partition: u16, name: &str, at: u64) -> Commit {
+    let partition = Partition(partition);
+    let key = |kind: &str| Key { partition, name: format!("{kind}|{name}").into() };
+    let receipt = Receipt { fingerprint: b"print".to_vec(), body: format!("{name} {at}").into() };
+    let account = if at == 0 { Expected::Absent } else { Expected::At(record(at, "").token) };
+    let order = Key { partition, name: format!("ord|{name}-{at}").into() };
+    Commit {
+        partition,
+        receipts: vec![NewReceipt {
+            key: Key { partition, name: format!("rcp|{name}-{at}").into() },
+            receipt,
+            keep_s: 60,
+        }],
+        expect: vec![(key("acct"), account), (order.clone(), Expected::Absent)],
+        writes: vec![
+            Write { key: key("acct"), record: Some(record(at + 1, name)) },
+            Write { key: order, record: Some(record(at + 1, "order")) },
+        ],
+        appends: vec![Append { log: key("log"), first_sequence: at + 1, entries: vec![at.to_string().into()] }],
+        ..Commit::default()
     }
 }
 
@@ -176,6 +201,156 @@ async fn a_cluster_node_that_owns_one_partition_accepts_every_commit_to_it() {
     every_way_to_end(&store).await;
     let elsewhere = Commit { partition: Partition(4), feed: vec![b"x".to_vec()], ..Commit::default() };
     assert_eq!(store.commit(&elsewhere).await, Err(Error::Unavailable), "not this node's: not applied");
+
+    // It takes no call with keys of several slots: those who come together go by themselves.
+    let (elsewhere, here) = (usual(4, "c", 0), usual(3, "c", 0));
+    let (here, elsewhere) = tokio::join!(store.commit(&here), store.commit(&elsewhere));
+    assert_eq!(here, Ok(Outcome::Applied));
+    assert!(matches!(elsewhere, Err(Error::Moved | Error::Unavailable)), "{elsewhere:?}");
+    let before = calls(&server, "evalsha");
+    assert_eq!(store.commit(&usual(3, "c", 1)).await, Ok(Outcome::Applied));
+    assert_eq!(calls(&server, "evalsha"), before + 1, "it is not tried again");
+}
+
+#[tokio::test]
+async fn commits_that_come_at_the_same_time_are_one_command_and_each_is_told_what_became_of_it() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    let before = |partition, name, at| {
+        let store = &store;
+        async move { assert_eq!(store.commit(&usual(partition, name, at)).await, Ok(Outcome::Applied), "{name} {at}") }
+    };
+    for (partition, name) in [(1, "seen"), (2, "reused"), (3, "changed"), (4, "lost"), (5, "there")] {
+        before(partition, name, 0).await;
+    }
+    before(3, "changed", 1).await;
+    let key = |partition: u16, name: &str| Key { partition: Partition(partition), name: name.into() };
+    let tag = |name: &str| {
+        let found: Vec<String> = server.command(&["KEYS", &format!("g1:*|{name}")]);
+        found[0].split_inclusive('}').next().unwrap().to_owned()
+    };
+    // The log of one has lost its end; another has an order already, though its account says that it has none.
+    let _: String = server.command(&["RPOP", &format!("{}:log|lost", tag("lost"))]);
+    let _: i64 = server.command(&["SETRANGE", &format!("{}:ord|there-1", tag("there")), "0", &"x".repeat(30)]);
+    // Values of other types under our names.
+    for (partition, name, of_type) in [(6, "list", "acct"), (7, "text", "log"), (8, "due", "due")] {
+        before(partition, name, 0).await;
+        let at = format!("{}:{of_type}|{name}", tag(name));
+        let at = if of_type == "due" { format!("{}:due", tag(name)) } else { at };
+        let _: i64 = server.command(&["DEL", &at]);
+        if of_type == "log" {
+            let _: String = server.command(&["SET", &at, "text"]);
+        } else {
+            let _: i64 = server.command(&["RPUSH", &at, "x"]);
+        }
+    }
+
+    let mut reused = usual(2, "reused", 0);
+    reused.receipts[0].receipt.fingerprint = b"other".to_vec();
+    let mut changed = usual(3, "changed", 1);
+    changed.receipts[0].key.name = "rcp|another".into();
+    let mut due = usual(8, "due", 1);
+    due.due = vec![Due { subject: "bakery|due".into(), at_ms: Some(5) }];
+    let mut on_time = usual(9, "on-time", 0);
+    on_time.due =
+        vec![Due { subject: "bakery|b".into(), at_ms: Some(7) }, Due { subject: "bakery|a".into(), at_ms: None }];
+    let mut alone = usual(10, "alone", 0);
+    alone.deltas = vec![Delta { key: key(10, "bud|a"), delta: -1 }];
+    let commits = [
+        usual(0, "new", 0),
+        usual(1, "seen", 0),
+        reused,
+        changed,
+        usual(4, "lost", 1),
+        usual(5, "there", 1),
+        usual(6, "list", 1),
+        usual(7, "text", 1),
+        due,
+        on_time,
+        alone,
+        usual(11, "twice", 0),
+        usual(11, "twice", 1),
+        usual(12, "last", 0),
+    ];
+    let _: String = server.command(&["CONFIG", "RESETSTAT"]);
+    let trips = store.trips();
+    let found = futures_util::future::join_all(commits.iter().map(|commit| store.commit(commit))).await;
+    // One for all of them, one for the second of a partition; five by themselves.
+    assert_eq!((calls(&server, "evalsha"), store.trips() - trips), (2 + 5, 2 + 5));
+
+    let corrupt = |found: &Result<Outcome, Error>| matches!(found, Err(Error::Corrupt { .. }));
+    for (at, name) in [(0, "new"), (9, "on-time"), (11, "twice 0"), (12, "twice 1"), (13, "last")] {
+        assert_eq!(found[at], Ok(Outcome::Applied), "{name}");
+    }
+    assert!(matches!(&found[1], Ok(Outcome::Seen(seen)) if seen[0].same_content), "{:?}", found[1]);
+    assert!(matches!(&found[2], Ok(Outcome::Seen(seen)) if !seen[0].same_content), "{:?}", found[2]);
+    let fresh = Outcome::Conflict(vec![Some(record(2, "changed")), Some(record(2, "order"))]);
+    assert_eq!(found[3], Ok(fresh));
+    assert!(corrupt(&found[4]), "{:?}", found[4]);
+    let there = |found: &Result<Outcome, Error>| matches!(found, Ok(Outcome::Conflict(fresh)) if fresh[1].is_some());
+    assert!(there(&found[5]), "{:?}", found[5]);
+    for at in [6, 7, 8] {
+        assert!(corrupt(&found[at]), "{at}: {:?}", found[at]);
+    }
+    assert_eq!(found[10], Ok(Outcome::GuardFailed { key: key(10, "bud|a"), left: 0 }));
+
+    // What was not applied has left nothing, and what was applied is there whole.
+    for commit in [&commits[4], &commits[5], &commits[7], &commits[8], &commits[10]] {
+        assert_eq!(store.receipt(&commit.receipts[0].key).await, Ok(None));
+        assert!(
+            store.load(commit.partition, &[commit.writes[0].key.clone()]).await.unwrap()
+                != [commit.writes[0].record.clone()]
+        );
+    }
+    assert_eq!(store.entries(&key(4, "log|lost"), 1, 9).await.unwrap().len(), 0);
+    assert_eq!(store.entries(&key(5, "log|there"), 1, 9).await.unwrap().len(), 1);
+    for commit in [&commits[0], &commits[9], &commits[12], &commits[13]] {
+        let keys: Vec<Key> = commit.writes.iter().map(|write| write.key.clone()).collect();
+        let records: Vec<_> = commit.writes.iter().map(|write| write.record.clone()).collect();
+        assert_eq!(store.load(commit.partition, &keys).await.unwrap(), records);
+        let receipt = &commit.receipts[0];
+        assert_eq!(store.receipt(&receipt.key).await.unwrap().as_ref(), Some(&receipt.receipt));
+        let log = &commit.appends[0];
+        assert_eq!(store.entries(&log.log, log.first_sequence, 9).await.unwrap(), log.entries);
+    }
+    let ttl: i64 = server.command(&["TTL", &format!("{}:rcp|new-0", tag("new"))]);
+    assert!((50..=60).contains(&ttl), "{ttl}");
+    let due = store.due_page(Partition(9), 7, 10).await.unwrap().items;
+    assert_eq!(due.iter().map(|due| (&*due.subject, due.at_ms)).collect::<Vec<_>>(), [("bakery|b", 7)]);
+}
+
+#[tokio::test]
+async fn commits_that_come_together_are_shared_out_to_calls_that_are_not_too_long() {
+    let server = RedisServer::start();
+    let settings = RedisSettings { response_timeout_ms: 10_000, ..RedisSettings::new(server.url()) };
+    let store = RedisStore::connect(settings, Layout::new(64).unwrap()).unwrap();
+    store.ping().await.unwrap();
+    let together = async |commits: &[Commit]| {
+        let before = calls(&server, "evalsha");
+        for found in futures_util::future::join_all(commits.iter().map(|commit| store.commit(commit))).await {
+            assert_eq!(found, Ok(Outcome::Applied));
+        }
+        calls(&server, "evalsha") - before
+    };
+    let commits: Vec<_> = (0..40).map(|partition| usual(partition, "a", 0)).collect();
+    assert_eq!(together(&commits).await, 3);
+    let mut large: Vec<_> = (0..8).map(|partition| usual(partition, "large", 0)).collect();
+    for commit in &mut large {
+        commit.receipts[0].receipt.body = vec![b'x'; 40_000];
+    }
+    assert_eq!(together(&large).await, 4);
+}
+
+#[tokio::test]
+async fn whoever_leaves_does_not_keep_the_others_of_a_call_from_their_answers() {
+    let server = RedisServer::start();
+    let store = Arc::new(store(&server));
+    store.ping().await.unwrap();
+    let (first, second) = (usual(1, "first", 0), usual(2, "second", 0));
+    assert_eq!(store.commit(&first).now_or_never(), None, "it waits for others");
+    assert_eq!(store.commit(&second).await, Ok(Outcome::Applied));
+    // What was asked is done all the same, and who asks again learns it.
+    assert!(matches!(store.commit(&first).await, Ok(Outcome::Seen(seen)) if seen[0].same_content));
 }
 
 #[tokio::test]
@@ -253,7 +428,7 @@ async fn a_log_that_is_not_continued_is_left_as_it_was() {
     };
     let kept = async || store.entries(&key("log|a"), 1, 100).await.unwrap();
     assert!(matches!(store.commit(&with("a", 2, &["x", "y"])).await, Err(Error::Corrupt { .. })));
-    assert_eq!((kept().await.len(), calls(&server, "rpop")), (0, 2));
+    assert_eq!((kept().await.len(), calls(&server, "rpop")), (0, 2 + 2), "what is wrong is told by the script for one");
     assert_eq!(store.commit(&with("a", 1, &["x", "y"])).await, Ok(Outcome::Applied));
     for first_sequence in [0, 1, 2, 4] {
         let refused = store.commit(&with("b", first_sequence, &["z"])).await;
@@ -277,6 +452,17 @@ async fn a_commit_after_a_script_flush_is_applied_once() {
     assert_eq!(store.commit(&simple("c", "1")).await.unwrap(), Outcome::Applied);
     assert_eq!(store.trips(), trips + 3, "the script is known again");
     assert!(matches!(store.commit(&simple("b", "1")).await.unwrap(), Outcome::Seen(_)));
+
+    // The other script, for commits that come together.
+    let trips = store.trips();
+    let applied = async |commits: [Commit; 2]| {
+        let (first, second) = tokio::join!(store.commit(&commits[0]), store.commit(&commits[1]));
+        assert_eq!((first, second), (Ok(Outcome::Applied), Ok(Outcome::Applied)));
+    };
+    for (at, expected) in [(0, 2), (1, 3)] {
+        applied([usual(1, "a", at), usual(2, "b", at)]).await;
+        assert_eq!(store.trips(), trips + expected);
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! The Redis store: one round trip for a load, one for a commit.
 //!
-//! A commit is one call of one script (`redis/commit.lua`). All keys of a partition carry the partition's hash
-//! tag (`g1:{3k}:acct|bakery|mia-7`), so the script may touch them on a Redis Cluster too. `Applied` is as durable
+//! A commit is one call of one script (`redis/commit.lua`); of those that come at the same time many share one
+//! (`redis/together.lua`). All keys of a partition carry the partition's hash tag (`g1:{3k}:acct|bakery|mia-7`), so the
+//! script may touch them on a Redis Cluster too. `Applied` is as durable
 //! as the Redis behind is configured to be: `appendfsync always` keeps what it acknowledged through a crash of
 //! Redis, the default `everysec` may lose the last second.
 
@@ -12,6 +13,7 @@ mod replicas;
 mod route;
 mod servers;
 mod tags;
+mod together;
 mod wire;
 
 use std::fmt;
@@ -26,11 +28,12 @@ use self::link::{Failed, Link, Live, Sent, Terms};
 use self::replicas::Wanted;
 use self::route::Router;
 use self::tags::tags;
+use self::together::{Answer, Together, Usual};
 use self::wire::Beside;
 use super::journal::{Journal, Reapply};
 use super::{Commit, DueItem, Error, FeedItem, Key, Layout, Outcome, Page, Partition, Receipt, Record, Store};
 
-const SCRIPT: &str = include_str!("redis/commit.lua");
+const SCRIPT: &str = concat!(include_str!("redis/told.lua"), include_str!("redis/commit.lua"));
 /// At most this many items of any one partition go on one page.
 const OF_ONE_PARTITION_MAX: usize = 64;
 /// Partitions asked for in the first trip of a walk, and in later ones. It begins small because what a busy
@@ -178,7 +181,7 @@ pub struct RedisStore {
     replicated: Option<Wanted>,
     /// With a journal: what lies between the store and Redis.
     journaled: Option<(Arc<Journaled>, Keeper)>,
-    trips: AtomicU64,
+    trips: Arc<AtomicU64>,
 }
 
 impl RedisStore {
@@ -199,7 +202,7 @@ impl RedisStore {
                 }
             },
             journaled: None,
-            trips: AtomicU64::new(0),
+            trips: Arc::default(),
         })
     }
 
@@ -233,6 +236,39 @@ impl RedisStore {
             Box::pin(journaled.pass(partition, &link)).await?;
         }
         Ok(link)
+    }
+
+    /// Applies a commit of the usual shape with others that come now. `None`: it is to be tried by itself.
+    async fn commit_together(
+        &self,
+        link: &Arc<Link>,
+        live: &Arc<Live>,
+        commit: &Commit,
+    ) -> Result<Option<Outcome>, Error> {
+        if !self.router.is_one() {
+            return Ok(None);
+        }
+        let Some(usual) = Usual::of(&self.keys, commit)? else { return Ok(None) };
+        match Together::commit(link, live, usual, &self.trips).await? {
+            Answer::Applied => Ok(Some(Outcome::Applied)),
+            Answer::Told(told) => wire::outcome(told, commit).map(Some),
+            Answer::ByItself => Ok(None),
+        }
+    }
+
+    async fn commit_alone(&self, link: &Link, live: &Arc<Live>, commit: &Commit) -> Result<Outcome, Error> {
+        let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit, &Beside::default())?;
+        self.count_trip();
+        let reply = match link.call(live, &call, Sent::Write).await {
+            // Redis dropped its scripts (a restart, a flush): nothing was applied. The text goes along this once.
+            Err(Failed::NoScript) => {
+                let call = wire::commit_call("EVAL", SCRIPT, &self.keys, commit, &Beside::default())?;
+                self.count_trip();
+                link.call(live, &call, Sent::Write).await?
+            }
+            reply => reply?,
+        };
+        wire::outcome(reply, commit)
     }
 
     /// Whether as many replicas as wanted have what a server has answered by now.
@@ -355,20 +391,12 @@ impl Store for RedisStore {
         if let Some((journaled, _)) = &self.journaled {
             return Box::pin(journaled.commit(commit, &self.trips)).await;
         }
-        let call = wire::commit_call("EVALSHA", &self.script_hash, &self.keys, commit, &Beside::default())?;
         let link = self.link(commit.partition).await?;
         let live = link.live().await?;
-        self.count_trip();
-        let reply = match link.call(&live, &call, Sent::Write).await {
-            // Redis dropped its scripts (a restart, a flush): nothing was applied. The text goes along this once.
-            Err(Failed::NoScript) => {
-                let call = wire::commit_call("EVAL", SCRIPT, &self.keys, commit, &Beside::default())?;
-                self.count_trip();
-                Box::pin(link.call(&live, &call, Sent::Write)).await?
-            }
-            reply => reply?,
+        let outcome = match self.commit_together(&link, &live, commit).await? {
+            Some(outcome) => outcome,
+            None => Box::pin(self.commit_alone(&link, &live, commit)).await?,
         };
-        let outcome = wire::outcome(reply, commit)?;
         // What was there before may have been written by a commit whose caller still waits for the replicas.
         if matches!(outcome, Outcome::Applied | Outcome::Seen(_)) && !self.is_kept(&live, commit.partition).await? {
             return Err(Error::OutcomeUnknown);

@@ -1,4 +1,4 @@
--- One commit: look at everything first, then write. A failing script does not roll back, so what can fail is
+-- Behind `told`, one commit: look at everything first, then write. A failing script does not roll back, so what can fail is
 -- looked at (or, for quantities and logs, tried and put back) before the first write that stays.
 -- Each command that a script calls costs about as much as one that is sent, and so does each value handed over: what is
 -- usual is looked at and written in as few as there can be.
@@ -34,17 +34,7 @@ end
 for from = 1, #absent, 1000 do -- Lua's stack takes some thousands
   if call('EXISTS', unpack(absent, from, math.min(from + 999, #absent))) > 0 then as_stated = false end
 end
-if not as_stated then
-  local seen = { 'SEEN' }
-  for i = 1, receipts do
-    local stored = call('GET', KEYS[i])
-    if stored then seen[#seen + 1], seen[#seen + 2] = tostring(i - 1), stored end
-  end
-  if #seen > 1 then return seen end
-  local fresh = { 'CONFLICT' }
-  for i = 1, expects do fresh[i + 1] = call('GET', KEYS[ke + i]) end
-  return fresh
-end
+if not as_stated then return told(0, receipts, expects) end
 
 -- Of one log the answer to the push tells whether it continued it.
 local push_first = logs == 1 and quantities == 0 and tonumber(ARGV[al + 2]) > 0

@@ -22,6 +22,7 @@ use super::RedisSettings;
 use super::fitness::{Fitness, fitness};
 use super::replicas::{Replicas, Wanted};
 use super::servers::Servers;
+use super::together::{self, Together};
 use crate::store::repeated::Repeated;
 use crate::store::{Error, Layout};
 use crate::stream::Gathered;
@@ -39,7 +40,6 @@ const MOVED: &[&str] = &["ASK", "MOVED", "TRYAGAIN"];
 const NOT_APPLIED: &[&str] = &[
     "BUSY",
     "CLUSTERDOWN",
-    "CROSSSLOT",
     "LOADING",
     "MASTERDOWN",
     "MISCONF",
@@ -68,17 +68,19 @@ impl Sent {
 }
 
 /// Why a call brought no value.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Failed {
     /// The server does not know the script; nothing was applied.
     NoScript,
+    /// The server takes only keys of one slot in one call; nothing was applied.
+    CrossSlot,
     Store(Error),
 }
 
 impl From<Failed> for Error {
     fn from(failed: Failed) -> Error {
         match failed {
-            Failed::NoScript => Error::Unavailable,
+            Failed::NoScript | Failed::CrossSlot => Error::Unavailable,
             Failed::Store(error) => error,
         }
     }
@@ -94,6 +96,7 @@ pub(super) struct Live {
     /// Makes further connections to the same server.
     client: Client,
     replicas: OnceLock<Replicas>,
+    pub(super) together: Together,
     /// Ends with the last who waits for an answer; `None`: the driver sees to it.
     _driver: Option<AbortOnDropHandle<()>>,
 }
@@ -169,7 +172,7 @@ pub(super) struct Link {
 const INSPECT_EVERY: Duration = Duration::from_secs(15);
 
 impl Link {
-    /// Connects to nothing yet. The script of the terms is made known to the server on every connection.
+    /// Connects to nothing yet. The scripts are made known to the server on every connection.
     pub(super) fn new(target: Target, terms: Arc<Terms>, keeps_meta: bool, astray: Arc<AtomicBool>) -> Link {
         Link {
             target,
@@ -255,8 +258,10 @@ impl Link {
             return Failed::Store(sent.unanswered());
         };
         let code = inner_code(first.code(), first.details().unwrap_or_default());
-        if code == "NOSCRIPT" {
-            return Failed::NoScript;
+        match code {
+            "NOSCRIPT" => return Failed::NoScript,
+            "CROSSSLOT" => return Failed::CrossSlot,
+            _ => {}
         }
         if MOVED.contains(&code) {
             debug!(store = "redis", code, "keys have moved: {text}");
@@ -357,8 +362,8 @@ impl Link {
         };
         match connected {
             Ok((connection, driver)) => {
-                let (run_id, replicas) = (Box::default(), OnceLock::new());
-                let mut live = Live { connection, lost, run_id, client, replicas, _driver: driver };
+                let (run_id, replicas, together) = (Box::default(), OnceLock::new(), Together::default());
+                let mut live = Live { connection, lost, run_id, client, replicas, together, _driver: driver };
                 live.run_id = self.greet(&live).await?;
                 let live = Arc::new(live);
                 if self.keeps_meta {
@@ -370,13 +375,16 @@ impl Link {
         }
     }
 
-    /// Makes the script known, and looks at whom this is. Gives the `run_id` of the server.
+    /// Makes the scripts known, and looks at whom this is. Gives the `run_id` of the server.
     async fn greet(&self, live: &Live) -> Result<Box<str>, Error> {
         let mut ask = ::redis::pipe();
-        ask.cmd("SCRIPT").arg("LOAD").arg(self.terms.script).cmd("INFO");
+        for script in [self.terms.script, together::SCRIPT] {
+            ask.cmd("SCRIPT").arg("LOAD").arg(script).ignore();
+        }
+        ask.cmd("INFO");
         let mut connection = live.connection.clone();
         let answer = self.answer(live, ask.query_async(&mut connection), Sent::Read).await?;
-        let (_hash, info): (String, String) = decoded(answer)?;
+        let (info,): (String,) = decoded(answer)?;
         let Fitness { run_id, replica, mut warnings } = fitness(&info)?;
         if replica && matches!(self.target, Target::Master { .. }) {
             debug!(store = "redis", "the server that the sentinels name is no master yet");

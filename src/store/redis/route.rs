@@ -49,6 +49,11 @@ impl Router {
         }
     }
 
+    /// Whether all partitions lie on one server, so that one call may name keys of several.
+    pub(super) fn is_one(&self) -> bool {
+        matches!(self, Router::One(_))
+    }
+
     /// A link to where the deployment's description lies.
     pub(super) async fn of_meta(&self) -> Result<Arc<Link>, Error> {
         match self {

@@ -10,7 +10,7 @@ use crate::store::{Commit, Error, Expected, Outcome, Receipt, Record, Seen, Toke
 /// Positions and scores are doubles in Redis: exact up to here, and no real one comes near.
 const EXACT_MAX: i64 = (1 << 53) - 1;
 /// A hundred years: a longer time to live could overflow inside Redis, where the script must not fail.
-const KEEP_S_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+pub(super) const KEEP_S_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Digits before the body of a feed record: its position.
 const POSITION_LEN: usize = 16;
 
@@ -120,15 +120,20 @@ pub(super) fn commit_call(
         call.arg(&*due.subject);
         match due.at_ms {
             None => call.arg(""),
-            Some(at_ms) => call.arg(at_ms.clamp(-EXACT_MAX, EXACT_MAX)),
+            Some(at_ms) => call.arg(due_score(at_ms)),
         };
     }
     call.arg(&beside.args);
     Ok(call)
 }
 
+/// An instant as the score of what is due then.
+pub(super) fn due_score(at_ms: i64) -> i64 {
+    at_ms.clamp(-EXACT_MAX, EXACT_MAX)
+}
+
 /// A count or a place, as the script reads it.
-fn number(n: usize) -> Result<[u8; 4], Error> {
+pub(super) fn number(n: usize) -> Result<[u8; 4], Error> {
     u32::try_from(n)
         .map(u32::to_be_bytes)
         .map_err(|_| Error::Corrupt { what: "a commit of more than can be".to_owned() })
@@ -171,7 +176,7 @@ fn seen(mut parts: impl Iterator<Item = Option<Vec<u8>>>, commit: &Commit) -> Re
 }
 
 /// One value whose parts lie apart.
-struct Joined<'a>(&'a [&'a [u8]]);
+pub(super) struct Joined<'a>(pub(super) &'a [&'a [u8]]);
 
 impl ToRedisArgs for Joined<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
@@ -189,7 +194,7 @@ pub(super) fn record(bytes: Vec<u8>) -> Result<Record, Error> {
 }
 
 /// A receipt is stored as the length of its fingerprint in four bytes (big endian), the fingerprint and the body.
-fn receipt_head(fingerprint: &[u8]) -> [u8; 4] {
+pub(super) fn receipt_head(fingerprint: &[u8]) -> [u8; 4] {
     u32::try_from(fingerprint.len()).unwrap_or(u32::MAX).to_be_bytes() // Redis refuses a value this long
 }
 
