@@ -9,21 +9,16 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use hdrhistogram::Histogram;
-use http::Uri;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 
-use super::load::caller::Caller;
 use super::reach::{Reach, ReachError, Shows};
 use crate::config::Environment;
 use crate::domain::time;
 use crate::grpc::wire;
-use crate::stream::Gathered;
 use wire::checkout_service_client::CheckoutServiceClient;
 use wire::ledger_service_client::LedgerServiceClient;
 use wire::member_service_client::MemberServiceClient;
@@ -40,7 +35,7 @@ const END_DAY_DEADLINE_MIN: Duration = Duration::from_secs(120);
 const END_DAY_ATTEMPTS_MAX: usize = 100;
 
 /// Answers hold at most an order's decision with its trace.
-const ANSWER_BYTES_MAX: usize = 16 << 20;
+pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 const RETRY_DELAY_MIN: Duration = Duration::from_millis(20);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(2);
@@ -107,7 +102,10 @@ impl fmt::Display for CallError {
             write!(f, " ({reason})")?;
         }
         write!(f, ": {}", status.message())?;
-        for violation in status.get_error_details().bad_request().iter().flat_map(|bad| &bad.field_violations) {
+        let details = status.get_error_details();
+        let violations = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+        // The service names them in its message already.
+        for violation in violations.filter(|violation| !status.message().contains(&violation.description)) {
             write!(f, "; `{}` {}", violation.field, violation.description)?;
         }
         if 1 < *attempts {
@@ -171,7 +169,6 @@ pub struct Client {
     payouts: PayoutServiceClient<Shown>,
     ledger: LedgerServiceClient<Shown>,
     simulation: SimulationServiceClient<Shown>,
-    channel: Shown,
     patience: Patience,
     meter: Arc<Meter>,
 }
@@ -227,23 +224,6 @@ impl Client {
         Client::dialling(target, || endpoint.connect(), reach.shows()?, patience).await
     }
 
-    /// As [`Client::connect_as`], for very many calls at once: what they send is gathered.
-    pub(super) async fn connect_gathered(
-        target: &str,
-        reach: &Reach,
-        patience: Patience,
-    ) -> Result<Client, ConnectError> {
-        let endpoint = reach.endpoint(target)?.connect_timeout(patience.deadline);
-        let connect = |uri: Uri| async move {
-            let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or_default());
-            let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
-            stream.set_nodelay(true)?;
-            std::io::Result::Ok(TokioIo::new(Gathered::new(stream, ())))
-        };
-        let dial = || endpoint.connect_with_connector(tower::service_fn(connect));
-        Client::dialling(target, dial, reach.shows()?, patience).await
-    }
-
     async fn dialling<F>(
         target: &str,
         dial: impl Fn() -> F,
@@ -266,8 +246,7 @@ impl Client {
             referrals: ReferralServiceClient::new(channel.clone()),
             payouts: PayoutServiceClient::new(channel.clone()),
             ledger: LedgerServiceClient::new(channel.clone()),
-            simulation: SimulationServiceClient::new(channel.clone()),
-            channel,
+            simulation: SimulationServiceClient::new(channel),
             patience,
             meter: Arc::default(),
         })
@@ -276,11 +255,6 @@ impl Client {
     /// The same connection, by which calls are sent again for so long.
     pub fn patient(&self, retry_for: Duration) -> Client {
         Client { patience: Patience { retry_for, ..self.patience }, ..self.clone() }
-    }
-
-    /// The same connection, for requests that are encoded already.
-    pub(super) fn caller(&self) -> Caller {
-        Caller::new(self.channel.clone(), self.patience.deadline)
     }
 
     /// See [`Meter`].

@@ -146,9 +146,7 @@ impl Load {
         let mut clients = Vec::new();
         for _ in 0..args.connections {
             clients.push(
-                Client::connect_gathered(&args.target, &args.reach, patience)
-                    .await
-                    .map_err(|error| error.to_string())?,
+                Client::connect_as(&args.target, &args.reach, patience).await.map_err(|error| error.to_string())?,
             );
         }
         let began_ms = Clock::system().now(None).0;
@@ -159,7 +157,11 @@ impl Load {
         if let (Workload::HotCode | Workload::HotLink, Some(client)) = (args.workload, clients.first()) {
             shape.with_codes(codes(client, args, began_ms).await?);
         }
-        let callers = clients.iter().map(Client::caller).collect();
+        let callers = (0..args.connections).map(|_| {
+            let target = args.reach.line(&args.target).map_err(|error| error.to_string())?;
+            Ok(Caller::new(target, args.deadline))
+        });
+        let callers = callers.collect::<Result<_, String>>()?;
         Ok(Load { clients, callers, shape })
     }
 

@@ -1,12 +1,17 @@
 //! How commands reach a server that asks who they are.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use http::HeaderValue;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status};
 
+use super::load::caller::Target;
 use crate::config::{Environment, Secret};
 
 /// What to show a server, and whom to take for it.
@@ -65,6 +70,25 @@ impl Reach {
         }
     }
 
+    /// As [`Reach::endpoint`] and [`Reach::shows`] for calls that are put into frames here.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn line(&self, target: &str) -> Result<Target, ReachError> {
+        let uri = self.endpoint(target)?.uri().clone();
+        let wrong = || ReachError::Address(target.to_owned());
+        let tls = match (&self.tls_ca, uri.scheme_str()) {
+            (Some(path), Some("https")) => Some(Arc::new(trusting(&read(path)?).map_err(ReachError::Tls)?)),
+            _ => None,
+        };
+        let shows = self.shows()?.0.map(|key| {
+            let mut key = HeaderValue::from_bytes(key.as_encoded_bytes()).map_err(|_| ReachError::Key)?;
+            key.set_sensitive(true);
+            Ok(key)
+        });
+        Ok(Target { authority: uri.authority().cloned().ok_or_else(wrong)?, tls, shows: shows.transpose()? })
+    }
+
     /// What shows the key with every call.
     ///
     /// # Errors
@@ -77,6 +101,21 @@ impl Reach {
         value.set_sensitive(true);
         Ok(Shows(Some(value)))
     }
+}
+
+/// Whom these authorities sign for is spoken to, in HTTP/2.
+fn trusting(authorities: &str) -> Result<rustls::ClientConfig, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
+        let authority = authority.map_err(|error| error.to_string())?;
+        roots.add(authority).map_err(|error| error.to_string())?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = versions.map_err(|error| error.to_string())?.with_root_certificates(roots);
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
 }
 
 fn read(path: &Path) -> Result<String, ReachError> {

@@ -154,6 +154,15 @@ async fn f5_clients_are_known_by_the_names_in_their_certificates() {
             "it was let in, and there is no order: {told}"
         );
     }
+    let load = ["load", "--members", "3", "--warm-up", "1ms", "--duration", "100ms", "--target", &target];
+    let load = [&load[..], &["--program-id", "marlow-bakery"]].concat();
+    let with_key = [&load[..], &["--tls-ca", &server_ca, "--key-file", key_file.to_str().unwrap()]].concat();
+    let found = run(&with_key);
+    assert_eq!(found.status.code(), Some(0), "{found:?}");
+    let of_others = server.dir.path().join("others.pem");
+    std::fs::write(&of_others, &theirs.pem).unwrap();
+    let distrusting = [&load[..], &["--tls-ca", of_others.to_str().unwrap(), "--deadline", "1s"]].concat();
+    assert_ne!(run(&distrusting).status.code(), Some(0));
 }
 
 #[tokio::test]
