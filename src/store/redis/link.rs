@@ -258,10 +258,11 @@ impl Link {
             return Failed::Store(sent.unanswered());
         };
         let code = inner_code(first.code(), first.details().unwrap_or_default());
-        match code {
-            "NOSCRIPT" => return Failed::NoScript,
-            "CROSSSLOT" => return Failed::CrossSlot,
-            _ => {}
+        if code == "NOSCRIPT" {
+            return Failed::NoScript;
+        }
+        if is_across_slots(code, &text) {
+            return Failed::CrossSlot;
         }
         if MOVED.contains(&code) {
             debug!(store = "redis", code, "keys have moved: {text}");
@@ -516,6 +517,11 @@ pub(super) fn decoded<T: FromRedisValue>(value: Value) -> Result<T, Error> {
     })
 }
 
+/// Whether a server error says that keys of one call lie in several slots. What stands before a cluster has words of its own.
+fn is_across_slots(code: &str, text: &str) -> bool {
+    code == "CROSSSLOT" || code == "ERR" && text.contains("same slot")
+}
+
 /// The code of a server error. Before 7.0 Redis wraps the error of a script's command in a plain `ERR`:
 /// `ERR Error running script (call to f_...): @user_script:7: -OOM command not allowed`.
 fn inner_code<'a>(code: &'a str, detail: &'a str) -> &'a str {
@@ -569,6 +575,18 @@ mod tests {
             ("", Err(unreadable())),
         ] {
             assert_eq!(compared(meta, 4096), expected, "`{meta}`");
+        }
+    }
+
+    #[test]
+    fn who_takes_only_keys_of_one_slot_is_told_by_its_words() {
+        for (code, text, expected) in [
+            ("CROSSSLOT", "Keys in request don't hash to the same slot", true),
+            ("ERR", "eval/evalsha command keys must be in same slot", true),
+            ("ERR", "Error running script: at_line: @user_script: 5", false),
+            ("OOM", "command not allowed, same slot or not", false),
+        ] {
+            assert_eq!(is_across_slots(code, text), expected, "{code} {text}");
         }
     }
 
