@@ -342,6 +342,32 @@ async fn commits_that_come_together_are_shared_out_to_calls_that_are_not_too_lon
 }
 
 #[tokio::test]
+async fn a_full_redis_refuses_commits_that_come_together_and_is_not_taken_for_well_meanwhile() {
+    let server = RedisServer::start();
+    let store = store(&server);
+    store.ping().await.unwrap();
+    let (logs, _logged) = Logs::begin();
+    let commits: Vec<_> = (0..8).map(|partition| usual(partition, "a", 0)).collect();
+    let all = async |expected: Result<Outcome, Error>| {
+        for found in futures_util::future::join_all(commits.iter().map(|commit| store.commit(commit))).await {
+            assert_eq!(found, expected);
+        }
+    };
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    for _ in 0..5 {
+        all(Err(Error::Unavailable)).await;
+        assert_eq!(store.ping().await, Err(Error::Unavailable));
+    }
+    let keys: Vec<String> = server.command(&["KEYS", "g1:{*"]);
+    assert_eq!(keys, [""; 0]);
+    let _: String = server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    for commit in &commits {
+        assert_eq!(store.commit(commit).await, Ok(Outcome::Applied));
+    }
+    assert_eq!(logs.lines_with("Redis refuses commands").len(), 1, "{:#?}", logs.lines_with(""));
+}
+
+#[tokio::test]
 async fn whoever_leaves_does_not_keep_the_others_of_a_call_from_their_answers() {
     let server = RedisServer::start();
     let store = Arc::new(store(&server));

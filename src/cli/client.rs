@@ -400,6 +400,8 @@ mod tests {
             ("no port", "is not an address"),
             ("localhost", "is not an address"),
             ("ftp://localhost:21", "is not an address"),
+            ("http://localhost:7700/v1", "is not an address"),
+            ("http://who:secret@localhost:7700", "is not an address"),
             ("127.0.0.1:1", "nothing answers"),
         ] {
             let error = Client::connect(target, patience).await.expect_err(target).to_string();

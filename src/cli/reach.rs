@@ -55,6 +55,10 @@ impl Reach {
         let uri = if target.contains("://") { target.to_owned() } else { format!("http://{target}") };
         let wrong = || ReachError::Address(target.to_owned());
         let endpoint = Endpoint::from_shared(uri).map_err(|_| wrong())?;
+        // Neither a name and password nor a path would be of use.
+        if endpoint.uri().authority().is_some_and(|to| to.as_str().contains('@')) || endpoint.uri().path() != "/" {
+            return Err(wrong());
+        }
         match (endpoint.uri().scheme_str(), endpoint.uri().port_u16()) {
             (Some("http"), Some(_)) => Ok(endpoint),
             (Some("https"), Some(_)) => {
@@ -109,6 +113,9 @@ fn trusting(authorities: &str) -> Result<rustls::ClientConfig, String> {
     for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
         let authority = authority.map_err(|error| error.to_string())?;
         roots.add(authority).map_err(|error| error.to_string())?;
+    }
+    if roots.is_empty() {
+        return Err("the authorities' file holds no certificate".to_owned());
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

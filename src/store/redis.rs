@@ -187,7 +187,7 @@ pub struct RedisStore {
 impl RedisStore {
     /// Checks the settings. The connection is made by the first call that needs one, and made again when it is
     /// lost; until then calls answer [`Error::Unavailable`]. Each call ends within `connect_timeout_ms` and two
-    /// (a commit: three, replicated: five) times `response_timeout_ms`.
+    /// (a commit: five, replicated: seven) times `response_timeout_ms`.
     pub fn connect(settings: RedisSettings, layout: Layout) -> Result<RedisStore, SettingsError> {
         settings.check()?;
         Ok(RedisStore {

@@ -26,6 +26,8 @@ use crate::stream::Gathered;
 /// What the server may send before it hears that it was read: whole answers of very many calls.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
+/// Whoever finds that nobody listens waits for so long, or calls would be made and refused without end.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Before each message: whether it is compressed, and its length.
 const PREFIX_LEN: usize = 5;
 
@@ -153,9 +155,16 @@ impl Line {
             return Ok(ready);
         }
         *current = None;
-        let made = self.target.dial().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        *current = Some(made.clone());
+        let dialled = self.target.dial().await;
+        *current = dialled.as_ref().ok().cloned();
         drop(current);
+        let made = match dialled {
+            Ok(made) => made,
+            Err(error) => {
+                tokio::time::sleep(PAUSE.min(self.deadline / 4)).await;
+                return Err(Status::unavailable(error.to_string()));
+            }
+        };
         made.ready().await.map_err(broken)
     }
 }

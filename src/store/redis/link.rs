@@ -55,6 +55,8 @@ const NOT_APPLIED: &[&str] = &[
 pub(super) enum Sent {
     Read,
     Write,
+    /// Several writes, of which each may be refused by itself: what is answered for each of them tells.
+    Writes,
 }
 
 impl Sent {
@@ -62,7 +64,7 @@ impl Sent {
     fn unanswered(self) -> Error {
         match self {
             Sent::Read => Error::Unavailable,
-            Sent::Write => Error::OutcomeUnknown,
+            Sent::Write | Sent::Writes => Error::OutcomeUnknown,
         }
     }
 }
@@ -234,9 +236,8 @@ impl Link {
     ) -> Result<Value, Failed> {
         match tokio::time::timeout(self.terms.response_timeout, answer).await {
             Ok(Ok(value)) => {
-                if sent == Sent::Write && self.refusing.load(Ordering::Relaxed) {
-                    self.refusing.store(false, Ordering::Relaxed);
-                    info!(store = "redis", "Redis takes writes again");
+                if sent == Sent::Write {
+                    self.took_a_write();
                 }
                 Ok(value)
             }
@@ -247,6 +248,19 @@ impl Link {
                 self.leave(live, &format_args!("no answer within {limit_ms} ms"));
                 Err(Failed::Store(sent.unanswered()))
             }
+        }
+    }
+
+    /// Whether the server refused what was sent to it last.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.refusing.load(Ordering::Relaxed)
+    }
+
+    /// The server has applied something.
+    pub(super) fn took_a_write(&self) {
+        if self.is_refusing() {
+            self.refusing.store(false, Ordering::Relaxed);
+            info!(store = "redis", "Redis takes writes again");
         }
     }
 
@@ -445,7 +459,7 @@ impl Link {
         }
         compared?;
         // What was refused a moment ago is tried without a caller's write at stake: nothing is added to what is there.
-        if self.refusing.load(Ordering::Relaxed) {
+        if self.is_refusing() {
             self.call(live, ::redis::cmd("APPEND").arg(meta_key).arg(""), Sent::Write).await?;
         }
         Ok(())

@@ -19,6 +19,8 @@ use crate::stream::to_the_end_of_the_queue;
 pub(super) const SCRIPT: &str = concat!(include_str!("told.lua"), include_str!("together.lua"));
 static SCRIPT_HASH: LazyLock<String> = LazyLock::new(|| ::redis::Script::new(SCRIPT).get_hash().to_owned());
 
+/// What the script answers for a commit that it has applied.
+const APPLIED: Value = Value::Int(1);
 /// Commits of one call: what Redis does in a fraction of a millisecond, for meanwhile it does nothing else.
 const COMMITS_MAX: usize = 16;
 /// Keys, entries and due subjects of a commit of the usual shape: a call is far from what Lua's stack takes.
@@ -146,7 +148,8 @@ impl Together {
         usual: Usual,
         trips: &Arc<AtomicU64>,
     ) -> Result<Answer, Failed> {
-        if live.together.apart.load(Ordering::Relaxed) {
+        // While the server refuses, each would be tried twice.
+        if live.together.apart.load(Ordering::Relaxed) || link.is_refusing() {
             return Ok(Answer::ByItself);
         }
         let (answer, answered) = oneshot::channel();
@@ -197,19 +200,22 @@ fn calls(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
 /// Sends one call, and tells each of its commits what became of it.
 async fn send(link: &Link, live: &Arc<Live>, commits: Vec<Waiting>, trips: &AtomicU64) {
     trips.fetch_add(1, Ordering::Relaxed);
-    let answer = match link.call(live, &call("EVALSHA", &SCRIPT_HASH, &commits), Sent::Write).await {
+    let answer = match link.call(live, &call("EVALSHA", &SCRIPT_HASH, &commits), Sent::Writes).await {
         // Redis dropped its scripts: nothing was applied. The text goes along this once.
         Err(Failed::NoScript) => {
             trips.fetch_add(1, Ordering::Relaxed);
-            link.call(live, &call("EVAL", SCRIPT, &commits), Sent::Write).await
+            link.call(live, &call("EVAL", SCRIPT, &commits), Sent::Writes).await
         }
         answer => answer,
     };
     match answer {
         Ok(Value::Array(answers)) if answers.len() == commits.len() => {
+            if answers.contains(&APPLIED) {
+                link.took_a_write();
+            }
             for (commit, answer) in commits.into_iter().zip(answers) {
                 let answer = match answer {
-                    Value::Int(1) => Answer::Applied,
+                    APPLIED => Answer::Applied,
                     Value::Nil => Answer::ByItself,
                     told => Answer::Told(told),
                 };
