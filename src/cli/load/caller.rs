@@ -206,13 +206,12 @@ async fn shake_hands(
 }
 
 /// The one message of an answer with what stands before it, or nothing.
-async fn message(body: &mut RecvStream) -> Result<Bytes, Status> {
-    let mut whole = Bytes::new();
+async fn message(body: &mut RecvStream) -> Result<Vec<u8>, Status> {
+    let mut whole = Vec::new();
     while let Some(part) = body.data().await {
         let part = part.map_err(broken)?;
         let _ = body.flow_control().release_capacity(part.len());
-        // Nearly always it comes in one.
-        whole = if whole.is_empty() { part } else { [whole, part].concat().into() };
+        whole.extend_from_slice(&part);
         if ANSWER_BYTES_MAX < whole.len() {
             return Err(Status::resource_exhausted("the answer is too long"));
         }

@@ -11,9 +11,9 @@ use ::redis::{Arg, Cmd, Value};
 use tokio::sync::oneshot;
 
 use super::link::{Failed, Link, Live, Sent};
-use super::wire::{Joined, KEEP_S_MAX, due_score, number, receipt_head};
+use super::wire::{Joined, number, put_due, put_stated};
 use super::{DUE, Keys};
-use crate::store::{Commit, Error, Expected, Partition, Receipt};
+use crate::store::{Commit, Error, Partition};
 use crate::stream::to_the_end_of_the_queue;
 
 pub(super) const SCRIPT: &str = concat!(include_str!("told.lua"), include_str!("together.lua"));
@@ -77,16 +77,7 @@ impl Usual {
             into.copy_from_slice(&number(count)?);
         }
 
-        for new in receipts {
-            let Receipt { fingerprint, body } = &new.receipt;
-            parts.arg(Joined(&[&receipt_head(fingerprint), fingerprint, body])).arg(new.keep_s.clamp(1, KEEP_S_MAX));
-        }
-        for (_, expected) in expect {
-            match expected {
-                Expected::Absent => parts.arg(""),
-                Expected::At(token) => parts.arg(&token.0[..]),
-            };
-        }
+        put_stated(&mut parts, commit);
         for record in records {
             parts.arg(Joined(&[&record.token.0, &record.body]));
         }
@@ -95,13 +86,7 @@ impl Usual {
         for entry in &append.entries {
             parts.arg(entry);
         }
-        for due in due {
-            parts.arg(&*due.subject);
-            match due.at_ms {
-                None => parts.arg(""),
-                Some(at_ms) => parts.arg(due_score(at_ms)),
-            };
-        }
+        put_due(&mut parts, commit);
         Ok(Some(Usual { partition: *partition, head, keys, parts }))
     }
 

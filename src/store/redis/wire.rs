@@ -10,7 +10,7 @@ use crate::store::{Commit, Error, Expected, Outcome, Receipt, Record, Seen, Toke
 /// Positions and scores are doubles in Redis: exact up to here, and no real one comes near.
 const EXACT_MAX: i64 = (1 << 53) - 1;
 /// A hundred years: a longer time to live could overflow inside Redis, where the script must not fail.
-pub(super) const KEEP_S_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+const KEEP_S_MAX: u64 = 100 * 366 * 24 * 60 * 60;
 /// Digits before the body of a feed record: its position.
 const POSITION_LEN: usize = 16;
 
@@ -88,16 +88,7 @@ pub(super) fn commit_call(
         call.arg(Joined(&parts.map(str::as_bytes)));
     }
     call.arg(&beside.keys).arg(head);
-    for new in &commit.receipts {
-        let Receipt { fingerprint, body } = &new.receipt;
-        call.arg(Joined(&[&receipt_head(fingerprint), fingerprint, body])).arg(new.keep_s.clamp(1, KEEP_S_MAX));
-    }
-    for (_, expected) in &commit.expect {
-        match expected {
-            Expected::Absent => call.arg(""),
-            Expected::At(token) => call.arg(&token.0[..]),
-        };
-    }
+    put_stated(&mut call, commit);
     for append in &commit.appends {
         // There is no entry 0: it wraps to a length that no log has.
         call.arg(append.first_sequence.wrapping_sub(1)).arg(append.entries.len());
@@ -116,20 +107,34 @@ pub(super) fn commit_call(
         call.arg(bytes);
     }
     call.arg(done);
-    for due in &commit.due {
-        call.arg(&*due.subject);
-        match due.at_ms {
-            None => call.arg(""),
-            Some(at_ms) => call.arg(due_score(at_ms)),
-        };
-    }
+    put_due(&mut call, commit);
     call.arg(&beside.args);
     Ok(call)
 }
 
-/// An instant as the score of what is due then.
-pub(super) fn due_score(at_ms: i64) -> i64 {
-    at_ms.clamp(-EXACT_MAX, EXACT_MAX)
+/// What a commit states first: its receipts, and the tokens that it expects.
+pub(super) fn put_stated(call: &mut Cmd, commit: &Commit) {
+    for new in &commit.receipts {
+        let Receipt { fingerprint, body } = &new.receipt;
+        call.arg(Joined(&[&receipt_head(fingerprint), fingerprint, body])).arg(new.keep_s.clamp(1, KEEP_S_MAX));
+    }
+    for (_, expected) in &commit.expect {
+        match expected {
+            Expected::Absent => call.arg(""),
+            Expected::At(token) => call.arg(&token.0[..]),
+        };
+    }
+}
+
+/// What is due of a commit, which is its last.
+pub(super) fn put_due(call: &mut Cmd, commit: &Commit) {
+    for due in &commit.due {
+        call.arg(&*due.subject);
+        match due.at_ms {
+            None => call.arg(""),
+            Some(at_ms) => call.arg(at_ms.clamp(-EXACT_MAX, EXACT_MAX)),
+        };
+    }
 }
 
 /// A count or a place, as the script reads it.
@@ -194,7 +199,7 @@ pub(super) fn record(bytes: Vec<u8>) -> Result<Record, Error> {
 }
 
 /// A receipt is stored as the length of its fingerprint in four bytes (big endian), the fingerprint and the body.
-pub(super) fn receipt_head(fingerprint: &[u8]) -> [u8; 4] {
+fn receipt_head(fingerprint: &[u8]) -> [u8; 4] {
     u32::try_from(fingerprint.len()).unwrap_or(u32::MAX).to_be_bytes() // Redis refuses a value this long
 }
 
