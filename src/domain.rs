@@ -7,6 +7,7 @@ pub mod answer;
 pub mod awards;
 pub mod boards;
 pub mod command;
+mod compact;
 pub mod conditions;
 pub mod counters;
 pub mod decide;

@@ -889,19 +889,26 @@ pub const FORMAT: u8 = 1;
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(ENCODED_LEN_USUAL);
     bytes.push(FORMAT);
-    // Serializing plain data to memory fails only for types without a length, which none of ours are.
-    postcard::serialize_with_flavor(value, Bytes(bytes)).unwrap_or_default()
+    write(&mut bytes, value);
+    bytes
 }
 
 /// Most of what is stored fits; what does not grows.
-const ENCODED_LEN_USUAL: usize = 512;
+pub(super) const ENCODED_LEN_USUAL: usize = 512;
 
-/// Bytes that are written on at the end, in a vector that is made before: a slice at a time, where the flavor of `postcard` for such
-/// vectors takes byte by byte.
-struct Bytes(Vec<u8>);
+/// Writes a value on at the end, without a format of its own.
+pub(super) fn write<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
+    // Serializing plain data to memory fails only for types without a length, which none of ours are.
+    if postcard::serialize_with_flavor(value, Bytes(bytes)).is_err() {
+        bytes.clear();
+    }
+}
 
-impl Flavor for Bytes {
-    type Output = Vec<u8>;
+/// Bytes that are written on at the end: a slice at a time, where the flavor of `postcard` for vectors takes byte by byte.
+struct Bytes<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Bytes<'_> {
+    type Output = ();
 
     #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
@@ -919,8 +926,8 @@ impl Flavor for Bytes {
         Ok(())
     }
 
-    fn finalize(self) -> postcard::Result<Vec<u8>> {
-        Ok(self.0)
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
@@ -933,6 +940,19 @@ pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError>
         },
         Some((&found, _)) if FORMAT < found => Err(DecodeError::TooNew { found, known: FORMAT }),
         _ => Err(DecodeError::Damaged),
+    }
+}
+
+/// What is stored under a key of its own, and read by it.
+pub trait Stored: Sized {
+    /// # Errors
+    /// [`DecodeError`]: these bytes are not what this program wrote.
+    fn from_stored(bytes: &[u8]) -> Result<Self, DecodeError>;
+}
+
+impl<T: serde::de::DeserializeOwned> Stored for T {
+    fn from_stored(bytes: &[u8]) -> Result<T, DecodeError> {
+        decode(bytes)
     }
 }
 

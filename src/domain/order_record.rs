@@ -1,6 +1,9 @@
 //! An order as recorded: what was granted and spent on it, how that falls on its lines, and what has come back.
 //! What a return reverses is a function of this record and of everything returned, less what was reversed before.
 
+mod format_1;
+mod stored;
+
 use serde::{Deserialize, Serialize};
 
 use super::account::VoucherIssue;
@@ -21,7 +24,8 @@ use super::stats::Measured;
 use super::stock::StockUse;
 use super::time::Instant;
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Has a form of its own in storage: [`OrderRecord::to_stored`].
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OrderRecord {
     pub order_id: OrderId,
     pub member: MemberId,

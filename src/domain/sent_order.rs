@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::compact::{Parts, Reader};
 use super::id::{Label, MemberId, Sku};
+use super::ledger::{DecodeError, write};
 use super::order::{Line, LineKind, Order, OrderKind};
 use super::order_record::{LineRecord, OrderRecord};
 
@@ -37,6 +39,46 @@ struct SentLine {
     list_amount_minor: Option<i64>,
     prior_amount_minor: Option<i64>,
     tax_minor: i64,
+}
+
+impl SentLine {
+    fn write(&self, to: &mut Vec<u8>) {
+        let SentLine { sku, categories, brand, collections, labels, seller, .. } = self;
+        let SentLine { kind, list_amount_minor, prior_amount_minor, tax_minor, .. } = self;
+        let one = if let Places::One(place) = categories { Some(place) } else { None };
+        let seldom = (collections, labels, seller, prior_amount_minor);
+        let mut parts = Parts::<1>::new(to);
+        parts.some(sku.as_ref());
+        parts.some(one);
+        parts.some(matches!(categories, Places::Several(_)).then_some(categories));
+        parts.some(brand.as_ref());
+        parts.some(list_amount_minor.as_ref());
+        parts.unless(tax_minor, &0);
+        parts.unless(kind, &LineKind::default());
+        parts.unless(&seldom, &(&Places::None, &Places::None, &None, &None));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Result<SentLine, DecodeError> {
+        let mut flags = from.flags::<1>()?;
+        let (sku, one, several) = (flags.some(from)?, flags.some(from)?, flags.some(from)?);
+        let categories = several.unwrap_or_else(|| one.map_or(Places::None, Places::One));
+        let (brand, list_amount_minor) = (flags.some(from)?, flags.some(from)?);
+        let (tax_minor, kind) = (flags.or(from, 0)?, flags.or(from, LineKind::default())?);
+        let (collections, labels, seller, prior_amount_minor) =
+            flags.or(from, (Places::None, Places::None, None, None))?;
+        Ok(SentLine {
+            sku,
+            categories,
+            brand,
+            collections,
+            labels,
+            seller,
+            kind,
+            list_amount_minor,
+            prior_amount_minor,
+            tax_minor,
+        })
+    }
 }
 
 /// A list of places, stored as such. Most lines have one category and nothing else: that takes no memory of its own.
@@ -138,6 +180,39 @@ impl SentOrder {
             payment_methods: payment_methods.clone(),
             recipient: recipient.clone(),
         }
+    }
+
+    /// For storage, without its labels twice: most lines have a product and one category, and nothing else.
+    pub(super) fn write(&self, to: &mut Vec<u8>) {
+        let SentOrder { kind, channel, store, zone, prices_include_tax, labels, lines, .. } = self;
+        let SentOrder { coupons, payment_methods, recipient, .. } = self;
+        let mut parts = Parts::<1>::new(to);
+        parts.unless(kind, &OrderKind::default());
+        parts.some(channel.as_ref());
+        parts.some(store.as_ref());
+        parts.some(zone.as_ref());
+        parts.flag(*prices_include_tax);
+        parts.unless(coupons, &Vec::new());
+        parts.unless(payment_methods, &Vec::new());
+        parts.some(recipient.as_ref());
+        write(to, &(labels, lines.len()));
+        lines.iter().for_each(|line| line.write(to));
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<SentOrder, DecodeError> {
+        let mut flags = from.flags::<1>()?;
+        Ok(SentOrder {
+            kind: flags.or(from, OrderKind::default())?,
+            channel: flags.some(from)?,
+            store: flags.some(from)?,
+            zone: flags.some(from)?,
+            prices_include_tax: flags.flag(),
+            coupons: flags.or(from, Vec::new())?,
+            payment_methods: flags.or(from, Vec::new())?,
+            recipient: flags.some(from)?,
+            labels: from.take()?,
+            lines: (0..from.count()?).map(|_| SentLine::read(from)).collect::<Result<_, _>>()?,
+        })
     }
 
     fn label(&self, place: u32) -> Option<Label> {

@@ -8,7 +8,7 @@ use super::{Error, Inner};
 use crate::domain::account::AccountState;
 use crate::domain::answer::VerifyView;
 use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId};
-use crate::domain::ledger::{Fact, GENESIS, Hash, chain, digest, encode};
+use crate::domain::ledger::{Fact, GENESIS, Hash, Stored, chain, digest};
 use crate::domain::order_record::OrderRecord;
 
 const FAULTS_MAX: usize = 100;
@@ -155,11 +155,11 @@ async fn verify_state(
 
 /// Parts sum to their wholes, and no more has gone back than was given.
 fn check_order(order: &OrderId, body: &[u8], faults: &mut Vec<String>) {
-    let Ok(record) = crate::domain::ledger::decode::<OrderRecord>(body) else {
+    let Ok(record) = OrderRecord::from_stored(body) else {
         faults.push(format!("the record of order `{order}` cannot be read"));
         return;
     };
-    if encode(&record) != body {
+    if !record.is_as_written(body) {
         faults.push(format!("the record of order `{order}` is not in its canonical form"));
     }
     let sums = |shares: &[i64], whole: i64| shares.iter().map(|n| i128::from(*n)).sum::<i128>() == i128::from(whole);

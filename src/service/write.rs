@@ -20,7 +20,7 @@ use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, 
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
-use crate::domain::ledger::{decode, encode};
+use crate::domain::ledger::{Stored, decode, encode};
 use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
@@ -894,12 +894,12 @@ async fn left_behind(
     Ok(None)
 }
 
-async fn at_home<T: serde::de::DeserializeOwned>(inner: &Inner, key: &Key) -> Result<Found<T>, Error> {
+async fn at_home<T: Stored>(inner: &Inner, key: &Key) -> Result<Found<T>, Error> {
     let record = inner.store.load(key.partition, std::slice::from_ref(key)).await?.into_iter().next().flatten();
     Ok(read::<T>(key, record)?.map(|(_, value)| (None, value)))
 }
 
-fn read_placed<T: serde::de::DeserializeOwned>(key: &Key, record: Option<Record>) -> Result<Found<T>, Error> {
+fn read_placed<T: Stored>(key: &Key, record: Option<Record>) -> Result<Found<T>, Error> {
     Ok(read::<T>(key, record)?.map(|(token, value)| (Some(token), value)))
 }
 
@@ -943,12 +943,9 @@ fn unreadable(key: &Key, error: crate::domain::ledger::DecodeError) -> Error {
 }
 
 /// Decodes any other record.
-pub(super) fn read<T: serde::de::DeserializeOwned>(
-    key: &Key,
-    record: Option<Record>,
-) -> Result<Option<(Token, T)>, Error> {
+pub(super) fn read<T: Stored>(key: &Key, record: Option<Record>) -> Result<Option<(Token, T)>, Error> {
     let Some(record) = record else { return Ok(None) };
-    let value = decode::<T>(&record.body).map_err(|e| unreadable(key, e))?;
+    let value = T::from_stored(&record.body).map_err(|e| unreadable(key, e))?;
     Ok(Some((record.token, value)))
 }
 
@@ -1108,7 +1105,7 @@ fn to_commit(
         }
         put(basis.key.clone(), body);
         if let (Some(record), Some((key, _))) = (&decision.order, &basis.order) {
-            let body = order_stored.unwrap_or_else(|| encode(record));
+            let body = order_stored.unwrap_or_else(|| record.to_stored());
             if ORDER_BYTES_MAX < body.len() {
                 return Err(Error::LimitReached { limit: "order_record_bytes" });
             }

@@ -4,7 +4,7 @@ use guerdon::domain::answer::{Answer, ClaimStatus, OrderState};
 use guerdon::domain::command::{Claim, Command, Commit, GuestOrder, ReturnWhat};
 use guerdon::domain::decide::{Decision, claimable};
 use guerdon::domain::id::{AccountId, MemberId};
-use guerdon::domain::ledger::{decode, encode};
+use guerdon::domain::ledger::Stored;
 use guerdon::domain::order::{LineKind, Order, OrderKind};
 use guerdon::domain::program::Timeline;
 use guerdon::domain::time::Instant;
@@ -179,8 +179,8 @@ fn a17_the_whole_order_is_kept_as_it_was_sent() {
     let mut world = World::new(BASE);
     buy_as_guest(&mut world, commit(sent.clone()));
     assert_eq!(world.order("o").order(), sent);
-    let stored = encode(world.order("o"));
-    let read: guerdon::domain::order_record::OrderRecord = decode(&stored).unwrap();
+    let stored = world.order("o").to_stored();
+    let read = guerdon::domain::order_record::OrderRecord::from_stored(&stored).unwrap();
     assert_eq!(read.order(), sent);
 }
 

@@ -1,10 +1,10 @@
-//! What format 1 looks like in storage: bytes written once must be read by every later version. Until the first release
-//! the format may still move: then `UPDATE=1 cargo test the_scenario` writes the fixtures anew.
+//! What lies in storage: bytes written once must be read by every later version. Until the first release formats may still
+//! move: then `UPDATE=1 cargo test the_scenario` writes the fixtures anew, but for the order of format 1, which nothing writes.
 
 use guerdon::domain::account::AccountState;
 use guerdon::domain::answer::OrderState;
 use guerdon::domain::command::{Commit, ReturnWhat};
-use guerdon::domain::ledger::{DecodeError, Entry, Fact, GENESIS, chain, decode, encode};
+use guerdon::domain::ledger::{DecodeError, Entry, Fact, GENESIS, Stored, chain, decode, encode};
 use guerdon::domain::order_record::{OrderRecord, Returned};
 
 use super::kit::*;
@@ -15,7 +15,8 @@ const ENTRIES: [&[u8]; 3] = [
     include_bytes!("../fixtures/entry-1-credited.bin"),
     include_bytes!("../fixtures/entry-1-held.bin"),
 ];
-const ORDER: &[u8] = include_bytes!("../fixtures/order-1.bin");
+const ORDER_1: &[u8] = include_bytes!("../fixtures/order-1.bin");
+const ORDER_2: &[u8] = include_bytes!("../fixtures/order-2.bin");
 
 /// What the fixtures were written from: state and record as they stand, and the first entries of the ledger.
 fn scenario() -> World {
@@ -58,15 +59,43 @@ fn entries_of_format_1_are_read_and_chain_as_they_did() {
 }
 
 #[test]
-fn an_order_of_format_1_is_read() {
-    let record: OrderRecord = decode(ORDER).unwrap();
-    assert_eq!(encode(&record), ORDER, "and written alike");
-    assert_eq!((record.order_id.as_str(), record.state), ("o", OrderState::PartiallyReturned));
-    assert_eq!((record.money_minor, record.money_refunded_minor), (900, 450));
-    assert_eq!(record.lines[0].returned, Returned::Quantity(1));
-    assert_eq!((record.grants[0].amount, record.grants[0].reversed), (10, 5));
-    assert_eq!((record.uses[0].units, record.uses[0].restored), (100, 50));
-    assert_eq!(record.returns[0].refund.money_minor, 450);
+fn orders_of_both_formats_are_read() {
+    for stored in [ORDER_1, ORDER_2] {
+        let record = OrderRecord::from_stored(stored).unwrap();
+        assert!(record.is_as_written(stored));
+        assert_eq!((record.order_id.as_str(), record.state), ("o", OrderState::PartiallyReturned));
+        assert_eq!((record.money_minor, record.money_refunded_minor), (900, 450));
+        assert_eq!(record.lines[0].returned, Returned::Quantity(1));
+        assert_eq!((record.grants[0].amount, record.grants[0].reversed), (10, 5));
+        assert_eq!((record.uses[0].units, record.uses[0].restored), (100, 50));
+        assert_eq!(record.returns[0].refund.money_minor, 450);
+        assert_eq!(record.to_stored(), ORDER_2, "and written as format 2 has it");
+    }
+}
+
+#[test]
+fn an_order_that_was_tampered_with_is_not_as_written() {
+    let (mut other, of_1) = (OrderRecord::from_stored(ORDER_2).unwrap(), OrderRecord::from_stored(ORDER_1).unwrap());
+    other.money_refunded_minor += 1;
+    assert!(!other.is_as_written(ORDER_2));
+    assert!(!other.is_as_written(ORDER_1));
+    assert!(!of_1.is_as_written(&[ORDER_1, &[0]].concat()));
+}
+
+#[test]
+fn orders_that_are_newer_or_damaged_are_refused() {
+    for (bytes, expected) in [
+        ([&[3], &ORDER_2[1..]].concat(), DecodeError::TooNew { found: 3, known: 2 }),
+        ([&[0], &ORDER_2[1..]].concat(), DecodeError::Damaged),
+        ([ORDER_2, &[0]].concat(), DecodeError::Damaged),
+        ([ORDER_1, &[0]].concat(), DecodeError::Damaged),
+        (Vec::new(), DecodeError::Damaged),
+    ] {
+        assert_eq!(OrderRecord::from_stored(&bytes), Err(expected));
+    }
+    for len in 1..ORDER_2.len() {
+        assert_eq!(OrderRecord::from_stored(&ORDER_2[..len]), Err(DecodeError::Damaged), "{len} bytes of it");
+    }
 }
 
 #[test]
@@ -77,7 +106,7 @@ fn the_scenario_still_writes_what_the_fixtures_hold() {
             std::fs::write(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR")), bytes).unwrap();
         };
         write("account-1.bin", &encode(&world.accounts[&account("mia")]));
-        write("order-1.bin", &encode(world.order("o")));
+        write("order-2.bin", &world.order("o").to_stored());
         let entries = &world.ledgers[&account("mia")];
         for (name, entry) in ["enrolled", "credited", "held"].iter().zip(entries) {
             write(&format!("entry-1-{name}.bin"), &encode(entry));
@@ -85,7 +114,7 @@ fn the_scenario_still_writes_what_the_fixtures_hold() {
         return;
     }
     assert_eq!(encode(&world.accounts[&account("mia")]), ACCOUNT);
-    assert_eq!(encode(world.order("o")), ORDER);
+    assert_eq!(world.order("o").to_stored(), ORDER_2);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use guerdon::domain::account::{AccountState, Inbound, MemberRecord};
 use guerdon::domain::answer::Answer;
 use guerdon::domain::event_record::DeedRecord;
 use guerdon::domain::id::AccountId;
-use guerdon::domain::ledger::{Entry, decode, encode};
+use guerdon::domain::ledger::{Entry, Stored, decode, encode};
 use guerdon::domain::order_record::OrderRecord;
 use guerdon::domain::referral::CodeOwner;
 use guerdon::domain::referral::touch::VisitorState;
@@ -62,7 +62,10 @@ pub(crate) fn record(input: &[u8]) -> bool {
         read_again::<Entry>(input),
         read_again::<AccountState>(input),
         read_again::<MemberRecord>(input),
-        read_again::<OrderRecord>(input),
+        OrderRecord::from_stored(input).is_ok_and(|record| {
+            assert_eq!(OrderRecord::from_stored(&record.to_stored()).as_ref(), Ok(&record));
+            true
+        }),
         read_again::<Answer>(input),
         read_again::<Inbound>(input),
         read_again::<DeedRecord>(input),

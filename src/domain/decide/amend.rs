@@ -130,7 +130,7 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
         due_minor,
         decided: decided.clone(),
     });
-    let digest = digest(&encode(&record));
+    let digest = digest(&record.to_stored());
     let (order, amendment_id) = (record.order_id.clone(), command.amendment_id.clone());
     desk.post(scene.times.effective_at, Fact::OrderAmended { order, amendment_id, digest })?;
     desk.advance(scene.timeline)?;

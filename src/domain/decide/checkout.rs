@@ -305,7 +305,7 @@ pub(super) fn commit(scene: &Scene<'_>, command: &Commit, standing: &Standing<'_
         record
     });
     desk.stir(scene.program, None, Activity::Order, at)?;
-    let order_stored = record.as_ref().map(encode);
+    let order_stored = record.as_ref().map(|record| record.to_stored());
     let digest = order_stored.as_deref().map_or([0; 32], digest);
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     desk.advance(scene.timeline)?;

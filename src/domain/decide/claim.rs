@@ -9,7 +9,7 @@ use super::super::answer::{
 use super::super::command::{Claim, Command, Commit, GuestOrder};
 use super::super::desk::dates;
 use super::super::id::{AccountId, GrantId, MemberId};
-use super::super::ledger::{Fact, digest, encode};
+use super::super::ledger::{Fact, digest};
 use super::super::order_record::{LineRecord, OrderRecord};
 use super::super::program::{Activity, GrantTo, Timeline};
 use super::super::redeem::Redemption;
@@ -73,7 +73,7 @@ pub(super) fn commit_as_guest(scene: &Scene<'_>, command: &Commit, content: [u8;
     record.stock = use_stock(scene.program, &mut desk, &redemption);
     record.touches = scene.snapshot.visitor.as_ref().map_or_else(Vec::new, |visitor| visitor.touches.clone());
     record.codes = command.codes.clone();
-    let digest = digest(&encode(&record));
+    let digest = digest(&record.to_stored());
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     let answer = CommitAnswer { status: CommitStatus::Committed, decided, balances: Vec::new() };
     Ok(Decision { order: Some(record), ..scene.done(desk, Answer::Commit(answer)) })
@@ -186,7 +186,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     // What is kept of the order is what leads anywhere.
     ripple::settle(scene, &mut desk, before, &mut decided)?;
     record.decided = super::super::answer::Decided { explain: None, ..decided.clone() };
-    let digest = digest(&encode(&record));
+    let digest = digest(&record.to_stored());
     desk.post(at, Fact::OrderCommitted { order: order.order_id.clone(), digest })?;
     if let Some(last) = record.returns.last() {
         let (order, return_id, whole) = (order.order_id.clone(), last.return_id.clone(), record.is_all_returned());

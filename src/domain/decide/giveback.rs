@@ -75,7 +75,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
         refund: refund.clone(),
         decided: decided.clone(),
     });
-    let digest = digest(&encode(&record));
+    let digest = digest(&record.to_stored());
     let (order, return_id) = (record.order_id.clone(), command.return_id.clone());
     let whole = record.is_all_returned();
     desk.post(scene.times.effective_at, Fact::OrderReturned { order, return_id, digest, whole })?;

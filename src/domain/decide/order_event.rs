@@ -9,7 +9,7 @@ use super::super::counters;
 use super::super::desk::Desk;
 use super::super::earn::Plan;
 use super::super::id::GrantId;
-use super::super::ledger::{Dates, Fact, digest, encode};
+use super::super::ledger::{Dates, Fact, digest};
 use super::super::order::Order;
 use super::super::order_record::{AwaitsLine, AwaitsRecord, EventRecord, GrantRecord, OrderRecord, Stage};
 use super::super::program::{Activity, AwaitTerms, LifeTerms};
@@ -65,7 +65,7 @@ pub(super) fn record(scene: &Scene<'_>, command: &OrderEvent) -> Result<Decision
     desk.stir(scene.program, None, Activity::Event, at)?;
     event.decided = decided.clone();
     record.events.push(event);
-    let digest = digest(&encode(&record));
+    let digest = digest(&record.to_stored());
     let (order, event_id, event) = (record.order_id.clone(), command.event_id.clone(), command.event.clone());
     desk.post(at, Fact::OrderEvent { order, event_id, event, digest })?;
     desk.advance(scene.timeline)?;
