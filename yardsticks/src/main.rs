@@ -35,6 +35,9 @@ struct Args {
     /// The release binary of Guerdon.
     #[arg(long)]
     guerdon: PathBuf,
+    /// limitador's own server, as it is shipped; without it, its library behind a thin server alone.
+    #[arg(long)]
+    limitador_server: Option<PathBuf>,
     /// How long each figure of each turn is measured, seconds.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -72,11 +75,13 @@ async fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let programs = Programs {
         guerdon: args.guerdon.clone(),
         limitador: std::env::current_exe()?.with_file_name("limitador"),
+        limitador_server: args.limitador_server.clone(),
         node: Path::new(env!("CARGO_MANIFEST_DIR")).join("node/server.js"),
         rules: program::write(folder.path()),
         one_counter: args.one_counter,
     };
-    let mut chosen: Vec<&Subject> = SUBJECTS.iter().filter(|subject| subject.name.contains(&args.only)).collect();
+    let chosen = SUBJECTS.iter().filter(|subject| subject.name.contains(&args.only) && subject.is_there(&programs));
+    let mut chosen: Vec<&Subject> = chosen.collect();
     let mut report = Report::begin(&programs, args.one_counter);
     for turn in 1..=args.turns {
         for subject in &chosen {

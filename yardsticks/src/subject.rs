@@ -22,13 +22,15 @@ enum Server {
     Limitador,
     /// With the runtime that its own server has.
     LimitadorOneThread,
+    /// Its own server.
+    LimitadorAsShipped,
 }
 
 pub const GUERDON_REDIS: &str = "Guerdon, Redis";
 pub const GUERDON_MEMORY: &str = "Guerdon, memory";
 pub const LIMITADOR_MEMORY: &str = "limitador, memory";
 
-pub const SUBJECTS: [Subject; 8] = [
+pub const SUBJECTS: [Subject; 10] = [
     Subject { name: GUERDON_REDIS, call: Call::EnrolledCommit, server: Server::Guerdon, storage: "redis" },
     Subject { name: "Node, Redis", call: Call::Commit, server: Server::Node, storage: "redis" },
     Subject { name: "limitador, Redis", call: Call::ShouldRateLimit, server: Server::Limitador, storage: "redis" },
@@ -50,14 +52,35 @@ pub const SUBJECTS: [Subject; 8] = [
         server: Server::LimitadorOneThread,
         storage: "redis_cached",
     },
+    Subject {
+        name: "limitador's own server, Redis",
+        call: Call::ShouldRateLimit,
+        server: Server::LimitadorAsShipped,
+        storage: "redis",
+    },
+    Subject {
+        name: "limitador's own server, Redis cached",
+        call: Call::ShouldRateLimit,
+        server: Server::LimitadorAsShipped,
+        storage: "redis_cached",
+    },
     Subject { name: LIMITADOR_MEMORY, call: Call::ShouldRateLimit, server: Server::Limitador, storage: "memory" },
     Subject { name: GUERDON_MEMORY, call: Call::EnrolledCommit, server: Server::Guerdon, storage: "memory" },
 ];
+
+impl Subject {
+    /// Whether the program that it is started from is there.
+    pub fn is_there(&self, programs: &Programs) -> bool {
+        programs.limitador_server.is_some() || !matches!(self.server, Server::LimitadorAsShipped)
+    }
+}
 
 /// What the subjects are started from.
 pub struct Programs {
     pub guerdon: PathBuf,
     pub limitador: PathBuf,
+    /// limitador's own server, which is on no registry.
+    pub limitador_server: Option<PathBuf>,
     pub node: PathBuf,
     /// The program file with the rules.
     pub rules: PathBuf,
@@ -100,10 +123,27 @@ impl Running {
                 }
                 command
             }
+            Server::LimitadorAsShipped => {
+                let program = programs.limitador_server.as_ref().ok_or("there is no program of it")?;
+                let (_, port) = address.rsplit_once(':').ok_or("an address without a port")?;
+                let http = free_address()?;
+                let (_, http_port) = http.rsplit_once(':').ok_or("an address without a port")?;
+                let limits = folder.join("limits.yaml");
+                write_limits(&limits, programs.one_counter)
+                    .map_err(|error| format!("{}: {error}", limits.display()))?;
+                let mut command = Command::new(program);
+                command.args(["--rls-ip", "127.0.0.1", "--rls-port", port]);
+                command.args(["--http-ip", "127.0.0.1", "--http-port", http_port]);
+                command.arg(limits).arg(subject.storage).args(&url);
+                command
+            }
         };
-        command.current_dir(folder).args(["--listen", &address]);
-        if let Some(url) = url {
-            command.args(["--redis-url", &url]);
+        command.current_dir(folder);
+        if !matches!(subject.server, Server::LimitadorAsShipped) {
+            command.args(["--listen", &address]);
+            if let Some(url) = url {
+                command.args(["--redis-url", &url]);
+            }
         }
         Ok(Running { server: Process::start(command, address).await?, redis })
     }
@@ -116,4 +156,13 @@ impl Running {
     pub fn cpu(&self) -> [Duration; 2] {
         [self.server.cpu(), self.redis.as_ref().map_or(Duration::ZERO, Process::cpu)]
     }
+}
+
+/// The limit of `src/bin/limitador.rs`, as a file: never reached, and longer than any run.
+fn write_limits(path: &Path, one_counter: bool) -> std::io::Result<()> {
+    let variables = if one_counter { "[]" } else { "[\"descriptors[0].member\"]" };
+    let limit = format!(
+        "- namespace: loyalty\n  id: visits\n  max_value: 1000000000000\n  seconds: 86400\n  conditions: []\n  variables: {variables}\n"
+    );
+    std::fs::write(path, limit)
 }
