@@ -33,12 +33,13 @@ mod moves;
 mod payouts;
 mod people;
 mod referral;
+mod stored;
 mod tags;
 mod tiers;
 mod vouchers;
 
-/// The record found under a member id.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// The record found under a member id. Has a form of its own in storage: [`MemberRecord::to_stored`].
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MemberRecord {
     /// The member's own account.
     Account(Arc<AccountState>),

@@ -1,5 +1,7 @@
 //! What callers are told. Answers are kept as receipts, so that a resend is answered alike.
 
+mod receipt;
+
 use serde::{Deserialize, Serialize};
 
 use super::account::{AccountKind, Payout, Person, Role, Source, Voucher, VoucherState};

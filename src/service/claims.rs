@@ -10,7 +10,7 @@ use crate::domain::account::MemberRecord;
 use crate::domain::command::{Claim, Command, GuestOrder};
 use crate::domain::decide::claimable;
 use crate::domain::id::{AccountId, MemberId, OrderId, ProgramId};
-use crate::domain::ledger::{digest, encode};
+use crate::domain::ledger::digest;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::time::{Instant, Times};
 use crate::store::{self, Commit, Expected, Outcome, Record, Token, Write as RecordWrite};
@@ -95,7 +95,7 @@ async fn make_alias(
     claimant: &AccountId,
 ) -> Result<bool, Error> {
     let key = inner.layout.account(program, &AccountId::from(&MemberId::guest(order)));
-    let body = encode(&MemberRecord::Alias(claimant.clone()));
+    let body = MemberRecord::Alias(claimant.clone()).to_stored();
     let record = Record { token: Token::new(token.sequence() + 1, &digest(&body)), body };
     let commit = Commit {
         partition: key.partition,

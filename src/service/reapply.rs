@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::audit;
 use crate::domain::account::{AccountState, Inbound, MemberRecord};
-use crate::domain::ledger::{Entry, decode, encode};
+use crate::domain::ledger::{Entry, Stored, decode, encode};
 use crate::domain::reapply::reapply;
 use crate::store::journal::{Again, Reapply};
 use crate::store::{Commit, Expected, Key, Record, Token, Write};
@@ -37,7 +37,7 @@ fn again(lost: &Commit, fresh: &[Option<Record>]) -> Result<Again, String> {
         // Without an account nothing was acknowledged to anybody but the program itself.
         return if lost.receipts.is_empty() { Ok(Again::There) } else { Err("it is about no account".to_owned()) };
     };
-    let MemberRecord::Account(after) = decode(&record.body).map_err(|_| odd("the account"))? else {
+    let MemberRecord::Account(after) = MemberRecord::from_stored(&record.body).map_err(|_| odd("the account"))? else {
         return Err("it moves an account".to_owned());
     };
     let mut effects = lost.writes.iter().filter(|write| kind_of(&write.key) == "inb");
@@ -74,7 +74,7 @@ fn again(lost: &Commit, fresh: &[Option<Record>]) -> Result<Again, String> {
             return Err(format!("`{}` was written by something else", key.name));
         }
     }
-    let state = match current.map(|record| decode::<MemberRecord>(&record.body)).transpose() {
+    let state = match current.map(|record| MemberRecord::from_stored(&record.body)).transpose() {
         Ok(Some(MemberRecord::Account(state))) if state.away.is_none() => Some(Arc::unwrap_or_clone(state)),
         Ok(None) => None,
         Ok(Some(_)) => return Err("the account is part of another by now".to_owned()),
@@ -106,7 +106,7 @@ fn rebuilt(
     let moved = entries.first().map(|entry| entry.sequence);
     for write in &mut commit.writes {
         if write.key == account.key {
-            let body = encode(&MemberRecord::Account(Arc::new(state.clone())));
+            let body = state.to_stored();
             write.record = Some(Record { token, body });
             continue;
         }

@@ -88,7 +88,7 @@ pub(super) async fn record(
             partition: key.partition,
             receipts: vec![NewReceipt {
                 key: inner.layout.receipt(cause.program, &account, &write.request_id),
-                receipt: Receipt { fingerprint: write.fingerprint.to_bytes(), body: encode(&decision.answer) },
+                receipt: Receipt { fingerprint: write.fingerprint.to_bytes(), body: decision.answer.to_receipt() },
                 keep_s: inner.options.receipt_keep_s,
             }],
             ..Commit::default()

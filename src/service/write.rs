@@ -20,7 +20,7 @@ use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, 
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
-use crate::domain::ledger::{Stored, decode, encode};
+use crate::domain::ledger::{Stored, encode};
 use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
@@ -610,8 +610,8 @@ async fn not_remembered(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decisio
 }
 
 pub(super) fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result<Answer, Error> {
-    let answer: Answer =
-        decode(&receipt.body).map_err(|e| Error::Store(store::Error::Corrupt { what: format!("a receipt {e}") }))?;
+    let answer = Answer::from_receipt(&receipt.body)
+        .map_err(|e| Error::Store(store::Error::Corrupt { what: format!("a receipt {e}") }))?;
     if answer == Answer::Fenced {
         return Err(Error::RequestFenced);
     }
@@ -919,7 +919,7 @@ fn known_member(inner: &Inner, key: &Key, record: &Record) -> Option<(Token, Mem
 }
 
 fn checked_member(key: &Key, record: &Record) -> Result<(Seen, MemberRecord), Error> {
-    let member: MemberRecord = decode(&record.body).map_err(|e| unreadable(key, e))?;
+    let member = MemberRecord::from_stored(&record.body).map_err(|e| unreadable(key, e))?;
     if let MemberRecord::Account(state) = &member
         && record.token != Token::new(state.sequence, &state.head)
     {
@@ -1086,7 +1086,7 @@ fn to_commit(
         commit.feed.extend(audit::of(inner, write, account_id, decision));
         commit.receipts.push(NewReceipt {
             key: home.receipt(request_id),
-            receipt: Receipt { fingerprint: fingerprint.to_bytes(), body: encode(&decision.answer) },
+            receipt: Receipt { fingerprint: fingerprint.to_bytes(), body: decision.answer.to_receipt() },
             keep_s: inner.options.receipt_keep_s,
         });
     }
@@ -1098,8 +1098,7 @@ fn to_commit(
         let token = Token::new(state.sequence, &state.head);
         let mut put =
             |key: Key, body: Vec<u8>| commit.writes.push(RecordWrite { key, record: Some(Record { token, body }) });
-        let member = MemberRecord::Account(Arc::clone(state));
-        let body = encode(&member);
+        let body = state.to_stored();
         if RECORD_BYTES_MAX < body.len() {
             return Err(Error::LimitReached { limit: "account_record_bytes" });
         }
@@ -1172,7 +1171,7 @@ pub(super) async fn outcome(
     let basis = load(inner, program, &AccountId::from(member), &Command::Advance).await?;
     let key = inner.layout.receipt(program, &basis.account_id, request);
     let known = |receipt: &Receipt| -> Result<Known, Error> {
-        let answer: Answer = decode(&receipt.body).map_err(|e| unreadable(&key, e))?;
+        let answer = Answer::from_receipt(&receipt.body).map_err(|e| unreadable(&key, e))?;
         Ok(if answer == Answer::Fenced { Known::Fenced } else { Known::Answered(answer) })
     };
     // It may have been answered while the member belonged to another account.
@@ -1187,7 +1186,7 @@ pub(super) async fn outcome(
     if !fence {
         return Ok(Known::NotApplied);
     }
-    let body = encode(&Answer::Fenced);
+    let body = Answer::Fenced.to_receipt();
     let receipt = Receipt { fingerprint: Vec::new(), body };
     let keep_s = inner.options.receipt_keep_s;
     let commit = Commit {

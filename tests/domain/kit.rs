@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use guerdon::domain::account::{AccountState, Inbound};
+use guerdon::domain::account::{AccountState, Inbound, MemberRecord};
 use guerdon::domain::answer::{
     Answer, Change, CommitAnswer, Decided, Effect, ReferralState, Refund, Refusal, ReleaseAnswer, ReserveAnswer,
     ReturnAnswer, Subject, TouchAnswer,
@@ -487,6 +487,7 @@ impl World {
             assert!(available == 0 || after.debt(&book.unit) == 0, "{after:?} owes and has");
             assert!(book.lots.iter().all(|lot| 0 <= lot.free && 0 <= lot.held && lot.free + lot.held != 0));
         }
+        assert_eq!(Answer::from_receipt(&decision.answer.to_receipt()).as_ref(), Ok(&decision.answer), "asked again");
         if decision.entries.is_empty() {
             assert_eq!(decision.account, snapshot.account, "no entry, no change");
         } else {
@@ -501,7 +502,7 @@ impl World {
         if !ledger.is_empty() {
             assert!(after.is_told_by(&folded), "the ledger folds to the state: {folded:?}\n{after:?}");
         }
-        assert_eq!(decode::<AccountState>(&encode(&**after)).as_ref(), Ok(&**after));
+        assert_eq!(MemberRecord::from_stored(&after.to_stored()), Ok(MemberRecord::Account(Arc::clone(after))));
         self.accounts.insert(member.clone(), AccountState::clone(after));
         if let Some(record) = &decision.order {
             check_record(record);

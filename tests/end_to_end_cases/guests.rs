@@ -106,7 +106,7 @@ pub(crate) async fn a17_of_many_claimants_at_once_one_has_the_order<W: World>() 
 pub(crate) async fn a17_a_claim_that_stopped_half_way_is_finished_by_any_call<W: World>() {
     use guerdon::domain::account::MemberRecord;
     use guerdon::domain::id::{AccountId, MemberId, OrderId, ProgramId};
-    use guerdon::domain::ledger::{digest, encode};
+    use guerdon::domain::ledger::digest;
     use guerdon::store::{Commit, Expected, Outcome, Record, Token, Write as Put};
 
     for by_claim in [true, false] {
@@ -120,7 +120,7 @@ pub(crate) async fn a17_a_claim_that_stopped_half_way_is_finished_by_any_call<W:
         let guest = AccountId::from(&MemberId::guest(&OrderId::parse("o").unwrap()));
         let key = layout().account(&program, &guest);
         let before = world.store().load(key.partition, std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap();
-        let body = encode(&MemberRecord::Alias(AccountId::parse("mia").unwrap()));
+        let body = MemberRecord::Alias(AccountId::parse("mia").unwrap()).to_stored();
         let record = Record { token: Token::new(before.token.sequence() + 1, &digest(&body)), body };
         let half = Commit {
             partition: key.partition,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use guerdon::domain::account::{AccountState, MemberRecord};
 use guerdon::domain::id::{AccountId, OrderId};
-use guerdon::domain::ledger::{decode, encode};
+use guerdon::domain::ledger::Stored;
 use guerdon::domain::time::Instant;
 use guerdon::grpc::wire::{self, OutcomeState};
 use guerdon::service::Calls;
@@ -415,9 +415,9 @@ pub(crate) async fn verification_looks_at_what_is_stored_and_not_at_what_is_reme
     let (clients, program) = (&server.clients, server.service.only_program().unwrap());
     let key = layout().account(&program, &AccountId::parse("mia").unwrap());
     let found = world.store().load(key.partition, std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap();
-    let MemberRecord::Account(state) = decode(&found.body).unwrap() else { panic!("an account") };
+    let MemberRecord::Account(state) = MemberRecord::from_stored(&found.body).unwrap() else { panic!("an account") };
     let damaged = AccountState { orders: state.orders + 1, ..AccountState::clone(&state) };
-    let body = encode(&MemberRecord::Account(Arc::new(damaged)));
+    let body = damaged.to_stored();
     let record = Some(store::Record { token: found.token, body });
     leave(&world, key, record).await;
     let proof = proof_of(clients, "mia").await;
