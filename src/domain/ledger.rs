@@ -882,7 +882,8 @@ pub enum DecodeError {
     Damaged,
 }
 
-/// The format in which this program stores what it stores. The first byte of everything stored.
+/// The format of what is stored as it is in memory, field after field. A format is the first byte of everything stored: accounts, orders
+/// and the answers to Commits have their own.
 pub const FORMAT: u8 = 1;
 
 /// Encodes for storage: the format byte, then `postcard`.
@@ -898,10 +899,8 @@ pub(super) const ENCODED_LEN_USUAL: usize = 512;
 
 /// Writes a value on at the end, without a format of its own.
 pub(super) fn write<T: Serialize + ?Sized>(bytes: &mut Vec<u8>, value: &T) {
-    // Serializing plain data to memory fails only for types without a length, which none of ours are.
-    if postcard::serialize_with_flavor(value, Bytes(bytes)).is_err() {
-        bytes.clear();
-    }
+    let written = postcard::serialize_with_flavor(value, Bytes(bytes));
+    debug_assert!(written.is_ok(), "plain data fails only where it has no length, and all of ours has one");
 }
 
 /// Bytes that are written on at the end: a slice at a time, where the flavor of `postcard` for vectors takes byte by byte.

@@ -43,8 +43,18 @@ struct SentLine {
 
 impl SentLine {
     fn write(&self, to: &mut Vec<u8>) {
-        let SentLine { sku, categories, brand, collections, labels, seller, .. } = self;
-        let SentLine { kind, list_amount_minor, prior_amount_minor, tax_minor, .. } = self;
+        let SentLine {
+            sku,
+            categories,
+            brand,
+            collections,
+            labels,
+            seller,
+            kind,
+            list_amount_minor,
+            prior_amount_minor,
+            tax_minor,
+        } = self;
         let one = if let Places::One(place) = categories { Some(place) } else { None };
         let seldom = (collections, labels, seller, prior_amount_minor);
         let mut parts = Parts::<1>::new(to);
@@ -184,8 +194,18 @@ impl SentOrder {
 
     /// For storage, without its labels twice: most lines have a product and one category, and nothing else.
     pub(super) fn write(&self, to: &mut Vec<u8>) {
-        let SentOrder { kind, channel, store, zone, prices_include_tax, labels, lines, .. } = self;
-        let SentOrder { coupons, payment_methods, recipient, .. } = self;
+        let SentOrder {
+            kind,
+            channel,
+            store,
+            zone,
+            prices_include_tax,
+            labels,
+            lines,
+            coupons,
+            payment_methods,
+            recipient,
+        } = self;
         let mut parts = Parts::<1>::new(to);
         parts.unless(kind, &OrderKind::default());
         parts.some(channel.as_ref());

@@ -4,7 +4,7 @@
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::domain::account::MemberRecord;
+use crate::domain::account::{AccountState, MemberRecord, Person, UnitBook};
 use crate::domain::referral::CodeOwner;
 use crate::domain::time::{Instant, SECOND_MS};
 use crate::store::{Key, Token};
@@ -21,13 +21,13 @@ pub(super) struct Seen {
 #[derive(Clone, Debug)]
 struct ByBytes;
 
-/// What an entry costs besides its record: key, list links, decoded vectors.
-const OVERHEAD: usize = 512;
+/// What an entry costs besides its record: key, list links, and of most accounts a unit and a person.
+const OVERHEAD: usize = 512 + size_of::<UnitBook>() + size_of::<Person>();
 
 impl Weighter<Key, Seen> for ByBytes {
     fn weight(&self, key: &Key, seen: &Seen) -> u64 {
-        // A decoded record takes a few times its stored size.
-        (OVERHEAD + key.name.len() + 3 * seen.bytes) as u64
+        // What is empty takes a bit as stored, and its place as decoded; lots and the like a few times their stored size.
+        (OVERHEAD + size_of::<AccountState>() + key.name.len() + 3 * seen.bytes) as u64
     }
 }
 

@@ -106,7 +106,7 @@ fn rebuilt(
     let moved = entries.first().map(|entry| entry.sequence);
     for write in &mut commit.writes {
         if write.key == account.key {
-            let body = state.to_stored();
+            let body = MemberRecord::Account(Arc::new(state.clone())).to_stored();
             write.record = Some(Record { token, body });
             continue;
         }

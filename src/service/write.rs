@@ -20,7 +20,7 @@ use crate::domain::command::{Claim, Command, EnteredCode, GuestOrder, Outgoing, 
 use crate::domain::decide::{DecideError, Decision, Snapshot, decide};
 use crate::domain::event_record::DeedRecord;
 use crate::domain::id::{AccountId, EventId, GrantId, MemberId, OrderId, ProgramId, RequestId};
-use crate::domain::ledger::{Stored, encode};
+use crate::domain::ledger::{DecodeError, Stored, encode};
 use crate::domain::occasions;
 use crate::domain::order_record::OrderRecord;
 use crate::domain::program::Timeline;
@@ -610,8 +610,7 @@ async fn not_remembered(inner: &Inner, cause: &Cause<'_>, basis: &Basis, decisio
 }
 
 pub(super) fn answer_of(cause: &Cause<'_>, receipt: &Receipt, same_content: bool) -> Result<Answer, Error> {
-    let answer = Answer::from_receipt(&receipt.body)
-        .map_err(|e| Error::Store(store::Error::Corrupt { what: format!("a receipt {e}") }))?;
+    let answer = Answer::from_receipt(&receipt.body).map_err(|e| undecoded("a receipt", e))?;
     if answer == Answer::Fenced {
         return Err(Error::RequestFenced);
     }
@@ -931,14 +930,16 @@ fn checked_member(key: &Key, record: &Record) -> Result<(Seen, MemberRecord), Er
     Ok((seen, member))
 }
 
-fn unreadable(key: &Key, error: crate::domain::ledger::DecodeError) -> Error {
+fn unreadable(key: &Key, error: DecodeError) -> Error {
+    undecoded(&format!("`{}`", key.name), error)
+}
+
+fn undecoded(what: &str, error: DecodeError) -> Error {
     Error::Store(match error {
-        crate::domain::ledger::DecodeError::TooNew { found, known } => {
+        DecodeError::TooNew { found, known } => {
             store::Error::SchemaTooNew { found: u32::from(found), known: u32::from(known) }
         }
-        crate::domain::ledger::DecodeError::Damaged => {
-            store::Error::Corrupt { what: format!("`{}` cannot be read", key.name) }
-        }
+        DecodeError::Damaged => store::Error::Corrupt { what: format!("{what} cannot be read") },
     })
 }
 
@@ -1098,7 +1099,7 @@ fn to_commit(
         let token = Token::new(state.sequence, &state.head);
         let mut put =
             |key: Key, body: Vec<u8>| commit.writes.push(RecordWrite { key, record: Some(Record { token, body }) });
-        let body = state.to_stored();
+        let body = MemberRecord::Account(Arc::clone(state)).to_stored();
         if RECORD_BYTES_MAX < body.len() {
             return Err(Error::LimitReached { limit: "account_record_bytes" });
         }

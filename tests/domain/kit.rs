@@ -502,7 +502,8 @@ impl World {
         if !ledger.is_empty() {
             assert!(after.is_told_by(&folded), "the ledger folds to the state: {folded:?}\n{after:?}");
         }
-        assert_eq!(MemberRecord::from_stored(&after.to_stored()), Ok(MemberRecord::Account(Arc::clone(after))));
+        let record = MemberRecord::Account(Arc::clone(after));
+        assert_eq!(MemberRecord::from_stored(&record.to_stored()).as_ref(), Ok(&record));
         self.accounts.insert(member.clone(), AccountState::clone(after));
         if let Some(record) = &decision.order {
             check_record(record);
@@ -786,6 +787,11 @@ pub(crate) fn adjust(amount: i64, expires: Option<&str>) -> Adjust {
         note: None,
         expires_at: expires.map(at),
     }
+}
+
+/// As a store has it.
+pub(crate) fn stored_account(state: &AccountState) -> Vec<u8> {
+    MemberRecord::Account(Arc::new(state.clone())).to_stored()
 }
 
 /// Shares sum to what they share, and nothing is given back twice.

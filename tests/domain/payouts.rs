@@ -7,7 +7,7 @@ use guerdon::domain::command::{
 };
 use guerdon::domain::decide::{Snapshot, decide};
 use guerdon::domain::id::{GrantId, PayoutId, RuleId, UnitId};
-use guerdon::domain::ledger::{Book, encode};
+use guerdon::domain::ledger::Book;
 use guerdon::domain::payouts::{Accrual, accruals};
 use guerdon::domain::program::Kind;
 use guerdon::domain::time::{Instant, Times};
@@ -169,7 +169,7 @@ fn r19_an_account_lists_its_latest_payouts_and_stays_small() {
     let state = &w.accounts[&account("acme")];
     assert_eq!(state.payouts.len(), 120);
     assert_eq!((state.payouts[0].number, state.payouts[119].number), (181, 300));
-    let bytes = encode(state).len();
+    let bytes = stored_account(state).len();
     assert!(bytes < 16 * 1024, "{bytes} bytes");
 }
 
@@ -204,7 +204,7 @@ rules: [{id: base, kind: transactional, on: order, then: {earn: {units: 1, per: 
         let snapshot = Snapshot { account: Some(state.into()), ..w.snapshot(Some(&account("ada")), &command) };
         let times = Times { now, effective_at: now, stated: true };
         state = decide(&w.timeline, &snapshot, &command, times, None, false).unwrap().account.unwrap().as_ref().clone();
-        biggest = biggest.max(encode(&state).len());
+        biggest = biggest.max(stored_account(&state).len());
     }
     assert_eq!(state.friends_qualified, 4_000);
     assert!(biggest < 32 * 1024, "{biggest} bytes");

@@ -427,7 +427,7 @@ fn r9_an_account_holds_nothing_for_each_friend() {
             bought(&mut w, &friend, &format!("o{n}"), 100);
         }
         let ada: &AccountState = &w.accounts[&account("ada")];
-        guerdon::domain::ledger::encode(ada).len()
+        stored_account(ada).len()
     };
     // A few bytes for greater numbers.
     assert!(size(120) < size(20) + 24, "{} {}", size(20), size(120));

@@ -3,10 +3,14 @@
 //! second, which nothing writes any more.
 
 use guerdon::domain::account::{AccountState, MemberRecord};
-use guerdon::domain::answer::{Answer, OrderState};
+use guerdon::domain::answer::{Answer, Decided, Effect, Granted, OrderState, Share};
 use guerdon::domain::command::{Commit, ReturnWhat};
 use guerdon::domain::ledger::{DecodeError, Entry, Fact, GENESIS, Stored, chain, decode, encode};
 use guerdon::domain::order_record::{OrderRecord, Returned};
+
+use guerdon::domain::id::{GrantId, LineId, UnitId};
+use guerdon::domain::order::Order;
+use guerdon::domain::time::Instant;
 
 use super::kit::*;
 
@@ -114,6 +118,73 @@ fn an_order_that_was_tampered_with_is_not_as_written() {
     assert!(!of_1.is_as_written(&[ORDER_1, &[0]].concat()));
 }
 
+/// A way to make something odd of a value.
+type Odd<T> = fn(&mut T);
+
+#[test]
+fn orders_that_nothing_follows_from_are_read_as_they_were_written() {
+    let odd: [Odd<OrderRecord>; 12] = [
+        |o| o.grants[0].shares.push(5),
+        |o| o.grants[0].shares.clear(),
+        |o| o.grants[0].shares.fill(0),
+        |o| o.grants.push(o.grants[0].clone()),
+        |o| o.grants[0].grant = GrantId::of(&["o", "base", "more"]),
+        |o| o.grants[0].grant = GrantId::of(&["base"]),
+        |o| o.grants[0].dates.activates_at = Instant(i64::MIN),
+        |o| (o.grants[0].amount, o.grants[0].reversed) = (i64::MAX, i64::MIN),
+        |o| (o.lines[0].amount_minor, o.lines[0].reduced_minor) = (i64::MIN, i64::MAX),
+        |o| o.lines.clear(),
+        |o| o.order_id = order_id("o:base"),
+        |o| o.decided.effects.clear(),
+    ];
+    let odd_granted: [Odd<Granted>; 7] = [
+        |g| g.desired = i64::MIN,
+        |g| g.granted = i64::MAX,
+        |g| g.repaid = i64::MIN,
+        |g| g.shares.push(g.shares[0].clone()),
+        |g| g.shares.clear(),
+        |g| g.expires_at = Instant(i64::MIN),
+        |g| g.awaits = Some((label("shipped"), Instant::MAX)),
+    ];
+    let again = |record: OrderRecord| assert_eq!(OrderRecord::from_stored(&record.to_stored()), Ok(record));
+    for change in odd {
+        let mut record = OrderRecord::from_stored(ORDER_2).unwrap();
+        change(&mut record);
+        again(record);
+    }
+    for change in odd_granted {
+        let mut record = OrderRecord::from_stored(ORDER_2).unwrap();
+        change(granted_in(&mut record.decided));
+        again(record);
+
+        let (_, mut answer) = scenario();
+        let Answer::Commit(commit) = &mut answer else { panic!("a Commit") };
+        change(granted_in(&mut commit.decided));
+        let (mut second, effects) = (granted_in(&mut commit.decided).clone(), &mut commit.decided.effects);
+        (second.grant, second.unit) = (GrantId::of(&["of", "another"]), UnitId::parse("gems").unwrap());
+        second.shares.insert(0, Share { line_id: LineId::parse("z").unwrap(), amount: i64::MIN });
+        effects.push(Effect::Granted(second));
+        assert_eq!(Answer::from_receipt(&answer.to_receipt()), Ok(answer));
+    }
+}
+
+fn granted_in(decided: &mut Decided) -> &mut Granted {
+    let mut effects = decided.effects.iter_mut();
+    effects
+        .find_map(|effect| if let Effect::Granted(granted) = effect { Some(granted) } else { None })
+        .expect("something is granted")
+}
+
+#[test]
+fn a_few_bytes_do_not_become_many() {
+    // Of the order, what comes before its lines; then more lines than an order may have.
+    let record = OrderRecord::from_stored(ORDER_2).unwrap();
+    let mut many = OrderRecord { lines: vec![record.lines[0].clone(); Order::LINES_MAX], ..record.clone() };
+    assert!(OrderRecord::from_stored(&many.to_stored()).is_ok());
+    many.lines.push(record.lines[0].clone());
+    assert_eq!(OrderRecord::from_stored(&many.to_stored()), Err(DecodeError::Damaged));
+}
+
 #[test]
 fn the_scenario_still_writes_what_the_fixtures_hold() {
     let (world, answer) = scenario();
@@ -122,7 +193,7 @@ fn the_scenario_still_writes_what_the_fixtures_hold() {
         let write = |name: &str, bytes: &[u8]| {
             std::fs::write(format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR")), bytes).unwrap();
         };
-        write("account-2.bin", &mia.to_stored());
+        write("account-2.bin", &stored_account(mia));
         write("answer-2.bin", &answer.to_receipt());
         write("order-2.bin", &world.order("o").to_stored());
         let entries = &world.ledgers[&account("mia")];
@@ -131,7 +202,7 @@ fn the_scenario_still_writes_what_the_fixtures_hold() {
         }
         return;
     }
-    assert_eq!(mia.to_stored(), ACCOUNT_2);
+    assert_eq!(stored_account(mia), ACCOUNT_2);
     assert_eq!(answer.to_receipt(), ANSWER_2);
     assert_eq!(world.order("o").to_stored(), ORDER_2);
 }

@@ -417,7 +417,7 @@ pub(crate) async fn verification_looks_at_what_is_stored_and_not_at_what_is_reme
     let found = world.store().load(key.partition, std::slice::from_ref(&key)).await.unwrap().remove(0).unwrap();
     let MemberRecord::Account(state) = MemberRecord::from_stored(&found.body).unwrap() else { panic!("an account") };
     let damaged = AccountState { orders: state.orders + 1, ..AccountState::clone(&state) };
-    let body = damaged.to_stored();
+    let body = MemberRecord::Account(Arc::new(damaged)).to_stored();
     let record = Some(store::Record { token: found.token, body });
     leave(&world, key, record).await;
     let proof = proof_of(clients, "mia").await;

@@ -55,12 +55,11 @@ pub(crate) fn record(input: &[u8]) -> bool {
     if let (Ok(entry), Ok(mia)) = (decode::<Entry>(input), AccountId::parse("mia")) {
         let _told = AccountState::new(mia).apply(&entry);
     }
-    if let Ok(state) = decode::<AccountState>(input) {
+    if let Ok(MemberRecord::Account(state)) = MemberRecord::from_stored(input) {
         let (_told, _shown) = (state.faults(), state.balances());
     }
     let read = [
         read_again::<Entry>(input),
-        read_again::<AccountState>(input),
         MemberRecord::from_stored(input).is_ok_and(|record| {
             assert_eq!(MemberRecord::from_stored(&record.to_stored()).as_ref(), Ok(&record));
             true

@@ -25,7 +25,7 @@ impl MemberRecord {
     /// Encodes for storage.
     pub fn to_stored(&self) -> Vec<u8> {
         match self {
-            MemberRecord::Account(state) => state.to_stored(),
+            MemberRecord::Account(state) => write_account(state),
             MemberRecord::Alias(to) => encode(&Format1::Alias(to.clone())),
         }
     }
@@ -49,82 +49,79 @@ impl Stored for MemberRecord {
     }
 }
 
-impl AccountState {
-    /// Encodes for storage.
-    pub fn to_stored(&self) -> Vec<u8> {
-        // Taken apart whole, so that a field added to accounts cannot be forgotten here.
-        let AccountState {
-            account,
-            enrolled_at,
-            sequence,
-            head,
-            posted_at,
-            units,
-            holds,
-            orders,
-            referral,
-            codes,
-            friends_qualified,
-            orders_returned,
-            counters,
-            kind,
-            people,
-            cards,
-            vouchers,
-            tags,
-            events,
-            active_at,
-            occasions,
-            ladders,
-            goals,
-            referrals_merged,
-            homes,
-            away,
-            departures,
-            erased_at,
-            seats,
-            transfers,
-            ordered_at,
-            outstanding,
-            weighed,
-            payouts,
-        } = self;
-        let mut to = Vec::with_capacity(ENCODED_LEN_USUAL);
-        to.push(FORMAT);
-        write(&mut to, &(account, enrolled_at, sequence, head, posted_at, orders));
-        write(&mut to, &units.len());
-        units.iter().for_each(|book| write_book(&mut to, book));
-        write(&mut to, &people.len());
-        people.iter().for_each(|person| write_person(&mut to, person, account, *enrolled_at));
-        let mut parts = Parts::<4>::new(&mut to);
-        parts.unless(active_at, posted_at);
-        parts.unless(ordered_at, active_at);
-        parts.unless(kind, &AccountKind::default());
-        parts.unless(holds, &Vec::new());
-        parts.some(referral.as_ref());
-        parts.unless(codes, &Vec::new());
-        parts.unless(friends_qualified, &0);
-        parts.unless(orders_returned, &0);
-        parts.unless(counters, &Vec::new());
-        parts.unless(cards, &Vec::new());
-        parts.unless(vouchers, &Vec::new());
-        parts.unless(tags, &Vec::new());
-        parts.unless(events, &Vec::new());
-        parts.unless(occasions, &Vec::new());
-        parts.unless(ladders, &Vec::new());
-        parts.unless(goals, &Vec::new());
-        parts.unless(referrals_merged, &Vec::new());
-        parts.unless(homes, &Vec::new());
-        parts.some(away.as_ref());
-        parts.unless(departures, &0);
-        parts.some(erased_at.as_ref());
-        parts.unless(seats, &Vec::new());
-        parts.unless(transfers, &Vec::new());
-        parts.unless(outstanding, &Vec::new());
-        parts.unless(weighed, &Vec::new());
-        parts.unless(payouts, &Vec::new());
-        to
-    }
+fn write_account(state: &AccountState) -> Vec<u8> {
+    // Taken apart whole, so that a field added to accounts cannot be forgotten here.
+    let AccountState {
+        account,
+        enrolled_at,
+        sequence,
+        head,
+        posted_at,
+        units,
+        holds,
+        orders,
+        referral,
+        codes,
+        friends_qualified,
+        orders_returned,
+        counters,
+        kind,
+        people,
+        cards,
+        vouchers,
+        tags,
+        events,
+        active_at,
+        occasions,
+        ladders,
+        goals,
+        referrals_merged,
+        homes,
+        away,
+        departures,
+        erased_at,
+        seats,
+        transfers,
+        ordered_at,
+        outstanding,
+        weighed,
+        payouts,
+    } = state;
+    let mut to = Vec::with_capacity(ENCODED_LEN_USUAL);
+    to.push(FORMAT);
+    write(&mut to, &(account, enrolled_at, sequence, head, posted_at, orders));
+    write(&mut to, &units.len());
+    units.iter().for_each(|book| write_book(&mut to, book));
+    write(&mut to, &people.len());
+    people.iter().for_each(|person| write_person(&mut to, person, account, *enrolled_at));
+    let mut parts = Parts::<4>::new(&mut to);
+    parts.unless(active_at, posted_at);
+    parts.unless(ordered_at, active_at);
+    parts.unless(kind, &AccountKind::default());
+    parts.unless(holds, &Vec::new());
+    parts.some(referral.as_ref());
+    parts.unless(codes, &Vec::new());
+    parts.unless(friends_qualified, &0);
+    parts.unless(orders_returned, &0);
+    parts.unless(counters, &Vec::new());
+    parts.unless(cards, &Vec::new());
+    parts.unless(vouchers, &Vec::new());
+    parts.unless(tags, &Vec::new());
+    parts.unless(events, &Vec::new());
+    parts.unless(occasions, &Vec::new());
+    parts.unless(ladders, &Vec::new());
+    parts.unless(goals, &Vec::new());
+    parts.unless(referrals_merged, &Vec::new());
+    parts.unless(homes, &Vec::new());
+    parts.some(away.as_ref());
+    parts.unless(departures, &0);
+    parts.some(erased_at.as_ref());
+    parts.unless(seats, &Vec::new());
+    parts.unless(transfers, &Vec::new());
+    parts.unless(outstanding, &Vec::new());
+    parts.unless(weighed, &Vec::new());
+    parts.unless(payouts, &Vec::new());
+    to
 }
 
 fn read(from: &mut Reader<'_>) -> Result<AccountState, DecodeError> {

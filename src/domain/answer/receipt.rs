@@ -47,7 +47,7 @@ fn read(from: &mut Reader<'_>) -> Result<CommitAnswer, DecodeError> {
 /// What all grants of an answer share.
 #[derive(Default)]
 struct Common<'a> {
-    /// What their names begin with: the order.
+    /// What the name of the first begins with, before its rule: the order.
     order: Option<&'a str>,
     /// Lines that they fall on, in the order in which they are met.
     lines: Vec<&'a LineId>,
@@ -106,6 +106,9 @@ fn write_decided(to: &mut Vec<u8>, decided: &Decided) {
 
 fn read_decided(from: &mut Reader<'_>) -> Result<Decided, DecodeError> {
     let (version, effective_at, order) = from.take::<(_, _, &str)>()?;
+    if GrantId::LEN_MAX < order.len() {
+        return Err(DecodeError::Damaged);
+    }
     let lines = (0..from.count()?).map(|_| from.take()).collect::<Result<Vec<LineId>, _>>()?;
     let mut effects = Vec::new();
     let mut before: Option<usize> = None;
@@ -133,7 +136,20 @@ fn read_decided(from: &mut Reader<'_>) -> Result<Decided, DecodeError> {
 
 /// Its name after the order and the rule is the usual one; unit and dates are often those of the grant before.
 fn write_granted(to: &mut Vec<u8>, common: &Common<'_>, granted: &Granted, before: Option<&Granted>) {
-    let Granted { grant, rule, kind, unit, desired, granted: amount, repaid, shares, awaits, .. } = granted;
+    // Taken apart whole, so that a field added to grants cannot be forgotten here.
+    let Granted {
+        grant,
+        rule,
+        kind,
+        unit,
+        desired,
+        granted: amount,
+        repaid,
+        activates_at: _,
+        expires_at: _,
+        shares,
+        awaits,
+    } = granted;
     write(to, &(rule, kind, amount));
     let name = common.order.and_then(|order| grant.as_str().strip_prefix(order)?.strip_prefix(':'));
     let dates = |granted: &Granted| Dates { activates_at: granted.activates_at, expires_at: granted.expires_at };

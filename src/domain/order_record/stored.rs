@@ -6,6 +6,7 @@ use super::super::answer::{Decided, Effect, Granted, Share};
 use super::super::compact::{Parts, Reader};
 use super::super::id::{GrantId, LineId, OrderId, RuleId};
 use super::super::ledger::{Dates, DecodeError, ENCODED_LEN_USUAL, Stored, write};
+use super::super::order::Order;
 use super::super::program::Kind;
 use super::super::sent_order::SentOrder;
 use super::super::time::Instant;
@@ -108,11 +109,14 @@ impl Stored for Box<OrderRecord> {
 
 fn read(from: &mut Reader<'_>) -> Result<OrderRecord, DecodeError> {
     let (order_id, member, content, currency, committed_at, state, money_minor) = from.take()?;
-    let lines: Vec<LineRecord> = (0..from.count()?).map(|_| read_line(from)).collect::<Result<_, _>>()?;
     let count = from.count()?;
+    if Order::LINES_MAX < count {
+        return Err(DecodeError::Damaged);
+    }
+    let lines: Vec<LineRecord> = (0..count).map(|_| read_line(from)).collect::<Result<_, _>>()?;
     let basis = Basis { order_id: &order_id, committed_at, lines: &lines };
-    let mut grants: Vec<GrantRecord> = Vec::with_capacity(count);
-    for _ in 0..count {
+    let mut grants: Vec<GrantRecord> = Vec::new();
+    for _ in 0..from.count()? {
         let grant = basis.read_grant(from, grants.last())?;
         grants.push(grant);
     }
@@ -209,10 +213,10 @@ impl Basis<'_> {
         });
         let dates = dates.or_else(|| Some(before?.dates)).ok_or(DecodeError::Damaged)?;
         let (reversed, awaits) = (flags.or(from, 0)?, flags.some(from)?);
-        let given: Option<Vec<(usize, i64)>> = flags.some(from)?;
-        let shares = match flags.some(from)? {
-            Some(shares) => shares,
-            None => self.shares(given.unwrap_or_default())?,
+        let shares = match (flags.some(from)?, flags.some(from)?) {
+            (None, Some(shares)) => shares,
+            (Some(given), None) => self.shares(given)?,
+            _ => return Err(DecodeError::Damaged),
         };
         Ok(GrantRecord { grant, unit, amount, dates, shares, reversed, awaits, rule })
     }
@@ -292,8 +296,20 @@ impl Basis<'_> {
 
     /// Whether [`Basis::told`] says all of the effect but its kind, its limit and what it repaid.
     fn is_told(&self, grant: &GrantRecord, granted: &Granted) -> bool {
-        let Granted { grant: id, rule, kind: _, unit, desired: _, granted: amount, repaid: _, .. } = granted;
-        let Granted { activates_at, expires_at, shares, awaits, .. } = granted;
+        // Taken apart whole, so that a field added to grants cannot be forgotten here.
+        let Granted {
+            grant: id,
+            rule,
+            kind: _,
+            unit,
+            desired: _,
+            granted: amount,
+            repaid: _,
+            activates_at,
+            expires_at,
+            shares,
+            awaits,
+        } = granted;
         let same = (id, rule, unit, amount) == (&grant.grant, &grant.rule, &grant.unit, &grant.amount);
         let dates = Dates { activates_at: *activates_at, expires_at: *expires_at };
         let shares = shares.iter().map(|share| (&share.line_id, share.amount));

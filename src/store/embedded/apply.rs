@@ -11,12 +11,13 @@ use super::place::Place;
 use super::read::{self, Stands, bounded};
 
 /// Bytes of body up to which a new record lies in `places` itself; a larger one has a row of its own that the place names.
-/// What commits change begins small and what they add is large: an account lies beside where its orders are found, orders lie in
-/// the order of arrival.
-const SMALL_MAX: usize = 512;
+/// What commits change begins small and what they add is larger: an account lies beside where its orders are found, orders lie in
+/// the order of arrival, where what comes together is written together. An account that begins larger comes over when it is
+/// changed first.
+const SMALL_MAX: usize = 128;
 /// Bytes up to which one that lies there may grow: with its name the row still fits the part of a page that SQLite gives one.
 const GROWN_MAX: usize = 880;
-/// Bytes down to which a large one must shrink to come back; far below, so that none goes to and fro.
+/// Bytes up to which a large one comes over when it is changed; far below, so that none goes to and fro.
 const BACK_MAX: usize = 384;
 
 /// What was found while looking, for the writes.
