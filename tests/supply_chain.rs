@@ -128,3 +128,23 @@ fn licence_expressions_are_read() {
         assert_eq!(met(expression, &allowed), expected, "{expression:?}");
     }
 }
+
+/// A dependency more, and neither the yardsticks nor the fuzzing targets could be built any more: nobody had built them.
+#[test]
+fn lock_files_beside_this_one_know_what_the_server_depends_on() {
+    let read = |path: &str| -> toml::Table {
+        std::fs::read_to_string(root().join(path)).expect("a file").parse().expect("TOML")
+    };
+    let manifest = read("Cargo.toml");
+    let named = ["dependencies", "build-dependencies"].into_iter().filter_map(|kind| manifest[kind].as_table());
+    let expected: BTreeSet<String> = named.flat_map(toml::Table::keys).cloned().collect();
+    for lock in ["yardsticks/Cargo.lock", "fuzzing/Cargo.lock"] {
+        let packages = read(lock);
+        let mut packages = packages["package"].as_array().expect("packages").iter();
+        let server = packages.find(|package| package["name"].as_str() == Some("guerdon")).expect("the server");
+        // Where there are several versions of one, the version follows its name.
+        let name = |found: &toml::Value| found.as_str().expect("text").split(' ').next().unwrap_or_default().to_owned();
+        let known: BTreeSet<String> = server["dependencies"].as_array().expect("a list").iter().map(name).collect();
+        assert_eq!(known, expected, "{lock}: run `cargo metadata` beside it");
+    }
+}

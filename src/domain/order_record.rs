@@ -6,7 +6,7 @@ mod stored;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::VoucherIssue;
+use super::account::{AccountState, VoucherIssue};
 use super::answer::{
     Decided, OrderAmendmentView, OrderEventView, OrderLineView, OrderReturnView, OrderState, OrderView, Refund,
 };
@@ -265,10 +265,10 @@ impl OrderRecord {
     pub const RETURNS_MAX: usize = 500;
     pub const EVENTS_MAX: usize = 200;
 
-    /// Notes what the passing of time has called off; the account did the same by itself.
-    pub fn call_off(&mut self, now: Instant) {
+    /// Notes what the passing of time has called off, or that the member was erased; the account did the same by itself.
+    pub fn call_off(&mut self, now: Instant, account: &AccountState) {
         for awaits in self.grants.iter_mut().filter_map(|grant| grant.awaits.as_mut()) {
-            if awaits.lapses_at <= now {
+            if awaits.lapses_at <= now || account.erased_at.is_some() {
                 let waiting = awaits.lines.iter_mut().filter(|line| line.stage == Stage::Waiting);
                 waiting.for_each(|line| line.stage = Stage::CalledOff);
             }

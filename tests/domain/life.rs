@@ -464,7 +464,7 @@ rules:
             let mut kept = 0i64;
             let mut waits = 0i64;
             let mut record = record.clone();
-            record.call_off(world.now);
+            record.call_off(world.now, &state);
             for grant in &record.grants {
                 for ((stage, share), line) in grant.awaits.as_ref().unwrap().lines.iter().zip(&grant.shares).zip(&record.lines) {
                     let left = share - line.returned_of(*share).unwrap();

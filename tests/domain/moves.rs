@@ -3,11 +3,11 @@
 use guerdon::domain::account::{AccountKind, Role};
 use guerdon::domain::answer::Answer;
 use guerdon::domain::command::{
-    Announce, Command, CreateAccount, Depart, Outgoing, PayAmount, ProfileChange, Recipient, Relocate, Relocation,
-    ReturnWhat, SendUnits, SetRole, Target, UpdateMember,
+    Announce, Command, CreateAccount, Depart, OrderEvent, Outgoing, PayAmount, ProfileChange, Recipient, Relocate,
+    Relocation, ReturnWhat, SendUnits, SetRole, Target, UpdateMember,
 };
 use guerdon::domain::decide::Decision;
-use guerdon::domain::id::MemberId;
+use guerdon::domain::id::{MemberId, OrderEventId};
 use guerdon::domain::ledger::{Book, Fact};
 use guerdon::domain::referral::signal::Signals;
 use proptest::prelude::*;
@@ -376,6 +376,29 @@ fn b11_erasure_forgets_forfeits_and_still_takes_returns() {
     assert_eq!(w.has("ann"), "nothing");
     // 100 by hand, all of it lost: what came back and what was taken for it included.
     assert_eq!(w.accounts[&account("ann")].amount(&points(), Book::Forfeited), 100);
+}
+
+/// The account had called off what waited; the order did not know of it, and the Return found fewer units than it took.
+#[test]
+fn b11_an_order_that_waits_for_an_event_comes_back_after_its_member_was_erased() {
+    let happens = |id: &str| {
+        let (order_id, event_id) = (order_id("o"), OrderEventId::parse(id).unwrap());
+        Command::OrderEvent(OrderEvent { order_id, event_id, event: label("delivered"), lines: Vec::new() })
+    };
+    for lines in [ReturnWhat::Everything, ReturnWhat::Lines(vec![quantity("l", 1)])] {
+        let mut w = World::new(&format!("units: {{points: {{activates_on_event: delivered}}}}{BASE}")).with("ann", 0);
+        w.buy("ann", order("o", vec![items(2, line("l", 1_000))]));
+        assert_eq!(w.accounts[&account("ann")].amount(&points(), Book::Pending), 10);
+        w.erase("ann");
+        assert_eq!(w.has("ann"), "nothing");
+        let back = w.give_back("ann", returned("o", "r", lines));
+        assert!(0 < refund(&back).money_minor, "{back:?}");
+        // What comes too late gives nothing.
+        w.decide("ann", happens("e"));
+        assert_eq!(w.has("ann"), "nothing");
+        w.give_back("ann", returned("o", "r2", ReturnWhat::Everything));
+        assert_eq!(w.has("ann"), "nothing");
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub(super) fn amend(scene: &Scene<'_>, command: &Amend) -> Result<Decision, Halt
     check(record, command)?;
     let before = As::kept_of(record)?;
     let mut record = record.clone();
-    record.call_off(desk.now);
+    record.call_off(desk.now, &desk.state);
     if !command.remove.is_empty() {
         giveback::mark_returned(&mut record, &ReturnWhat::Lines(command.remove.clone()), ReturnCause::Return)?;
     }

@@ -174,7 +174,7 @@ pub(super) fn claim(scene: &Scene<'_>, command: &Claim) -> Result<Decision, Halt
     }
     record.events = events;
     desk.advance(scene.timeline)?;
-    record.call_off(desk.now);
+    record.call_off(desk.now, &desk.state);
     giveback::reverse(scene, &mut desk, &mut record, &mut decided)?;
     outgoing.extend(elsewhere::on_return(scene, &mut desk, &mut record, &mut decided)?);
     awards::undo_for(scene, &mut desk, &mut record, &mut decided)?;

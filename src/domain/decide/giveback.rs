@@ -42,7 +42,7 @@ pub(super) fn give_back(scene: &Scene<'_>, command: &Return) -> Result<Decision,
         return Err(no(Subject::Return, Reason::TooLarge));
     }
     let mut record = record.clone();
-    record.call_off(desk.now);
+    record.call_off(desk.now, &desk.state);
     mark_returned(&mut record, &command.what, command.cause)?;
     let mut decided = scene.decided();
     // Units come back before grants go: what is given back may cover what is taken.

@@ -49,7 +49,7 @@ pub(super) fn record(scene: &Scene<'_>, command: &OrderEvent) -> Result<Decision
     }
     let at = scene.times.effective_at;
     let mut record = before.clone();
-    record.call_off(desk.now);
+    record.call_off(desk.now, &desk.state);
     let mut decided = scene.decided();
     let mut event = EventRecord {
         event_id: command.event_id.clone(),
