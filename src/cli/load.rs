@@ -107,6 +107,12 @@ pub async fn load_command(args: &LoadArgs, out: &mut (dyn Write + Send)) -> i32 
             let text = if args.json { measured.json() } else { measured.table() };
             // Where nobody reads the figures, the exit code still tells.
             let _ = writeln!(out, "{text}");
+            if measured.is_empty() {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "guerdon load: no call was due in that time: ask for a higher --rate or a longer --duration"
+                );
+            }
             if measured.is_fine() { EXIT_FINE } else { EXIT_FAILED }
         }
         Err(error) => {
@@ -131,7 +137,8 @@ async fn load(args: &LoadArgs) -> Result<Measured, String> {
 
 /// A load that is ready to be put on a server.
 pub struct Load {
-    clients: Vec<Client>,
+    /// For the workloads that look at a member between turns.
+    looks: Option<Client>,
     callers: Vec<Caller>,
     shape: Arc<Shape>,
 }
@@ -157,12 +164,14 @@ impl Load {
         if let (Workload::HotCode | Workload::HotLink, Some(client)) = (args.workload, clients.first()) {
             shape.with_codes(codes(client, args, began_ms).await?);
         }
+        // The calls have connections of their own; those that enrolled are closed.
+        let looks = shape.codes().and_then(|_| clients.into_iter().next());
         let callers = (0..args.connections).map(|_| {
             let target = args.reach.line(&args.target).map_err(|error| error.to_string())?;
             Ok(Caller::new(target, args.deadline))
         });
         let callers = callers.collect::<Result<_, String>>()?;
-        Ok(Load { clients, callers, shape })
+        Ok(Load { looks, callers, shape })
     }
 
     /// Puts it on the server by turns, with many codes and with one, for so long in all.
@@ -183,7 +192,7 @@ impl Load {
     /// Until no more rewards arrive with whoever has the hot code: what a turn leaves behind is not measured with the next.
     async fn rest(&self) -> Result<(), CallError> {
         let (Some(owner), Some(client)) =
-            (self.shape.codes().and_then(|codes| codes.owner.clone()), self.clients.first())
+            (self.shape.codes().and_then(|codes| codes.owner.clone()), &self.looks)
         else {
             return Ok(());
         };

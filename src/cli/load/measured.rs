@@ -134,6 +134,11 @@ impl Measured {
         0 < self.answered() && self.failed.is_empty() && self.wrong.is_empty() && self.unsent == 0
     }
 
+    /// Whether no call was even due.
+    pub fn is_empty(&self) -> bool {
+        self.answered() == 0 && self.failed.is_empty() && self.wrong.is_empty() && self.unsent == 0
+    }
+
     /// Calls answered as they must be.
     pub fn answered(&self) -> u64 {
         self.latency_us.values().map(Histogram::len).sum()
