@@ -164,7 +164,9 @@ pub(super) async fn settle(
     let mut turn = inner.queues.turn(&queue_key).await.ok_or(Error::Overloaded)?;
     let mut basis = begin(inner, cause.program, member, &queue_key, command).await?;
     if member.is_guest() && basis.account_id != AccountId::from(member) {
-        basis = Box::pin(of_claimed(inner, cause, &basis.account_id, command)).await?;
+        // What was asked before the claim was answered under the guest.
+        let path = std::mem::take(&mut basis.path);
+        basis = Box::pin(of_claimed(inner, cause, &basis.account_id, command)).await?.led_by(&path);
     }
     // The account may be another than the member's own: then its queue is the one to wait in. One at a time is held,
     // for accounts may become part of each other in either direction.

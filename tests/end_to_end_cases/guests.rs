@@ -16,6 +16,7 @@ pub(crate) async fn a17_a_guest_order_is_recorded_returned_and_claimed_once<W: W
     let write = commit("", "c1", order_of("o", vec![line("a", "bread", 2, 1_000), line("b", "bread", 1, 1_000)]));
     let first = clients.send(&write).await;
     assert_eq!(clients.send(&write).await, first.as_replayed());
+    let committed = first.clone();
     let decision = first.commit().decision.unwrap();
     let would: Vec<i64> = decision
         .effects
@@ -33,7 +34,8 @@ pub(crate) async fn a17_a_guest_order_is_recorded_returned_and_claimed_once<W: W
 
     let back = wire::ReturnLine { line_id: "b".into(), measure: Some(wire::return_line::Measure::Quantity(1)) };
     let some = wire::ReturnWhat { lines: vec![back], ..Default::default() };
-    let answer = clients.send(&give_back("", "r1", "o", "ret-1", some)).await.r#return();
+    let returned = clients.send(&give_back("", "r1", "o", "ret-1", some.clone())).await;
+    let answer = returned.clone().r#return();
     assert_eq!((answer.status(), answer.refund.unwrap().money_minor), (wire::ReturnStatus::Applied, 1_000));
     assert_eq!(clients.order("", "o").await.member_id, "");
 
@@ -50,6 +52,10 @@ pub(crate) async fn a17_a_guest_order_is_recorded_returned_and_claimed_once<W: W
     assert_eq!(late.refusals(), [wire::RefusalReason::ClaimedByOther]);
     assert_eq!(clients.send(&claim("ben", "cl", "o")).await, late.as_replayed());
     assert!(had < clients.available("mia").await);
+
+    // What was sent before the claim is answered as it was then. It was decided anew once.
+    assert_eq!(clients.send(&write).await, committed.as_replayed());
+    assert_eq!(clients.send(&give_back("", "r1", "o", "ret-1", some)).await, returned.as_replayed());
 
     // Who knows of the guest alone reaches the member's order: the shop's commit comes again, more goods come back.
     let again = clients.send(&write.under("c9")).await.commit();
