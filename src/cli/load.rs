@@ -191,8 +191,7 @@ impl Load {
 
     /// Until no more rewards arrive with whoever has the hot code: what a turn leaves behind is not measured with the next.
     async fn rest(&self) -> Result<(), CallError> {
-        let (Some(owner), Some(client)) =
-            (self.shape.codes().and_then(|codes| codes.owner.clone()), &self.looks)
+        let (Some(owner), Some(client)) = (self.shape.codes().and_then(|codes| codes.owner.clone()), &self.looks)
         else {
             return Ok(());
         };
