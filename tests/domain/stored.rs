@@ -177,7 +177,7 @@ fn granted_in(decided: &mut Decided) -> &mut Granted {
 
 #[test]
 fn a_few_bytes_do_not_become_many() {
-    // Of the order, what comes before its lines; then more lines than an order may have.
+    // Each share of a grant takes eight bytes in memory for each line, whatever a line takes as stored.
     let record = OrderRecord::from_stored(ORDER_2).unwrap();
     let mut many = OrderRecord { lines: vec![record.lines[0].clone(); Order::LINES_MAX], ..record.clone() };
     assert!(OrderRecord::from_stored(&many.to_stored()).is_ok());
