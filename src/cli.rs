@@ -20,10 +20,12 @@ pub mod schema;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 
 use clap::{Parser, Subcommand};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::app::{self, EXIT_SETTINGS, EXIT_UNAVAILABLE};
 use crate::config::{Environment, Flags, Settings};
@@ -71,7 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
     let mut out = io::stdout();
     match cli.command {
         Command::Serve(flags) => match Settings::gather(&flags, environment) {
-            Ok(settings) => in_runtime(app::run(settings)),
+            Ok(settings) => in_runtime_of(settings.worker_threads, app::run(settings)),
             Err(faults) => {
                 let _ = writeln!(io::stderr(), "{faults}");
                 ExitCode::from(EXIT_SETTINGS)
@@ -122,12 +124,43 @@ fn exit(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
+/// What tasks run in. Without a number of threads for them it has one for each core but one, and one at the least: a core is left to
+/// whatever works beside them, which is Redis, the embedded store's own threads, or the kernel's for the network. On two cores
+/// that share the work a second thread takes more for being woken, and for what the cores hand each other, than it does.
+///
+/// # Errors
+/// Threads cannot be started.
+pub fn runtime(worker_threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
+    let all_but_one = || available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    Builder::new_multi_thread()
+        .worker_threads(worker_threads.map_or_else(all_but_one, usize::from))
+        .enable_all()
+        .build()
+}
+
 fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
-    match Runtime::new() {
+    in_runtime_of(None, work)
+}
+
+fn in_runtime_of(worker_threads: Option<NonZeroUsize>, work: impl Future<Output = ExitCode>) -> ExitCode {
+    match runtime(worker_threads) {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             let _ = writeln!(io::stderr(), "guerdon: threads cannot be started: {error}");
             ExitCode::from(EXIT_UNAVAILABLE)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_is_left_to_what_works_beside() {
+        let workers = |stated| runtime(stated).expect("threads").metrics().num_workers();
+        assert_eq!(workers(NonZeroUsize::new(3)), 3, "as many as are asked for");
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        assert_eq!(workers(None), if cores == 1 { 1 } else { cores - 1 });
     }
 }

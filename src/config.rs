@@ -6,6 +6,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,13 +22,15 @@ use table::{
     NAMESPACE, OTLP_ENDPOINT, PARTITIONS, PROGRAM, QUOTE_KEYS, RECEIPT_KEEP_DAYS, REDIS_CA, REDIS_CERTIFICATE,
     REDIS_KEY, REDIS_LOGIN, REDIS_MASTER, REDIS_TOPOLOGY, REDIS_URL, RELAY_INTERVAL_MS, REPLICAS, SIGNAL_KEYS, STORE,
     STORE_CONNECT_TIMEOUT_MS, STORE_TIMEOUT_MS, SWEEP_INTERVAL_MS, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
-    TRACE_SAMPLE_PERMILLE,
+    TRACE_SAMPLE_PERMILLE, WORKER_THREADS,
 };
 
 pub use layers::Environment;
 pub use table::{SETTINGS, Setting, document, example};
 
 const VARIABLE_PREFIX: &str = "GUERDON_";
+/// Far more than any machine has cores.
+const WORKER_THREADS_MAX: NonZeroUsize = NonZeroUsize::new(1_024).unwrap();
 
 /// Everything that an operator decides. Each is described, with its bounds, in the [table](SETTINGS).
 #[derive(Clone, Debug)]
@@ -39,6 +42,8 @@ pub struct Settings {
     pub store: StoreSettings,
     pub layout: Layout,
     pub clock: ClockKind,
+    /// Of the process, so not of a server inside another one. `None`: as many as suit the machine.
+    pub worker_threads: Option<NonZeroUsize>,
     pub limits: Limits,
     pub log: LogSettings,
     pub traces: Option<TraceSettings>,
@@ -294,6 +299,7 @@ impl Settings {
         let metrics_listen = reader.optional(&METRICS_LISTEN, Reader::address);
         let store = reader.store();
         let clock = reader.choice(&CLOCK, &[("system", ClockKind::System), ("follow", ClockKind::Follow)]);
+        let worker_threads = reader.worker_threads();
         let limits = reader.limits();
         let log = reader.log();
         let traces = reader.traces();
@@ -315,6 +321,7 @@ impl Settings {
             store,
             layout,
             clock,
+            worker_threads,
             limits,
             log,
             traces,
@@ -690,6 +697,20 @@ impl Reader<'_> {
         text
     }
 
+    /// `None`: whatever suits the machine.
+    fn worker_threads(&mut self) -> Option<NonZeroUsize> {
+        let (origin, text) = self.text(&WORKER_THREADS);
+        match text.replace('_', "").parse() {
+            _ if text == "auto" => None,
+            Ok(count) if count <= WORKER_THREADS_MAX => Some(count),
+            _ => {
+                let remedy = format!("write a whole number from 1 to {WORKER_THREADS_MAX}, or auto");
+                self.fault(&WORKER_THREADS, &origin, &text, "is not one", remedy);
+                None
+            }
+        }
+    }
+
     fn limits(&mut self) -> Limits {
         const DAY_S: u64 = 86_400;
         Limits {
@@ -815,6 +836,19 @@ mod tests {
         assert_eq!(settings.limits.commit_attempts_max, 7, "the file");
         assert_eq!(settings.limits.calls_in_flight_max, 4_096, "the default");
         assert_eq!(settings.programs, [PathBuf::from("a.yaml"), PathBuf::from("b.yaml")]);
+    }
+
+    #[test]
+    fn threads_are_counted_or_left_to_the_machine() {
+        let stated = |count: &'static str| Settings::of(&[("insecure_dev", "yes"), ("worker_threads", count)]);
+        for (count, expected) in [("auto", None), ("1", Some(1)), ("1_024", Some(1_024))] {
+            let threads = stated(count).expect("valid").worker_threads;
+            assert_eq!(threads.map(usize::from), expected, "{count}");
+        }
+        for count in ["0", "1025", "-1", "Auto", ""] {
+            let found = stated(count).expect_err(count).to_string();
+            assert!(found.contains("is not one; write a whole number from 1 to 1024, or auto"), "{found}");
+        }
     }
 
     #[test]

@@ -80,10 +80,11 @@ enum Role {
 
 fn main() {
     let args = Args::parse();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
     match args.role {
-        Some(Role::Echo(echo)) => runtime.block_on(echo::serve(echo)),
-        None => runtime.block_on(rig(args)),
+        // As many threads as tokio takes by itself.
+        Some(Role::Echo(echo)) => tokio::runtime::Runtime::new().unwrap().block_on(echo::serve(echo)),
+        // As many as `guerdon load` has.
+        None => guerdon::cli::runtime(None).unwrap().block_on(rig(args)),
     }
 }
 

@@ -190,6 +190,12 @@ pub(super) const CALL_DEADLINE_MS_DEFAULT: Setting = Setting::new(
     "2000",
     "How long a call may take whose caller states no deadline, 1 to 600000.",
 );
+pub(super) const WORKER_THREADS: Setting = Setting::new(
+    "worker_threads",
+    "COUNT",
+    "auto",
+    "Threads that work on calls, 1 to 1024; auto: one for each core but one, and one at the least (docs/PERFORMANCE.md, \"Scale\"). Stores have threads of their own besides.",
+);
 pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
     "calls_in_flight_max",
     "COUNT",
@@ -362,6 +368,7 @@ pub const SETTINGS: &[&Setting] = &[
     &STORE_TIMEOUT_MS,
     &STORE_CONNECT_TIMEOUT_MS,
     &CALL_DEADLINE_MS_DEFAULT,
+    &WORKER_THREADS,
     &CALLS_IN_FLIGHT_MAX,
     &CALLS_WAITING_PER_CORE_MAX,
     &CALLS_PER_ACCOUNT_MAX,
