@@ -13,6 +13,7 @@ mod erase;
 mod error;
 mod explain;
 pub mod fingerprint;
+mod lengthy;
 pub mod meter;
 mod moves;
 mod notices;

@@ -1,5 +1,6 @@
 //! Removes what lies beside the ledger of an erased account: notes, and the codes that would lead to it.
 
+use super::lengthy::Lengthy;
 use super::read::read_entry;
 use super::write::send;
 use super::{Error, Inner, codes};
@@ -27,6 +28,7 @@ pub(super) async fn forget(inner: &Inner, program: &ProgramId, forget: &Forget) 
 async fn remove_notes(inner: &Inner, program: &ProgramId, account: &AccountId) -> Result<(), Error> {
     let log = inner.layout.log(program, account);
     let mut after = 0;
+    let mut work = Lengthy::begins();
     for _ in 0..PAGES_MAX {
         let entries = inner.store.entries(&log, after + 1, PAGE).await?;
         if entries.is_empty() {
@@ -34,6 +36,7 @@ async fn remove_notes(inner: &Inner, program: &ProgramId, account: &AccountId) -
         }
         let mut notes: Vec<Key> = Vec::new();
         for bytes in &entries {
+            work.step().await;
             let entry = read_entry(&log, bytes)?;
             after = entry.sequence;
             match &entry.fact {

@@ -1,5 +1,6 @@
 //! Why an order earned what it earned: as kept when it was committed, else worked out again from the ledger.
 
+use super::lengthy::Lengthy;
 use super::read::{read_entry, stored};
 use super::write::read;
 use super::{Error, Inner};
@@ -56,12 +57,14 @@ async fn deed_of(
     let committed = |fact: &Fact| matches!(fact, Fact::OrderCommitted { order: of, .. } if of == order);
     let mut finder = DeedFinder::new(AccountState::new(account.clone()));
     let mut after = 0u64;
+    let mut work = Lengthy::begins();
     for _ in 0..PAGES_MAX {
         let page = inner.store.entries(&log, after + 1, PAGE).await?;
         if page.is_empty() || entries <= after {
             return Ok(None);
         }
         for bytes in &page {
+            work.step().await;
             let entry = read_entry(&log, bytes)?;
             after = entry.sequence;
             let found = finder.take(entry, committed).map_err(|error| {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lengthy::Lengthy;
 use super::quotes::keys;
 use super::read::{read_entry, stored, view};
 use super::{Entries, Error, Inner};
@@ -85,6 +86,7 @@ pub(super) async fn entries(
     let log = inner.layout.log(program, &account);
     let mut views = Vec::new();
     let mut looked_at = 0;
+    let mut work = Lengthy::begins();
     while looked_at < LOOKED_AT_MAX && views.len() < asked.limit && mark.sequence < last {
         let first = mark.sequence.checked_add(1).ok_or_else(malformed)?;
         let page = inner.store.entries(&log, first, CHUNK).await?;
@@ -95,6 +97,7 @@ pub(super) async fn entries(
             if asked.limit <= views.len() {
                 break;
             }
+            work.step().await;
             let entry = read_entry(&log, &bytes)?;
             if !by_effective_at && until.is_some_and(|until| until <= entry.posted_at) {
                 // Entries are in the order in which they were posted: nothing more will fit.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
+use super::lengthy::Lengthy;
 use super::projection::{self, Mark};
 use super::read::read_entry;
 use super::write::read;
@@ -352,12 +353,14 @@ async fn refold(
     let mut state = AccountState::new(account.clone());
     // Each order, and whether it was placed with this account.
     let mut orders: BTreeMap<OrderId, bool> = BTreeMap::new();
+    let mut work = Lengthy::begins();
     loop {
         let page = inner.store.entries(&log, state.sequence + 1, PAGE).await?;
         if page.is_empty() {
             break;
         }
         for body in page {
+            work.step().await;
             let entry = read_entry(&log, &body)?;
             let before: Vec<Referral> = state.referrals().cloned().collect();
             state.apply(&entry).map_err(|_| damaged(&log))?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::lengthy::Lengthy;
 use super::read::{read_entry, stored};
 use super::write::{Wanted, find};
 use super::{Error, Inner};
@@ -68,6 +69,7 @@ async fn verify_state(
     let mut events: BTreeMap<EventId, Hash> = BTreeMap::new();
     let mut faults = Vec::new();
     let mut entries = 0u64;
+    let mut work = Lengthy::begins();
     'pages: while entries < state.sequence {
         let page = inner.store.entries(&log, entries + 1, PAGE).await?;
         if page.is_empty() {
@@ -78,6 +80,7 @@ async fn verify_state(
             if entries == state.sequence {
                 break 'pages;
             }
+            work.step().await;
             let entry = match read_entry(&log, &bytes) {
                 Ok(entry) => entry,
                 Err(_) => {
@@ -130,6 +133,7 @@ async fn verify_state(
         let keys: Vec<_> = chunk.iter().map(|(order, _)| inner.layout.order(program, account, order)).collect();
         let records = inner.store.load(log.partition, &keys).await?;
         for ((order, expected), record) in chunk.iter().zip(records) {
+            work.step().await;
             match record {
                 None => faults.push(format!("the record of order `{order}` is missing")),
                 Some(record) if digest(&record.body) != *expected => {
@@ -144,6 +148,7 @@ async fn verify_state(
         let keys: Vec<_> = chunk.iter().map(|(event, _)| inner.layout.event(program, account, event)).collect();
         let records = inner.store.load(log.partition, &keys).await?;
         for ((event, expected), record) in chunk.iter().zip(records) {
+            work.step().await;
             if record.is_none_or(|record| digest(&record.body) != *expected) {
                 faults.push(format!("the record of event `{event}` is not what the ledger says"));
             }
