@@ -37,9 +37,10 @@ const SCRIPT: &str = concat!(include_str!("redis/told.lua"), include_str!("redis
 /// At most this many items of any one partition go on one page.
 const OF_ONE_PARTITION_MAX: usize = 64;
 /// Partitions asked for in the first trip of a walk, and in later ones. It begins small because what a busy
-/// partition answers beyond the limit is thrown away, and grows because an idle one answers nothing.
+/// partition answers beyond the limit is thrown away, and grows because an idle one answers nothing. Commits wait while Redis
+/// answers a trip, and while a thread reads it, so it stays far below what all partitions would be.
 const WALK_STEP_FIRST: usize = 16;
-const WALK_STEP_MAX: usize = 256;
+const WALK_STEP_MAX: usize = 64;
 /// How long a read waits, time after time, for keys that have moved or are moving to another server.
 const MOVED_PAUSES_MS: &[u64] = &[0, 2, 10, 25, 50, 100];
 
