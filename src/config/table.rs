@@ -194,7 +194,7 @@ pub(super) const WORKER_THREADS: Setting = Setting::new(
     "worker_threads",
     "COUNT",
     "auto",
-    "Threads that work on calls, 1 to 1024; auto: one for each core but one, and one at the least (docs/PERFORMANCE.md, \"Scale\"). Stores have threads of their own besides.",
+    "Threads that work on calls, 1 to 1024; auto: one for each core but one, and one at the least (docs/PERFORMANCE.md, \"What helped\"). Stores have threads of their own besides.",
 );
 pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
     "calls_in_flight_max",
