@@ -73,7 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
     let mut out = io::stdout();
     match cli.command {
         Command::Serve(flags) => match Settings::gather(&flags, environment) {
-            Ok(settings) => in_runtime_of(settings.worker_threads, app::run(settings)),
+            Ok(settings) => block_on(for_calls(settings.worker_threads), app::run(settings)),
             Err(faults) => {
                 let _ = writeln!(io::stderr(), "{faults}");
                 ExitCode::from(EXIT_SETTINGS)
@@ -96,7 +96,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
         Command::Load(mut args) => {
             args.reach = args.reach.with_key_of(environment);
-            in_runtime(async { exit(load::load_command(&args, &mut out).await) })
+            block_on(beside_a_server(), async { exit(load::load_command(&args, &mut out).await) })
         }
         Command::Payouts(mut args) => {
             args.server = args.server.with_key_of(environment);
@@ -124,26 +124,34 @@ fn exit(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
-/// What tasks run in. Without a number of threads for them it has one for each core but one, and one at the least: a core is left to
-/// whatever works beside them, which is Redis, the embedded store's own threads, or the kernel's for the network. On two cores
-/// that share the work a second thread takes more for being woken, and for what the cores hand each other, than it does.
+/// What the tasks of a server run in. `None`: with one thread for each core.
+fn for_calls(worker_threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
+    runtime(worker_threads.map_or_else(cores, usize::from))
+}
+
+/// What the tasks of a client run in: one thread for each core but one, and one at the least. Whatever it calls on the same machine
+/// has the other core to itself, and one thread sends more than a server of two cores answers.
 ///
 /// # Errors
 /// Threads cannot be started.
-pub fn runtime(worker_threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
-    let all_but_one = || available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
-    Builder::new_multi_thread()
-        .worker_threads(worker_threads.map_or_else(all_but_one, usize::from))
-        .enable_all()
-        .build()
+pub fn beside_a_server() -> io::Result<Runtime> {
+    runtime(cores().saturating_sub(1).max(1))
+}
+
+fn cores() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+fn runtime(worker_threads: usize) -> io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(worker_threads).enable_all().build()
 }
 
 fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
-    in_runtime_of(None, work)
+    block_on(for_calls(None), work)
 }
 
-fn in_runtime_of(worker_threads: Option<NonZeroUsize>, work: impl Future<Output = ExitCode>) -> ExitCode {
-    match runtime(worker_threads) {
+fn block_on(runtime: io::Result<Runtime>, work: impl Future<Output = ExitCode>) -> ExitCode {
+    match runtime {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             let _ = writeln!(io::stderr(), "guerdon: threads cannot be started: {error}");
@@ -157,10 +165,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_core_is_left_to_what_works_beside() {
-        let workers = |stated| runtime(stated).expect("threads").metrics().num_workers();
-        assert_eq!(workers(NonZeroUsize::new(3)), 3, "as many as are asked for");
-        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-        assert_eq!(workers(None), if cores == 1 { 1 } else { cores - 1 });
+    fn a_server_has_the_threads_asked_for_or_all_cores_and_a_client_leaves_it_one() {
+        let workers = |runtime: io::Result<Runtime>| runtime.expect("threads").metrics().num_workers();
+        assert_eq!(workers(for_calls(NonZeroUsize::new(3))), 3);
+        assert_eq!(workers(for_calls(None)), cores());
+        assert_eq!(workers(beside_a_server()), if cores() == 1 { 1 } else { cores() - 1 });
     }
 }

@@ -42,7 +42,7 @@ pub struct Settings {
     pub store: StoreSettings,
     pub layout: Layout,
     pub clock: ClockKind,
-    /// Of the process, so not of a server inside another one. `None`: as many as suit the machine.
+    /// Of the process, so not of a server inside another one. `None`: one for each core.
     pub worker_threads: Option<NonZeroUsize>,
     pub limits: Limits,
     pub log: LogSettings,
@@ -697,7 +697,7 @@ impl Reader<'_> {
         text
     }
 
-    /// `None`: whatever suits the machine.
+    /// `None`: it is left to the machine.
     fn worker_threads(&mut self) -> Option<NonZeroUsize> {
         let (origin, text) = self.text(&WORKER_THREADS);
         match text.replace('_', "").parse() {

@@ -84,7 +84,7 @@ fn main() {
         // As many threads as tokio takes by itself.
         Some(Role::Echo(echo)) => tokio::runtime::Runtime::new().unwrap().block_on(echo::serve(echo)),
         // As many as `guerdon load` has.
-        None => guerdon::cli::runtime(None).unwrap().block_on(rig(args)),
+        None => guerdon::cli::beside_a_server().unwrap().block_on(rig(args)),
     }
 }
 

@@ -194,7 +194,7 @@ pub(super) const WORKER_THREADS: Setting = Setting::new(
     "worker_threads",
     "COUNT",
     "auto",
-    "Threads that work on calls, 1 to 1024; auto: one for each core but one, and one at the least (docs/PERFORMANCE.md, \"What helped\"). Stores have threads of their own besides.",
+    "Threads that work on calls, 1 to 1024; auto: one for each core. Stores have threads of their own besides. Where Redis shares the machine, fewer take less of it up to some load, and are sooner at their end (docs/PERFORMANCE.md, \"One thread\").",
 );
 pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
     "calls_in_flight_max",
