@@ -190,8 +190,10 @@ impl Server {
         }
 
         let places_max = u32::try_from(settings.limits.calls_in_flight_max).unwrap_or(u32::MAX);
-        let cores =
-            std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+        // Threads come to calls, each on a core of its own at best.
+        let threads = tokio::runtime::Handle::current().metrics().num_workers();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(threads);
+        let cores = u32::try_from(cores).unwrap_or(u32::MAX);
         let waiting_max = settings.limits.calls_waiting_per_core_max.saturating_mul(cores);
         let gate = Arc::new(Gate::new(waiting_max, places_max));
         let calls: Arc<dyn Calls> = Arc::new(service.clone());

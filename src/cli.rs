@@ -96,7 +96,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment) 
         Command::Demo(args) => in_runtime(async { exit(demo::run(args).await) }),
         Command::Load(mut args) => {
             args.reach = args.reach.with_key_of(environment);
-            block_on(beside_a_server(), async { exit(load::load_command(&args, &mut out).await) })
+            block_on(for_load(args.threads), async { exit(load::load_command(&args, &mut out).await) })
         }
         Command::Payouts(mut args) => {
             args.server = args.server.with_key_of(environment);
@@ -129,13 +129,13 @@ fn for_calls(worker_threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
     runtime(worker_threads.map_or_else(cores, usize::from))
 }
 
-/// What the tasks of a client run in: one thread for each core but one, and one at the least. Whatever it calls on the same machine
-/// has the other core to itself, and one thread sends more than a server of two cores answers.
+/// What the tasks of a load run in. `None`: with one thread for each core but one, and one at the least, for what it calls may be on
+/// the same machine; one thread sends more than a server of two cores answers.
 ///
 /// # Errors
 /// Threads cannot be started.
-pub fn beside_a_server() -> io::Result<Runtime> {
-    runtime(cores().saturating_sub(1).max(1))
+pub fn for_load(threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
+    runtime(threads.map_or_else(|| cores().saturating_sub(1).max(1), usize::from))
 }
 
 fn cores() -> usize {
@@ -147,7 +147,7 @@ fn runtime(worker_threads: usize) -> io::Result<Runtime> {
 }
 
 fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
-    block_on(for_calls(None), work)
+    block_on(runtime(cores()), work)
 }
 
 fn block_on(runtime: io::Result<Runtime>, work: impl Future<Output = ExitCode>) -> ExitCode {
@@ -169,6 +169,7 @@ mod tests {
         let workers = |runtime: io::Result<Runtime>| runtime.expect("threads").metrics().num_workers();
         assert_eq!(workers(for_calls(NonZeroUsize::new(3))), 3);
         assert_eq!(workers(for_calls(None)), cores());
-        assert_eq!(workers(beside_a_server()), if cores() == 1 { 1 } else { cores() - 1 });
+        assert_eq!(workers(for_load(NonZeroUsize::new(3))), 3);
+        assert_eq!(workers(for_load(None)), if cores() == 1 { 1 } else { cores() - 1 });
     }
 }

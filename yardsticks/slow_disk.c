@@ -1,4 +1,5 @@
-// Loaded before the C library: fsync and fdatasync take at least SYNC_US microseconds, as those of a slower disk do.
+// Loaded before the C library: fsync and fdatasync take at least SYNC_US microseconds, as those of a slower disk do. For programs that
+// are linked to the C library when they start; for Linux.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -19,9 +20,11 @@ static int slowed(const char *name, int file) {
     int result = sync(file);
     int why = errno;
     // A thread may be woken up to 50 us late by default.
+    int slack_ns = prctl(PR_GET_TIMERSLACK);
     prctl(PR_SET_TIMERSLACK, 1);
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
     }
+    prctl(PR_SET_TIMERSLACK, slack_ns);
     errno = why;
     return result;
 }

@@ -30,6 +30,7 @@ mod turns;
 mod yardstick;
 
 use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
@@ -81,10 +82,12 @@ enum Role {
 fn main() {
     let args = Args::parse();
     match args.role {
-        // As many threads as tokio takes by itself.
-        Some(Role::Echo(echo)) => tokio::runtime::Runtime::new().unwrap().block_on(echo::serve(echo)),
+        // With a thread for each core, as the server.
+        Some(Role::Echo(echo)) => {
+            guerdon::cli::for_load(available_parallelism().ok()).unwrap().block_on(echo::serve(echo))
+        }
         // As many as `guerdon load` has.
-        None => guerdon::cli::beside_a_server().unwrap().block_on(rig(args)),
+        None => guerdon::cli::for_load(None).unwrap().block_on(rig(args)),
     }
 }
 
@@ -224,6 +227,7 @@ fn load_args(address: &str, workload: Workload, extent: &Extent) -> LoadArgs {
         warm_up: extent.warm_up,
         members: extent.members,
         connections: 4,
+        threads: None,
         lines: 10,
         categories: (0..10).map(|n| format!("category-{n}")).collect(),
         currency: "GBP".to_owned(),

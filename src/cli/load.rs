@@ -10,6 +10,7 @@ pub mod pace;
 pub mod shape;
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,9 @@ pub struct LoadArgs {
     /// Connections to the server.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub connections: u8,
+    /// Threads that send; one for each core but one if left out, and one at the least.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
     #[command(flatten)]
     pub reach: Reach,
     /// Lines of each order.

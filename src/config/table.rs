@@ -194,7 +194,7 @@ pub(super) const WORKER_THREADS: Setting = Setting::new(
     "worker_threads",
     "COUNT",
     "auto",
-    "Threads that work on calls, 1 to 1024; auto: one for each core. Stores have threads of their own besides. Where Redis shares the machine, fewer take less of it up to some load, and are sooner at their end (docs/PERFORMANCE.md, \"One thread\").",
+    "Threads that work on calls, 1 to 1024; auto: one for each core. Stores have threads of their own besides. Where Redis shares the machine, fewer take less of it up to some load, and are sooner at their end (docs/PERFORMANCE.md, \"One thread for calls\").",
 );
 pub(super) const CALLS_IN_FLIGHT_MAX: Setting = Setting::new(
     "calls_in_flight_max",
@@ -206,7 +206,7 @@ pub(super) const CALLS_WAITING_PER_CORE_MAX: Setting = Setting::new(
     "calls_waiting_per_core_max",
     "COUNT",
     "64",
-    "Calls that may wait for each core to come to them, 2 to 10000; eight times as many in a burst, and between a quarter and all of them while they come faster than they can be worked on. Others are answered RESOURCE_EXHAUSTED before they are read.",
+    "Calls that may wait for each core to come to them (for each of `worker_threads`, if those are fewer), 2 to 10000; eight times as many in a burst, and between a quarter and all of them while they come faster than they can be worked on. Others are answered RESOURCE_EXHAUSTED before they are read.",
 );
 pub(super) const CALLS_PER_ACCOUNT_MAX: Setting = Setting::new(
     "calls_per_account_max",

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use super::lengthy::Lengthy;
 use super::projection::Mark;
 use super::write::{read, send};
 use super::{Audit, AuditEntries, Error, Inner, Write};
@@ -276,6 +277,7 @@ pub(super) async fn list(
     }
     let mut found: Vec<(u64, Told, Instant)> = Vec::new();
     let mut looked_at = 0;
+    let mut work = Lengthy::begins();
     while looked_at < LOOKED_AT_MAX && found.len() < asked.limit && first <= last {
         let most = if asked.asks_for_all() { CHUNK.min(asked.limit - found.len()) } else { CHUNK };
         let left = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
@@ -295,6 +297,7 @@ pub(super) async fn list(
             if asked.is_over_with(one.recorded_at) {
                 return Ok((with_notes(inner, found).await?, None));
             }
+            work.step().await;
             looked_at += 1;
             if asked.newest_first {
                 last = position - 1

@@ -31,6 +31,7 @@ async fn remove_notes(inner: &Inner, program: &ProgramId, account: &AccountId) -
     let mut work = Lengthy::begins();
     for _ in 0..PAGES_MAX {
         let entries = inner.store.entries(&log, after + 1, PAGE).await?;
+        work.goes_on();
         if entries.is_empty() {
             return Ok(());
         }

@@ -60,6 +60,7 @@ async fn deed_of(
     let mut work = Lengthy::begins();
     for _ in 0..PAGES_MAX {
         let page = inner.store.entries(&log, after + 1, PAGE).await?;
+        work.goes_on();
         if page.is_empty() || entries <= after {
             return Ok(None);
         }

@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 /// What a checkout may wait for one such work, each time it needs a thread.
 const AT_A_TIME_MAX: Duration = Duration::from_micros(250);
 
-/// Since when work goes on.
+/// Since when work goes on without a wait.
 pub(super) struct Lengthy(Instant);
 
 impl Lengthy {
     pub(super) fn begins() -> Lengthy {
         Lengthy(Instant::now())
+    }
+
+    /// Called after a wait, for a store above all: others had their turn meanwhile.
+    pub(super) fn goes_on(&mut self) {
+        self.0 = Instant::now();
     }
 
     /// Called between steps that are short. Lets everybody else go first who is ready, or whom the network has something for, once
@@ -22,7 +27,7 @@ impl Lengthy {
         if AT_A_TIME_MAX <= self.0.elapsed() {
             // Unlike the end of the queue, this is behind a look at the network.
             tokio::task::yield_now().await;
-            self.0 = Instant::now();
+            self.goes_on();
         }
     }
 }

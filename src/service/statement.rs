@@ -90,6 +90,7 @@ pub(super) async fn entries(
     while looked_at < LOOKED_AT_MAX && views.len() < asked.limit && mark.sequence < last {
         let first = mark.sequence.checked_add(1).ok_or_else(malformed)?;
         let page = inner.store.entries(&log, first, CHUNK).await?;
+        work.goes_on();
         if page.is_empty() {
             break;
         }

@@ -198,12 +198,13 @@ pub(super) async fn verify(inner: &Inner, program: &ProgramId, from: u16) -> Res
     let timeline = inner.timeline(program)?;
     let mut proof = StatsProof::default();
     let until = inner.layout.partitions();
+    let mut work = Lengthy::begins();
     for number in from..until {
         if PARTITIONS_MAX <= number - from || ACCOUNTS_MAX <= proof.accounts {
             proof.next = Some(number);
             break;
         }
-        verify_partition(inner, program, &timeline, Partition(number), &mut proof).await?;
+        verify_partition(inner, program, &timeline, Partition(number), &mut proof, &mut work).await?;
     }
     Ok(proof)
 }
@@ -222,14 +223,16 @@ async fn verify_partition(
     timeline: &Timeline,
     partition: Partition,
     proof: &mut StatsProof,
+    work: &mut Lengthy,
 ) -> Result<(), Error> {
+    let mut seen = Vec::new();
     for _ in 0..LOOKS_MAX {
         let Some((accounts, waiting)) = told(inner, program, partition).await? else { break };
-        let names = listed(inner, program, partition, accounts, &waiting).await?;
+        let names = listed(inner, program, partition, accounts, &waiting, work).await?;
         let mut folded = Refolded::default();
         let mut entries = 0;
         for account in &names {
-            entries += refold(inner, program, timeline, account, &mut folded).await?;
+            entries += refold(inner, program, timeline, account, &mut folded, work).await?;
         }
         let months = months(inner, timeline, &folded, &waiting);
         let kept = Kept { accounts, records: records(inner, program, partition, &months).await?, waiting };
@@ -247,6 +250,11 @@ async fn verify_partition(
             }
         }
         let (compared, differences) = folded.differences(&records);
+        // A commit that came to an account after it was folded, and was told already when records were read, differs once.
+        if differences != seen {
+            seen = differences;
+            continue;
+        }
         proof.accounts += names.len() as u64;
         proof.entries += entries;
         proof.figures += compared;
@@ -282,6 +290,7 @@ async fn listed(
     partition: Partition,
     count: u64,
     waiting: &[(u64, Told)],
+    work: &mut Lengthy,
 ) -> Result<BTreeSet<AccountId>, Error> {
     let log = inner.layout.stats_accounts(partition, program);
     let mut names: BTreeSet<AccountId> = waiting.iter().filter_map(|(_, told)| told.account.clone()).collect();
@@ -293,6 +302,7 @@ async fn listed(
         }
         read += page.len() as u64;
         for body in page {
+            work.step().await;
             names.insert(decode(&body).map_err(|_: DecodeError| damaged(&log))?);
         }
     }
@@ -348,14 +358,15 @@ async fn refold(
     timeline: &Timeline,
     account: &AccountId,
     folded: &mut Refolded,
+    work: &mut Lengthy,
 ) -> Result<u64, Error> {
     let log = inner.layout.log(program, account);
     let mut state = AccountState::new(account.clone());
     // Each order, and whether it was placed with this account.
     let mut orders: BTreeMap<OrderId, bool> = BTreeMap::new();
-    let mut work = Lengthy::begins();
     loop {
         let page = inner.store.entries(&log, state.sequence + 1, PAGE).await?;
+        work.goes_on();
         if page.is_empty() {
             break;
         }
@@ -381,6 +392,7 @@ async fn refold(
         }
     }
     for (order, is_own) in orders {
+        work.step().await;
         let key = inner.layout.order(program, account, &order);
         let Some(after) = order_at(inner, &key).await? else { continue };
         // One that came with another account was counted there as it was then.

@@ -72,6 +72,7 @@ async fn verify_state(
     let mut work = Lengthy::begins();
     'pages: while entries < state.sequence {
         let page = inner.store.entries(&log, entries + 1, PAGE).await?;
+        work.goes_on();
         if page.is_empty() {
             faults.push(format!("the ledger ends at entry {entries}, the state at {}", state.sequence));
             break;
@@ -132,6 +133,7 @@ async fn verify_state(
     for chunk in orders.chunks(PAGE) {
         let keys: Vec<_> = chunk.iter().map(|(order, _)| inner.layout.order(program, account, order)).collect();
         let records = inner.store.load(log.partition, &keys).await?;
+        work.goes_on();
         for ((order, expected), record) in chunk.iter().zip(records) {
             work.step().await;
             match record {
@@ -147,6 +149,7 @@ async fn verify_state(
     for chunk in events.chunks(PAGE) {
         let keys: Vec<_> = chunk.iter().map(|(event, _)| inner.layout.event(program, account, event)).collect();
         let records = inner.store.load(log.partition, &keys).await?;
+        work.goes_on();
         for ((event, expected), record) in chunk.iter().zip(records) {
             work.step().await;
             if record.is_none_or(|record| digest(&record.body) != *expected) {

@@ -38,7 +38,8 @@ const SCRIPT: &str = concat!(include_str!("redis/told.lua"), include_str!("redis
 const OF_ONE_PARTITION_MAX: usize = 64;
 /// Partitions asked for in the first trip of a walk, and in later ones. It begins small because what a busy
 /// partition answers beyond the limit is thrown away, and grows because an idle one answers nothing. Commits wait while Redis
-/// answers a trip, and while a thread reads it, so it stays far below what all partitions would be.
+/// answers a trip, and while a thread reads it, so it stays far below what all partitions would be; whoever walks waits for more
+/// trips.
 const WALK_STEP_FIRST: usize = 16;
 const WALK_STEP_MAX: usize = 64;
 /// How long a read waits, time after time, for keys that have moved or are moving to another server.
