@@ -22,7 +22,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
+use std::sync::Mutex;
+use std::thread::{self, available_parallelism};
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
@@ -143,7 +144,20 @@ fn cores() -> usize {
 }
 
 fn runtime(worker_threads: usize) -> io::Result<Runtime> {
+    try_to_start(worker_threads)?;
     Builder::new_multi_thread().worker_threads(worker_threads).enable_all().build()
+}
+
+/// Whether so many threads can be started at once: where one cannot, the runtime panics, and then waits for ever for the others.
+fn try_to_start(threads: usize) -> io::Result<()> {
+    let gate = Mutex::new(());
+    let closed = gate.lock();
+    thread::scope(|scope| {
+        let through = || drop(gate.lock());
+        let failed = (0..threads).find_map(|_| thread::Builder::new().spawn_scoped(scope, through).err());
+        drop(closed);
+        failed.map_or(Ok(()), Err)
+    })
 }
 
 fn in_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
@@ -154,7 +168,10 @@ fn block_on(runtime: io::Result<Runtime>, work: impl Future<Output = ExitCode>) 
     match runtime {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "guerdon: threads cannot be started: {error}");
+            let _ = writeln!(
+                io::stderr(),
+                "guerdon: threads cannot be started: {error}; allow this user more, or ask for fewer (--worker-threads, --threads)"
+            );
             ExitCode::from(EXIT_UNAVAILABLE)
         }
     }

@@ -248,7 +248,7 @@ pub(super) const DRAIN_LIMIT_S: Setting = Setting::new(
     "drain_limit_s",
     "SECONDS",
     "20",
-    "How long a shutdown waits for calls and commits under way, 1 to 3600; then it cuts them and exits 1.",
+    "How long a shutdown waits for commits under way, 1 to 3600, and for calls three quarters of that; then it cuts them and exits 1.",
 );
 pub(super) const LOG_FORMAT: Setting =
     Setting::new("log_format", "FORMAT", "text", "`text` for people or `json` for machines; on standard error.");
