@@ -126,7 +126,10 @@ fn exit(code: i32) -> ExitCode {
 }
 
 /// What the tasks of a server run in. `None`: with one thread for each core.
-fn for_calls(worker_threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
+///
+/// # Errors
+/// Threads cannot be started.
+pub fn for_calls(worker_threads: Option<NonZeroUsize>) -> io::Result<Runtime> {
     runtime(worker_threads.map_or_else(cores, usize::from))
 }
 

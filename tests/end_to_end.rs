@@ -301,3 +301,8 @@ cases! {
         trap_14_the_retry_of_a_timed_out_call_runs_again
     }
 }
+
+#[tokio::test]
+async fn a_long_verification_lets_others_in() {
+    end_to_end_cases::jobs::a_long_verification_lets_others_in().await;
+}

@@ -330,6 +330,20 @@ fn bad_settings_end_with_64_before_a_port_is_bound() {
     }
 }
 
+#[test]
+fn as_many_threads_work_on_calls_as_are_asked_for() {
+    let with = |count| {
+        let serve = ["serve", "--insecure-dev", "--store", "memory", "--listen", "127.0.0.1:0", "--program", PROGRAM];
+        let mut binary = Binary::serve(&[&serve[..], &["--log-format", "json", "--worker-threads", count]].concat());
+        binary.addr();
+        let threads = binary.threads();
+        binary.signal("-TERM");
+        binary.end();
+        threads
+    };
+    assert_eq!(with("7") - with("2"), 5);
+}
+
 #[tokio::test]
 async fn the_binary_serves_measures_and_ends_with_0_on_sigterm() {
     let dir = tempfile::tempdir().expect("a directory");

@@ -30,7 +30,6 @@ mod turns;
 mod yardstick;
 
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
@@ -82,11 +81,7 @@ enum Role {
 fn main() {
     let args = Args::parse();
     match args.role {
-        // With a thread for each core, as the server.
-        Some(Role::Echo(echo)) => {
-            guerdon::cli::for_load(available_parallelism().ok()).unwrap().block_on(echo::serve(echo))
-        }
-        // As many as `guerdon load` has.
+        Some(Role::Echo(echo)) => guerdon::cli::for_calls(None).unwrap().block_on(echo::serve(echo)),
         None => guerdon::cli::for_load(None).unwrap().block_on(rig(args)),
     }
 }

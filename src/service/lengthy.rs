@@ -51,17 +51,17 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         });
-        let mut work = Lengthy(Instant::now() + Duration::from_secs(3_600));
+        let mut work = Lengthy(Instant::now() + Duration::from_secs(60));
         for _ in 0..1_000 {
             work.step().await;
         }
         assert_eq!(turns.load(Ordering::Relaxed), 0, "it has taken no time: nobody was let in");
         for part in 1..=3 {
-            work.0 -= Duration::from_secs(7_200);
+            work.0 -= Duration::from_secs(120);
             let before = turns.load(Ordering::Relaxed);
             work.step().await;
             assert!(before < turns.load(Ordering::Relaxed), "part {part}");
-            assert!(work.0.elapsed() < Duration::from_secs(3_600), "it begins anew");
+            assert!(work.0.elapsed() < Duration::from_secs(60), "it begins anew");
         }
         other.abort();
     }

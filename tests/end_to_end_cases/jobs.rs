@@ -1,11 +1,13 @@
 //! The relay and the sweeper, which nobody calls.
 
 use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 
 use guerdon::domain::command::{Outgoing, Transfer};
-use guerdon::domain::id::{AccountId, ProgramId};
+use guerdon::domain::id::{AccountId, MemberId, ProgramId};
 use guerdon::domain::ledger::{decode, encode};
 use guerdon::domain::time::Instant;
+use guerdon::service::Calls;
 use guerdon::store::{Commit, DueItem, FeedItem, Outcome, Partition, Store};
 
 use crate::support::faulty::{Fault, FaultyStore};
@@ -189,4 +191,20 @@ pub(crate) async fn an_effect_waits_for_its_account_and_blocks_no_other<W: World
     world.clock().set(Instant(BEGIN.0 + 600_000));
     eventually("it is delivered after all", async || clients.available("zoe").await == 350).await;
     eventually("the feed is empty", async || feed(&*store, "ben").await.is_empty()).await;
+}
+
+/// On the memory store nothing else is waited for.
+pub(crate) async fn a_long_verification_lets_others_in() {
+    let world = MemoryWorld::start();
+    let server = world.serve_idle().await;
+    server.clients.enroll("mia").await;
+    for n in 0..200 {
+        server.clients.send(&commit("mia", &format!("c{n}"), order(&format!("o{n}"), 1_000))).await;
+    }
+    let (program, member) = (ProgramId::parse("club").unwrap(), MemberId::parse("mia").unwrap());
+    let mut verifying = std::pin::pin!(server.service.verify(&program, &member));
+    let once = verifying.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(once.is_pending(), "it reads some 400 entries without standing back once");
+    let verified = verifying.await.unwrap();
+    assert!(verified.faults.is_empty() && 400 <= verified.entries, "{verified:?}");
 }

@@ -53,6 +53,12 @@ impl Binary {
         }
     }
 
+    /// How many threads it has now.
+    #[allow(dead_code, reason = "not every test that starts it asks")]
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a process that lives").count()
+    }
+
     pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
